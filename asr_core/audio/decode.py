@@ -1,0 +1,139 @@
+"""Any file that FFmpeg reads → mono 16 kHz float32, a piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import av
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.resample import Resampler
+from asr_core.errors import AudioError
+
+__all__ = ["AudioFile", "decode"]
+
+Samples = NDArray[np.float32]
+
+PIECE_S = 10.0
+"""Length of the pieces handed out: small beside a batch, large beside a frame."""
+
+
+class AudioFile:
+    """One file's sound, decoded while it is read: memory does not grow with it.
+
+    Iterating yields (n_samples,) float32 pieces of about ten seconds and may
+    be done once, in one thread. Damage inside the file is stepped over; what
+    was lost stands in ``notes`` afterwards.
+
+    Args:
+        source: a path, or an open binary file that can seek.
+        name: what to call the file in messages; the path's name by default.
+
+    Raises:
+        AudioError: the file cannot be opened, is no audio, or has no sound.
+    """
+
+    def __init__(self, source: str | Path | BinaryIO, name: str | None = None) -> None:
+        self.name = name or (Path(source).name if isinstance(source, str | Path) else "the file")
+        self.notes: list[str] = []
+        try:
+            file = str(source) if isinstance(source, Path) else source
+            self._container = av.open(file, metadata_errors="ignore")
+        except FileNotFoundError:
+            raise AudioError(f"{self.name} does not exist; check the path.") from None
+        except IsADirectoryError:
+            raise AudioError(f"{self.name} is a folder; give the files in it.") from None
+        except PermissionError:
+            raise AudioError(f"{self.name} may not be read; check its permissions.") from None
+        except (av.error.FFmpegError, OSError, ValueError):
+            raise AudioError(self._unreadable()) from None
+        if not self._container.streams.audio:
+            self._container.close()
+            raise AudioError(f"{self.name} has no sound track; give a file with sound.")
+        self._stream = self._container.streams.audio[0]
+        self.duration_s = self._announced_duration()
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Yield the pieces; raises AudioError if not one sample came out."""
+        pending: list[Samples] = []
+        n_pending = n_total = 0
+        with self._container:
+            for piece in self._pieces():
+                pending.append(piece)
+                n_pending += len(piece)
+                if n_pending >= PIECE_S * SAMPLE_RATE_HZ:
+                    n_total += n_pending
+                    yield np.concatenate(pending)
+                    pending, n_pending = [], 0
+        if n_pending:
+            n_total += n_pending
+            yield np.concatenate(pending)
+        if not n_total:
+            raise AudioError(self._unreadable())
+        self._check_length(n_total / SAMPLE_RATE_HZ)
+
+    def _pieces(self) -> Iterator[Samples]:
+        resampler = Resampler()
+        n_bad = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                frames = packet.decode() if packet is not None else []
+            except av.error.EOFError:
+                break
+            except av.error.InvalidDataError:
+                n_bad += 1
+                if n_bad > 1000:
+                    break
+                continue
+            except (av.error.FFmpegError, OSError, ValueError):
+                n_bad += 1
+                break
+            if packet is None:
+                break
+            for frame in frames:
+                if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
+                    yield resampler.push(frame)
+        yield resampler.flush()
+        if n_bad:
+            self.notes.append(
+                f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
+            )
+
+    def _announced_duration(self) -> float | None:
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        if self._container.duration:
+            return float(self._container.duration / 1_000_000)
+        return None
+
+    def _check_length(self, seconds: float) -> None:
+        """Note a file that ends well before the length that its header gives."""
+        announced = self.duration_s
+        if announced and seconds < 0.9 * announced - 1 and not self.notes:
+            self.notes.append(
+                f"{self.name} breaks off: {seconds:.0f} s of the announced {announced:.0f} s "
+                "could be read and were transcribed."
+            )
+        self.duration_s = seconds
+
+    def _unreadable(self) -> str:
+        return (
+            f"{self.name} holds no sound that can be read: it is empty, damaged or no audio "
+            "file; try converting it to WAV or MP3."
+        )
+
+
+def decode(source: str | Path | BinaryIO, name: str | None = None) -> Samples:
+    """All of a file's sound at once: (n_samples,) float32, for short recordings.
+
+    Raises:
+        AudioError: see :class:`AudioFile`.
+    """
+    return np.concatenate(list(AudioFile(source, name)))

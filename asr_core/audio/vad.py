@@ -1,0 +1,185 @@
+"""Where in the audio somebody speaks: Silero's network and a state machine.
+
+The network is Silero VAD v6 (https://github.com/snakers4/silero-vad, MIT) as
+the faster-whisper package carries it. It is recurrent, so pieces of any size
+give the same probabilities as the whole at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.errors import EngineError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["FRAME_SAMPLES", "SileroVad", "SpeechSegmenter", "SpeechSpan", "VadOptions"]
+
+Samples = NDArray[np.float32]
+
+FRAME_SAMPLES = 512
+"""Silero's step at 16 kHz: 32 ms."""
+
+_LOOKBACK_SAMPLES = 64  # of the frame before, which the network sees again
+_STATE_SHAPE = (1, 1, 128)
+
+
+@functools.cache
+def _network() -> onnxruntime.InferenceSession:
+    """Silero's network, loaded once per process; safe for many threads."""
+    import onnxruntime
+
+    spec = importlib.util.find_spec("faster_whisper")
+    if spec is None or not spec.submodule_search_locations:
+        raise EngineError(
+            "The voice detector is not installed; run pip install -r requirements.txt."
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    path = Path(spec.submodule_search_locations[0]) / "assets" / "silero_vad_v6.onnx"
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+class SileroVad:
+    """Streaming speech probabilities of one voice; not for two threads at once."""
+
+    def __init__(self) -> None:
+        self._h = np.zeros(_STATE_SHAPE, np.float32)
+        self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._lookback: Samples = np.zeros(_LOOKBACK_SAMPLES, np.float32)
+        self._rest: Samples = np.zeros(0, np.float32)
+
+    def push(self, samples: Samples) -> Samples:
+        """Take (n_samples,) float32; return one probability per whole frame."""
+        audio = np.concatenate([self._rest, samples])
+        n_frames = len(audio) // FRAME_SAMPLES
+        self._rest = audio[n_frames * FRAME_SAMPLES :]
+        if not n_frames:
+            return np.zeros(0, np.float32)
+        frames = audio[: n_frames * FRAME_SAMPLES].reshape(n_frames, FRAME_SAMPLES)
+        tails = np.vstack([self._lookback, frames[:-1, -_LOOKBACK_SAMPLES:]])
+        self._lookback = frames[-1, -_LOOKBACK_SAMPLES:].copy()
+        probabilities, self._h, self._c = _network().run(
+            None, {"input": np.hstack([tails, frames]), "h": self._h, "c": self._c}
+        )
+        return np.asarray(probabilities, np.float32).reshape(-1)
+
+
+@dataclass(frozen=True)
+class VadOptions:
+    """When speech begins and ends.
+
+    Attributes:
+        onset: probability from which a frame counts as speech (Silero's own default).
+        offset: probability below which it no longer does (the same, less 0.15).
+        min_speech_s: shorter bursts (clicks, taps) are not speech.
+        hang_over_s: a pause this long ends the span.
+        pre_roll_s: kept before the first speech frame, for soft consonants.
+        post_roll_s: kept after the last speech frame, for the same reason.
+    """
+
+    onset: float = 0.5
+    offset: float = 0.35
+    min_speech_s: float = 0.13
+    hang_over_s: float = 0.7
+    pre_roll_s: float = 0.3
+    post_roll_s: float = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSpan:
+    """Speech from sample ``start`` up to ``end``; ``end`` is None while it lasts."""
+
+    start: int
+    end: int | None = None
+
+
+class SpeechSegmenter:
+    """Speech probabilities in, spans of speech out; a pure state machine.
+
+    ``push`` returns the spans that have ended; ``open`` is the one that lasts.
+    Spans never overlap and follow one another in time. The same probabilities
+    give the same spans however they are cut into pushes.
+    """
+
+    def __init__(self, options: VadOptions | None = None) -> None:
+        self._options = options or VadOptions()
+        self._n_frames = 0
+        self._onset_frame: int | None = None  # first frame of a possible span
+        self._last_speech = 0  # frame after the last one with speech
+        self._previous_end = 0
+        self.open: SpeechSpan | None = None
+
+    @property
+    def quiet_until(self) -> int:
+        """The sample before which no span can begin any more."""
+        if self.open is not None:
+            return self.open.start
+        frame = self._onset_frame if self._onset_frame is not None else self._n_frames
+        return self._with_pre_roll(frame)
+
+    def push(self, probabilities: Samples) -> list[SpeechSpan]:
+        """Take one probability per frame; return the spans that these ended."""
+        ended = [span for p in probabilities if (span := self._step(float(p))) is not None]
+        return ended
+
+    def finish(self, n_samples: int) -> list[SpeechSpan]:
+        """End of the audio after ``n_samples``: return the span cut off, if any."""
+        if self.open is None and self._onset_frame is not None:
+            self.open = SpeechSpan(self._with_pre_roll(self._onset_frame))
+        if self.open is None:
+            return []
+        span = SpeechSpan(self.open.start, n_samples)
+        self._close(span)
+        return [span]
+
+    def _step(self, probability: float) -> SpeechSpan | None:
+        frame = self._n_frames
+        self._n_frames += 1
+        options = self._options
+        if probability >= options.onset:
+            self._last_speech = frame + 1
+            if self._onset_frame is None:
+                self._onset_frame = frame
+        if self.open is None:
+            self._begin(frame, probability)
+            return None
+        if probability >= options.offset:
+            # Between the two thresholds speech goes on, but does not begin.
+            self._last_speech = frame + 1
+        if (frame + 1 - self._last_speech) * FRAME_SAMPLES < options.hang_over_s * SAMPLE_RATE_HZ:
+            return None
+        post_roll = min(options.post_roll_s, options.hang_over_s) * SAMPLE_RATE_HZ
+        span = SpeechSpan(self.open.start, self._last_speech * FRAME_SAMPLES + int(post_roll))
+        self._close(span)
+        return span
+
+    def _begin(self, frame: int, probability: float) -> None:
+        if self._onset_frame is None:
+            return
+        if probability < self._options.offset:
+            self._onset_frame = None  # a click
+        elif (frame + 1 - self._onset_frame) * FRAME_SAMPLES >= (
+            self._options.min_speech_s * SAMPLE_RATE_HZ
+        ):
+            self.open = SpeechSpan(self._with_pre_roll(self._onset_frame))
+
+    def _close(self, span: SpeechSpan) -> None:
+        assert span.end is not None
+        self._previous_end = span.end
+        self._onset_frame = None
+        self.open = None
+
+    def _with_pre_roll(self, frame: int) -> int:
+        start = frame * FRAME_SAMPLES - int(self._options.pre_roll_s * SAMPLE_RATE_HZ)
+        return max(start, self._previous_end)

@@ -1,0 +1,104 @@
+"""The contract between those who have audio and those who have a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.transcript import Word, join_words
+
+__all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
+
+Task = Literal["transcribe", "translate"]
+EngineName = Literal["ctranslate2", "transformers"]
+
+MAX_WINDOW_S = 30.0
+"""The longest window that Whisper was trained on (Radford et al. 2022)."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of audio to transcribe, with what is known about it.
+
+    Attributes:
+        samples: (n_samples,) float32, mono 16 kHz, at most 30 s.
+        language: code such as ``"en"``; None has it detected.
+        task: translate goes into English, whatever was spoken.
+        prompt: text that came before the window, for names and style.
+        prefix: the words at the start of the window that are settled; the
+            hypothesis repeats them and goes on from there.
+        context_s: how much the encoder sees, the audio and the silence after
+            it; None lets the engine add what its accuracy needs. Never less
+            than the audio, never more than 30 s.
+        temperature: 0 takes the likeliest token; above, tokens are drawn.
+    """
+
+    samples: NDArray[np.float32]
+    language: str | None = None
+    task: Task = "transcribe"
+    prompt: str = ""
+    prefix: str = ""
+    context_s: float | None = None
+    temperature: float = 0.0
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What the model takes a window to say.
+
+    Attributes:
+        words: the prefix's words first; seconds from the window's first sample.
+        tokens: the text tokens behind the words.
+        language, language_probability: as detected; probability 1 if given.
+        no_speech_probability: of the model's own no-speech token.
+        avg_logprob: mean log-probability of the tokens; low means doubtful.
+        compression_ratio: of the text by zlib; above 2.4 it repeats itself
+            (Radford et al. 2022, section 4.5).
+    """
+
+    words: tuple[Word, ...]
+    tokens: tuple[int, ...]
+    language: str
+    language_probability: float
+    no_speech_probability: float
+    avg_logprob: float
+    compression_ratio: float
+
+    @property
+    def text(self) -> str:
+        return join_words(self.words)
+
+
+class Engine(Protocol):
+    """A loaded model. Any thread may call; calls take turns inside."""
+
+    @property
+    def name(self) -> EngineName:
+        """Which engine this is."""
+
+    @property
+    def device(self) -> str:
+        """Where it runs, and in which precision, for the user."""
+
+    @property
+    def languages(self) -> Sequence[str]:
+        """Codes of the languages that the model knows."""
+
+    def detect_language(self, windows: Sequence[Window]) -> tuple[str, float]:
+        """The likeliest language of ``windows`` together, and its mean probability.
+
+        Raises:
+            EngineError: the model failed.
+        """
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """One hypothesis per window, in their order.
+
+        Raises:
+            EngineError: the model failed; the windows may be tried again.
+            ValueError: a window is longer than 30 s or in an unknown language.
+        """

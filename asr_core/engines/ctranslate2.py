@@ -1,0 +1,121 @@
+"""Whisper on CTranslate2: the fast engine on a CPU (https://opennmt.net/CTranslate2)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import cast
+
+import ctranslate2
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.engines.base import EngineName
+from asr_core.engines.tokens import Vocabulary
+from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
+from asr_core.errors import ModelError
+
+__all__ = ["CTranslate2Engine"]
+
+_MEDIAN_WIDTH = 7
+
+
+class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
+    """See :class:`~asr_core.engines.whisper.WhisperEngine`.
+
+    Args:
+        directory: a model in CTranslate2 format.
+        compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
+        n_threads: cores for one call; all of them by default.
+
+    Raises:
+        ModelError: ``directory`` holds no Whisper model that can be loaded.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        compute_type: str | None = None,
+        n_threads: int | None = None,
+    ) -> None:
+        self._on_cuda = ctranslate2.get_cuda_device_count() > 0
+        self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
+        try:
+            self._model = ctranslate2.models.Whisper(
+                str(directory),
+                device="cuda" if self._on_cuda else "cpu",
+                compute_type=self._compute_type,
+                intra_threads=n_threads or os.cpu_count() or 1,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise ModelError(
+                f"The model in {directory} cannot be loaded ({error}); "
+                "delete that folder and fetch the model again."
+            ) from None
+        vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
+        super().__init__(vocabulary, self._model.n_mels)
+
+    @property
+    def name(self) -> EngineName:
+        return "ctranslate2"
+
+    @property
+    def device(self) -> str:
+        return f"{'CUDA' if self._on_cuda else 'CPU'}, {self._compute_type}"
+
+    def _encode(self, features: NDArray[np.float32]) -> ctranslate2.StorageView:
+        view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features))
+        return self._model.encode(view, to_cpu=False)
+
+    def _take(
+        self, encoded: ctranslate2.StorageView, indices: list[int]
+    ) -> ctranslate2.StorageView:
+        if indices == list(range(encoded.shape[0])):
+            return encoded
+        on_cpu = encoded.to_device(ctranslate2.Device.cpu) if self._on_cuda else encoded
+        rows = np.ascontiguousarray(np.asarray(on_cpu)[indices])
+        return ctranslate2.StorageView.from_array(rows)
+
+    def _language_probabilities(self, encoded: ctranslate2.StorageView) -> list[dict[str, float]]:
+        rankings = self._model.detect_language(encoded)
+        return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
+
+    def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
+        n_new = max(request.max_new_tokens for request in requests)
+        n_prompt = len(requests[0].previous) + len(requests[0].start)
+        results = self._model.generate(
+            encoded,
+            [request.previous + request.start + request.prefix for request in requests],
+            beam_size=1,
+            # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
+            max_length=max(2 * n_new, n_new + n_prompt),
+            return_no_speech_prob=True,
+            sampling_topk=1 if requests[0].temperature == 0 else 0,
+            sampling_temperature=requests[0].temperature or 1.0,
+        )
+        return [
+            Decoded(self.vocabulary.text_only(result.sequences_ids[0]), result.no_speech_prob)
+            for result in results
+        ]
+
+    def _align(
+        self,
+        encoded: ctranslate2.StorageView,
+        requests: list[Request],
+        texts: list[list[int]],
+    ) -> list[Aligned]:
+        results = self._model.align(
+            encoded,
+            requests[0].start,
+            texts,
+            [2 * request.n_frames for request in requests],
+            median_filter_width=_MEDIAN_WIDTH,
+        )
+        aligned = []
+        for result, text in zip(results, texts, strict=True):
+            path = np.array(result.alignments, np.int64)
+            first = np.searchsorted(path[:, 0], np.arange(len(text) + 1))
+            frames = np.append(path[:, 1], path[-1, 1] + 1)[first]
+            aligned.append(Aligned(cast(NDArray[np.int64], frames), result.text_token_probs))
+        return aligned

@@ -1,0 +1,70 @@
+"""Log-mel spectrograms as Whisper was trained on (Radford et al. 2022, section 2.2).
+
+In numpy, so that neither engine needs torch for them. The filters are those of
+Slaney's auditory toolbox: linear below 1 kHz, logarithmic above, equal area.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import cast
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+
+__all__ = ["FRAMES_PER_SECOND", "HOP_SAMPLES", "log_mel"]
+
+N_FFT = 400
+HOP_SAMPLES = 160
+FRAMES_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
+
+_BREAK_HZ = 1000.0
+_HZ_PER_MEL = 200.0 / 3
+_LOG_STEP = np.log(6.4) / 27
+
+
+def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    break_mel = _BREAK_HZ / _HZ_PER_MEL
+    logarithmic = _BREAK_HZ * np.exp(_LOG_STEP * (mel - break_mel))
+    return np.where(mel < break_mel, mel * _HZ_PER_MEL, logarithmic)
+
+
+@functools.cache
+def mel_filters(n_mels: int) -> NDArray[np.float32]:
+    """Triangular filters, (n_mels, N_FFT // 2 + 1) float32."""
+    nyquist_hz = SAMPLE_RATE_HZ / 2
+    top_mel = _BREAK_HZ / _HZ_PER_MEL + np.log(nyquist_hz / _BREAK_HZ) / _LOG_STEP
+    edges_hz = _mel_to_hz(np.linspace(0, top_mel, n_mels + 2))
+    bins_hz = np.linspace(0, nyquist_hz, N_FFT // 2 + 1)
+    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
+    rising = (bins_hz - low) / (centre - low)
+    falling = (high - bins_hz) / (high - centre)
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    return cast(NDArray[np.float32], (triangles * 2 / (high - low)).astype(np.float32))
+
+
+@functools.cache
+def _hann() -> NDArray[np.float32]:
+    return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
+
+
+def log_mel(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
+    """The log-mel spectrogram of ``samples``.
+
+    Args:
+        samples: (n_samples,) float32, mono 16 kHz.
+        n_mels: 80, or 128 for large-v3 and its kin.
+
+    Returns:
+        (n_mels, n_samples // 160) float32, floored 8 decades below its peak
+        and scaled to about ±1.
+    """
+    padded = np.pad(samples, N_FFT // 2, mode="reflect")
+    frames = sliding_window_view(padded, N_FFT)[::HOP_SAMPLES][: len(samples) // HOP_SAMPLES]
+    power = np.abs(np.fft.rfft(frames * _hann(), axis=1)).astype(np.float32) ** 2
+    log_power = np.log10(np.maximum(mel_filters(n_mels) @ power.T, 1e-10))
+    log_power = np.maximum(log_power, log_power.max() - 8.0)
+    return cast(NDArray[np.float32], ((log_power + 4.0) / 4.0).astype(np.float32))

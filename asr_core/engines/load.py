@@ -1,0 +1,82 @@
+"""Choosing an engine by the hardware, and loading each model once per process."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+import threading
+from pathlib import Path
+from typing import Literal
+
+from asr_core.engines.base import Engine, EngineName
+from asr_core.errors import EngineError
+
+__all__ = ["choose_engine", "load_engine"]
+
+_loading = threading.Lock()
+_loaded: dict[tuple[EngineName, Path], Engine] = {}
+
+
+def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
+    """The engine to use: ``auto`` takes transformers where a GPU and torch are.
+
+    Asks the operating system, not torch, so that nothing heavy is imported
+    where the answer is the CPU.
+
+    Raises:
+        EngineError: transformers is asked for but not installed.
+    """
+    has_torch = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
+    if wanted == "transformers" and not has_torch:
+        raise EngineError(
+            "The transformers engine is not installed; run pip install -r requirements-torch.txt, "
+            "or choose the engine ctranslate2."
+        )
+    if wanted != "auto":
+        return wanted
+    return "transformers" if has_torch and _gpu_is_here() else "ctranslate2"
+
+
+def _gpu_is_here() -> bool:
+    if sys.platform == "darwin":
+        import platform
+
+        return platform.machine() == "arm64"
+    if shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def load_engine(directory: Path, engine: EngineName | Literal["auto"] = "auto") -> Engine:
+    """The model in ``directory``, warmed up; loaded once and shared by all callers.
+
+    Any thread may call; a second caller waits while the first one loads.
+
+    Raises:
+        EngineError: the engine is not installed.
+        ModelError: the model cannot be loaded.
+    """
+    name = choose_engine(engine)
+    key = (name, directory.resolve())
+    with _loading:
+        if key not in _loaded:
+            _loaded[key] = _load(name, directory)
+        return _loaded[key]
+
+
+def _load(name: EngineName, directory: Path) -> Engine:
+    if name == "ctranslate2":
+        from asr_core.engines.ctranslate2 import CTranslate2Engine
+        from asr_core.models.convert import as_ctranslate2
+
+        on_cpu = CTranslate2Engine(as_ctranslate2(directory))
+        on_cpu.warm_up()
+        return on_cpu
+    from asr_core.engines.transformers import TransformersEngine
+
+    on_torch = TransformersEngine(directory)
+    on_torch.warm_up()
+    return on_torch

@@ -1,0 +1,330 @@
+"""What every engine does around its model: batches, prompts, words, quality.
+
+Each engine adds how to encode, detect the language, decode and align.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import zlib
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window
+from asr_core.engines.features import HOP_SAMPLES, log_mel
+from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
+from asr_core.errors import AsrError, EngineError
+from asr_core.transcript import Word
+
+__all__ = ["Aligned", "Decoded", "WhisperEngine"]
+
+PADDING_S = 5.0
+"""Silence after the audio. With less, the decoder may miss its end and repeat
+itself; five seconds measured as good as padding to thirty (word error rate of
+tiny.en and base on 32 LJ Speech clips)."""
+
+SECONDS_PER_FRAME = 0.02
+"""Of the encoder's output: mel hop of 10 ms, halved by a strided convolution."""
+
+_TOKENS_PER_SECOND = 16
+_TOKENS_AT_LEAST = 24
+_CONTEXT_STEP_S = 0.5  # so that few different shapes reach the model
+
+Encoded = TypeVar("Encoded")
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Text tokens (those of the prefix first) and the no-speech probability."""
+
+    tokens: list[int]
+    no_speech_probability: float
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Of each text token the first frame and the probability, and the last end."""
+
+    frames: NDArray[np.int64]  # (n_tokens + 1,): the last is where the text ends
+    probabilities: Sequence[float]  # (n_tokens,)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one window asks of the decoder."""
+
+    previous: list[int]
+    start: list[int]
+    prefix: list[int]
+    max_new_tokens: int
+    temperature: float
+    n_frames: int  # encoder frames that hold audio
+
+
+class WhisperEngine(ABC, Generic[Encoded]):
+    """A Whisper model behind the :class:`~asr_core.engines.base.Engine` protocol.
+
+    Any thread may call ``transcribe``; a lock makes the calls take turns, since
+    two at once would only share the same cores.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, n_mels: int) -> None:
+        self.vocabulary = vocabulary
+        self._n_mels = n_mels
+        self._turn = threading.Lock()
+
+    @property
+    @abstractmethod
+    def name(self) -> EngineName: ...
+
+    @property
+    @abstractmethod
+    def device(self) -> str: ...
+
+    @property
+    def languages(self) -> Sequence[str]:
+        return self.vocabulary.languages
+
+    @abstractmethod
+    def _encode(self, features: NDArray[np.float32]) -> Encoded:
+        """(batch, n_mels, n_frames) log-mel → the encoder's output."""
+
+    @abstractmethod
+    def _take(self, encoded: Encoded, indices: list[int]) -> Encoded:
+        """The rows ``indices`` of the batch."""
+
+    @abstractmethod
+    def _language_probabilities(self, encoded: Encoded) -> list[dict[str, float]]:
+        """Of each row, the probability of every language."""
+
+    @abstractmethod
+    def _decode(self, encoded: Encoded, requests: list[Request]) -> list[Decoded]:
+        """Decode rows whose start sequences and previous texts have one length."""
+
+    @abstractmethod
+    def _align(
+        self, encoded: Encoded, requests: list[Request], texts: list[list[int]]
+    ) -> list[Aligned]:
+        """Times and probabilities of given texts, none of them empty."""
+
+    def detect_language(self, windows: Sequence[Window]) -> tuple[str, float]:
+        """See :meth:`asr_core.engines.base.Engine.detect_language`."""
+        if not self.vocabulary.multilingual:
+            return "en", 1.0
+        with self._turn, _failures_explained():
+            rows = self._language_probabilities(self._encode(self._features(windows)))
+        mean = {language: sum(row[language] for row in rows) / len(rows) for language in rows[0]}
+        return max(mean.items(), key=lambda item: item[1])
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        """See :meth:`asr_core.engines.base.Engine.transcribe`."""
+        if not windows:
+            return []
+        for window in windows:
+            self._check(window)
+        with self._turn, _failures_explained():
+            return self._transcribe(windows)
+
+    def warm_up(self) -> None:
+        """One second of silence, so that the first speaker does not wait for set-up."""
+        self.transcribe([Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en")])
+
+    def _check(self, window: Window) -> None:
+        if len(window.samples) > MAX_WINDOW_S * SAMPLE_RATE_HZ:
+            raise ValueError(f"a window may last {MAX_WINDOW_S:.0f} s at most")
+        if window.language is not None and window.language not in self.vocabulary.language_tokens:
+            raise ValueError(f"the model does not know the language {window.language!r}")
+
+    def _transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        encoded = self._encode(self._features(windows))
+        languages = self._languages_of(encoded, windows)
+        requests = [
+            self._request(window, language)
+            for window, (language, _) in zip(windows, languages, strict=True)
+        ]
+        hypotheses: list[Hypothesis | None] = [None] * len(windows)
+        for indices in _alike(requests):
+            rows = encoded if len(indices) == len(windows) else self._take(encoded, indices)
+            group = [requests[i] for i in indices]
+            decoded = [
+                _without_run_on(text, request)
+                for text, request in zip(self._decode(rows, group), group, strict=True)
+            ]
+            aligned = self._align_spoken(rows, group, decoded)
+            for i, text, times in zip(indices, decoded, aligned, strict=True):
+                hypotheses[i] = self._hypothesis(requests[i], text, times, *languages[i])
+        return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
+
+    def _features(self, windows: Sequence[Window]) -> NDArray[np.float32]:
+        """(batch, n_mels, n_frames), all padded to the longest context wanted."""
+        context_s = max(_context_s(window) for window in windows)
+        n_samples = round(context_s * SAMPLE_RATE_HZ)
+        return np.stack(
+            [
+                log_mel(np.pad(window.samples, (0, n_samples - len(window.samples))), self._n_mels)
+                for window in windows
+            ]
+        )
+
+    def _languages_of(
+        self, encoded: Encoded, windows: Sequence[Window]
+    ) -> list[tuple[str, float]]:
+        if not self.vocabulary.multilingual:
+            return [("en", 1.0)] * len(windows)
+        asked = [i for i, window in enumerate(windows) if window.language is None]
+        found: dict[int, tuple[str, float]] = {}
+        if asked:
+            rows = self._language_probabilities(self._take(encoded, asked))
+            for i, row in zip(asked, rows, strict=True):
+                found[i] = max(row.items(), key=lambda item: item[1])
+        return [
+            found[i] if window.language is None else (window.language, 1.0)
+            for i, window in enumerate(windows)
+        ]
+
+    def _request(self, window: Window, language: str) -> Request:
+        duration_s = len(window.samples) / SAMPLE_RATE_HZ
+        prefix = self.vocabulary.encode(window.prefix) if window.prefix else []
+        previous = self.vocabulary.previous_text(window.prompt)
+        start = self.vocabulary.start_sequence(language, window.task)
+        room = MAX_POSITIONS - len(previous) - len(start) - 1
+        limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_SECOND * duration_s)
+        return Request(
+            previous=previous,
+            start=start,
+            prefix=prefix[:room],
+            max_new_tokens=min(max(limit, len(prefix) + _TOKENS_AT_LEAST), room),
+            temperature=window.temperature,
+            n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
+        )
+
+    def _align_spoken(
+        self, rows: Encoded, requests: list[Request], decoded: list[Decoded]
+    ) -> list[Aligned | None]:
+        """Align those rows in which anything was said."""
+        spoken = [i for i, text in enumerate(decoded) if text.tokens]
+        aligned: list[Aligned | None] = [None] * len(decoded)
+        if spoken:
+            some = rows if len(spoken) == len(decoded) else self._take(rows, spoken)
+            results = self._align(
+                some, [requests[i] for i in spoken], [decoded[i].tokens for i in spoken]
+            )
+            for i, result in zip(spoken, results, strict=True):
+                aligned[i] = result
+        return aligned
+
+    def _hypothesis(
+        self,
+        request: Request,
+        decoded: Decoded,
+        aligned: Aligned | None,
+        language: str,
+        language_probability: float,
+    ) -> Hypothesis:
+        words: tuple[Word, ...] = ()
+        avg_logprob = 0.0
+        if aligned is not None:
+            words = self._words(decoded.tokens, aligned, language)
+            new = aligned.probabilities[min(len(request.prefix), len(decoded.tokens) - 1) :]
+            avg_logprob = float(np.mean(np.log(np.maximum(new, 1e-10))))
+        text = "".join(word.text for word in words).encode()
+        return Hypothesis(
+            words=words,
+            tokens=tuple(decoded.tokens),
+            language=language,
+            language_probability=language_probability,
+            no_speech_probability=decoded.no_speech_probability,
+            avg_logprob=avg_logprob,
+            compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
+        )
+
+    def _words(self, tokens: list[int], aligned: Aligned, language: str) -> tuple[Word, ...]:
+        words = []
+        at = 0
+        for piece in self.vocabulary.split_words(tokens, language):
+            after = at + piece.n_tokens
+            start = float(aligned.frames[at]) * SECONDS_PER_FRAME
+            end = float(aligned.frames[after]) * SECONDS_PER_FRAME
+            words.append(
+                _plausible(
+                    Word(piece.text, start, end, float(np.mean(aligned.probabilities[at:after]))),
+                    is_first=not words,
+                )
+            )
+            at = after
+        return tuple(words)
+
+
+@contextmanager
+def _failures_explained() -> Iterator[None]:
+    """What the model's library raises, as a sentence."""
+    try:
+        yield
+    except AsrError:
+        raise
+    except (RuntimeError, MemoryError) as error:
+        raise EngineError(
+            f"The model failed on this audio ({error}); if it keeps failing, "
+            "a smaller model may fit this machine."
+        ) from error
+
+
+def _context_s(window: Window) -> float:
+    duration_s = len(window.samples) / SAMPLE_RATE_HZ
+    wanted = window.context_s if window.context_s is not None else duration_s + PADDING_S
+    stepped = math.ceil(max(wanted, duration_s) / _CONTEXT_STEP_S) * _CONTEXT_STEP_S
+    return min(stepped, MAX_WINDOW_S)
+
+
+def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
+    """Cut off the cycle of a decoder that missed the end of the speech.
+
+    Such text goes on to the limit and ends in one phrase over and over; of the
+    cycle its first turn is kept.
+    """
+    tokens = decoded.tokens
+    if len(tokens) < request.max_new_tokens:
+        return decoded
+    return Decoded(first_turn(tokens), decoded.no_speech_probability)
+
+
+def first_turn(tokens: list[int]) -> list[int]:
+    """``tokens`` with the cycle at its end, three turns or more, cut to one."""
+    for period in range(1, len(tokens) // 3 + 1):
+        n_same = 0
+        while n_same < len(tokens) - period and tokens[-1 - n_same] == tokens[-1 - n_same - period]:
+            n_same += 1
+        if n_same >= 2 * period:
+            return tokens[: len(tokens) - n_same]
+    return tokens
+
+
+def _plausible(word: Word, *, is_first: bool) -> Word:
+    """Take a pause off a word: the alignment leaves no frame to nobody.
+
+    A pause goes to the word before it, that before all speech to the first.
+    Nobody takes longer than about 0.4 s and another 0.1 s a letter.
+    """
+    longest = 0.4 + 0.1 * len(word.text.strip())
+    if word.end - word.start <= longest:
+        return word
+    if is_first:
+        return Word(word.text, word.end - longest, word.end, word.probability)
+    return Word(word.text, word.start, word.start + longest, word.probability)
+
+
+def _alike(requests: Sequence[Request]) -> list[list[int]]:
+    """Indices of requests that one call of the decoder can serve."""
+    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for i, request in enumerate(requests):
+        groups[(tuple(request.start), len(request.previous), request.temperature)].append(i)
+    return list(groups.values())

@@ -1,0 +1,153 @@
+"""Cutting a recording into windows at its pauses; streaming, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.buffer import AudioBuffer
+from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+
+__all__ = ["SpokenWindow", "spoken_windows"]
+
+MAX_WINDOW_S = 25.0
+"""With the five seconds of silence that the engine adds, Whisper's thirty."""
+
+JOIN_GAP_S = 3.0
+"""Speech this close together shares a window, for context; a longer silence is
+cut out, since Whisper fills it with words of its own."""
+
+_FILE_VAD = VadOptions(hang_over_s=0.5, post_roll_s=0.25, pre_roll_s=0.25)
+
+
+@dataclass(frozen=True)
+class SpokenWindow:
+    """A stretch of a recording with speech in it.
+
+    Attributes:
+        start_s: of its first sample in the recording.
+        samples: (n_samples,) float32, mono 16 kHz.
+    """
+
+    start_s: float
+    samples: NDArray[np.float32]
+
+
+def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWindow]:
+    """Find the speech in consecutive ``pieces`` of audio and pack it into windows.
+
+    Windows come in the order of time, do not overlap and last at most
+    ``MAX_WINDOW_S``. Speech longer than that is cut where a voice is least
+    likely.
+    """
+    buffer = AudioBuffer()
+    vad, segmenter = SileroVad(), SpeechSegmenter(_FILE_VAD)
+    cutter = _Cutter()
+    for piece in pieces:
+        buffer.append(piece)
+        probabilities = vad.push(piece)
+        cutter.hear(probabilities)
+        spans = cutter.push(segmenter.push(probabilities), segmenter.open, buffer.end)
+        yield from _windows(buffer, spans)
+        buffer.drop_before(min(segmenter.quiet_until, cutter.oldest or buffer.end))
+    last = segmenter.finish(buffer.end)
+    yield from _windows(buffer, cutter.push(last, None, buffer.end) + cutter.finish())
+
+
+def _windows(buffer: AudioBuffer, spans: list[SpeechSpan]) -> Iterator[SpokenWindow]:
+    for span in spans:
+        assert span.end is not None
+        start, end = max(span.start, buffer.start), min(span.end, buffer.end)
+        if end > start:
+            yield SpokenWindow(start / SAMPLE_RATE_HZ, buffer.read(start, end))
+
+
+class _Cutter:
+    """Joins short spans and cuts long ones; a pure state machine."""
+
+    def __init__(self) -> None:
+        self._pending: SpeechSpan | None = None
+        self._probabilities: list[float] = []
+        self._first_frame = 0
+
+    @property
+    def oldest(self) -> int | None:
+        """First sample that is still to come out, or None."""
+        return self._pending.start if self._pending else None
+
+    def hear(self, probabilities: NDArray[np.float32]) -> None:
+        """Take the speech probabilities up to now, one per VAD frame."""
+        self._probabilities.extend(probabilities.tolist())
+
+    def push(
+        self, ended: list[SpeechSpan], lasting: SpeechSpan | None, n_samples: int
+    ) -> list[SpeechSpan]:
+        """Take spans that ended and the one that lasts; return finished windows."""
+        out: list[SpeechSpan] = []
+        for span in ended:
+            out += self._add(span)
+        if lasting is not None and self._span_with(lasting, n_samples) > _samples(MAX_WINDOW_S):
+            # Do not wait for a pause that may never come.
+            out += self._add(replace(lasting, end=n_samples))
+        if self._pending and lasting is None:
+            assert self._pending.end is not None
+            if n_samples - self._pending.end > _samples(JOIN_GAP_S + 1.0):
+                out += self.finish()
+        self._forget(self._pending.start if self._pending else n_samples)
+        return out
+
+    def finish(self) -> list[SpeechSpan]:
+        """What is left at the end."""
+        pending, self._pending = self._pending, None
+        return [pending] if pending else []
+
+    def _span_with(self, lasting: SpeechSpan, n_samples: int) -> int:
+        start = self._pending.start if self._pending else lasting.start
+        return n_samples - start
+
+    def _add(self, span: SpeechSpan) -> list[SpeechSpan]:
+        assert span.end is not None
+        out: list[SpeechSpan] = []
+        pending = self._pending
+        if pending is not None:
+            assert pending.end is not None
+            start = max(span.start, pending.end)
+            joined = max(span.end, pending.end) - pending.start
+            near = start - pending.end <= _samples(JOIN_GAP_S)
+            overlapping = span.start < pending.end
+            if (near and joined <= _samples(MAX_WINDOW_S)) or overlapping:
+                span = SpeechSpan(pending.start, max(span.end, pending.end))
+            else:
+                out.append(pending)
+                span = SpeechSpan(start, span.end)
+        while span.end is not None and span.end - span.start > _samples(MAX_WINDOW_S):
+            cut = self._quietest(span.start)
+            out.append(SpeechSpan(span.start, cut))
+            span = SpeechSpan(cut, span.end)
+        self._pending = span
+        return out
+
+    def _quietest(self, start: int) -> int:
+        """The sample in the second half of a window at which a voice is least likely."""
+        low = (start + _samples(MAX_WINDOW_S / 2)) // FRAME_SAMPLES - self._first_frame
+        high = (start + _samples(MAX_WINDOW_S)) // FRAME_SAMPLES - self._first_frame
+        window = self._probabilities[max(low, 0) : high]
+        if not window:
+            return start + _samples(MAX_WINDOW_S)
+        smooth = np.convolve(window, np.ones(5) / 5, mode="same")
+        frame = self._first_frame + max(low, 0) + int(np.argmin(smooth))
+        return frame * FRAME_SAMPLES + FRAME_SAMPLES // 2
+
+    def _forget(self, before: int) -> None:
+        n_old = before // FRAME_SAMPLES - self._first_frame
+        if n_old > 1000:
+            del self._probabilities[:n_old]
+            self._first_frame += n_old
+
+
+def _samples(seconds: float) -> int:
+    return round(seconds * SAMPLE_RATE_HZ)

@@ -1,0 +1,229 @@
+"""Between the two formats that Whisper's weights come in.
+
+A CTranslate2 ``model.bin`` is a list of named arrays: a header, then name,
+shape, type and bytes of each, then aliases. Its arrays map one to one onto
+``WhisperForConditionalGeneration``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.errors import EngineError, ModelError
+
+if TYPE_CHECKING:
+    from transformers import WhisperForConditionalGeneration
+
+__all__ = ["as_ctranslate2", "read_arrays", "read_config", "to_transformers"]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_SPEC_VERSION = 6
+_CONVERTED = "ctranslate2"
+
+
+def as_ctranslate2(directory: Path) -> Path:
+    """``directory`` itself if it is in CTranslate2 format, else a converted copy.
+
+    The copy is made once and kept inside the model's directory, or in the model
+    cache where that may not be written.
+
+    Raises:
+        EngineError: converting needs torch and transformers, which are missing.
+        ModelError: the weights cannot be converted.
+    """
+    if (directory / "model.bin").exists():
+        return directory
+    target = directory / _CONVERTED
+    if (target / "model.bin").exists():
+        return target
+    try:
+        from ctranslate2.converters import TransformersConverter
+        from transformers import AutoConfig  # noqa: F401 - only to see that it is there
+    except ImportError:
+        raise EngineError(
+            "This model is in transformers format, and converting it needs torch; "
+            "run pip install -r requirements-torch.txt once."
+        ) from None
+    staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=directory))
+    try:
+        converter = TransformersConverter(str(directory), load_as_float16=True)
+        converter.convert(str(staging / _CONVERTED), quantization="float16")
+        shutil.copy(directory / "tokenizer.json", staging / _CONVERTED)
+        (staging / _CONVERTED).rename(target)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """``config.json`` of a model.
+
+    Raises:
+        ModelError: it is no JSON object.
+    """
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        config = None
+    if not isinstance(config, dict):
+        raise ModelError(f"The model in {directory} has a damaged config.json; fetch it again.")
+    return config
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a CTranslate2 ``model.bin`` by name, aliases included.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+    try:
+        with path.open("rb") as file:
+            version, _spec = _u32(file), _text(file)
+            if version != _SPEC_VERSION:
+                raise ModelError(f"{path} is in version {version} of its format, not in 6.")
+            _revision, n_arrays = _u32(file), _u32(file)
+            arrays = dict(_array(file) for _ in range(n_arrays))
+            for _ in range(_u32(file)):
+                alias, name = _text(file), _text(file)
+                arrays[alias] = arrays[name]
+    except (struct.error, ValueError, KeyError, UnicodeDecodeError):
+        raise ModelError(f"{path} is damaged; fetch the model again.") from None
+    return arrays
+
+
+def _u32(file: BinaryIO) -> int:
+    return int(struct.unpack("<I", file.read(4))[0])
+
+
+def _text(file: BinaryIO) -> str:
+    (n_bytes,) = struct.unpack("<H", file.read(2))
+    return file.read(n_bytes)[:-1].decode()
+
+
+def _array(file: BinaryIO) -> tuple[str, NDArray[Any]]:
+    name = _text(file)
+    (rank,) = struct.unpack("<B", file.read(1))
+    shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
+    (kind,) = struct.unpack("<B", file.read(1))
+    data = file.read(_u32(file))
+    return name, np.frombuffer(data, _DTYPES[kind]).reshape(shape)
+
+
+def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
+    """A CTranslate2 model (16- or 32-bit floats) as a transformers one, in float32.
+
+    Raises:
+        ModelError: its weights are quantised, damaged or not Whisper's.
+    """
+    import torch
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    arrays = read_arrays(directory / "model.bin")
+    if any(name.endswith("weight_scale") for name in arrays):
+        raise ModelError(
+            f"The model in {directory} is quantised, which the transformers engine cannot use; "
+            "choose the engine ctranslate2."
+        )
+    try:
+        weights = _state_dict(arrays)
+        model = WhisperForConditionalGeneration(WhisperConfig(**_dimensions(arrays)))
+        state = {name: torch.from_numpy(array) for name, array in weights.items()}
+        state["proj_out.weight"] = state["model.decoder.embed_tokens.weight"]
+        model.load_state_dict(state, strict=True)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+    return model
+
+
+def _n_layers(arrays: Arrays, part: str) -> int:
+    return 1 + max(
+        int(name.split("/")[1].removeprefix("layer_"))
+        for name in arrays
+        if name.startswith(f"{part}/layer_") and name.split("/")[1] != "layer_norm"
+    )
+
+
+def _dimensions(arrays: Arrays) -> dict[str, int]:
+    n_tokens, width = arrays["decoder/embeddings/weight"].shape
+    return {
+        "vocab_size": n_tokens,
+        "d_model": width,
+        "num_mel_bins": arrays["encoder/conv1/weight"].shape[1],
+        "encoder_layers": _n_layers(arrays, "encoder"),
+        "decoder_layers": _n_layers(arrays, "decoder"),
+        "encoder_attention_heads": int(arrays["encoder/num_heads"]),
+        "decoder_attention_heads": int(arrays["decoder/num_heads"]),
+        "encoder_ffn_dim": arrays["encoder/layer_0/ffn/linear_0/weight"].shape[0],
+        "decoder_ffn_dim": arrays["decoder/layer_0/ffn/linear_0/weight"].shape[0],
+        "max_source_positions": arrays["encoder/position_encodings/encodings"].shape[0],
+        "max_target_positions": arrays["decoder/position_encodings/encodings"].shape[0],
+    }
+
+
+def _state_dict(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
+    state: dict[str, NDArray[Any]] = {
+        "model.decoder.embed_tokens.weight": arrays["decoder/embeddings/weight"]
+    }
+    for conv in ("conv1", "conv2"):
+        for kind in ("weight", "bias"):
+            state[f"model.encoder.{conv}.{kind}"] = arrays[f"encoder/{conv}/{kind}"]
+    for part in ("encoder", "decoder"):
+        positions = arrays[f"{part}/position_encodings/encodings"]
+        state[f"model.{part}.embed_positions.weight"] = positions
+        state |= _norm(arrays, f"{part}/layer_norm", f"model.{part}.layer_norm")
+        for i in range(_n_layers(arrays, part)):
+            state |= _layer(arrays, f"{part}/layer_{i}", f"model.{part}.layers.{i}")
+    return {name: np.array(array, np.float32) for name, array in state.items()}
+
+
+def _layer(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    state = _norm(arrays, f"{source}/self_attention/layer_norm", f"{target}.self_attn_layer_norm")
+    state |= _attention(arrays, f"{source}/self_attention", f"{target}.self_attn", stacked="qkv")
+    if f"{source}/attention/linear_0/weight" in arrays:
+        cross = f"{target}.encoder_attn"
+        state |= _norm(arrays, f"{source}/attention/layer_norm", f"{cross}_layer_norm")
+        state |= _attention(arrays, f"{source}/attention", cross, stacked="kv")
+    state |= _norm(arrays, f"{source}/ffn/layer_norm", f"{target}.final_layer_norm")
+    state |= _linear(arrays, f"{source}/ffn/linear_0", f"{target}.fc1")
+    state |= _linear(arrays, f"{source}/ffn/linear_1", f"{target}.fc2")
+    return state
+
+
+def _norm(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    return {
+        f"{target}.weight": arrays[f"{source}/gamma"],
+        f"{target}.bias": arrays[f"{source}/beta"],
+    }
+
+
+def _linear(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    return {f"{target}.{kind}": arrays[f"{source}/{kind}"] for kind in ("weight", "bias")}
+
+
+def _attention(arrays: Arrays, source: str, target: str, stacked: str) -> dict[str, NDArray[Any]]:
+    """Self-attention stacks q, k and v in one array, cross-attention k and v."""
+    if stacked == "qkv":
+        at, names = "linear_0", ("q_proj", "k_proj", "v_proj")
+        state, output = {}, "linear_1"
+    else:
+        at, names = "linear_1", ("k_proj", "v_proj")
+        state, output = _linear(arrays, f"{source}/linear_0", f"{target}.q_proj"), "linear_2"
+    for kind in ("weight", "bias"):
+        parts = np.split(arrays[f"{source}/{at}/{kind}"], len(names))
+        for name, part in zip(names, parts, strict=True):
+            if (name, kind) != ("k_proj", "bias"):  # Whisper's keys have no bias
+                state[f"{target}.{name}.{kind}"] = part
+    return state | _linear(arrays, f"{source}/{output}", f"{target}.out_proj")

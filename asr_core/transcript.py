@@ -1,0 +1,85 @@
+"""What recognition results in: words, segments and transcripts.
+
+All times are seconds on the audio clock: zero is the first sample of the
+recording or of the live session, counted in samples, never in wall time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+__all__ = ["Segment", "Transcript", "Word", "join_words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as the model wrote it.
+
+    Attributes:
+        text: with the leading space that the script calls for, so that words
+            join to running text in any language (Chinese has none).
+        start: seconds.
+        end: seconds, never before ``start``.
+        probability: mean probability of the word's tokens, 0 to 1.
+    """
+
+    text: str
+    start: float
+    end: float
+    probability: float
+
+    def shifted(self, offset_s: float) -> Word:
+        """The same word ``offset_s`` seconds later."""
+        return replace(self, start=self.start + offset_s, end=self.end + offset_s)
+
+
+def join_words(words: Iterable[Word]) -> str:
+    """Running text of ``words``, without outer spaces."""
+    return "".join(word.text for word in words).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech between two pauses: one line on the page."""
+
+    start: float
+    end: float
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        return join_words(self.words)
+
+    @classmethod
+    def of(cls, words: Sequence[Word]) -> Segment:
+        """The segment that spans ``words``; there must be at least one."""
+        return cls(words[0].start, max(word.end for word in words), tuple(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Everything that was said in one recording or one live take.
+
+    Attributes:
+        segments: in the order of time.
+        duration: of the audio, seconds.
+        language: code as Whisper names it (``"en"``), or None where no speech
+            was found.
+        language_probability: 0 to 1; 1 where the user gave the language.
+        notes: sentences for the user, such as "the file breaks off after …".
+    """
+
+    segments: tuple[Segment, ...]
+    duration: float
+    language: str | None = None
+    language_probability: float = 0.0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
