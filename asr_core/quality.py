@@ -1,20 +1,30 @@
-"""Is a hypothesis to be trusted? Whisper's own gates, for both modes."""
+"""Is a hypothesis to be trusted? The gates of both modes, and the further tries."""
 
 from __future__ import annotations
 
-from asr_core.engines.base import Hypothesis
+from collections.abc import Sequence
+from dataclasses import replace
 
-__all__ = ["is_doubtful", "is_silence", "repeats_itself"]
+from asr_core.engines.base import Hypothesis, Window
+from asr_core.repetition import length_of_cycle
+from asr_core.transcript import normalised
+
+__all__ = ["FALLBACKS", "best_of", "fallback", "is_doubtful", "is_silence", "repeats_itself"]
 
 # Radford et al. 2022, section 4.5, and the defaults of openai-whisper.
 MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROBABILITY = 0.6
 
+FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
+"""Temperature and encoder context, seconds, of the further tries at a doubtful
+window: first the context that Whisper was trained on, then drawing tokens."""
+
 
 def repeats_itself(hypothesis: Hypothesis) -> bool:
-    """The text compresses better than speech does."""
-    return hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
+    """The text compresses better than speech does, or ends in a cycle."""
+    words = [normalised(word.text) for word in hypothesis.words]
+    return hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
@@ -30,3 +40,22 @@ def is_silence(hypothesis: Hypothesis) -> bool:
         hypothesis.no_speech_probability > MAX_NO_SPEECH_PROBABILITY
         and hypothesis.avg_logprob < MIN_AVG_LOGPROB
     )
+
+
+def fallback(window: Window, attempt: int) -> Window:
+    """The window to decode at the ``attempt``-th further try, counted from 0."""
+    temperature, context_s = FALLBACKS[attempt]
+    return replace(window, temperature=temperature, context_s=context_s)
+
+
+def best_of(tried: Sequence[Hypothesis]) -> Hypothesis:
+    """Of hypotheses that are all doubtful, the one to live with.
+
+    A phrase that two tries repeat equally often was said that often.
+    """
+    texts = [[normalised(word.text) for word in hypothesis.words] for hypothesis in tried]
+    for i, text in enumerate(texts):
+        if text in texts[:i]:
+            return tried[i]
+    return min(tried, key=lambda hypothesis: (repeats_itself(hypothesis), -hypothesis.avg_logprob))
+

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Segment", "Transcript", "Word", "join_words"]
+__all__ = ["Segment", "Transcript", "Word", "join_words", "normalised"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class Word:
     def shifted(self, offset_s: float) -> Word:
         """The same word ``offset_s`` seconds later."""
         return replace(self, start=self.start + offset_s, end=self.end + offset_s)
+
+
+def normalised(text: str) -> str:
+    """``text`` without case, punctuation and spaces: what comparing is about."""
+    return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def join_words(words: Iterable[Word]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,23 @@ MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 
 _WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _REPLACEMENT = "\ufffd"  # what half a character decodes to
+
+
+def _repaired(path: Path) -> str:
+    """The tokenizer's JSON, with the merge that many copies of it have lost.
+
+    Their list of merges begins with the second one, so that " the" and all else
+    with a "t" after a space would not come out as the model was trained on.
+    """
+    text = path.read_text(encoding="utf-8")
+    data = json.loads(text)
+    merges, vocabulary = data["model"]["merges"], data["model"]["vocab"]
+    as_pair = bool(merges) and not isinstance(merges[0], str)
+    lost = ["\u0120", "t"] if as_pair else "\u0120 t"
+    if "\u0120t" not in vocabulary or lost in merges:
+        return text
+    data["model"]["merges"] = [lost, *merges]
+    return json.dumps(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,7 @@ class Vocabulary:
         from tokenizers import Tokenizer
 
         try:
-            self._tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
+            self._tokenizer = Tokenizer.from_str(_repaired(directory / "tokenizer.json"))
         except Exception:  # the library raises bare Exception
             raise ModelError(
                 f"The model in {directory} has no tokenizer.json that can be read; "

@@ -23,6 +23,7 @@ from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window
 from asr_core.engines.features import HOP_SAMPLES, log_mel
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
 from asr_core.errors import AsrError, EngineError
+from asr_core.repetition import first_turn
 from asr_core.transcript import Word
 
 __all__ = ["Aligned", "Decoded", "WhisperEngine"]
@@ -295,17 +296,6 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
     if len(tokens) < request.max_new_tokens:
         return decoded
     return Decoded(first_turn(tokens), decoded.no_speech_probability)
-
-
-def first_turn(tokens: list[int]) -> list[int]:
-    """``tokens`` with the cycle at its end, three turns or more, cut to one."""
-    for period in range(1, len(tokens) // 3 + 1):
-        n_same = 0
-        while n_same < len(tokens) - period and tokens[-1 - n_same] == tokens[-1 - n_same - period]:
-            n_same += 1
-        if n_same >= 2 * period:
-            return tokens[: len(tokens) - n_same]
-    return tokens
 
 
 def _plausible(word: Word, *, is_first: bool) -> Word:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,17 +17,13 @@ from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.fullcontext.lines import lines
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
-from asr_core.quality import is_doubtful, is_silence, repeats_itself
+from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
 from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileProgress", "transcribe"]
 
 BATCH_SIZE = 4
 _N_WINDOWS_FOR_LANGUAGE = 3
-_FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
-"""Temperature and encoder context, seconds, of the further tries at a doubtful
-window: first the context that Whisper was trained on, then drawing tokens."""
-
 
 @dataclass(frozen=True)
 class FileProgress:
@@ -128,10 +124,9 @@ def _second_thoughts(engine: Engine, window: Window, first: Hypothesis) -> Hypot
     if not is_doubtful(first):
         return first
     tried = [first]
-    for temperature, context_s in _FALLBACKS:
-        again = replace(window, temperature=temperature, context_s=context_s)
-        [hypothesis] = engine.transcribe([again])
+    for attempt in range(len(FALLBACKS)):
+        [hypothesis] = engine.transcribe([fallback(window, attempt)])
         if not is_doubtful(hypothesis):
             return hypothesis
         tried.append(hypothesis)
-    return min(tried, key=lambda tried: (repeats_itself(tried), -tried.avg_logprob))
+    return best_of(tried)

@@ -1,0 +1,366 @@
+"""The command line: transcribe files, stream a file, look after models.
+
+Results go to standard output, progress and messages to standard error. Exit
+codes: 0 all done, 1 something failed (the rest is done), 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from asr_core.errors import AsrError
+from asr_core.languages import LANGUAGES
+
+if TYPE_CHECKING:
+    from asr_core.engines import Engine
+    from asr_core.live import Snapshot
+    from asr_core.models import Progress
+    from asr_core.transcript import Word
+
+__all__ = ["main"]
+
+_FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except AsrError as error:
+        _say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        _say("Stopped.")
+        return 130
+    except BrokenPipeError:  # the reader of our output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# --- arguments -------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m asr_core",
+        description="Speech recognition with Whisper, on this machine.",
+        epilog="Examples: 'python -m asr_core transcribe talk.mp3 --format srt' writes subtitles; "
+        "'python -m asr_core stream talk.mp3' shows the words as a live session finds them.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_transcribe(commands.add_parser("transcribe", help="transcribe whole files"))
+    _add_stream(commands.add_parser("stream", help="replay a file through a live session"))
+    _add_models(commands.add_parser("models", help="list models, fetch them, find them"))
+    return parser
+
+
+def _add_transcribe(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Transcribe recordings in full context: the whole file is heard before its words are "
+        "final. Reads audio and video files of any format that FFmpeg knows."
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video file")
+    _add_recognition(parser)
+    parser.add_argument(
+        "--task",
+        choices=("transcribe", "translate"),
+        default="transcribe",
+        help="translate writes English, whatever is spoken (default: transcribe)",
+    )
+    parser.add_argument(
+        "--format", choices=_FORMATS, default="txt", help="of the result (default: txt)"
+    )
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        metavar="DIR",
+        help="write one file per input there instead of standard output",
+    )
+    parser.set_defaults(run=_transcribe)
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Replay a file through the live session that the page uses and print JSON lines: kind "
+        "(partial, final at the end of an utterance, end), audio_time, wall_time, committed "
+        "(final text so far), tentative, words (newly committed ones), lag. Times in seconds."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="audio or video file")
+    _add_recognition(parser)
+    parser.add_argument(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="X|max",
+        help="1.0 is real time; max simulates the clock and goes as fast as the model (default: 1.0)",
+    )
+    parser.set_defaults(run=_stream)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = commands.add_parser("list", help="the known models, and which are on this machine")
+    listing.set_defaults(run=_models_list)
+    for name, text, run in (
+        ("fetch", "get a model onto this machine", _models_fetch),
+        ("path", "print where a model lies on this machine", _models_path),
+    ):
+        action = commands.add_parser(name, help=text)
+        action.add_argument("name", metavar="NAME", help="catalogue name, hub id or directory")
+        action.set_defaults(run=run)
+
+
+def _add_recognition(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default="base",
+        metavar="M",
+        help="catalogue name (see 'models list'), hub id or directory (default: base)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "ctranslate2", "transformers"),
+        default="auto",
+        help="auto takes transformers on a GPU, ctranslate2 elsewhere (default: auto)",
+    )
+    parser.add_argument(
+        "--language",
+        type=_language,
+        metavar="CODE",
+        help="such as en or de (default: detected)",
+    )
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed; give a number above 0, or max")
+    return speed
+
+
+def _language(text: str) -> str:
+    code = text.lower()
+    if code not in LANGUAGES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no language that Whisper knows; give a code such as en, de, fr or zh"
+        )
+    return code
+
+
+# --- commands --------------------------------------------------------------------
+
+
+def _transcribe(options: argparse.Namespace) -> int:
+    from asr_core.formats import FORMATS
+    from asr_core.fullcontext import transcribe
+
+    if options.output_dir is not None:
+        try:
+            options.output_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _say(f"{options.output_dir} cannot be made ({error.strerror}); choose another folder.")
+            return 2
+    engine = _engine(options)
+    n_failed = 0
+    taken: set[Path] = set()
+    for path in options.files:
+        try:
+            with _progress_line() as show:
+                transcript = transcribe(
+                    path,
+                    engine,
+                    language=options.language,
+                    task=options.task,
+                    on_progress=lambda p, name=path.name: show(  # type: ignore[misc]
+                        f"{name}: {_share(p.done_s, p.total_s)}"
+                    ),
+                )
+        except AsrError as error:
+            _say(str(error))
+            n_failed += 1
+            continue
+        for note in transcript.notes:
+            _say(note)
+        text = FORMATS[options.format](transcript)
+        if options.output_dir is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        else:
+            n_failed += not _write(_target(options, path, taken), text)
+    return 1 if n_failed else 0
+
+
+def _target(options: argparse.Namespace, path: Path, taken: set[Path]) -> Path:
+    """The output file of ``path``; with the old extension if two would share one."""
+    directory: Path = options.output_dir
+    target = directory / f"{path.stem}.{options.format}"
+    if target in taken:
+        target = directory / f"{path.name}.{options.format}"
+    taken.add(target)
+    return target
+
+
+def _write(target: Path, text: str) -> bool:
+    try:
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _say(f"{target} cannot be written ({error.strerror}); the transcript is printed instead.")
+        sys.stdout.write(text)
+        return False
+    _say(f"Wrote {target}")
+    return True
+
+
+def _stream(options: argparse.Namespace) -> int:
+    from asr_core.audio.decode import AudioFile
+    from asr_core.live import LiveOptions, LiveSession
+    from asr_core.live.replay import replay
+
+    audio = AudioFile(options.file)
+    engine = _engine(options)
+    session = LiveSession(LiveOptions(language=options.language))
+    lines = _EventLines()
+    for snapshot in replay(audio, session, engine, options.speed):
+        lines.show(snapshot)
+    lines.end(session.snapshot)
+    for note in audio.notes:
+        _say(note)
+    return 0
+
+
+class _EventLines:
+    """Prints one JSON line per change of a live session."""
+
+    def __init__(self) -> None:
+        import time
+
+        self._now = time.monotonic
+        self._started = self._now()
+        self._n_words = 0
+        self._n_utterances = 0
+        self._shown: tuple[object, ...] = ()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """A partial, or a final where an utterance has ended; nothing if nothing changed."""
+        state = (snapshot.utterances, snapshot.committed, snapshot.tentative)
+        if state == self._shown:
+            return
+        self._shown = state
+        ended = len(snapshot.utterances) > self._n_utterances
+        self._n_utterances = len(snapshot.utterances)
+        self._print("final" if ended else "partial", snapshot)
+        if snapshot.error:
+            _say(snapshot.error)
+
+    def end(self, snapshot: Snapshot) -> None:
+        self._print("end", snapshot)
+
+    def _print(self, kind: str, snapshot: Snapshot) -> None:
+        from asr_core.formats import word_data
+        from asr_core.transcript import join_words
+
+        words: tuple[Word, ...] = snapshot.committed_words
+        event = {
+            "kind": kind,
+            "audio_time": round(snapshot.audio_s, 3),
+            "wall_time": round(self._now() - self._started, 3),
+            "committed": snapshot.transcript().text,
+            "tentative": join_words(snapshot.tentative),
+            "words": [word_data(word) for word in words[self._n_words :]],
+            "lag": round(snapshot.lag_s, 3),
+        }
+        self._n_words = len(words)
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+def _models_list(options: argparse.Namespace) -> int:
+    from asr_core.models import CATALOGUE, find_local
+
+    for card in CATALOGUE.values():
+        here = "here" if find_local(card.name) else ""
+        print(f"{card.name:16} {here:5} {card.summary} · {card.licence} · {card.repo}")
+    return 0
+
+
+def _models_fetch(options: argparse.Namespace) -> int:
+    print(_fetched(options.name))
+    return 0
+
+
+def _models_path(options: argparse.Namespace) -> int:
+    from asr_core.models import find_local
+
+    path = find_local(options.name)
+    if path is None:
+        _say(f"{options.name} is not on this machine; run: models fetch {options.name}")
+        return 1
+    print(path)
+    return 0
+
+
+# --- helpers ---------------------------------------------------------------------
+
+
+def _engine(options: argparse.Namespace) -> Engine:
+    from asr_core.engines import load_engine
+    from asr_core.errors import ModelError
+
+    engine = load_engine(_fetched(options.model), options.engine)
+    if options.language is not None and options.language not in engine.languages:
+        raise ModelError(
+            f"The model {options.model} does not know {LANGUAGES[options.language]}; "
+            "choose a multilingual model such as base."
+        )
+    return engine
+
+
+def _fetched(model: str) -> Path:
+    from asr_core.models import resolve
+
+    with _progress_line() as show:
+
+        def report(progress: Progress) -> None:
+            show(f"Fetching {model} from {progress.source}: {progress.done_mb:.0f} MB{_of(progress)}")
+
+        return resolve(model, report)
+
+
+def _of(progress: Progress) -> str:
+    return f" of {progress.total_mb:.0f} MB" if progress.total_mb else ""
+
+
+def _share(done_s: float, total_s: float | None) -> str:
+    return f"{min(done_s / total_s, 1):.0%}" if total_s else f"{done_s:.0f} s"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _progress_line() -> Iterator[Callable[[str], None]]:
+    """A line that is overwritten, on a terminal; nothing elsewhere."""
+    on_terminal = sys.stderr.isatty()
+
+    def show(text: str) -> None:
+        if on_terminal:
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        if on_terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

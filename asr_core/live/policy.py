@@ -1,0 +1,67 @@
+"""When a word is final: a pure function of hypotheses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rapidfuzz.distance import Levenshtein
+
+from asr_core.transcript import Word, normalised
+
+__all__ = ["agreed", "best_cut", "continuation"]
+
+
+def agreed(previous: Sequence[Word], current: Sequence[Word], settled_before_s: float) -> int:
+    """How many words at the start of ``current`` are final: LocalAgreement-2.
+
+    Two hypotheses in a row over growing audio must begin with the same words
+    (Liu et al. 2020; for Whisper, Macháček et al. 2023). Words that reach
+    ``settled_before_s`` or beyond may still be cut by the end of the audio and
+    wait for the next hypothesis.
+
+    Both sequences start after the words that are final already.
+    """
+    n = 0
+    for before, now in zip(previous, current, strict=False):
+        if normalised(before.text) != normalised(now.text) or now.end > settled_before_s:
+            break
+        n += 1
+    return n
+
+
+def continuation(committed: Sequence[Word], hypothesis: Sequence[Word]) -> int:
+    """Where ``hypothesis`` goes on after the words that are final already.
+
+    A fresh look at the same audio may spell the committed words otherwise; they
+    stay as they are, and the part of the hypothesis that resembles them most
+    (fewest edits of characters; where equal, nearest in time) is skipped.
+
+    Returns:
+        The number of words of ``hypothesis`` to skip. Times of both sequences
+        are on one clock.
+    """
+    if not committed:
+        return 0
+    wanted = normalised("".join(word.text for word in committed))
+    end_s = committed[-1].end
+
+    def mismatch(n: int) -> tuple[float, float]:
+        text = normalised("".join(word.text for word in hypothesis[:n]))
+        reached_s = hypothesis[n - 1].end if n else committed[0].start
+        return Levenshtein.distance(wanted, text), abs(reached_s - end_s)
+
+    return min(range(len(hypothesis) + 1), key=mismatch)
+
+
+def best_cut(committed: Sequence[Word]) -> int:
+    """After how many of the final words a long window is best cut.
+
+    After the last sentence if one ends there, else in the widest gap of the
+    later half; at least one word goes, so that the window shrinks.
+    """
+    for n in range(len(committed), 0, -1):
+        if committed[n - 1].text.endswith((".", "?", "!", "。", "？", "！")):
+            return n
+    later = range(max(1, len(committed) // 2), len(committed))
+    gaps = {n: committed[n].start - committed[n - 1].end for n in later}
+    return max(gaps, key=lambda n: gaps[n]) if gaps else len(committed)

@@ -1,0 +1,415 @@
+"""One speaker: audio in, committed and tentative words out.
+
+Who may call what: ``append`` and ``finish`` any one thread at a time (the one
+that receives audio); ``snapshot`` and ``wait`` any thread; ``due_at``,
+``listen``, ``next_window`` and ``accept`` only the scheduler. Nothing here
+reads a wall clock: time is counted in samples, and the scheduler passes in its
+own clock for the pacing of updates.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.buffer import AudioBuffer
+from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+from asr_core.engines.base import Hypothesis, Task, Window
+from asr_core.live.policy import agreed, best_cut, continuation
+from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
+from asr_core.transcript import Segment, Transcript, Word, join_words
+
+__all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
+
+Samples = NDArray[np.float32]
+
+MAX_WINDOW_S = 20.0
+"""More speech than this is never handed to the model at once."""
+
+TRIM_WINDOW_S = 12.0
+"""From this length on, a window sheds the words that are final already."""
+
+MIN_COMMIT_S = 1.5
+"""The first second of an utterance is too little to trust what the model makes of it."""
+
+EDGE_S = 0.5
+"""Words that end this close to the newest audio may be cut in two."""
+
+PROMPT_CHARACTERS = 200
+"""Of the same utterance, given to the model when its audio is gone."""
+
+MIN_SPEECH_FOR_LANGUAGE_S = 3.0
+"""Whisper guesses the language badly from less."""
+
+LEVEL_FLOOR_DBFS = -90.0
+
+
+class Phase(Enum):
+    """Where a session is in its life."""
+
+    LISTENING = "listening"
+    FINISHING = "finishing"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """What the user chooses.
+
+    Attributes:
+        language: code; None has it detected and keeps it once it is certain.
+        update_period_s: wished time between two updates; under load it grows.
+        keep_recording: keep the audio in memory, to save it afterwards.
+    """
+
+    language: str | None = None
+    task: Task = "transcribe"
+    update_period_s: float = 0.5
+    keep_recording: bool = False
+    vad: VadOptions = field(default_factory=VadOptions)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What there is to show, immutable.
+
+    Attributes:
+        utterances: finished ones, a segment each.
+        committed: final words of the utterance that is being spoken.
+        tentative: its words that may still change.
+        audio_s: seconds received.
+        transcribed_s: seconds dealt with; what is heard as silence counts.
+        level_dbfs: loudness of the last tenth of a second or so.
+        language: as given or detected, None before the first words.
+        error: a sentence when the last update failed, else None.
+    """
+
+    utterances: tuple[Segment, ...] = ()
+    committed: tuple[Word, ...] = ()
+    tentative: tuple[Word, ...] = ()
+    audio_s: float = 0.0
+    transcribed_s: float = 0.0
+    level_dbfs: float = LEVEL_FLOOR_DBFS
+    language: str | None = None
+    language_probability: float = 0.0
+    phase: Phase = Phase.LISTENING
+    error: str | None = None
+
+    @property
+    def lag_s(self) -> float:
+        """How far the words are behind the voice."""
+        return max(0.0, self.audio_s - self.transcribed_s)
+
+    @property
+    def committed_words(self) -> tuple[Word, ...]:
+        """All final words, of finished utterances and of the open one."""
+        done = tuple(word for segment in self.utterances for word in segment.words)
+        return done + self.committed
+
+    def transcript(self) -> Transcript:
+        """All final words as a transcript."""
+        open_line = (Segment.of(self.committed),) if self.committed else ()
+        return Transcript(
+            segments=self.utterances + open_line,
+            duration=self.audio_s,
+            language=self.language,
+            language_probability=self.language_probability,
+        )
+
+
+@dataclass
+class _Utterance:
+    """The one that is being transcribed; times in samples and session seconds."""
+
+    window_start: int
+    committed: list[Word] = field(default_factory=list)
+    n_shed: int = 0  # of committed, how many are before the window
+    previous: tuple[Word, ...] = ()  # hypothesis after the committed words
+
+    @property
+    def in_window(self) -> list[Word]:
+        return self.committed[self.n_shed :]
+
+    @property
+    def shed(self) -> list[Word]:
+        return self.committed[: self.n_shed]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The window that is at the model."""
+
+    start: int
+    end: int
+    closes: bool  # the utterance ends with it
+    is_full: bool  # more speech waits behind it than a window holds
+
+    @property
+    def is_final(self) -> bool:
+        """Nobody looks at this audio again: the hypothesis must be settled."""
+        return self.closes or self.is_full
+
+
+class LiveSession:
+    """See the module's text for who may call what."""
+
+    def __init__(self, options: LiveOptions | None = None) -> None:
+        self.options = options or LiveOptions()
+        self._buffer = AudioBuffer()
+        self._vad = SileroVad()
+        self._segmenter = SpeechSegmenter(self.options.vad)
+        self._heard = 0  # samples the voice detector has taken
+        self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
+        self._utterance: _Utterance | None = None
+        self._asked: _Asked | None = None
+        self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
+        self._last_window_end = 0
+        self._updated_at = -np.inf  # the scheduler's clock
+        self._finish_requested = threading.Event()
+        self._done = threading.Event()
+        self._recording: list[NDArray[np.int16]] = []
+        self._snapshot = Snapshot(language=self.options.language)
+        self._level_dbfs = LEVEL_FLOOR_DBFS
+
+    # --- for the thread that receives audio ------------------------------------------
+
+    def append(self, samples: Samples) -> None:
+        """Take (n_samples,) float32; returns at once. Ignored after ``finish``."""
+        if self._finish_requested.is_set() or not len(samples):
+            return
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+        self._buffer.append(samples)
+        self._level_dbfs = _level_dbfs(samples)
+        if self.options.keep_recording:
+            self._recording.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
+
+    def finish(self) -> None:
+        """No more audio comes: transcribe what is left, then be done."""
+        self._finish_requested.set()
+
+    # --- for any thread --------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The latest state; the clock and the level are of this moment."""
+        audio_s = self._buffer.end / SAMPLE_RATE_HZ
+        return replace(
+            self._snapshot,
+            audio_s=audio_s,
+            level_dbfs=self._level_dbfs,
+            transcribed_s=min(self._snapshot.transcribed_s, audio_s),
+        )
+
+    @property
+    def is_done(self) -> bool:
+        return self._done.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything is transcribed after ``finish``; False on time-out."""
+        return self._done.wait(timeout_s)
+
+    def recording(self) -> NDArray[np.int16]:
+        """The audio so far, (n_samples,) at 16 kHz; empty unless it is kept."""
+        parts = list(self._recording)
+        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+
+    # --- for the scheduler -----------------------------------------------------------
+
+    def due_at(self) -> float:
+        """When, on the scheduler's clock, this session wants its next update."""
+        if self._finish_requested.is_set() or self._spans:
+            return -np.inf
+        return self._updated_at + self.options.update_period_s
+
+    def listen(self, now: float) -> None:
+        """Run the voice detector over what is new."""
+        self._updated_at = now
+        finishing = self._finish_requested.is_set()  # before the end is read: nothing is lost
+        end = self._buffer.end
+        if end > self._heard:
+            probabilities = self._vad.push(self._buffer.read(self._heard, end))
+            self._heard = end
+            self._spans.extend(self._segmenter.push(probabilities))
+        if finishing and self._snapshot.phase is Phase.LISTENING:
+            self._spans.extend(self._segmenter.finish(self._heard))
+            self._publish(phase=Phase.FINISHING)
+        self._forget()
+        if finishing and not self._spans:
+            self._be_done()
+        elif not self._spans and self._segmenter.open is None:
+            self._publish(transcribed=self._heard)
+
+    def next_window(self) -> Window | None:
+        """What the model should look at now, or None if there is no new speech."""
+        span = self._spans[0] if self._spans else self._segmenter.open
+        if span is None:
+            return None
+        if self._utterance is None:
+            self._utterance = _Utterance(max(span.start, self._buffer.start))
+        utterance = self._utterance
+        start = utterance.window_start
+        end = span.end if span.end is not None else self._heard
+        end = min(max(end, start), self._heard)
+        is_full = end - start > MAX_WINDOW_S * SAMPLE_RATE_HZ
+        if is_full:
+            end = start + int(MAX_WINDOW_S * SAMPLE_RATE_HZ)
+        closes = span.end is not None and not is_full
+        if not closes and not is_full and end <= self._last_window_end:
+            return None  # nothing new
+        self._asked = _Asked(start, end, closes, is_full)
+        window = Window(
+            samples=self._buffer.read(start, end),
+            language=self._snapshot.language,
+            task=self.options.task,
+            prompt=join_words(utterance.shed)[-PROMPT_CHARACTERS:],
+        )
+        return fallback(window, len(self._tried) - 1) if self._tried else window
+
+    def accept(self, hypothesis: Hypothesis) -> None:
+        """Take the model's answer to the last window."""
+        asked, utterance = self._asked, self._utterance
+        assert asked is not None and utterance is not None
+        self._asked = None
+        self._last_window_end = asked.end
+        if is_doubtful(hypothesis):
+            if not asked.is_final:
+                self._publish(transcribed=asked.end)  # the next look decides
+                return
+            self._tried.append(hypothesis)
+            if len(self._tried) <= len(FALLBACKS):
+                return
+            hypothesis = best_of(self._tried)
+        self._tried.clear()
+        new = self._new_words(hypothesis, utterance, asked.start / SAMPLE_RATE_HZ)
+        if is_silence(hypothesis):
+            new = ()
+        n_final = self._n_final(new, asked, utterance)
+        utterance.committed += new[:n_final]
+        utterance.previous = new[n_final:]
+        self._keep_language(hypothesis, asked)
+        if asked.closes:
+            self._close_utterance()
+        else:
+            self._shed(asked)
+        self._publish(transcribed=asked.end, error=None)
+
+    def reject(self, error: str) -> None:
+        """The model failed on the last window twice: what is shown is what there is."""
+        asked, utterance = self._asked, self._utterance
+        assert asked is not None and utterance is not None
+        self._asked = None
+        self._last_window_end = asked.end
+        self._tried.clear()
+        if asked.is_final:
+            utterance.committed += utterance.previous
+            utterance.previous = ()
+        if asked.closes:
+            self._close_utterance()
+        elif asked.is_full:
+            utterance.window_start = asked.end
+            utterance.n_shed = len(utterance.committed)
+        self._publish(transcribed=asked.end, error=error)
+
+    # --- inside ----------------------------------------------------------------------
+
+    def _new_words(
+        self, hypothesis: Hypothesis, utterance: _Utterance, offset_s: float
+    ) -> tuple[Word, ...]:
+        """The words after those in the window that are final, on the session's clock."""
+        heard = [word.shifted(offset_s) for word in hypothesis.words]
+        n_skip = continuation(utterance.in_window, heard)
+        earliest = utterance.committed[-1].end if utterance.committed else 0.0
+        words = []
+        for word in heard[n_skip:]:
+            start = max(word.start, earliest)
+            words.append(replace(word, start=start, end=max(word.end, start)))
+        return tuple(words)
+
+    def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: _Utterance) -> int:
+        if asked.closes:
+            return len(new)
+        end_s = asked.end / SAMPLE_RATE_HZ
+        if asked.is_full:
+            # The model is behind: no second look, except at the cut.
+            settled = sum(word.end <= end_s - 1.0 for word in new)
+            return settled or len(new)
+        if asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ:
+            return 0
+        return agreed(utterance.previous, new, end_s - EDGE_S)
+
+    def _close_utterance(self) -> None:
+        assert self._utterance is not None
+        committed, self._utterance = self._utterance.committed, None
+        self._spans.popleft()
+        if committed:
+            finished = (*self._snapshot.utterances, Segment.of(committed))
+            self._snapshot = replace(self._snapshot, utterances=finished)
+
+    def _shed(self, asked: _Asked) -> None:
+        """Move a long window past the words that are final, so that cost stays flat."""
+        utterance = self._utterance
+        assert utterance is not None
+        too_long = asked.end - asked.start > TRIM_WINDOW_S * SAMPLE_RATE_HZ
+        if not too_long or not utterance.in_window:
+            if asked.is_full:  # nothing was said in all of it
+                utterance.window_start = asked.end - int(EDGE_S * SAMPLE_RATE_HZ)
+            return
+        n_shed = utterance.n_shed + best_cut(utterance.in_window)
+        cut = utterance.committed[n_shed - 1].end
+        utterance.window_start = min(max(int(cut * SAMPLE_RATE_HZ), asked.start), asked.end)
+        utterance.n_shed = n_shed
+
+    def _keep_language(self, hypothesis: Hypothesis, asked: _Asked) -> None:
+        """Once enough was heard, the detected language stays."""
+        if self._snapshot.language is not None or not hypothesis.words:
+            return
+        if asked.closes or asked.end - asked.start >= MIN_SPEECH_FOR_LANGUAGE_S * SAMPLE_RATE_HZ:
+            if asked.end - asked.start >= 1.0 * SAMPLE_RATE_HZ:
+                self._snapshot = replace(
+                    self._snapshot,
+                    language=hypothesis.language,
+                    language_probability=hypothesis.language_probability,
+                )
+
+    def _forget(self) -> None:
+        """Drop audio that nobody will ask for again."""
+        oldest = self._spans[0].start if self._spans else self._segmenter.quiet_until
+        if self._utterance is not None:
+            oldest = max(self._utterance.window_start, self._buffer.start)
+        self._buffer.drop_before(min(oldest, self._heard))
+
+    def _publish(
+        self,
+        *,
+        transcribed: int | None = None,
+        phase: Phase | None = None,
+        error: str | None = None,
+    ) -> None:
+        utterance = self._utterance
+        before = self._snapshot
+        self._snapshot = replace(
+            before,
+            committed=tuple(utterance.committed) if utterance else (),
+            tentative=utterance.previous if utterance else (),
+            transcribed_s=(
+                before.transcribed_s if transcribed is None else transcribed / SAMPLE_RATE_HZ
+            ),
+            phase=phase or before.phase,
+            error=error,
+        )
+
+    def _be_done(self) -> None:
+        self._publish(transcribed=self._heard, phase=Phase.DONE)
+        self._done.set()
+
+
+def _level_dbfs(samples: Samples) -> float:
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return max(LEVEL_FLOOR_DBFS, 10 * np.log10(power)) if power > 0 else LEVEL_FLOOR_DBFS
