@@ -53,7 +53,7 @@ def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWind
         cutter.hear(probabilities)
         spans = cutter.push(segmenter.push(probabilities), segmenter.open, buffer.end)
         yield from _windows(buffer, spans)
-        buffer.drop_before(min(segmenter.quiet_until, cutter.oldest or buffer.end))
+        buffer.drop_before(min(segmenter.quiet_until, cutter.oldest(buffer.end)))
     last = segmenter.finish(buffer.end)
     yield from _windows(buffer, cutter.push(last, None, buffer.end) + cutter.finish())
 
@@ -74,10 +74,9 @@ class _Cutter:
         self._probabilities: list[float] = []
         self._first_frame = 0
 
-    @property
-    def oldest(self) -> int | None:
-        """First sample that is still to come out, or None."""
-        return self._pending.start if self._pending else None
+    def oldest(self, n_samples: int) -> int:
+        """First sample that is still to come out; of ``n_samples`` none, if so."""
+        return self._pending.start if self._pending else n_samples
 
     def hear(self, probabilities: NDArray[np.float32]) -> None:
         """Take the speech probabilities up to now, one per VAD frame."""

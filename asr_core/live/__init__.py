@@ -1,7 +1,7 @@
 """Streaming: recognition while somebody speaks."""
 
-from asr_core.live.policy import agreed
-from asr_core.live.scheduler import Scheduler
-from asr_core.live.session import LiveOptions, LiveSession, Snapshot
+from asr_core.live.scheduler import Scheduler, scheduler_of
+from asr_core.live.session import LiveOptions, LiveSession, Phase, Snapshot
+from asr_core.live.takes import Take, Takes
 
-__all__ = ["LiveOptions", "LiveSession", "Scheduler", "Snapshot", "agreed"]
+__all__ = ["LiveOptions", "LiveSession", "Phase", "Scheduler", "Snapshot", "Take", "Takes", "scheduler_of"]

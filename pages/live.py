@@ -1,0 +1,97 @@
+"""Live: speak, and read the words while you speak."""
+
+import streamlit as st
+
+from asr_core.live import LiveOptions, Take, Takes, scheduler_of
+from widgets.downloads import download_buttons
+from widgets.microphone import connection_trouble, microphone, takes_of_this_session
+from widgets.settings import current_settings, prepared_engine
+from widgets.transcript_view import finished_view, live_view
+
+_NOTHING_HEARD = "No speech was heard in this take."
+_SILENT_DBFS = -75.0
+
+
+def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
+    settings = current_settings()
+    with st.sidebar:
+        st.header("Live")
+        period = st.slider(
+            "Update every … seconds", 0.2, 3.0, 0.5, 0.1, key="period",
+            help="Shorter is livelier and costs more. Under load updates come less often.",
+        )  # fmt: skip
+        keep = st.toggle(
+            "Keep the recording", key="keep",
+            help="Holds the audio in memory until you clear it or close the tab, to save it.",
+        )  # fmt: skip
+        limited = st.toggle("Time limit", key="limited")
+        minutes = st.number_input("Minutes", 0.1, 600.0, 10.0, key="minutes") if limited else None
+    options = LiveOptions(settings.language, settings.task, period, keep)
+    return options, minutes * 60 if minutes else None
+
+
+def current_take(takes: Takes) -> Take | None:
+    """The take that runs or is still being finished."""
+    last = takes.all[-1] if takes.all else None
+    return last if last is not None and not last.session.is_done else None
+
+
+def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
+    """The part that is drawn again several times a second."""
+    take = current_take(takes)
+    if (take.number if take else None) != shown:
+        st.rerun()  # a take began or ended: the whole page changes
+    trouble = connection_trouble(takes)
+    if trouble:
+        st.error(trouble, icon=":material/wifi_off:")
+    if take is None:
+        if is_open and not trouble:
+            st.info("Connecting to the microphone …", icon=":material/mic:")
+        return
+    snapshot = take.session.snapshot
+    remaining = take.limit_s - snapshot.audio_s if take.limit_s else None
+    live_view(f"take-{take.number}", snapshot, "Speak now: the words appear here.", remaining)
+    if snapshot.error:
+        st.warning(snapshot.error, icon=":material/warning:")
+    if is_open and snapshot.audio_s > 3 and snapshot.level_dbfs < _SILENT_DBFS:
+        st.warning(
+            "No sound is arriving. Is the microphone muted, or another one chosen?",
+            icon=":material/mic_off:",
+        )
+    if is_open and take.is_over_limit and not st.session_state.get("stopping"):
+        st.session_state["stopping"] = True
+        st.rerun()
+
+
+def draw_finished(take: Take) -> None:
+    snapshot = take.session.snapshot
+    st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
+    finished_view(f"take-{take.number}", snapshot.utterances, _NOTHING_HEARD)
+    if snapshot.error:
+        st.warning(snapshot.error, icon=":material/warning:")
+    name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
+    download_buttons(name, name, snapshot.transcript(), take.session)
+
+
+st.title("Speak and read", anchor=False)
+takes = takes_of_this_session()
+options, limit_s = live_options(takes)
+engine = prepared_engine(current_settings())
+if engine is not None:
+    takes.prepare(scheduler_of(engine), options, limit_s)
+    st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
+    is_open = microphone(takes, stop=st.session_state.get("stopping", False))
+    if not is_open:
+        st.session_state.pop("stopping", None)
+    take = current_take(takes)
+    for finished in takes.all:
+        if finished is not take:
+            draw_finished(finished)
+    if take is not None:
+        st.subheader(f"Take {take.number}", anchor=False)
+    shown = take.number if take else None
+    refresh = st.fragment(run_every=0.3 if is_open or take else None)(draw_current)
+    refresh(takes, is_open, shown)
+    if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
+        takes.clear()
+        st.rerun()

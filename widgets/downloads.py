@@ -1,0 +1,53 @@
+"""Buttons to save a transcript and its recording."""
+
+from __future__ import annotations
+
+import functools
+
+import streamlit as st
+
+from asr_core.audio.encode import to_flac
+from asr_core.formats import FORMATS
+from asr_core.live import LiveSession
+from asr_core.transcript import Transcript
+
+__all__ = ["download_buttons"]
+
+_MIME = {
+    "txt": "text/plain",
+    "srt": "application/x-subrip",
+    "vtt": "text/vtt",
+    "tsv": "text/tab-separated-values",
+    "json": "application/json",
+}
+
+
+def download_buttons(
+    name: str, key: str, transcript: Transcript, session: LiveSession | None = None
+) -> None:
+    """A row of buttons; the files are made when one is pressed.
+
+    Args:
+        name: of the files, without extension.
+        session: whose recording can be saved, if it was kept.
+    """
+    with st.container(horizontal=True, gap="small"):
+        for extension, write in FORMATS.items():
+            st.download_button(
+                extension.upper(),
+                functools.partial(write, transcript),
+                file_name=f"{name}.{extension}",
+                mime=_MIME[extension],
+                key=f"save-{key}-{extension}",
+                on_click="ignore",
+            )
+        if session is not None and session.options.keep_recording:
+            st.download_button(
+                "Recording",
+                lambda: to_flac(session.recording()),
+                file_name=f"{name}.flac",
+                mime="audio/flac",
+                key=f"save-{key}-flac",
+                on_click="ignore",
+                icon=":material/graphic_eq:",
+            )

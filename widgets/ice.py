@@ -1,0 +1,52 @@
+"""How browser and server find each other: ICE servers from the secrets.
+
+On one machine none are needed, and none are asked: with no setting, no request
+leaves the machine.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import streamlit as st
+from streamlit.errors import StreamlitSecretNotFoundError
+from streamlit_webrtc.credentials import get_cloudflare_ice_servers, get_twilio_ice_servers
+
+__all__ = ["ice_servers"]
+
+
+def ice_servers() -> list[Any]:
+    """STUN and TURN servers for one connection.
+
+    From, in this order: ``ICE_SERVERS`` (a list of tables with ``urls``,
+    ``username``, ``credential``), ``CLOUDFLARE_TURN_KEY_ID`` and
+    ``CLOUDFLARE_TURN_KEY_API_TOKEN``, ``TWILIO_ACCOUNT_SID`` and
+    ``TWILIO_AUTH_TOKEN``; each a secret of Streamlit or, but for the first, an
+    environment variable. The last two give credentials that expire, so this is
+    to be called for each connection.
+    """
+    static = _setting("ICE_SERVERS")
+    if static:
+        return [dict(server) for server in static]
+    try:
+        key, token = _setting("CLOUDFLARE_TURN_KEY_ID"), _setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
+        if key and token:
+            return list(get_cloudflare_ice_servers(key, token))
+        sid, secret = _setting("TWILIO_ACCOUNT_SID"), _setting("TWILIO_AUTH_TOKEN")
+        if sid and secret:
+            return list(get_twilio_ice_servers(sid, secret))
+    except Exception as error:  # three services, each with errors of its own
+        st.warning(
+            f"The TURN service gave no credentials ({error}); the connection may fail from other "
+            "networks. Check the secrets.",
+            icon=":material/warning:",
+        )
+    return []
+
+
+def _setting(name: str) -> Any:
+    try:
+        return st.secrets.get(name) or os.environ.get(name)
+    except StreamlitSecretNotFoundError:
+        return os.environ.get(name)

@@ -1,0 +1,87 @@
+"""The microphone: START, STOP, device, mute; its sound goes into the takes."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, webrtc_streamer
+
+from asr_core.live import Takes
+from widgets.ice import ice_servers
+
+__all__ = ["connection_trouble", "microphone", "takes_of_this_session"]
+
+_TEXTS = Translations(
+    start="START",
+    stop="STOP",
+    select_device="Choose microphone",
+    media_api_not_available=(
+        "The browser gives no microphone to this page, because it is not on https. "
+        "Open it as https://… or, on the machine itself, as http://localhost:8501."
+    ),
+    device_ask_permission="Please allow this page to use your microphone, in the browser's question.",
+    device_not_available=(
+        "No microphone was found. Plug one in, or free it in the program that uses it, "
+        "and press START again."
+    ),
+    device_access_denied=(
+        "The browser refused the microphone. Allow it for this page (the icon beside the "
+        "address), and press START again."
+    ),
+    mute_microphone="Mute",
+    unmute_microphone="Unmute",
+    select_microphone="Microphone",
+)
+
+_CONNECT_S = 12.0
+"""A connection that takes longer is not coming (aioice gives up after five)."""
+
+
+def takes_of_this_session() -> Takes:
+    """The takes of this browser session."""
+    if "takes" not in st.session_state:
+        st.session_state["takes"] = Takes()
+    takes: Takes = st.session_state["takes"]
+    return takes
+
+
+def microphone(takes: Takes, *, stop: bool) -> bool:
+    """Draw the control; frames go to ``takes``. True while the microphone is open.
+
+    Args:
+        stop: end the running take now, as if STOP had been pressed.
+    """
+    sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
+    context = webrtc_streamer(
+        key="microphone",
+        mode=WebRtcMode.SENDONLY,
+        sink_audio_track=sink,
+        rtc_configuration={"iceServers": ice_servers()},
+        media_stream_constraints={"audio": True, "video": False},
+        translations=_TEXTS,
+        desired_playing_state=False if stop else None,
+    )
+    _note_when_opened(context.state.playing or context.state.signalling)
+    return bool(context.state.playing or context.state.signalling)
+
+
+def _note_when_opened(is_open: bool) -> None:
+    if not is_open:
+        st.session_state.pop("microphone_opened", None)
+    elif "microphone_opened" not in st.session_state:
+        st.session_state["microphone_opened"] = time.monotonic()
+
+
+def connection_trouble(takes: Takes) -> str | None:
+    """A sentence if no audio comes though the microphone is open, else None."""
+    opened = st.session_state.get("microphone_opened")
+    if opened is None or takes.running is not None:
+        return None
+    if time.monotonic() - opened < _CONNECT_S:
+        return None
+    return (
+        "The connection for the sound could not be made. Your network and the server's do not "
+        "meet: press STOP, try another network, or ask whoever runs this app to set up a TURN "
+        "server (see Deploying in the README)."
+    )

@@ -1,0 +1,107 @@
+"""The sidebar: which model, language and task; and the engine that they need."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from asr_core.engines import Engine, Task, load_engine
+from asr_core.errors import AsrError
+from asr_core.languages import LANGUAGES
+from asr_core.models import CATALOGUE, DEFAULT_MODEL, Progress, find_local, resolve
+
+__all__ = ["Settings", "choose_settings", "current_settings", "prepared_engine"]
+
+_OTHER = "Other…"
+_TASKS: dict[Task, str] = {
+    "transcribe": "Transcribe, in the language spoken",
+    "translate": "Translate into English",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the sidebar says."""
+
+    model: str
+    language: str | None
+    task: Task
+
+
+def current_settings() -> Settings:
+    """The settings of this browser session."""
+    settings: Settings = st.session_state["settings"]
+    return settings
+
+
+def choose_settings() -> None:
+    """Draw the pickers; ``current_settings`` has what was chosen."""
+    st.header("Recognition")
+    model = st.selectbox(
+        "Model",
+        [*CATALOGUE, _OTHER],
+        index=list(CATALOGUE).index(DEFAULT_MODEL),
+        key="model",
+        help="Larger models hear better and take longer. They are fetched once.",
+    )
+    if model == _OTHER:
+        model = st.text_input(
+            "Hub id or directory",
+            key="other_model",
+            placeholder="owner/name or /path/to/model",
+            help="A Whisper model in CTranslate2 or transformers format.",
+        ).strip()
+    else:
+        st.caption(CATALOGUE[model].summary)
+    card = CATALOGUE.get(model)
+    english_only = card is not None and not card.is_multilingual
+    language = st.selectbox(
+        "Language",
+        [None, *LANGUAGES],
+        format_func=lambda code: "Detect" if code is None else LANGUAGES[code],
+        key="language",
+        disabled=english_only,
+        help="Detection listens to the first seconds of speech.",
+    )
+    task = st.radio("Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=english_only)
+    if english_only:
+        st.caption("This model knows English only.")
+        language, task = "en", "transcribe"
+    st.session_state["settings"] = Settings(model, language, task)
+
+
+def prepared_engine(settings: Settings) -> Engine | None:
+    """The engine for ``settings``, fetched and loaded; None with a message if it cannot be."""
+    if not settings.model:
+        st.info("Name a model in the sidebar: a hub id (owner/name) or a directory.")
+        return None
+    place = st.empty()
+    try:
+        directory = find_local(settings.model)
+        if directory is None:
+            directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
+        with place, st.spinner(f"Loading the model {settings.model} …"):
+            engine = load_engine(directory)
+    except AsrError as error:
+        place.error(str(error), icon=":material/error:")
+        return None
+    place.empty()
+    if settings.language is not None and settings.language not in engine.languages:
+        st.error(
+            f"The model {settings.model} does not know {LANGUAGES[settings.language]}; "
+            "choose another language or a multilingual model.",
+            icon=":material/error:",
+        )
+        return None
+    return engine
+
+
+def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:
+    share = progress.done_mb / progress.total_mb if progress.total_mb else 0.0
+    total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
+    place.progress(
+        min(share, 1.0),
+        f"Fetching {settings.model} from {progress.source}: {progress.done_mb:.0f}{total} MB",
+    )
