@@ -333,7 +333,9 @@ def _fetched(model: str) -> Path:
     with _progress_line() as show:
 
         def report(progress: Progress) -> None:
-            show(f"Fetching {model} from {progress.source}: {progress.done_mb:.0f} MB{_of(progress)}")
+            show(
+                f"Fetching {model} from {progress.source}: {progress.done_mb:.0f} MB{_of(progress)}"
+            )
 
         return resolve(model, report)
 

@@ -58,4 +58,3 @@ def best_of(tried: Sequence[Hypothesis]) -> Hypothesis:
         if text in texts[:i]:
             return tried[i]
     return min(tried, key=lambda hypothesis: (repeats_itself(hypothesis), -hypothesis.avg_logprob))
-

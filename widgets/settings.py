@@ -65,7 +65,9 @@ def choose_settings() -> None:
         disabled=english_only,
         help="Detection listens to the first seconds of speech.",
     )
-    task = st.radio("Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=english_only)
+    task = st.radio(
+        "Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=english_only
+    )
     if english_only:
         st.caption("This model knows English only.")
         language, task = "en", "transcribe"

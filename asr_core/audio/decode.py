@@ -43,7 +43,7 @@ class AudioFile:
         self.notes: list[str] = []
         try:
             file = str(source) if isinstance(source, Path) else source
-            self._container = av.open(file, metadata_errors="ignore")
+            self._container = av.open(file, "r", metadata_errors="ignore")
         except FileNotFoundError:
             raise AudioError(f"{self.name} does not exist; check the path.") from None
         except IsADirectoryError:

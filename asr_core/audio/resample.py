@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -15,6 +15,8 @@ __all__ = ["Resampler", "to_mono"]
 
 Samples = NDArray[np.float32]
 
+_TOO_MANY_PLANES = 8
+
 _EMPTY: Samples = np.zeros(0, np.float32)
 
 
@@ -25,13 +27,14 @@ def to_mono(frame: av.AudioFrame) -> Samples:
         (n_samples,) float32 at the frame's own rate, full scale ±1. Samples
         that are not numbers become silence, overshoots are clipped.
     """
-    data = frame.to_ndarray()
+    data: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(-1, len(frame.layout.channels)).T
+    scaled: NDArray[Any]
     if data.dtype == np.uint8:
         scaled = data.astype(np.float32) / 128 - 1
     elif np.issubdtype(data.dtype, np.integer):
-        scaled = data.astype(np.float32) / -float(np.iinfo(data.dtype).min)
+        scaled = data.astype(np.float32) / 2.0 ** (8 * data.dtype.itemsize - 1)
     else:
         scaled = np.nan_to_num(data, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
     mono = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
@@ -51,12 +54,13 @@ class Resampler:
     def __init__(self) -> None:
         self._rate = 0
         self._filter: av.AudioResampler | None = None
+        self._interleaver: tuple[object, av.AudioResampler] | None = None
         self._seconds_in = Fraction(0)
         self._n_out = 0
 
     def push(self, frame: av.AudioFrame) -> Samples:
         """Take one frame; return the (n_samples,) that are ready, maybe none."""
-        mono = to_mono(frame)
+        mono = to_mono(self._interleaved(frame))
         drained = self._drain() if frame.sample_rate != self._rate else _EMPTY
         self._rate = frame.sample_rate
         self._seconds_in += Fraction(len(mono), self._rate)
@@ -72,6 +76,17 @@ class Resampler:
     def flush(self) -> Samples:
         """Return what is still in the filter, at the end of the stream."""
         return self._drain()
+
+    def _interleaved(self, frame: av.AudioFrame) -> av.AudioFrame:
+        """PyAV 18.1 crashes when it hands out eight or more planes; FFmpeg merges them."""
+        if not frame.format.is_planar or frame.layout.nb_channels < _TOO_MANY_PLANES:
+            return frame
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._interleaver is None or self._interleaver[0] != kind:
+            merge = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+            self._interleaver = (kind, merge)
+        [merged] = self._interleaver[1].resample(frame)
+        return merged
 
     def _as_frame(self, mono: Samples) -> av.AudioFrame:
         frame = av.AudioFrame.from_ndarray(mono[np.newaxis], format="flt", layout="mono")

@@ -130,8 +130,7 @@ class SpeechSegmenter:
 
     def push(self, probabilities: Samples) -> list[SpeechSpan]:
         """Take one probability per frame; return the spans that these ended."""
-        ended = [span for p in probabilities if (span := self._step(float(p))) is not None]
-        return ended
+        return [span for p in probabilities if (span := self._step(float(p))) is not None]
 
     def finish(self, n_samples: int) -> list[SpeechSpan]:
         """End of the audio after ``n_samples``: return the span cut off, if any."""

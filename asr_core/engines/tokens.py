@@ -71,7 +71,10 @@ class Vocabulary:
         self.no_timestamps = self._id("<|notimestamps|>")
         self.no_speech = self.no_timestamps - 1
         self._previous = self._id("<|startofprev|>")
-        self._tasks = {"translate": self._id("<|translate|>"), "transcribe": self._id("<|transcribe|>")}
+        self._tasks = {
+            "translate": self._id("<|translate|>"),
+            "transcribe": self._id("<|transcribe|>"),
+        }
         self.language_tokens = self._find_languages() if multilingual else {"en": self.start}
 
     @property
@@ -86,7 +89,7 @@ class Vocabulary:
 
     def _find_languages(self) -> dict[str, int]:
         numbers = range(self.start + 1, min(self._tasks.values()))
-        tokens = {self._tokenizer.id_to_token(number): number for number in numbers}
+        tokens = {str(self._tokenizer.id_to_token(number)): number for number in numbers}
         return {token[2:-2]: number for token, number in tokens.items()}
 
     def start_sequence(self, language: str, task: Task) -> list[int]:

@@ -47,7 +47,9 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         self._model: Any = model.to(device=self._device, dtype=self._dtype).eval()
         whisper_config = self._model.config
         multilingual = whisper_config.vocab_size >= _MULTILINGUAL_VOCABULARY
-        super().__init__(Vocabulary(directory, multilingual=multilingual), whisper_config.num_mel_bins)
+        super().__init__(
+            Vocabulary(directory, multilingual=multilingual), whisper_config.num_mel_bins
+        )
         self._alignment_heads = _alignment_heads(directory, config, whisper_config)
         self._mask, self._first_mask = self._token_masks(directory, config)
 
@@ -101,7 +103,9 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
                     texts[i].append(tokens[i])
             if not any(running):
                 break
-            logits = self._logits(torch.tensor(tokens, device=self._device)[:, None], encoded, cache)
+            logits = self._logits(
+                torch.tensor(tokens, device=self._device)[:, None], encoded, cache
+            )
         return [
             Decoded(self.vocabulary.text_only(text), probability)
             for text, probability in zip(texts, no_speech, strict=True)
@@ -121,9 +125,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         start = requests[0].start
         longest = max(len(text) for text in texts)
         # Rows are filled up at the right; what comes after the end is not looked at.
-        rows = [
-            start + text + [self.vocabulary.end] * (longest + 1 - len(text)) for text in texts
-        ]
+        rows = [start + text + [self.vocabulary.end] * (longest + 1 - len(text)) for text in texts]
         queries = _CrossQueries(self._model, self._alignment_heads)
         with queries:
             logits = self._logits(torch.tensor(rows, device=self._device), encoded)
@@ -144,7 +146,10 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     ) -> torch.Tensor:
         """(batch, n_tokens) → (batch, n_tokens, n_vocabulary)."""
         hidden = self._model.model.decoder(
-            input_ids=tokens, encoder_hidden_states=encoded, cache=cache, use_cache=cache is not None
+            input_ids=tokens,
+            encoder_hidden_states=encoded,
+            cache=cache,
+            use_cache=cache is not None,
         )
         logits: torch.Tensor = self._model.proj_out(hidden.last_hidden_state)
         return logits
@@ -241,7 +246,9 @@ def _alignment_heads(
     if heads is None and (directory / "generation_config.json").exists():
         import json
 
-        heads = json.loads((directory / "generation_config.json").read_text()).get("alignment_heads")
+        heads = json.loads((directory / "generation_config.json").read_text()).get(
+            "alignment_heads"
+        )
     if heads:
         return [(int(layer), int(head)) for layer, head in heads]
     layers = range(whisper_config.decoder_layers // 2, whisper_config.decoder_layers)

@@ -176,9 +176,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             ]
         )
 
-    def _languages_of(
-        self, encoded: Encoded, windows: Sequence[Window]
-    ) -> list[tuple[str, float]]:
+    def _languages_of(self, encoded: Encoded, windows: Sequence[Window]) -> list[tuple[str, float]]:
         if not self.vocabulary.multilingual:
             return [("en", 1.0)] * len(windows)
         asked = [i for i, window in enumerate(windows) if window.language is None]
@@ -249,7 +247,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         )
 
     def _words(self, tokens: list[int], aligned: Aligned, language: str) -> tuple[Word, ...]:
-        words = []
+        words: list[Word] = []
         at = 0
         for piece in self.vocabulary.split_words(tokens, language):
             after = at + piece.n_tokens

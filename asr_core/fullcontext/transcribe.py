@@ -25,6 +25,7 @@ __all__ = ["FileProgress", "transcribe"]
 BATCH_SIZE = 4
 _N_WINDOWS_FOR_LANGUAGE = 3
 
+
 @dataclass(frozen=True)
 class FileProgress:
     """How far a file is.

@@ -4,4 +4,13 @@ from asr_core.live.scheduler import Scheduler, scheduler_of
 from asr_core.live.session import LiveOptions, LiveSession, Phase, Snapshot
 from asr_core.live.takes import Take, Takes
 
-__all__ = ["LiveOptions", "LiveSession", "Phase", "Scheduler", "Snapshot", "Take", "Takes", "scheduler_of"]
+__all__ = [
+    "LiveOptions",
+    "LiveSession",
+    "Phase",
+    "Scheduler",
+    "Snapshot",
+    "Take",
+    "Takes",
+    "scheduler_of",
+]

@@ -49,6 +49,8 @@ MIN_SPEECH_FOR_LANGUAGE_S = 3.0
 """Whisper guesses the language badly from less."""
 
 LEVEL_FLOOR_DBFS = -90.0
+LEVEL_FALL_DB_PER_S = 40.0
+"""The meter rises at once and falls slowly, so that it can be read."""
 
 
 class Phase(Enum):
@@ -86,7 +88,7 @@ class Snapshot:
         tentative: its words that may still change.
         audio_s: seconds received.
         transcribed_s: seconds dealt with; what is heard as silence counts.
-        level_dbfs: loudness of the last tenth of a second or so.
+        level_dbfs: loudness now, falling slowly after a loud moment.
         language: as given or detected, None before the first words.
         error: a sentence when the last update failed, else None.
     """
@@ -186,7 +188,8 @@ class LiveSession:
             return
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         self._buffer.append(samples)
-        self._level_dbfs = _level_dbfs(samples)
+        fallen = self._level_dbfs - LEVEL_FALL_DB_PER_S * len(samples) / SAMPLE_RATE_HZ
+        self._level_dbfs = max(_level_dbfs(samples), fallen)
         if self.options.keep_recording:
             self._recording.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
 
@@ -225,7 +228,7 @@ class LiveSession:
     def due_at(self) -> float:
         """When, on the scheduler's clock, this session wants its next update."""
         if self._finish_requested.is_set() or self._spans:
-            return -np.inf
+            return self._updated_at  # at once, but after those who wait for longer
         return self._updated_at + self.options.update_period_s
 
     def listen(self, now: float) -> None:
@@ -361,7 +364,8 @@ class LiveSession:
             if asked.is_full:  # nothing was said in all of it
                 utterance.window_start = asked.end - int(EDGE_S * SAMPLE_RATE_HZ)
             return
-        n_shed = utterance.n_shed + best_cut(utterance.in_window)
+        in_window = utterance.in_window
+        n_shed = utterance.n_shed + (len(in_window) if asked.is_full else best_cut(in_window))
         cut = utterance.committed[n_shed - 1].end
         utterance.window_start = min(max(int(cut * SAMPLE_RATE_HZ), asked.start), asked.end)
         utterance.n_shed = n_shed
@@ -370,13 +374,13 @@ class LiveSession:
         """Once enough was heard, the detected language stays."""
         if self._snapshot.language is not None or not hypothesis.words:
             return
-        if asked.closes or asked.end - asked.start >= MIN_SPEECH_FOR_LANGUAGE_S * SAMPLE_RATE_HZ:
-            if asked.end - asked.start >= 1.0 * SAMPLE_RATE_HZ:
-                self._snapshot = replace(
-                    self._snapshot,
-                    language=hypothesis.language,
-                    language_probability=hypothesis.language_probability,
-                )
+        heard_s = (asked.end - asked.start) / SAMPLE_RATE_HZ
+        if heard_s >= MIN_SPEECH_FOR_LANGUAGE_S or (asked.closes and heard_s >= 1.0):
+            self._snapshot = replace(
+                self._snapshot,
+                language=hypothesis.language,
+                language_probability=hypothesis.language_probability,
+            )
 
     def _forget(self) -> None:
         """Drop audio that nobody will ask for again."""

@@ -103,4 +103,3 @@ class Takes:
             self._running = take
             self._scheduler.add(session)
             return take
-

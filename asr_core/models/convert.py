@@ -215,12 +215,12 @@ def _linear(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]
 
 def _attention(arrays: Arrays, source: str, target: str, stacked: str) -> dict[str, NDArray[Any]]:
     """Self-attention stacks q, k and v in one array, cross-attention k and v."""
-    if stacked == "qkv":
-        at, names = "linear_0", ("q_proj", "k_proj", "v_proj")
-        state, output = {}, "linear_1"
-    else:
-        at, names = "linear_1", ("k_proj", "v_proj")
-        state, output = _linear(arrays, f"{source}/linear_0", f"{target}.q_proj"), "linear_2"
+    state: dict[str, NDArray[Any]] = {}
+    names = [f"{letter}_proj" for letter in stacked]
+    at, output = "linear_0", "linear_1"
+    if stacked == "kv":
+        state |= _linear(arrays, f"{source}/linear_0", f"{target}.q_proj")
+        at, output = "linear_1", "linear_2"
     for kind in ("weight", "bias"):
         parts = np.split(arrays[f"{source}/{at}/{kind}"], len(names))
         for name, part in zip(names, parts, strict=True):

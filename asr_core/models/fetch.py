@@ -122,7 +122,7 @@ def resolve(model: str, report: Report | None = None) -> Path:
 
 def missing_file(directory: Path) -> str | None:
     """The name of a file without which ``directory`` is no model, or None."""
-    names = _CT2_FILES
+    names: tuple[str, ...] = _CT2_FILES
     if not (directory / "model.bin").exists() and _has_transformers_weights(directory):
         names = _TRANSFORMERS_FILES
     for name in names:
@@ -262,7 +262,9 @@ def _from_hub(repo: str, card: ModelCard | None, folder: Path, report: Report) -
     def download() -> None:
         for file in files:
             _download(repo, file.rfilename, folder)
-            digest = card.sha256.get("model.bin") if card and file.rfilename == "model.bin" else None
+            digest = (
+                card.sha256.get("model.bin") if card and file.rfilename == "model.bin" else None
+            )
             digest = digest or (file.lfs.sha256 if file.lfs else None)
             if digest:
                 _check_digest(folder / file.rfilename, digest)
