@@ -10,20 +10,30 @@ from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation"]
 
+EDGE_S = 0.5
+"""Words that end this close to the newest audio may be cut in two."""
 
-def agreed(previous: Sequence[Word], current: Sequence[Word], settled_before_s: float) -> int:
+SURE = 0.6
+"""Probability from which a word is final as soon as two hypotheses agree."""
+
+DOUBT_S = 2.5
+"""What has to be said after a doubtful word before agreement settles it."""
+
+
+def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
     """How many words at the start of ``current`` are final: LocalAgreement-2.
 
     Two hypotheses in a row over growing audio must begin with the same words
-    (Liu et al. 2020; for Whisper, Macháček et al. 2023). Words that reach
-    ``settled_before_s`` or beyond may still be cut by the end of the audio and
-    wait for the next hypothesis.
+    (Liu et al. 2020; for Whisper, Macháček et al. 2023). Words at the very end
+    of the audio may be cut in two and wait; words that the model doubts wait
+    until more has been said after them, since that is what it lacks.
 
     Both sequences start after the words that are final already.
     """
     n = 0
     for before, now in zip(previous, current, strict=False):
-        if normalised(before.text) != normalised(now.text) or now.end > settled_before_s:
+        needed_s = EDGE_S if now.probability >= SURE else DOUBT_S
+        if normalised(before.text) != normalised(now.text) or now.end > audio_end_s - needed_s:
             break
         n += 1
     return n

@@ -39,8 +39,8 @@ TRIM_WINDOW_S = 12.0
 MIN_COMMIT_S = 1.5
 """The first second of an utterance is too little to trust what the model makes of it."""
 
-EDGE_S = 0.5
-"""Words that end this close to the newest audio may be cut in two."""
+OVERLAP_S = 0.5
+"""Of a full window in which nothing was said, in case a word just began."""
 
 PROMPT_CHARACTERS = 200
 """Of the same utterance, given to the model when its audio is gone."""
@@ -345,7 +345,7 @@ class LiveSession:
             return settled or len(new)
         if asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ:
             return 0
-        return agreed(utterance.previous, new, end_s - EDGE_S)
+        return agreed(utterance.previous, new, end_s)
 
     def _close_utterance(self) -> None:
         assert self._utterance is not None
@@ -362,7 +362,7 @@ class LiveSession:
         too_long = asked.end - asked.start > TRIM_WINDOW_S * SAMPLE_RATE_HZ
         if not too_long or not utterance.in_window:
             if asked.is_full:  # nothing was said in all of it
-                utterance.window_start = asked.end - int(EDGE_S * SAMPLE_RATE_HZ)
+                utterance.window_start = asked.end - int(OVERLAP_S * SAMPLE_RATE_HZ)
             return
         in_window = utterance.in_window
         n_shed = utterance.n_shed + (len(in_window) if asked.is_full else best_cut(in_window))

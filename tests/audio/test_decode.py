@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import io
+import tracemalloc
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from asr_core.audio.decode import AudioFile, decode
+from asr_core.audio.encode import to_flac
+from asr_core.errors import AudioError
+
+FORMATS = [
+    ("wav", "pcm_s16le", "s16", 44_100), ("flac", "flac", "s16", 48_000),
+    ("mp3", "libmp3lame", "fltp", 44_100), ("mp4", "aac", "fltp", 48_000),
+    ("ogg", "libopus", "s16", 48_000), ("webm", "libopus", "s16", 48_000),
+    ("asf", "wmav2", "fltp", 44_100),
+]  # fmt: skip
+
+
+def encode(samples: np.ndarray, container: str, codec: str, kind: str, rate: int) -> bytes:
+    """``samples`` at 16 kHz as a file of some format, stereo."""
+    file = io.BytesIO()
+    resampler = av.AudioResampler(kind, "stereo", rate)
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate, layout="stereo")
+        fifo = av.AudioFifo()
+        for at in range(0, len(samples), 16_000):
+            frame = av.AudioFrame.from_ndarray(
+                samples[None, at : at + 16_000].copy(), format="flt", layout="mono"
+            )
+            frame.sample_rate = 16_000
+            for part in resampler.resample(frame):
+                part.pts = None
+                fifo.write(part)
+        for part in resampler.resample(None):
+            part.pts = None
+            fifo.write(part)
+        size = stream.codec_context.frame_size or 1024
+        n = 0
+        while frame := fifo.read(size, partial=True):
+            frame.pts, n = n, n + frame.samples
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("container", "codec", "kind", "rate"), FORMATS)
+def test_every_format_gives_the_sound_that_went_in(
+    beckett: np.ndarray, container: str, codec: str, kind: str, rate: int
+) -> None:
+    out = decode(io.BytesIO(encode(beckett, container, codec, kind, rate)))
+    assert abs(len(out) - len(beckett)) < 0.15 * 16_000
+    loudness = np.sqrt(np.mean(out**2)) / np.sqrt(np.mean(beckett**2))
+    assert loudness == pytest.approx(1, abs=0.1)  # nothing is normalised
+
+
+def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
+    data = to_flac((beckett * 32767).astype(np.int16))
+    assert np.abs(decode(io.BytesIO(data)) - beckett).max() < 1e-3
+
+
+def test_a_truncated_file_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
+    whole = encode(beckett, "wav", "pcm_s16le", "s16", 44_100)
+    audio = AudioFile(io.BytesIO(whole[: len(whole) // 2]), "talk.wav")
+    n = sum(len(piece) for piece in audio)
+    assert n == pytest.approx(len(beckett) / 2, rel=0.05)
+    assert len(audio.notes) == 1
+    assert "talk.wav" in audio.notes[0]
+
+
+def test_a_damaged_mp3_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
+    whole = bytearray(encode(beckett, "mp3", "libmp3lame", "fltp", 44_100))
+    middle = len(whole) // 2
+    whole[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
+    audio = AudioFile(io.BytesIO(bytes(whole)), "talk.mp3")
+    n = sum(len(piece) for piece in audio)
+    assert n > 0.8 * len(beckett)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"only text, renamed to .wav", b"RIFF\0\0\0\0WAVE", bytes(5000)]
+)
+def test_what_is_no_audio_gets_one_sentence(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a name with spaces 🎤.wav"
+    path.write_bytes(data)
+    with pytest.raises(AudioError, match=r"a name with spaces 🎤\.wav .* no .*") as caught:
+        decode(path)
+    assert str(caught.value).count("\n") == 0
+
+
+def test_a_missing_file_and_a_folder_get_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="does not exist"):
+        decode(tmp_path / "nothing.wav")
+    with pytest.raises(AudioError):
+        decode(tmp_path)
+
+
+def test_a_video_without_sound_is_refused() -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as out:
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = 64
+        for _ in range(5):
+            out.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
+        out.mux(stream.encode(None))
+    with pytest.raises(AudioError, match="no sound track"):
+        decode(io.BytesIO(file.getvalue()), "film.mp4")
+
+
+def test_memory_does_not_grow_with_the_file(beckett: np.ndarray) -> None:
+    data = to_flac((np.tile(beckett, 60) * 32767).astype(np.int16))  # ten minutes
+    tracemalloc.start()
+    for _ in AudioFile(io.BytesIO(data)):
+        pass
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10e6  # the whole would be 38 MB
+
+
+def test_eight_channels_do_not_crash() -> None:
+    frame = av.AudioFrame.from_ndarray(
+        np.full((8, 4800), 0.25, np.float32), format="fltp", layout="7.1"
+    )
+    frame.sample_rate = 48_000
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as out:
+        stream = out.add_stream("aac", rate=48_000, layout="7.1")
+        fifo = av.AudioFifo()
+        fifo.write(frame)
+        while part := fifo.read(1024, partial=True):
+            out.mux(stream.encode(part))
+        out.mux(stream.encode(None))
+    assert len(decode(io.BytesIO(file.getvalue()))) > 0

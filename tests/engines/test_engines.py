@@ -1,0 +1,153 @@
+"""Both engines on real weights and real speech."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from asr_core.engines import choose_engine, load_engine
+from asr_core.engines.base import Engine, Window
+from asr_core.engines.ctranslate2 import CTranslate2Engine
+from asr_core.engines.transformers import TransformersEngine
+from asr_core.errors import EngineError, ModelError
+from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+
+
+@pytest.fixture(scope="module", params=["tiny.en", "base"])
+def pair(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Iterator[tuple[Engine, Engine]]:
+    """The same weights in float32 on CTranslate2 and on torch."""
+    directory = tiny_en if request.param == "tiny.en" else base
+    yield (
+        CTranslate2Engine(directory, compute_type="float32"),
+        TransformersEngine(directory, device="cpu"),
+    )
+
+
+def windows(two_cities: np.ndarray, beckett: np.ndarray) -> list[Window]:
+    return [
+        Window(beckett, "en"),
+        Window(two_cities[: 8 * 16_000], "en"),
+        Window(two_cities[19 * 16_000 : 27 * 16_000], "en", prefix=" We had", prompt="It was"),
+        Window(two_cities[27 * 16_000 :], "en", prompt="It was the season of light."),
+        Window(two_cities[: 20 * 16_000], "en", context_s=30.0),
+    ]
+
+
+def test_the_engines_agree_token_by_token(
+    pair: tuple[Engine, Engine], two_cities: np.ndarray, beckett: np.ndarray
+) -> None:
+    batch = windows(two_cities, beckett)
+    for a, b in zip(*(engine.transcribe(batch) for engine in pair), strict=True):
+        assert a.tokens == b.tokens
+        assert [word.text for word in a.words] == [word.text for word in b.words]
+        starts = np.array([[x.start, y.start] for x, y in zip(a.words, b.words, strict=True)])
+        assert np.median(np.abs(starts[:, 0] - starts[:, 1])) <= 0.04
+        assert a.no_speech_probability == pytest.approx(b.no_speech_probability, abs=0.02)
+        assert a.avg_logprob == pytest.approx(b.avg_logprob, abs=0.05)
+
+
+def test_the_engines_agree_on_the_language(base: Path, beckett: np.ndarray) -> None:
+    on_cpu = CTranslate2Engine(base, compute_type="float32").detect_language([Window(beckett)])
+    on_torch = TransformersEngine(base, device="cpu").detect_language([Window(beckett)])
+    assert on_cpu[0] == on_torch[0] == "en"
+    assert on_cpu[1] == pytest.approx(on_torch[1], abs=0.02)
+
+
+def test_int8_hears_well(base_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray) -> None:
+    [short] = base_engine.transcribe([Window(beckett)])
+    assert word_error_rate(BECKETT, short.text) < 0.1
+    assert short.language == "en"
+    [long] = base_engine.transcribe([Window(two_cities[: 19 * 16_000])])
+    assert TWO_CITIES.split()[1:5] == long.text.split()[1:5]
+
+
+def test_word_times_are_in_order_and_inside_the_audio(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+    audio = two_cities[: 20 * 16_000]
+    [hypothesis] = tiny_engine.transcribe([Window(audio)])
+    assert len(hypothesis.words) > 30
+    for word in hypothesis.words:
+        assert 0 <= word.start <= word.end <= 20.0
+        assert 0 < word.probability <= 1
+    assert all(a.start <= b.start for a, b in pairwise(hypothesis.words))
+
+
+def test_a_prefix_is_repeated_and_continued(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    [hypothesis] = tiny_engine.transcribe([Window(beckett, prefix=" Ever tried, ever")])
+    assert hypothesis.text.startswith("Ever tried, ever")
+    assert "better" in hypothesis.text
+
+
+def test_windows_in_one_batch_do_not_disturb_one_another(
+    tiny_engine: Engine, two_cities: np.ndarray, beckett: np.ndarray
+) -> None:
+    context_s = 20.0
+    batch = [
+        Window(beckett, context_s=context_s),
+        Window(two_cities[: 10 * 16_000], context_s=context_s, prompt="Dickens"),
+        Window(two_cities[: 12 * 16_000], context_s=context_s, prefix=" It was"),
+    ]
+    together = tiny_engine.transcribe(batch)
+    alone = [tiny_engine.transcribe([window])[0] for window in batch]
+    assert [h.text for h in together] == [h.text for h in alone]
+
+
+def test_translation_goes_into_english(base_engine: Engine, beckett: np.ndarray) -> None:
+    [hypothesis] = base_engine.transcribe([Window(beckett, "en", "translate")])
+    assert hypothesis.words
+
+
+def test_nothing_at_all_is_no_error(tiny_engine: Engine) -> None:
+    assert tiny_engine.transcribe([]) == []
+    [hypothesis] = tiny_engine.transcribe([Window(np.zeros(0, np.float32))])
+    assert hypothesis.compression_ratio >= 0
+
+
+def test_wrong_windows_are_refused(tiny_engine: Engine) -> None:
+    with pytest.raises(ValueError, match="30 s"):
+        tiny_engine.transcribe([Window(np.zeros(31 * 16_000, np.float32))])
+    with pytest.raises(ValueError, match="language"):
+        tiny_engine.transcribe([Window(np.zeros(16_000, np.float32), "xx")])
+
+
+def test_a_model_is_loaded_once(tiny_en: Path, tiny_engine: Engine) -> None:
+    assert load_engine(tiny_en, "ctranslate2") is tiny_engine
+
+
+def test_auto_takes_ctranslate2_where_there_is_no_gpu() -> None:
+    import torch
+
+    on_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
+    assert choose_engine("auto") == ("transformers" if on_gpu else "ctranslate2")
+
+
+def test_a_missing_engine_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fake for the fault: torch is installed where the tests run."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(EngineError, match=r"requirements-torch\.txt"):
+        choose_engine("transformers")
+
+
+def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> None:
+    for path in tiny_en.iterdir():
+        if path.name != "model.bin":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.bin").write_bytes((tiny_en / "model.bin").read_bytes()[:1_000_000])
+    for engine in (CTranslate2Engine, TransformersEngine):
+        with pytest.raises(ModelError, match="model"):
+            engine(tmp_path)
+
+
+def test_a_model_in_transformers_format_runs_on_both_engines(
+    tiny_en: Path, tmp_path: Path, beckett: np.ndarray
+) -> None:
+    from asr_core.models.convert import to_transformers
+
+    to_transformers(tiny_en).save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_bytes((tiny_en / "tokenizer.json").read_bytes())
+    for name in ("ctranslate2", "transformers"):
+        [hypothesis] = load_engine(tmp_path, name).transcribe([Window(beckett)])
+        assert word_error_rate(BECKETT, hypothesis.text) < 0.2

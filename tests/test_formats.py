@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.formats import FORMATS, MAX_CUE_CHARACTERS, clock
+from asr_core.transcript import Segment, Transcript, Word
+
+WORDS = st.lists(
+    st.tuples(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20), st.floats(0.05, 3)),
+    min_size=1,
+    max_size=40,
+)
+
+
+def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
+    now, segments = 0.0, []
+    for line in lines:
+        words = []
+        for text, duration in line:
+            words.append(Word(f" {text}", now, now + duration, 0.9))
+            now += duration
+        segments.append(Segment.of(words))
+    return Transcript(tuple(segments), now, "en", 0.98, ("a note",))
+
+
+SAMPLE = transcript([[("Hello,", 0.5), ("<you>", 0.5), ("&", 0.5), ("me.", 0.5)], [("Bye.", 1.0)]])
+
+
+def test_the_clock_of_subtitles() -> None:
+    assert clock(0) == "00:00:00.000"
+    assert clock(3661.0015, ",") == "01:01:01,002"
+    assert clock(59.9996) == "00:01:00.000"
+
+
+def test_text_has_a_line_a_segment() -> None:
+    assert FORMATS["txt"](SAMPLE) == "Hello, <you> & me.\nBye.\n"
+
+
+def test_srt() -> None:
+    assert FORMATS["srt"](SAMPLE) == (
+        "1\n00:00:00,000 --> 00:00:02,000\nHello, <you> & me.\n\n"
+        "2\n00:00:02,000 --> 00:00:03,000\nBye.\n\n"
+    )
+
+
+def test_vtt_escapes_what_it_must() -> None:
+    text = FORMATS["vtt"](SAMPLE)
+    assert text.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:02.000\n")
+    assert "Hello, &lt;you&gt; &amp; me." in text
+
+
+def test_tsv_is_in_milliseconds() -> None:
+    assert FORMATS["tsv"](SAMPLE).splitlines()[:2] == ["start\tend\ttext", "0\t2000\tHello, <you> & me."]
+
+
+def test_json_has_everything() -> None:
+    data = json.loads(FORMATS["json"](SAMPLE))
+    assert data["language"] == "en"
+    assert data["notes"] == ["a note"]
+    assert data["segments"][1]["words"] == [
+        {"text": " Bye.", "start": 2.0, "end": 3.0, "probability": 0.9}
+    ]
+
+
+def test_an_empty_transcript_is_fine_in_every_format() -> None:
+    for write in FORMATS.values():
+        write(Transcript((), 0.0))
+
+
+@given(st.lists(WORDS, max_size=5))
+def test_cues_fit_the_screen_and_lose_no_word(lines: list[list[tuple[str, float]]]) -> None:
+    srt = FORMATS["srt"](transcript(lines))
+    texts = [block.split("\n", 2)[2] for block in srt.split("\n\n") if block]
+    assert all(len(text) <= MAX_CUE_CHARACTERS or " " not in text for text in texts)
+    assert " ".join(texts).split() == [word for line in lines for word, _ in line]
+    times = re.findall(r"(\S+) --> (\S+)", srt)
+    edges = [edge for pair in times for edge in pair]
+    assert edges == sorted(edges)

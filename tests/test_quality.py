@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.engines.base import Hypothesis
+from asr_core.quality import best_of, is_doubtful, is_silence
+from asr_core.repetition import first_turn, length_of_cycle
+from asr_core.transcript import Word
+
+
+def hypothesis(text: str, logprob: float = -0.2, no_speech: float = 0.1, ratio: float = 1.2) -> Hypothesis:
+    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(text.split()))
+    return Hypothesis(words, (), "en", 1.0, no_speech, logprob, ratio)
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))
+def test_a_cycle_at_the_end_is_cut_to_one_turn(start: list[int], turns: int, length: int) -> None:
+    phrase = list(range(10, 10 + length))
+    assert first_turn(start + phrase * turns)[-length:] == phrase
+    assert len(first_turn(start + phrase * turns)) <= len(start) + length
+
+
+@given(st.lists(st.integers(), unique=True))
+def test_what_does_not_repeat_is_left_alone(items: list[int]) -> None:
+    assert length_of_cycle(items) == 0
+    assert length_of_cycle(items + items) == 0
+
+
+def test_doubt_comes_from_repetition_and_from_low_probability() -> None:
+    assert not is_doubtful(hypothesis("all is well"))
+    assert is_doubtful(hypothesis("all is well", logprob=-1.5))
+    assert is_doubtful(hypothesis("all is well", ratio=3))
+    assert is_doubtful(hypothesis("he said no no no"))
+    assert not is_doubtful(hypothesis(""))
+
+
+def test_silence_needs_both_signs() -> None:
+    assert is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.9))
+    assert not is_silence(hypothesis("thanks", logprob=-0.1, no_speech=0.9))
+    assert not is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.1))
+
+
+def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:
+    thrice = hypothesis("never never never", logprob=-0.5)
+    other = hypothesis("never ever", logprob=-1.2)
+    assert best_of([thrice, other, thrice]) is thrice
+    assert best_of([hypothesis("no no no no", logprob=-0.1), other]) is other
