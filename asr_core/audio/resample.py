@@ -15,6 +15,9 @@ __all__ = ["Resampler", "to_mono"]
 
 Samples = NDArray[np.float32]
 
+SEAM_S = 0.01
+"""Longer than the rate filter is: 32 samples of the lower rate."""
+
 _TOO_MANY_PLANES = 8
 
 _EMPTY: Samples = np.zeros(0, np.float32)
@@ -45,37 +48,74 @@ class Resampler:
     """Streaming conversion to mono 16 kHz float32; not for two threads at once.
 
     Channels are mixed before the rate changes, so a change of layout or sample
-    format in mid-stream leaves no trace. A change of rate drains the old
-    filter (which mirrors the signal at its ends, so nothing clicks) and starts
-    a new one. The number of samples out is that of the seconds in, to half a
-    sample, whatever changed on the way: nothing drifts.
+    format in mid-stream leaves no trace. At a change of rate both filters hear
+    both sides of the seam, so nothing clicks. The number of samples out is that
+    of the seconds in, to half a sample, whatever changed on the way: nothing
+    drifts.
     """
 
     def __init__(self) -> None:
         self._rate = 0
         self._filter: av.AudioResampler | None = None
         self._interleaver: tuple[object, av.AudioResampler] | None = None
+        self._recent: Samples = _EMPTY  # the last input, at its own rate
         self._seconds_in = Fraction(0)
         self._n_out = 0
+        self._n_skip = 0  # of the filter's next output: what the other side of a seam gave
 
     def push(self, frame: av.AudioFrame) -> Samples:
         """Take one frame; return the (n_samples,) that are ready, maybe none."""
         mono = to_mono(self._interleaved(frame))
-        drained = self._drain() if frame.sample_rate != self._rate else _EMPTY
-        self._rate = frame.sample_rate
+        if not len(mono):
+            return _EMPTY
+        drained = (
+            self._change_rate(frame.sample_rate, mono)
+            if frame.sample_rate != self._rate
+            else _EMPTY
+        )
         self._seconds_in += Fraction(len(mono), self._rate)
-        if self._rate == SAMPLE_RATE_HZ:
-            out = mono
-        else:
-            if self._filter is None:
-                self._filter = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
-            out = self._run(self._as_frame(mono)) if len(mono) else _EMPTY
+        self._recent = np.concatenate([self._recent, mono])[-int(SEAM_S * self._rate) :]
+        out = mono if self._filter is None else self._skipped(self._run(self._filter, mono))
         self._n_out += len(out)
         return np.concatenate([drained, out]) if len(drained) else out
 
     def flush(self) -> Samples:
         """Return what is still in the filter, at the end of the stream."""
-        return self._drain()
+        return self._drain(_EMPTY)
+
+    def _change_rate(self, rate: int, coming: Samples) -> Samples:
+        """Drain the old filter and prime a new one; returns what was drained."""
+        past, future = _across_seam(self._recent, self._rate, coming, rate)
+        drained = self._drain(future)
+        self._recent = past
+        self._rate = rate
+        self._n_skip = 0
+        self._filter = None
+        if rate != SAMPLE_RATE_HZ:
+            self._filter = av.AudioResampler("flt", "mono", SAMPLE_RATE_HZ)
+            self._n_skip = round(len(past) * SAMPLE_RATE_HZ / rate)
+            if len(past):
+                drained = np.concatenate([drained, self._skipped(self._run(self._filter, past))])
+        return drained
+
+    def _drain(self, coming: Samples) -> Samples:
+        """The rest of the filter's output, as if ``coming`` followed."""
+        if self._filter is None:
+            return _EMPTY
+        ends = [self._run(self._filter, coming)] if len(coming) else []
+        out = self._skipped(np.concatenate([*ends, self._run(self._filter, None)]))
+        self._filter = None
+        wanted = max(0, round(self._seconds_in * SAMPLE_RATE_HZ) - self._n_out)
+        if len(out) < wanted:  # the filter rounds at its end
+            last = out[-1] if len(out) else np.float32(0)
+            out = np.concatenate([out, np.full(wanted - len(out), last, np.float32)])
+        self._n_out += wanted
+        return out[:wanted]
+
+    def _skipped(self, out: Samples) -> Samples:
+        n_now = min(self._n_skip, len(out))
+        self._n_skip -= n_now
+        return out[n_now:]
 
     def _interleaved(self, frame: av.AudioFrame) -> av.AudioFrame:
         """PyAV 18.1 crashes when it hands out eight or more planes; FFmpeg merges them."""
@@ -88,26 +128,33 @@ class Resampler:
         [merged] = self._interleaver[1].resample(frame)
         return merged
 
-    def _as_frame(self, mono: Samples) -> av.AudioFrame:
-        frame = av.AudioFrame.from_ndarray(mono[np.newaxis], format="flt", layout="mono")
-        frame.sample_rate = self._rate
-        return frame
-
-    def _run(self, frame: av.AudioFrame | None) -> Samples:
-        assert self._filter is not None
-        parts = [part.to_ndarray()[0] for part in self._filter.resample(frame)]
+    def _run(self, rate_filter: av.AudioResampler, mono: Samples | None) -> Samples:
+        frame = None
+        if mono is not None:
+            frame = av.AudioFrame.from_ndarray(mono[np.newaxis], format="flt", layout="mono")
+            frame.sample_rate = self._rate
+        parts = [part.to_ndarray()[0] for part in rate_filter.resample(frame)]
         return cast(Samples, np.concatenate(parts)) if parts else _EMPTY
 
-    def _drain(self) -> Samples:
-        if self._filter is None:
-            return _EMPTY
-        out = self._run(None)
-        self._filter = None
-        # The filter rounds at its ends; hold the count to the exact clock.
-        wanted = round(self._seconds_in * SAMPLE_RATE_HZ) - self._n_out
-        if wanted <= len(out):
-            out = out[: max(wanted, 0)]
-        elif len(out):
-            out = np.pad(out, (0, wanted - len(out)), mode="edge")
-        self._n_out += len(out)
-        return out
+
+def _across_seam(
+    before: Samples, old_rate: int, after: Samples, new_rate: int
+) -> tuple[Samples, Samples]:
+    """What each filter has to know of the other side of a change of rate.
+
+    Returns:
+        The last ``SEAM_S`` before at the new rate, the first after it at the old
+        one, on straight lines between the samples.
+    """
+    if not len(before):
+        return _EMPTY, _EMPTY
+    after = after[: int(SEAM_S * new_rate)]
+    times = np.concatenate(
+        [np.arange(-len(before), 0) / old_rate, np.arange(len(after)) / new_rate]
+    )
+    values = np.concatenate([before, after])
+    n_past = int(len(before) / old_rate * new_rate)
+    n_future = int(len(after) / new_rate * old_rate)
+    past = np.interp(np.arange(-n_past, 0) / new_rate, times, values)
+    future = np.interp(np.arange(n_future) / old_rate, times, values)
+    return past.astype(np.float32), future.astype(np.float32)

@@ -94,8 +94,11 @@ class Scheduler:
             if len(batch) == MAX_BATCH:
                 break
         self._serve(batch)
+        served = [session for session, _ in batch]
         with self._lock:
-            self._sessions = [session for session in self._sessions if not session.is_done]
+            # Those just served go behind the others: that decides between equals.
+            waiting_still = [session for session in self._sessions if session not in served]
+            self._sessions = [s for s in waiting_still + served if not s.is_done]
         return bool(batch)
 
     def _run(self) -> None:

@@ -21,11 +21,12 @@ FORMATS = [
 
 
 def encode(samples: np.ndarray, container: str, codec: str, kind: str, rate: int) -> bytes:
-    """``samples`` at 16 kHz as a file of some format, stereo."""
+    """``samples`` at 16 kHz as a file of some format."""
     file = io.BytesIO()
-    resampler = av.AudioResampler(kind, "stereo", rate)
+    resampler = av.AudioResampler(kind, "mono", rate)
     with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(codec, rate=rate, layout="stereo")
+        stream = out.add_stream(codec, rate=rate, layout="mono")
+        stream.bit_rate = 128_000
         fifo = av.AudioFifo()
         for at in range(0, len(samples), 16_000):
             frame = av.AudioFrame.from_ndarray(
@@ -63,12 +64,12 @@ def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
 
 
 def test_a_truncated_file_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
-    whole = encode(beckett, "wav", "pcm_s16le", "s16", 44_100)
-    audio = AudioFile(io.BytesIO(whole[: len(whole) // 2]), "talk.wav")
+    whole = encode(beckett, "flac", "flac", "s16", 44_100)
+    audio = AudioFile(io.BytesIO(whole[: len(whole) // 2]), "talk.flac")
     n = sum(len(piece) for piece in audio)
-    assert n == pytest.approx(len(beckett) / 2, rel=0.05)
+    assert n == pytest.approx(len(beckett) / 2, rel=0.3)
     assert len(audio.notes) == 1
-    assert "talk.wav" in audio.notes[0]
+    assert "talk.flac" in audio.notes[0]
 
 
 def test_a_damaged_mp3_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
@@ -121,16 +122,14 @@ def test_memory_does_not_grow_with_the_file(beckett: np.ndarray) -> None:
 
 
 def test_eight_channels_do_not_crash() -> None:
-    frame = av.AudioFrame.from_ndarray(
-        np.full((8, 4800), 0.25, np.float32), format="fltp", layout="7.1"
-    )
-    frame.sample_rate = 48_000
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
         stream = out.add_stream("aac", rate=48_000, layout="7.1")
-        fifo = av.AudioFifo()
-        fifo.write(frame)
-        while part := fifo.read(1024, partial=True):
-            out.mux(stream.encode(part))
+        for i in range(10):
+            packed = np.full((1, 8 * 1024), 0.25, np.float32)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout="7.1")
+            frame.sample_rate, frame.pts = 48_000, 1024 * i
+            out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    assert len(decode(io.BytesIO(file.getvalue()))) > 0
+    sound = decode(io.BytesIO(file.getvalue()))
+    assert np.median(sound) == pytest.approx(0.25, abs=0.05)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from asr_core.audio.resample import Resampler, to_mono
 
 TONE_HZ = 440.0
-KINDS = [("s16", "stereo"), ("s16p", "stereo"), ("flt", "mono"), ("fltp", "5.1"), ("s32", "mono"), ("u8", "mono")]
+KINDS = [
+    ("s16", "stereo"),
+    ("s16p", "stereo"),
+    ("flt", "mono"),
+    ("fltp", "5.1"),
+    ("s32", "mono"),
+    ("u8", "mono"),
+]
 
 
 def tone(start_s: float, duration_s: float, rate: int, kind: str = "s16", layout: str = "mono"):
@@ -64,7 +71,13 @@ def test_a_change_in_mid_stream_neither_clicks_nor_drifts() -> None:
     rates = [48_000, 44_100, 16_000, 8_000, 48_000]
     layouts = ["stereo", "mono", "stereo", "mono", "5.1"]
     frames = [
-        tone(i * 0.02, 0.02, rates[i // 25 % 5], "s16" if i % 50 < 25 else "fltp", layouts[i // 25 % 5])
+        tone(
+            i * 0.02,
+            0.02,
+            rates[i // 25 % 5],
+            "s16" if i % 50 < 25 else "fltp",
+            layouts[i // 25 % 5],
+        )
         for i in range(250)
     ]
     out = resample(frames)

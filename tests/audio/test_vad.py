@@ -42,7 +42,9 @@ def test_spans_follow_one_another_however_the_audio_is_cut(values: list[float], 
     whole = SpeechSegmenter()
     spans = whole.push(array) + whole.finish(n_samples)
     pieces = SpeechSegmenter()
-    cut_spans = [span for at in range(0, len(array), cut) for span in pieces.push(array[at : at + cut])]
+    cut_spans = [
+        span for at in range(0, len(array), cut) for span in pieces.push(array[at : at + cut])
+    ]
     assert cut_spans + pieces.finish(n_samples) == spans
     edges = [edge for span in spans for edge in (span.start, span.end)]
     assert edges == sorted(edges)

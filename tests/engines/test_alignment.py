@@ -7,7 +7,9 @@ from hypothesis.extra.numpy import arrays
 
 from asr_core.engines.alignment import token_frames, warp
 
-COSTS = arrays(np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-5, 5))
+COSTS = arrays(
+    np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-5, 5)
+)
 
 
 def cheapest(cost: np.ndarray) -> float:

@@ -18,7 +18,9 @@ from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
-def pair(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Iterator[tuple[Engine, Engine]]:
+def pair(
+    request: pytest.FixtureRequest, tiny_en: Path, base: Path
+) -> Iterator[tuple[Engine, Engine]]:
     """The same weights in float32 on CTranslate2 and on torch."""
     directory = tiny_en if request.param == "tiny.en" else base
     yield (
@@ -65,7 +67,9 @@ def test_int8_hears_well(base_engine: Engine, beckett: np.ndarray, two_cities: n
     assert TWO_CITIES.split()[1:5] == long.text.split()[1:5]
 
 
-def test_word_times_are_in_order_and_inside_the_audio(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_word_times_are_in_order_and_inside_the_audio(
+    tiny_engine: Engine, two_cities: np.ndarray
+) -> None:
     audio = two_cities[: 20 * 16_000]
     [hypothesis] = tiny_engine.transcribe([Window(audio)])
     assert len(hypothesis.words) > 30

@@ -13,7 +13,9 @@ def vocabulary(base: Path) -> Vocabulary:
     return Vocabulary(base, multilingual=True)
 
 
-@pytest.mark.parametrize("text", [" And the cat sat on the mat.", " Grüße, 世界 🎤!", " 15th-century 'tis"])
+@pytest.mark.parametrize(
+    "text", [" And the cat sat on the mat.", " Grüße, 世界 🎤!", " 15th-century 'tis"]
+)
 def test_text_survives_encoding(vocabulary: Vocabulary, text: str) -> None:
     assert vocabulary.decode(vocabulary.encode(text)) == text
 

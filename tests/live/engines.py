@@ -1,0 +1,52 @@
+"""Engines for what the real one cannot show: faults, and exact timing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from asr_core.engines.base import Engine, Hypothesis, Window
+from asr_core.errors import EngineError
+from asr_core.transcript import Word
+
+
+class Slow:
+    """A real engine made slower: every call takes ``factor`` times its audio."""
+
+    def __init__(self, engine: Engine, factor: float) -> None:
+        self.engine, self.factor = engine, factor
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        time.sleep(self.factor * sum(len(window.samples) for window in windows) / 16_000)
+        return self.engine.transcribe(windows)
+
+
+class Failing:
+    """A real engine that fails when ``fails`` says so of a batch."""
+
+    def __init__(self, engine: Engine, fails: Callable[[Sequence[Window]], bool]) -> None:
+        self.engine, self.fails = engine, fails
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        if self.fails(windows):
+            raise EngineError("The model failed on purpose.")
+        return self.engine.transcribe(windows)
+
+
+class Counting:
+    """Hears a word for every half second of a window, and remembers the windows."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[Window]] = []
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        self.batches.append(list(windows))
+        return [self._hypothesis(window) for window in windows]
+
+    @staticmethod
+    def _hypothesis(window: Window) -> Hypothesis:
+        n = int(len(window.samples) / 8_000)
+        # The samples say which word it is, so that words are the same in every window.
+        spoken = [f" w{round(float(window.samples[i * 8_000]) * 1e4)}" for i in range(n)]
+        words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
+        return Hypothesis(words, (), "en", 1.0, 0.0, -0.1, 1.0)

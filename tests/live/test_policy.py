@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.live.policy import DOUBT_S, EDGE_S, SURE, agreed, best_cut, continuation
+from asr_core.transcript import Word
+
+TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_size=12)
+
+
+def words(texts: list[str], probability: float = 0.9) -> list[Word]:
+    """A word a second."""
+    return [Word(f" {text}", float(i), i + 0.8, probability) for i, text in enumerate(texts)]
+
+
+def test_only_what_two_hypotheses_share_is_final() -> None:
+    assert agreed(words(["it", "was", "the"]), words(["It", "was", "a", "dog"]), 99) == 2
+    assert agreed([], words(["it"]), 99) == 0
+
+
+def test_words_at_the_edge_of_the_audio_wait() -> None:
+    both = words(["it", "was"])
+    assert agreed(both, both, both[1].end + EDGE_S - 0.01) == 1
+    assert agreed(both, both, both[1].end + EDGE_S + 0.01) == 2
+
+
+def test_doubtful_words_wait_for_more_to_be_said() -> None:
+    both = words(["it", "was"], SURE - 0.1)
+    assert agreed(both, both, both[1].end + DOUBT_S - 0.01) == 1
+    assert agreed(both, both, both[1].end + DOUBT_S + 0.01) == 2
+
+
+@given(TEXTS, TEXTS, st.floats(0, 20))
+def test_agreement_is_a_common_beginning(a: list[str], b: list[str], end_s: float) -> None:
+    n = agreed(words(a), words(b), end_s)
+    assert a[:n] == b[:n]
+    assert all(word.end <= end_s for word in words(b)[:n])
+
+
+@given(TEXTS, TEXTS)
+def test_a_hypothesis_goes_on_where_the_committed_words_end(
+    before: list[str], after: list[str]
+) -> None:
+    assert continuation(words(before), words(before + after)) == len(before)
+
+
+def test_other_spellings_of_the_committed_words_are_skipped() -> None:
+    committed = words(["in", "the", "work", "house"])
+    heard = [*words(["In", "the"]), Word(" workhouse,", 2.0, 3.8, 0.9), Word(" he", 4.0, 4.8, 0.9)]
+    assert continuation(committed, heard) == 3
+
+
+def test_a_repeated_phrase_is_told_apart_by_its_time() -> None:
+    heard = words(["again", "again", "again"])
+    assert continuation(heard[:2], heard) == 2
+
+
+@given(TEXTS.filter(bool))
+def test_a_cut_always_sheds_something(texts: list[str]) -> None:
+    assert 1 <= best_cut(words(texts)) <= len(texts)
+
+
+def test_the_best_cut_is_after_a_sentence() -> None:
+    assert best_cut(words(["One.", "Two", "three.", "and", "four"])) == 3
+    gap = [*words(["a", "b", "c"]), Word(" d", 9.0, 9.5, 0.9)]
+    assert best_cut(gap) == 3

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.engines.base import Engine
+from asr_core.live import LiveSession, Scheduler
+from asr_core.live.replay import replay
+from asr_core.live.scheduler import MAX_BATCH, choose
+from tests.live.engines import Counting, Failing, Slow
+from tests.texts import BECKETT, word_error_rate
+
+
+@given(st.lists(st.tuples(st.integers(), st.floats(0, 10))), st.floats(0, 10), st.integers(0, 5))
+def test_the_longest_due_are_served_first(
+    waiting: list[tuple[int, float]], now: float, limit: int
+) -> None:
+    chosen = choose(list(enumerate(due for _, due in waiting)), now, limit)
+    due = [waiting[i][1] for i in chosen]
+    assert due == sorted(due)
+    assert all(d <= now for d in due)
+    assert len(chosen) == min(limit, sum(d <= now for _, d in waiting))
+    left = [d for i, (_, d) in enumerate(waiting) if i not in chosen and d <= now]
+    assert not left or not due or max(due) <= min(left)
+
+
+@pytest.mark.parametrize("n_sessions", [2, 6, 11])
+def test_everybody_gets_a_fair_share(two_cities: np.ndarray, n_sessions: int) -> None:
+    """All speak at once and the model is always behind: one batch per step."""
+    engine = Counting()
+    scheduler = Scheduler(engine, start=False)
+    sessions = [LiveSession() for _ in range(n_sessions)]
+    shares: Counter[int] = Counter()
+    for session in sessions:
+        scheduler.add(session)
+    speech = two_cities[3 * 16_000 : 15 * 16_000]
+    for i in range(24):
+        for session in sessions:
+            session.append(speech[i * 8_000 : (i + 1) * 8_000])
+        before = [session._last_window_end for session in sessions]
+        scheduler.step(now=i * 0.5)
+        for number, session in enumerate(sessions):
+            shares[number] += session._last_window_end != before[number]
+    assert max(len(batch) for batch in engine.batches) <= MAX_BATCH
+    assert max(shares.values()) - min(shares[i] for i in range(n_sessions)) <= 2
+
+
+def test_a_failing_speaker_does_not_disturb_the_others(
+    two_cities: np.ndarray, beckett: np.ndarray, tiny_engine: Engine
+) -> None:
+    loud = two_cities[: 12 * 16_000] * 0 + np.float32(0.5) * np.sign(two_cities[: 12 * 16_000])
+    poison = Failing(
+        tiny_engine,
+        lambda windows: any(np.abs(w.samples).max(initial=0) == 0.5 for w in windows),
+    )
+    scheduler = Scheduler(poison, start=False)
+    healthy, sick = LiveSession(), LiveSession()
+    scheduler.add(sick)
+    scheduler.add(healthy)
+    for at in range(0, len(beckett), 8_000):
+        healthy.append(beckett[at : at + 8_000])
+        sick.append(loud[at : at + 8_000])
+        scheduler.step(at / 16_000)
+    for session in (healthy, sick):
+        session.finish()
+    now = 100.0
+    while scheduler.n_sessions:
+        scheduler.step(now)
+        now += 1
+    assert word_error_rate(BECKETT, healthy.snapshot.transcript().text) < 0.35
+    assert healthy.snapshot.error is None
+
+
+def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engine: Engine) -> None:
+    """In real time, with the scheduler's thread; the lag is told and made up for."""
+    session = LiveSession()
+    slow = Slow(tiny_engine, 0.7)
+    lags = [snapshot.lag_s for snapshot in replay([beckett], session, slow, speed=1.0)]
+    assert max(lags) > 1.5
+    assert session.snapshot.lag_s == 0
+    assert session.snapshot.audio_s == pytest.approx(len(beckett) / 16_000)
+    assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
+
+
+def test_two_sessions_read_only_their_own_words(
+    two_cities: np.ndarray, beckett: np.ndarray, tiny_engine: Engine
+) -> None:
+    scheduler = Scheduler(tiny_engine)
+    dickens, other = LiveSession(), LiveSession()
+    scheduler.add(dickens)
+    scheduler.add(other)
+    for at in range(0, 10 * 16_000, 3_200):
+        dickens.append(two_cities[at : at + 3_200])
+        other.append(beckett[at : at + 3_200])
+        time.sleep(0.05)
+    dickens.finish()
+    other.finish()
+    assert dickens.wait(60) and other.wait(60)
+    assert "best of times" in dickens.snapshot.transcript().text
+    assert "times" not in other.snapshot.transcript().text.lower()
+    assert "better" in other.snapshot.transcript().text.lower()
+
+
+def test_fifty_sessions_leave_nothing_behind(beckett: np.ndarray, tiny_engine: Engine) -> None:
+    process = psutil.Process()
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            session = LiveSession()
+            scheduler = Scheduler(tiny_engine)
+            scheduler.add(session)
+            for at in range(0, 3 * 16_000, 1_600):
+                session.append(beckett[at : at + 1_600])
+            session.finish()
+            assert session.wait(30)
+
+    run(5)  # what is set up once
+    deadline = time.monotonic() + 5
+    while _scheduler_threads() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    gc.collect()
+    before = process.memory_info().rss
+    run(50)
+    deadline = time.monotonic() + 5
+    while _scheduler_threads() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    gc.collect()
+    assert _scheduler_threads() == []
+    assert process.memory_info().rss - before < 30e6
+
+
+def _scheduler_threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name == "asr-scheduler"]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import av
+import numpy as np
+import pytest
+
+from asr_core.engines.base import Engine
+from asr_core.live import LiveOptions, Scheduler, Takes
+from tests.texts import BECKETT, word_error_rate
+
+
+def frames(samples: np.ndarray) -> list[av.AudioFrame]:
+    """What WebRTC delivers: 20 ms of s16 stereo at 48 kHz."""
+    out = []
+    at_48k = np.repeat(samples, 3)
+    for at in range(0, len(at_48k) - 959, 960):
+        part = (np.repeat(at_48k[at : at + 960], 2) * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
+        frame.sample_rate = 48_000
+        out.append(frame)
+    return out
+
+
+@pytest.fixture
+def takes(tiny_engine: Engine) -> Takes:
+    takes = Takes()
+    takes.prepare(Scheduler(tiny_engine), LiveOptions(keep_recording=True))
+    return takes
+
+
+def test_each_start_is_a_take_of_its_own(takes: Takes, beckett: np.ndarray) -> None:
+    for _ in range(2):
+        for frame in frames(beckett):
+            takes.on_frame(frame)
+        assert takes.running is takes.all[-1]
+        takes.on_ended()
+        assert takes.running is None
+        assert takes.all[-1].session.wait(60)
+    assert [take.number for take in takes.all] == [1, 2]
+    for take in takes.all:
+        assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
+        assert len(take.session.recording()) == pytest.approx(len(beckett), abs=400)
+
+
+def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarray) -> None:
+    some = frames(beckett)[:10]
+    takes.on_frame(some[0])
+    takes.on_ended()
+    takes.on_frame(some[1])
+    takes.clear()
+    assert [take.number for take in takes.all] == [2]
+    takes.on_ended()
+    takes.clear()
+    assert takes.all == []
+
+
+def test_a_time_limit_ends_the_sound(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    takes = Takes()
+    takes.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
+    for frame in frames(beckett):
+        takes.on_frame(frame)
+    [take] = takes.all
+    assert take.is_over_limit
+    assert take.audio_s == pytest.approx(2.0, abs=0.05)
+    takes.on_ended()
+    assert take.session.wait(30)
+
+
+def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
+    takes = Takes()
+    takes.on_frame(frames(beckett)[0])
+    takes.on_ended()
+    assert takes.all == []

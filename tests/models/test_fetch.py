@@ -1,0 +1,106 @@
+"""Fetching, with real wheels from the package index and a hub that cannot be reached."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from asr_core.errors import ModelError
+from asr_core.models import Progress, fetch, find_local, resolve
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty model cache and an unreachable hub: nobody listens on port 9."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ASR_MODELS_DIR", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    return cache
+
+
+def leftovers(cache: Path) -> list[str]:
+    return [path.name for path in cache.iterdir()] if cache.exists() else []
+
+
+def test_without_a_hub_the_data_wheel_serves(empty_cache: Path, tiny_en: Path) -> None:
+    seen: list[Progress] = []
+    path = resolve("tiny.en", seen.append)
+    assert path == empty_cache / "tiny.en"
+    assert (path / "model.bin").stat().st_size == (tiny_en / "model.bin").stat().st_size
+    assert leftovers(empty_cache) == ["tiny.en"]
+    assert any(progress.source == "the package index" for progress in seen)
+    assert all(progress.done_mb <= (progress.total_mb or 1e9) for progress in seen)
+    assert find_local("tiny.en") == path
+
+
+def test_no_source_at_all_gives_one_sentence_in_seconds(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    started = time.monotonic()
+    with pytest.raises(ModelError, match="hub cannot be reached; the package index") as caught:
+        resolve("base")
+    assert time.monotonic() - started < 60
+    assert "\n" not in str(caught.value)
+    assert leftovers(empty_cache) == []
+
+
+def test_a_model_without_a_wheel_names_the_hub(empty_cache: Path) -> None:
+    with pytest.raises(ModelError, match=r"small .* the hub cannot be reached"):
+        resolve("small")
+    assert leftovers(empty_cache) == []
+
+
+def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake for the fault: a disk that is full in the middle of the download."""
+
+    def full(requirements: tuple[str, ...], folder: Path) -> None:
+        (folder / "half.whl").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fetch, "_pip_download", full)
+    with pytest.raises(ModelError, match="disk is full"):
+        resolve("tiny.en")
+    assert leftovers(empty_cache) == []
+
+
+def test_a_wheel_that_arrives_damaged_is_not_used(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake for the fault: a digest that does not match what is downloaded."""
+
+    def damaged(path: Path, sha256: str) -> None:
+        raise fetch._SourceFailed(f"{path.name} arrived damaged")
+
+    monkeypatch.setattr(fetch, "_pip_download", lambda requirements, folder: None)
+    monkeypatch.setattr(fetch, "_join_parts", lambda archives, parts, target: None)
+    monkeypatch.setattr(fetch, "_check_digest", damaged)
+    with pytest.raises(ModelError, match="arrived damaged"):
+        resolve("tiny.en")
+    assert leftovers(empty_cache) == []
+
+
+def test_an_unknown_name_is_told_its_neighbour() -> None:
+    with pytest.raises(ModelError, match=r"did you mean large-v3-turbo\?"):
+        resolve("large-v3-turb")
+
+
+def test_a_directory_is_used_as_it_is(tiny_en: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "a model"
+    shutil.copytree(tiny_en, copy)
+    assert resolve(str(copy)) == copy
+    (copy / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"lacks tokenizer\.json"):
+        resolve(str(copy))
+    with pytest.raises(ModelError, match="does not exist"):
+        resolve(str(tmp_path / "nothing"))
