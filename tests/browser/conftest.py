@@ -1,0 +1,109 @@
+"""The app as ``streamlit run`` serves it, and a real Chromium with a microphone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+
+from tests.browser.pages import LivePage
+
+ROOT = Path(__file__).parents[2]
+_SWITCHES = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+    "--no-first-run",
+]
+
+
+@pytest.fixture(scope="session")
+def app(base: Path, tiny_en: Path) -> Iterator[str]:
+    """The address of the running app."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "streamlit", "run", "streamlit_app.py",
+        "--server.headless=true", f"--server.port={port}", "--server.address=localhost",
+    ]  # fmt: skip
+    log = subprocess.DEVNULL if not os.environ.get("APP_LOG") else None
+    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server:
+        address = f"http://localhost:{port}"
+        try:
+            _wait_for(address, server)
+            yield address
+        finally:
+            server.terminate()
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the app ended at once"
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+        except OSError:
+            time.sleep(0.2)
+        else:
+            return
+    pytest.fail("the app did not start in a minute")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as instance:
+        yield instance
+
+
+def _chromium(playwright: Playwright) -> str:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    own = playwright.chromium.executable_path
+    if found is None and Path(own).exists():
+        found = own
+    if found is None:
+        pytest.skip("no Chromium: install it, or run python -m playwright install chromium")
+    return found
+
+
+@pytest.fixture
+def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
+    """Start a browser whose microphone plays a file, or that refuses it."""
+    browsers: list[Browser] = []
+
+    def start(microphone: Path | None, *, allow: bool = True) -> Browser:
+        switches = [*_SWITCHES, *(["--use-fake-ui-for-media-stream"] if allow else [])]
+        if microphone is not None:
+            switches.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
+        browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=switches)
+        browsers.append(browser)
+        return browser
+
+    yield start
+    for browser in browsers:
+        browser.close()
+
+
+@pytest.fixture
+def live(app: str, launch: Callable[..., Browser]) -> Callable[..., LivePage]:
+    """Open the live page in a browser of its own."""
+
+    def open_page(microphone: Path | None, model: str = "base", **options: object) -> LivePage:
+        context: BrowserContext = launch(microphone, **options).new_context()
+        page = LivePage(context.new_page(), app)
+        page.open(model)
+        return page
+
+    return open_page

@@ -1,0 +1,95 @@
+"""The pages as a user handles them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, expect
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick ``option`` in the select box called ``label``."""
+    box = page.get_by_role("combobox", name=label)
+    box.click()
+    box.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def wait_until(condition: Callable[[], object], page: Page, seconds: float) -> None:
+    """Wait until ``condition`` holds; lets the page live meanwhile."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        page.wait_for_timeout(200)
+
+
+class LivePage:
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+
+    def open(self, model: str) -> None:
+        self.page.goto(self.address)
+        expect(self.page.get_by_role("heading", name="Speak and read")).to_be_visible(
+            timeout=60_000
+        )
+        if model != "base":
+            choose(self.page, "Model", model)
+        self.button("START").wait_for(timeout=60_000)
+
+    def button(self, name: str) -> Locator:
+        frame = self.page.frame_locator('iframe[title*="webrtc"]')
+        return frame.get_by_role("button", name=name, exact=True)
+
+    def start(self) -> None:
+        self.button("START").click()
+
+    def stop(self) -> None:
+        self.button("STOP").click()
+
+    def views(self) -> Locator:
+        return self.page.get_by_role("log", name="Transcript")
+
+    def view(self, number: int = -1) -> Locator:
+        return self.views().nth(number)
+
+    def status(self) -> str:
+        shown = self.page.get_by_role("status").filter(has_text="Listening")
+        return shown.first.inner_text() if shown.count() else ""
+
+    def committed(self, number: int = -1) -> str:
+        """The final words of a take, as the page shows them."""
+        if number == -1 and not self.views().count():
+            return ""
+        lines = self.view(number).locator(".lines .line span").all_inner_texts()
+        running = self.view(number).locator(".committed").all_inner_texts()
+        return " ".join(" ".join([*lines, *running]).split())
+
+    def tentative(self) -> str:
+        return " ".join(self.view().locator(".tentative").all_inner_texts())
+
+    def wait_for_end_of_take(self, seconds: float = 60) -> None:
+        buttons = self.page.get_by_role("button", name="SRT")
+        wait_until(
+            lambda: buttons.count() > 0 and self.button("START").is_visible(), self.page, seconds
+        )
+
+
+class UploadPage:
+    def __init__(self, page: Page, address: str) -> None:
+        self.page, self.address = page, address
+
+    def open(self) -> None:
+        self.page.goto(f"{self.address}/upload")
+        expect(self.page.get_by_role("heading", name="Upload and read")).to_be_visible(
+            timeout=60_000
+        )
+
+    def drop(self, *files: Path) -> None:
+        self.page.locator('input[type="file"]').set_input_files(list(files))
+
+    def text(self) -> str:
+        return " ".join(
+            self.page.get_by_role("log", name="Transcript").locator(".line span").all_inner_texts()
+        )

@@ -1,0 +1,138 @@
+"""A person speaks, real Opus over real WebRTC, and reads their words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.pages import LivePage, wait_until
+from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+
+Live = Callable[..., LivePage]
+
+
+def test_words_appear_while_speaking_and_stay(
+    live: Live, speech_files: Path, tmp_path: Path
+) -> None:
+    page = live(speech_files / "two_cities.wav")
+    page.page.get_by_text("Keep the recording").click()
+    page.start()
+    history: list[str] = []
+    for _ in range(260):  # 52 s: the recording has 44
+        page.page.wait_for_timeout(200)
+        text = page.committed()
+        if text and (not history or text != history[-1]):
+            history.append(text)
+        if "comparison only" in text:
+            break
+    assert len(history) > 10, "the words came in one go"
+    for before, after in itertools.pairwise(history):
+        assert after.startswith(before), "a committed word was rewritten"
+    page.stop()
+    page.wait_for_end_of_take()
+    final = page.committed(0)
+    assert final.startswith(history[-1])
+    assert word_error_rate(TWO_CITIES, final) < 0.10
+
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="JSON").click()
+    data = json.loads(Path(download.value.path()).read_text())
+    assert data["text"].split() == final.split()
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="Recording").click()
+    assert Path(download.value.path()).stat().st_size > 200_000
+    assert download.value.suggested_filename.endswith(".flac")
+
+
+def test_a_second_take_goes_below_and_clear_forgets(live: Live, speech_files: Path) -> None:
+    page = live(speech_files / "beckett.wav", "tiny.en")
+    for number in range(2):
+        page.start()
+        wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
+        page.page.wait_for_timeout(4_000)
+        page.stop()
+        wait_until(
+            lambda n=number: page.page.get_by_role("button", name="SRT").count() == n + 1,
+            page.page, 60,
+        )  # fmt: skip
+    expect(page.page.get_by_role("heading", name="Take 1")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Take 2")).to_be_visible()
+    for number in range(2):
+        assert "ever" in page.committed(number).lower()
+    page.page.get_by_role("button", name="Clear").click()
+    expect(page.views()).to_have_count(0)
+
+
+def test_two_browsers_read_only_their_own_words(live: Live, speech_files: Path) -> None:
+    dickens = live(speech_files / "two_cities.wav", "tiny.en")
+    other = live(speech_files / "beckett.wav", "tiny.en")
+    dickens.start()
+    other.start()
+    wait_until(lambda: "worst of times" in dickens.committed(), dickens.page, 40)
+    wait_until(lambda: "better" in other.committed().lower(), other.page, 40)
+    for page in (dickens, other):
+        page.stop()
+        page.wait_for_end_of_take()
+    assert "fail" not in dickens.committed(0).lower()
+    assert "times" not in other.committed(0).lower()
+    assert word_error_rate(BECKETT, other.committed(0)) < 0.4
+
+
+def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> None:
+    page = live(speech_files / "two_cities.wav", "tiny.en")
+    page.page.get_by_text("Time limit").click()
+    minutes = page.page.get_by_role("spinbutton", name="Minutes")
+    minutes.fill("0.1")
+    minutes.press("Enter")
+    page.page.wait_for_timeout(1_500)
+    page.start()
+    wait_until(lambda: "stops in" in page.status(), page.page, 30)
+    page.wait_for_end_of_take()
+    assert "best of times" in page.committed(0)
+    assert "foolishness" not in page.committed(0)
+
+
+def test_leaving_the_page_frees_the_microphone(live: Live, speech_files: Path) -> None:
+    page = live(speech_files / "two_cities.wav", "tiny.en")
+    page.start()
+    wait_until(lambda: "times" in page.committed(), page.page, 30)
+    page.page.get_by_role("link", name="Upload").click()
+    expect(page.page.get_by_role("heading", name="Upload and read")).to_be_visible()
+    page.page.wait_for_timeout(3_000)
+    page.page.get_by_role("link", name="Live").click()
+    page.button("START").wait_for(timeout=30_000)
+    page.wait_for_end_of_take()
+    assert "best of times" in page.committed(0)
+
+
+def test_a_refused_microphone_is_explained(live: Live, speech_files: Path) -> None:
+    page = live(speech_files / "beckett.wav", "tiny.en", allow=False)
+    browser = page.page.context.browser
+    assert browser is not None
+    browser.new_browser_cdp_session().send(
+        "Browser.setPermission",
+        {"permission": {"name": "microphone"}, "setting": "denied", "origin": page.address},
+    )
+    page.start()
+    frame = page.page.frame_locator('iframe[title*="webrtc"]')
+    expect(frame.get_by_text("refused the microphone")).to_be_visible(timeout=20_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_wider_than_the_screen(
+    app: str, launch: Callable[..., Browser], scheme: str, width: int
+) -> None:
+    page = launch(None).new_context(color_scheme=scheme).new_page()
+    page.set_viewport_size({"width": width, "height": 844})
+    for path in ("", "upload"):
+        page.goto(f"{app}/{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(1_000)
+        too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not page.evaluate(too_wide)
