@@ -9,6 +9,7 @@ from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, 
 
 from asr_core.live import Takes
 from widgets.ice import ice_servers
+from widgets.microphone_check import microphone_check
 
 __all__ = ["connection_trouble", "microphone", "takes_of_this_session"]
 
@@ -62,6 +63,7 @@ def microphone(takes: Takes, *, stop: bool) -> bool:
         translations=_TEXTS,
         desired_playing_state=False if stop else None,
     )
+    microphone_check()
     _note_when_opened(context.state.playing or context.state.signalling)
     return bool(context.state.playing or context.state.signalling)
 

@@ -44,7 +44,7 @@ def test_words_appear_while_speaking_and_stay(
     data = json.loads(Path(download.value.path()).read_text())
     assert data["text"].split() == final.split()
     with page.page.expect_download() as download:
-        page.page.get_by_role("button", name="Recording").click()
+        page.page.get_by_role("button", name="Recording", exact=True).click()
     assert Path(download.value.path()).stat().st_size > 200_000
     assert download.value.suggested_filename.endswith(".flac")
 
@@ -119,8 +119,15 @@ def test_a_refused_microphone_is_explained(live: Live, speech_files: Path) -> No
         {"permission": {"name": "microphone"}, "setting": "denied", "origin": page.address},
     )
     page.start()
-    frame = page.page.frame_locator('iframe[title*="webrtc"]')
-    expect(frame.get_by_text("refused the microphone")).to_be_visible(timeout=20_000)
+    expect(page.page.get_by_text("refuses the microphone")).to_be_visible(timeout=20_000)
+
+
+def test_a_missing_microphone_is_explained(app: str, launch: Callable[..., Browser]) -> None:
+    """A fake for the fault: the browser is told that the machine has no devices."""
+    page = launch(None).new_context().new_page()
+    page.add_init_script("navigator.mediaDevices.enumerateDevices = async () => []")
+    page.goto(app)
+    expect(page.get_by_text("No microphone was found")).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
