@@ -53,8 +53,9 @@ def draw_done(job: Job) -> None:
     for note in transcript.notes:
         st.warning(note, icon=":material/warning:")
     language = LANGUAGES.get(transcript.language or "", "no speech")
-    certainty = f" ({transcript.language_probability:.0%})" if job.language is None else ""
-    st.caption(f"{transcript.duration:.0f} s · {language}{certainty}")
+    if transcript.language is not None and job.language is None:
+        language += f" ({transcript.language_probability:.0%})"
+    st.caption(f"{transcript.duration:.0f} s · {language}")
     finished_view(job.key, transcript.segments, "No speech was heard in this file.")
     download_buttons(job.name.rsplit(".", 1)[0], job.key, transcript)
 
