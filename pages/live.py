@@ -9,7 +9,7 @@ from widgets.settings import current_settings, prepared_engine
 from widgets.transcript_view import finished_view, live_view
 
 _NOTHING_HEARD = "No speech was heard in this take."
-_SILENT_DBFS = -75.0
+_SILENT_S = 8.0
 
 
 def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
@@ -49,11 +49,11 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
             st.info("Connecting to the microphone …", icon=":material/mic:")
         return
     snapshot = take.session.snapshot
-    remaining = take.limit_s - snapshot.audio_s if take.limit_s else None
-    live_view(f"take-{take.number}", snapshot, "Speak now: the words appear here.", remaining)
+    empty = "Speak now: the words appear here."
+    live_view(f"take-{take.number}", snapshot, empty, take.remaining_s)
     if snapshot.error:
         st.warning(snapshot.error, icon=":material/warning:")
-    if is_open and snapshot.audio_s > 3 and snapshot.level_dbfs < _SILENT_DBFS:
+    if is_open and snapshot.silent_s > _SILENT_S:
         st.warning(
             "No sound is arriving. Is the microphone muted, or another one chosen?",
             icon=":material/mic_off:",

@@ -49,6 +49,10 @@ MIN_SPEECH_FOR_LANGUAGE_S = 3.0
 """Whisper guesses the language badly from less."""
 
 LEVEL_FLOOR_DBFS = -90.0
+
+SOUND_DBFS = -75.0
+"""Below the noise of a quiet room: a microphone that gives less gives nothing."""
+
 LEVEL_FALL_DB_PER_S = 40.0
 """The meter rises at once and falls slowly, so that it can be read."""
 
@@ -89,6 +93,7 @@ class Snapshot:
         audio_s: seconds received.
         transcribed_s: seconds dealt with; what is heard as silence counts.
         level_dbfs: loudness now, falling slowly after a loud moment.
+        silent_s: seconds since the last sound above ``SOUND_DBFS``.
         language: as given or detected, None before the first words.
         error: a sentence when the last update failed, else None.
     """
@@ -99,6 +104,7 @@ class Snapshot:
     audio_s: float = 0.0
     transcribed_s: float = 0.0
     level_dbfs: float = LEVEL_FLOOR_DBFS
+    silent_s: float = 0.0
     language: str | None = None
     language_probability: float = 0.0
     phase: Phase = Phase.LISTENING
@@ -179,6 +185,7 @@ class LiveSession:
         self._recording: list[NDArray[np.int16]] = []
         self._snapshot = Snapshot(language=self.options.language)
         self._level_dbfs = LEVEL_FLOOR_DBFS
+        self._last_sound = 0  # sample after the last one that was no silence
 
     # --- for the thread that receives audio ------------------------------------------
 
@@ -189,7 +196,10 @@ class LiveSession:
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
         self._buffer.append(samples)
         fallen = self._level_dbfs - LEVEL_FALL_DB_PER_S * len(samples) / SAMPLE_RATE_HZ
-        self._level_dbfs = max(_level_dbfs(samples), fallen)
+        level_dbfs = _level_dbfs(samples)
+        self._level_dbfs = max(level_dbfs, fallen)
+        if level_dbfs > SOUND_DBFS:
+            self._last_sound = self._buffer.end
         if self.options.keep_recording:
             self._recording.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
 
@@ -207,6 +217,7 @@ class LiveSession:
             self._snapshot,
             audio_s=audio_s,
             level_dbfs=self._level_dbfs,
+            silent_s=audio_s - self._last_sound / SAMPLE_RATE_HZ,
             transcribed_s=min(self._snapshot.transcribed_s, audio_s),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,16 +30,17 @@ class Take:
     number: int
     session: LiveSession
     started: datetime
-    limit_s: float | None = None
+    ends_at: float | None = None  # on the clock of ``time.monotonic``
     resampler: Resampler = field(default_factory=Resampler)
 
     @property
-    def audio_s(self) -> float:
-        return self.session.snapshot.audio_s
+    def remaining_s(self) -> float | None:
+        """Until the time limit, by the clock on the wall; None without a limit."""
+        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
 
     @property
     def is_over_limit(self) -> bool:
-        return self.limit_s is not None and self.audio_s >= self.limit_s
+        return self.remaining_s == 0
 
 
 class Takes:
@@ -98,7 +100,8 @@ class Takes:
                 return None
             self._n_started += 1
             session = LiveSession(self._options)
-            take = Take(self._n_started, session, datetime.now().astimezone(), self._limit_s)
+            ends_at = time.monotonic() + self._limit_s if self._limit_s is not None else None
+            take = Take(self._n_started, session, datetime.now().astimezone(), ends_at)
             self._takes.append(take)
             self._running = take
             self._scheduler.add(session)

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -30,6 +31,8 @@ HUB_TIMEOUT_S = 5.0
 """How long an answer of the hub is waited for before the next source is tried."""
 
 _POLL_S = 0.2
+_STAGING_PREFIX = ".fetching-"
+_STALE_S = 24 * 3600
 _CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
 _TRANSFORMERS_FILES = ("config.json", "tokenizer.json")
 _TRANSFORMERS_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
@@ -186,7 +189,8 @@ def _staging(model: str) -> Iterator[Path]:
     """A temporary folder beside the cache entry; gone afterwards, come what may."""
     try:
         cache_dir().mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".fetching-", dir=cache_dir()))
+        _sweep(cache_dir())
+        folder = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=cache_dir()))
     except OSError as error:
         raise ModelError(_cannot_write(error)) from None
     try:
@@ -195,6 +199,13 @@ def _staging(model: str) -> Iterator[Path]:
         raise ModelError(_cannot_write(error)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove what fetches left that were killed; younger folders may be in use."""
+    for folder in cache.glob(f"{_STAGING_PREFIX}*"):
+        if time.time() - folder.stat().st_mtime > _STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _cannot_write(error: OSError) -> str:

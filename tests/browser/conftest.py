@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 
@@ -30,8 +31,8 @@ _SWITCHES = [
 
 
 @pytest.fixture(scope="session")
-def app(base: Path, tiny_en: Path) -> Iterator[str]:
-    """The address of the running app."""
+def server(base: Path, tiny_en: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """The app as its own process, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -44,9 +45,20 @@ def app(base: Path, tiny_en: Path) -> Iterator[str]:
         address = f"http://localhost:{port}"
         try:
             _wait_for(address, server)
-            yield address
+            yield address, psutil.Process(server.pid)
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="session")
+def app(server: tuple[str, psutil.Process]) -> str:
+    """The address of the running app."""
+    return server[0]
+
+
+@pytest.fixture(scope="session")
+def app_process(server: tuple[str, psutil.Process]) -> psutil.Process:
+    return server[1]
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -128,6 +130,37 @@ def test_a_missing_microphone_is_explained(app: str, launch: Callable[..., Brows
     page.add_init_script("navigator.mediaDevices.enumerateDevices = async () => []")
     page.goto(app)
     expect(page.get_by_text("No microphone was found")).to_be_visible(timeout=60_000)
+
+
+def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files: Path) -> None:
+    """A fake for the fault: the browser may only go through a TURN server, and has none."""
+    page = live(speech_files / "beckett.wav", "tiny.en")
+    page.page.context.add_init_script(
+        "window.RTCPeerConnection = class extends RTCPeerConnection {"
+        " constructor(c) { super({ ...c, iceTransportPolicy: 'relay' }); } }"
+    )
+    page.open("tiny.en")
+    page.start()
+    expect(page.page.get_by_text("set up a TURN server")).to_be_visible(timeout=40_000)
+
+
+def test_a_closed_browser_leaves_nothing_running(
+    app_process: psutil.Process, live: Live, speech_files: Path
+) -> None:
+    live(speech_files / "beckett.wav", "tiny.en")  # what is set up once
+    before = app_process.num_threads()
+    pages = [live(speech_files / "two_cities.wav", "tiny.en") for _ in range(3)]
+    for page in pages:
+        page.start()
+        wait_until(lambda page=page: page.committed(), page.page, 30)
+    during = app_process.num_threads()
+    for page in pages:
+        page.page.context.browser.close()
+    deadline = time.monotonic() + 60
+    while app_process.num_threads() > before + 2 * len(pages) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    print(before, during, app_process.num_threads())
+    assert app_process.num_threads() <= before + 2 * len(pages)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

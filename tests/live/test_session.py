@@ -156,3 +156,11 @@ def test_a_failing_model_is_told_and_the_session_goes_on(
     assert session.snapshot.error is None
     assert session.is_done
     assert "superlative degree" in session.snapshot.transcript().text
+
+
+def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
+    session = LiveSession()
+    session.append(beckett)
+    assert session.snapshot.silent_s < 1
+    session.append(np.zeros(5 * 16_000, np.float32))
+    assert session.snapshot.silent_s == pytest.approx(5, abs=0.5)

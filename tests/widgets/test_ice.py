@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def script() -> None:
+    import streamlit as st
+
+    from widgets.ice import ice_servers
+
+    st.json(ice_servers())
+
+
+def test_without_settings_no_server_is_asked() -> None:
+    app = AppTest.from_function(script).run()
+    assert not app.exception
+    assert app.json[0].value == "[]"
+
+
+def test_servers_of_ones_own_come_from_the_secrets() -> None:
+    app = AppTest.from_function(script)
+    app.secrets["ICE_SERVERS"] = [
+        {"urls": "turn:turn.example.org:3478", "username": "u", "credential": "c"}
+    ]
+    assert "turn.example.org" in app.run().json[0].value
+
+
+def test_a_service_that_gives_no_credentials_is_a_warning() -> None:
+    """The real call, to a service that cannot be reached or refuses the key."""
+    app = AppTest.from_function(script, default_timeout=60)
+    app.secrets["CLOUDFLARE_TURN_KEY_ID"] = "no-such-key"
+    app.secrets["CLOUDFLARE_TURN_KEY_API_TOKEN"] = "no-such-token"
+    app.run()
+    assert not app.exception
+    assert "TURN service gave no credentials" in app.warning[0].value
+    assert app.json[0].value == "[]"
