@@ -147,20 +147,24 @@ def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files:
 def test_a_closed_browser_leaves_nothing_running(
     app_process: psutil.Process, live: Live, speech_files: Path
 ) -> None:
-    live(speech_files / "beckett.wav", "tiny.en")  # what is set up once
-    before = app_process.num_threads()
-    pages = [live(speech_files / "two_cities.wav", "tiny.en") for _ in range(3)]
-    for page in pages:
+    def speak_and_close() -> None:
+        page = live(speech_files / "two_cities.wav", "tiny.en")
         page.start()
-        wait_until(lambda page=page: page.committed(), page.page, 30)
-    during = app_process.num_threads()
-    for page in pages:
-        page.page.context.browser.close()
+        wait_until(page.committed, page.page, 60)
+        browser = page.page.context.browser
+        assert browser is not None
+        browser.close()
+
+    speak_and_close()  # what is set up once
+    time.sleep(5)
+    before = app_process.num_threads()
+    for _ in range(3):
+        speak_and_close()
     deadline = time.monotonic() + 60
-    while app_process.num_threads() > before + 2 * len(pages) and time.monotonic() < deadline:
+    while app_process.num_threads() > before and time.monotonic() < deadline:
         time.sleep(0.5)
-    print(before, during, app_process.num_threads())
-    assert app_process.num_threads() <= before + 2 * len(pages)
+    # Python's and Streamlit's own pools may hold a thread or two more at the moment.
+    assert app_process.num_threads() <= before + 2
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
