@@ -22,7 +22,9 @@ from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileProgress", "transcribe"]
 
-BATCH_SIZE = 4
+BATCH_SIZE = 2
+"""Few, so that live sessions on the same engine wait for a moment, not for long."""
+
 _N_WINDOWS_FOR_LANGUAGE = 3
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -30,24 +31,37 @@ _SWITCHES = [
 ]
 
 
-@pytest.fixture(scope="session")
-def server(base: Path, tiny_en: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The app as its own process, and its address."""
+@contextmanager
+def served(*command: str) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the app with ``python command``; its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "streamlit", "run", "streamlit_app.py",
-        "--server.headless=true", f"--server.port={port}", "--server.address=localhost",
-    ]  # fmt: skip
-    log = subprocess.DEVNULL if not os.environ.get("APP_LOG") else None
-    with subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log) as server:
+    switches = ["--server.headless=true", f"--server.port={port}", "--server.address=localhost"]
+    log = None if os.environ.get("APP_LOG") else subprocess.DEVNULL
+    with subprocess.Popen(
+        [sys.executable, *command, *switches], cwd=ROOT, stdout=log, stderr=log
+    ) as server:
         address = f"http://localhost:{port}"
         try:
             _wait_for(address, server)
             yield address, psutil.Process(server.pid)
         finally:
             server.terminate()
+
+
+@pytest.fixture(scope="session")
+def server(base: Path, tiny_en: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """The app as its own process, and its address."""
+    with served("-m", "streamlit", "run", "streamlit_app.py") as running:
+        yield running
+
+
+@pytest.fixture
+def slow_app(base: Path, tiny_en: Path) -> Iterator[str]:
+    """The address of an app whose engine is slower than speech."""
+    with served("-m", "tests.browser.slow_app") as (address, _):
+        yield address
 
 
 @pytest.fixture(scope="session")

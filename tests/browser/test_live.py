@@ -144,6 +144,21 @@ def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files:
     expect(page.page.get_by_text("set up a TURN server")).to_be_visible(timeout=40_000)
 
 
+def test_a_slow_machine_tells_the_lag_and_loses_nothing(
+    slow_app: str, launch: Callable[..., Browser], speech_files: Path
+) -> None:
+    browser = launch(speech_files / "beckett.wav")
+    page = LivePage(browser.new_context().new_page(), slow_app)
+    page.open("tiny.en")
+    page.start()
+    wait_until(lambda: "behind by" in page.status(), page.page, 60)
+    page.page.wait_for_timeout(8_000)
+    page.stop()
+    page.wait_for_end_of_take(120)
+    assert word_error_rate(BECKETT, page.committed(0)) < 0.4
+    assert "better" in page.committed(0).lower()
+
+
 def test_a_closed_browser_leaves_nothing_running(
     app_process: psutil.Process, live: Live, speech_files: Path
 ) -> None:

@@ -16,6 +16,9 @@ class Slow:
     def __init__(self, engine: Engine, factor: float) -> None:
         self.engine, self.factor = engine, factor
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.engine, name)
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         time.sleep(self.factor * sum(len(window.samples) for window in windows) / 16_000)
         return self.engine.transcribe(windows)
