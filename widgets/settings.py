@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.pages_manager import PagesManager
 
 from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
@@ -32,6 +33,11 @@ class Settings:
 
 def current_settings() -> Settings:
     """The settings of this browser session."""
+    if "settings" not in st.session_state:
+        # A server that nobody has visited yet takes files in pages/ for apps of their
+        # own if one of them is opened first; from here on it runs streamlit_app.py.
+        PagesManager.uses_pages_directory = False
+        st.rerun()
     settings: Settings = st.session_state["settings"]
     return settings
 

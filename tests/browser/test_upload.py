@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -61,3 +62,13 @@ def test_a_recording_is_transcribed(upload: Callable[..., UploadPage], speech_fi
     page.page.get_by_role("button", name="Stop recording").click()
     wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
     assert "ever" in page.text().lower()
+
+
+def test_the_first_visitor_may_come_straight_to_this_page(
+    base: Path, launch: Callable[..., Browser]
+) -> None:
+    with served("-m", "streamlit", "run", "streamlit_app.py") as (address, _):
+        page = UploadPage(launch(None).new_context().new_page(), address)
+        page.open()
+        expect(page.page.get_by_text("Or drop audio and video files")).to_be_visible(timeout=60_000)
+        expect(page.page.get_by_role("heading", name="Recognition")).to_be_visible()
