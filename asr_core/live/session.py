@@ -45,9 +45,6 @@ OVERLAP_S = 0.5
 PROMPT_CHARACTERS = 200
 """Of the same utterance, given to the model when its audio is gone."""
 
-MIN_SPEECH_FOR_LANGUAGE_S = 3.0
-"""Whisper guesses the language badly from less."""
-
 LEVEL_FLOOR_DBFS = -90.0
 
 SOUND_DBFS = -75.0
@@ -304,10 +301,10 @@ class LiveSession:
         new = self._new_words(hypothesis, utterance, asked.start / SAMPLE_RATE_HZ)
         if is_silence(hypothesis):
             new = ()
+        self._keep_language(hypothesis, asked)
         n_final = self._n_final(new, asked, utterance)
         utterance.committed += new[:n_final]
         utterance.previous = new[n_final:]
-        self._keep_language(hypothesis, asked)
         if asked.closes:
             self._close_utterance()
         else:
@@ -354,7 +351,8 @@ class LiveSession:
             # The model is behind: no second look, except at the cut.
             settled = sum(word.end <= end_s - 1.0 for word in new)
             return settled or len(new)
-        if asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ:
+        too_short = asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ
+        if too_short or self._snapshot.language is None:
             return 0
         return agreed(utterance.previous, new, end_s)
 
@@ -386,7 +384,7 @@ class LiveSession:
         if self._snapshot.language is not None or not hypothesis.words:
             return
         heard_s = (asked.end - asked.start) / SAMPLE_RATE_HZ
-        if heard_s >= MIN_SPEECH_FOR_LANGUAGE_S or (asked.closes and heard_s >= 1.0):
+        if heard_s >= _seconds_to_trust(hypothesis.language_probability):
             self._snapshot = replace(
                 self._snapshot,
                 language=hypothesis.language,
@@ -423,6 +421,18 @@ class LiveSession:
     def _be_done(self) -> None:
         self._publish(transcribed=self._heard, phase=Phase.DONE)
         self._done.set()
+
+
+def _seconds_to_trust(language_probability: float) -> float:
+    """How much speech must be heard before a detected language is kept.
+
+    Whisper guesses badly from little; an English-only model needs no guess.
+    """
+    if language_probability == 1:
+        return 0.0
+    if language_probability >= 0.9:
+        return MIN_COMMIT_S
+    return 3.0 if language_probability >= 0.5 else 6.0  # a short utterance decides nothing
 
 
 def _level_dbfs(samples: Samples) -> float:
