@@ -92,8 +92,8 @@ class VadOptions:
     offset: float = 0.35
     min_speech_s: float = 0.13
     hang_over_s: float = 0.7
-    pre_roll_s: float = 0.3
-    post_roll_s: float = 0.3
+    pre_roll_s: float = 0.25
+    post_roll_s: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +108,24 @@ class SpeechSegmenter:
     """Speech probabilities in, spans of speech out; a pure state machine.
 
     ``push`` returns the spans that have ended; ``open`` is the one that lasts.
-    Spans never overlap and follow one another in time. The same probabilities
+    ``hang_over_s`` may be changed between two calls: who reads the words knows
+    better than the ear whether a pause is an end. Spans never overlap and follow one another in time. The same probabilities
     give the same spans however they are cut into pushes.
     """
 
     def __init__(self, options: VadOptions | None = None) -> None:
         self._options = options or VadOptions()
+        self.hang_over_s = self._options.hang_over_s
         self._n_frames = 0
         self._onset_frame: int | None = None  # first frame of a possible span
         self._last_speech = 0  # frame after the last one with speech
         self._previous_end = 0
         self.open: SpeechSpan | None = None
+
+    @property
+    def spoken_until(self) -> int:
+        """The sample after the last one in which somebody spoke."""
+        return self._last_speech * FRAME_SAMPLES
 
     @property
     def quiet_until(self) -> int:
@@ -156,9 +163,9 @@ class SpeechSegmenter:
         if probability >= options.offset:
             # Between the two thresholds speech goes on, but does not begin.
             self._last_speech = frame + 1
-        if (frame + 1 - self._last_speech) * FRAME_SAMPLES < options.hang_over_s * SAMPLE_RATE_HZ:
+        if (frame + 1 - self._last_speech) * FRAME_SAMPLES < self.hang_over_s * SAMPLE_RATE_HZ:
             return None
-        post_roll = min(options.post_roll_s, options.hang_over_s) * SAMPLE_RATE_HZ
+        post_roll = min(options.post_roll_s, self.hang_over_s) * SAMPLE_RATE_HZ
         span = SpeechSpan(self.open.start, self._last_speech * FRAME_SAMPLES + int(post_roll))
         self._close(span)
         return span

@@ -11,13 +11,26 @@ from numpy.typing import NDArray
 
 from asr_core.transcript import Word, join_words
 
-__all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
+__all__ = ["MAX_WINDOW_S", "Draft", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
 
 Task = Literal["transcribe", "translate"]
 EngineName = Literal["ctranslate2", "transformers"]
 
 MAX_WINDOW_S = 30.0
 """The longest window that Whisper was trained on (Radford et al. 2022)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """How an earlier hypothesis of the same audio began.
+
+    Attributes:
+        tokens: of its text.
+        probabilities: what the model gave each of them then.
+    """
+
+    tokens: tuple[int, ...] = ()
+    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,9 @@ class Window:
         prompt: text that came before the window, for names and style.
         prefix: the words at the start of the window that are settled; the
             hypothesis repeats them and goes on from there.
+        draft: what an earlier look at the beginning of this audio gave. It is
+            checked against the audio in one pass, and only what comes after the
+            part that holds is decoded.
         context_s: how much the encoder sees, the audio and the silence after
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
@@ -42,6 +58,7 @@ class Window:
     task: Task = "transcribe"
     prompt: str = ""
     prefix: str = ""
+    draft: Draft = Draft()
     context_s: float | None = None
     temperature: float = 0.0
 
@@ -53,6 +70,8 @@ class Hypothesis:
     Attributes:
         words: the prefix's words first; seconds from the window's first sample.
         tokens: the text tokens behind the words.
+        token_ends: of each token, seconds from the window's first sample.
+        token_probabilities: of each token, 0 to 1.
         language, language_probability: as detected; probability 1 if given.
         no_speech_probability: of the model's own no-speech token.
         avg_logprob: mean log-probability of the tokens; low means doubtful.
@@ -62,6 +81,8 @@ class Hypothesis:
 
     words: tuple[Word, ...]
     tokens: tuple[int, ...]
+    token_ends: tuple[float, ...]
+    token_probabilities: tuple[float, ...]
     language: str
     language_probability: float
     no_speech_probability: float
@@ -72,9 +93,24 @@ class Hypothesis:
     def text(self) -> str:
         return join_words(self.words)
 
+    def draft_until(self, end_s: float) -> Draft:
+        """The beginning up to the first token that is not over by ``end_s`` seconds."""
+        n = next((i for i, end in enumerate(self.token_ends) if end > end_s), len(self.tokens))
+        return Draft(self.tokens[:n], self.token_probabilities[:n])
+
 
 class Engine(Protocol):
-    """A loaded model. Any thread may call; calls take turns inside."""
+    """A loaded model. Any thread may call; ``n_parallel`` calls run side by side,
+    more take turns."""
+
+    @property
+    def n_parallel(self) -> int:
+        """How many calls the hardware serves at the same time."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many windows a call had best bring: more than one only where a
+        batch costs less than its windows one by one."""
 
     @property
     def name(self) -> EngineName:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +11,8 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.base import EngineName
+from asr_core.engines.base import EngineName, Window
+from asr_core.engines.one_pass import renamed, start_first
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
@@ -19,6 +21,14 @@ __all__ = ["CTranslate2Engine"]
 
 _MEDIAN_WIDTH = 7
 
+_MOST_WORKERS = 4
+"""Of cores, each worker takes its share: more cores make one call faster, more
+workers serve more speakers. The decoder's small steps gain little from a second
+core, and a batch of windows encodes slower on a CPU than one after the other (by
+half, measured with base and four windows of 15 s)."""
+
+_CUDA_BATCH = 8
+
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     """See :class:`~asr_core.engines.whisper.WhisperEngine`.
@@ -26,7 +36,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     Args:
         directory: a model in CTranslate2 format.
         compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
-        n_threads: cores for one call; all of them by default.
+        n_threads: cores for all calls together; all there are by default.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -41,20 +51,34 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
+        cores = n_threads or os.cpu_count() or 1
+        n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
+        self._model = self._load(directory, n_workers, max(1, cores // n_workers))
+        vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
+        super().__init__(
+            vocabulary,
+            self._model.n_mels,
+            n_parallel=n_workers,
+            batch_size=_CUDA_BATCH if self._on_cuda else 1,
+        )
+        silence = self._encode(self._features([Window(np.zeros(0, np.float32))]))
+        self._silence = self._on_cpu(silence).copy()
+
+    def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
         try:
-            self._model = ctranslate2.models.Whisper(
-                str(directory),
-                device="cuda" if self._on_cuda else "cpu",
-                compute_type=self._compute_type,
-                intra_threads=n_threads or os.cpu_count() or 1,
-            )
-        except (RuntimeError, ValueError) as error:
+            with start_first(directory) as copy:
+                return ctranslate2.models.Whisper(
+                    str(copy),
+                    device="cuda" if self._on_cuda else "cpu",
+                    compute_type=self._compute_type,
+                    inter_threads=n_workers,
+                    intra_threads=n_threads,
+                )
+        except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(
                 f"The model in {directory} cannot be loaded ({error}); "
                 "delete that folder and fetch the model again."
             ) from None
-        vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
-        super().__init__(vocabulary, self._model.n_mels)
 
     @property
     def name(self) -> EngineName:
@@ -68,13 +92,15 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         view = ctranslate2.StorageView.from_array(np.ascontiguousarray(features))
         return self._model.encode(view, to_cpu=False)
 
+    def _on_cpu(self, encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
+        return np.asarray(encoded.to_device(ctranslate2.Device.cpu) if self._on_cuda else encoded)
+
     def _take(
         self, encoded: ctranslate2.StorageView, indices: list[int]
     ) -> ctranslate2.StorageView:
         if indices == list(range(encoded.shape[0])):
             return encoded
-        on_cpu = encoded.to_device(ctranslate2.Device.cpu) if self._on_cuda else encoded
-        rows = np.ascontiguousarray(np.asarray(on_cpu)[indices])
+        rows = np.ascontiguousarray(self._on_cpu(encoded)[indices])
         return ctranslate2.StorageView.from_array(rows)
 
     def _language_probabilities(self, encoded: ctranslate2.StorageView) -> list[dict[str, float]]:
@@ -82,22 +108,52 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
+        prompts = [self._renamed(request.prompt) for request in requests]
+        prefix = requests[0].prefix
+        if prefix:
+            encoded = self._with_silence(encoded)
+            prompts.insert(0, self._nothing(prompts[0]))
         n_new = max(request.max_new_tokens for request in requests)
-        n_prompt = len(requests[0].previous) + len(requests[0].start)
         results = self._model.generate(
             encoded,
-            [request.previous + request.start + request.prefix for request in requests],
+            prompts,
             beam_size=1,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
-            max_length=max(2 * n_new, n_new + n_prompt),
+            max_length=max(2 * n_new, n_new + len(prompts[0])),
             return_no_speech_prob=True,
+            suppress_blank=not prefix,
             sampling_topk=1 if requests[0].temperature == 0 else 0,
             sampling_temperature=requests[0].temperature or 1.0,
-        )
+        )[-len(requests) :]
         return [
-            Decoded(self.vocabulary.text_only(result.sequences_ids[0]), result.no_speech_prob)
-            for result in results
+            Decoded(
+                self.vocabulary.text_only(request.prefix + self._renamed(result.sequences_ids[0])),
+                result.no_speech_prob,
+            )
+            for request, result in zip(requests, results, strict=True)
         ]
+
+    def _renamed(self, tokens: Sequence[int]) -> list[int]:
+        return renamed(tokens, self.vocabulary.start)
+
+    def _with_silence(self, encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
+        """``encoded`` behind a row of silence, for :meth:`_nothing`."""
+        rows = self._on_cpu(encoded)
+        n_turns = -(-rows.shape[1] // self._silence.shape[1])
+        silence = np.tile(self._silence, (1, n_turns, 1))[:, : rows.shape[1]]
+        return ctranslate2.StorageView.from_array(np.concatenate([silence, rows]))
+
+    def _nothing(self, prompt: list[int]) -> list[int]:
+        """A first prompt as long as ``prompt`` to which silence answers with the end.
+
+        By the last token of the first prompt CTranslate2 decides for the whole
+        batch whether time stamps are wanted; where text goes on, that token does
+        not say so.
+        """
+        nothing = [self.vocabulary.no_timestamps] * len(prompt)
+        start = self._renamed([self.vocabulary.start])[0]
+        nothing[prompt.index(start)] = start  # in the same place in each prompt of a batch
+        return nothing
 
     def _align(
         self,
@@ -107,8 +163,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> list[Aligned]:
         results = self._model.align(
             encoded,
-            requests[0].start,
-            texts,
+            self._renamed(requests[0].start[:-1]),  # it adds that no time stamps are wanted
+            [self._renamed(text) for text in texts],
             [2 * request.n_frames for request in requests],
             median_filter_width=_MEDIAN_WIDTH,
         )

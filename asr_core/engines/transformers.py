@@ -20,6 +20,7 @@ from asr_core.models.convert import read_config, to_transformers
 
 __all__ = ["TransformersEngine"]
 
+_GPU_BATCH = 8
 _MULTILINGUAL_VOCABULARY = 51865  # models for English alone have one token less
 
 
@@ -48,7 +49,9 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         whisper_config = self._model.config
         multilingual = whisper_config.vocab_size >= _MULTILINGUAL_VOCABULARY
         super().__init__(
-            Vocabulary(directory, multilingual=multilingual), whisper_config.num_mel_bins
+            Vocabulary(directory, multilingual=multilingual),
+            whisper_config.num_mel_bins,
+            batch_size=1 if self._device.type == "cpu" else _GPU_BATCH,
         )
         self._alignment_heads = _alignment_heads(directory, config, whisper_config)
         self._mask, self._first_mask = self._token_masks(directory, config)
@@ -86,18 +89,16 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     @torch.inference_mode()
     def _decode(self, encoded: torch.Tensor, requests: list[Request]) -> list[Decoded]:
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-        prompts = torch.tensor([r.previous + r.start for r in requests], device=self._device)
+        prompts = torch.tensor([request.prompt for request in requests], device=self._device)
         logits = self._logits(prompts, encoded, cache)
         no_speech = logits[:, len(requests[0].previous)].float().softmax(-1)
         no_speech = no_speech[:, self.vocabulary.no_speech].tolist()
-        texts: list[list[int]] = [[] for _ in requests]
+        texts = [list(request.prefix) for request in requests]
         running = [True] * len(requests)
         for step in range(max(request.max_new_tokens for request in requests)):
-            mask = self._first_mask if step == 0 else self._mask
+            mask = self._mask if step or requests[0].prefix else self._first_mask
             tokens = self._pick(logits[:, -1].float() + mask, requests[0].temperature)
-            for i, request in enumerate(requests):
-                if step < len(request.prefix):
-                    tokens[i] = request.prefix[step]
+            for i in range(len(requests)):
                 running[i] &= tokens[i] != self.vocabulary.end
                 if running[i]:
                     texts[i].append(tokens[i])

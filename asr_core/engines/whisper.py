@@ -11,8 +11,9 @@ import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -33,6 +34,12 @@ PADDING_S = 5.0
 itself; five seconds measured as good as padding to thirty (word error rate of
 tiny.en and base on 32 LJ Speech clips)."""
 
+SURE = 0.5
+"""A token of a draft stands if it is more probable than all others together …"""
+
+DOUBLED_DOUBT = 0.5
+"""… or at least this share as probable as before the new audio was heard."""
+
 SECONDS_PER_FRAME = 0.02
 """Of the encoder's output: mel hop of 10 ms, halved by a strided convolution."""
 
@@ -45,7 +52,7 @@ Encoded = TypeVar("Encoded")
 
 @dataclass(frozen=True)
 class Decoded:
-    """Text tokens (those of the prefix first) and the no-speech probability."""
+    """Text tokens, those of the prefix first, and the no-speech probability."""
 
     tokens: list[int]
     no_speech_probability: float
@@ -65,23 +72,55 @@ class Request:
 
     previous: list[int]
     start: list[int]
-    prefix: list[int]
+    prefix: list[int]  # settled tokens, then those of the draft
+    believed: list[float]  # probability below which each of them falls; 0 for settled ones
     max_new_tokens: int
     temperature: float
     n_frames: int  # encoder frames that hold audio
+
+    @property
+    def prompt(self) -> list[int]:
+        """All that the decoder is given before it says anything."""
+        return self.previous + self.start + self.prefix
+
+    def cut(self, n_prefix: int) -> Request:
+        """The same with a shorter prefix."""
+        n_freed = len(self.prefix) - n_prefix
+        return replace(
+            self,
+            prefix=self.prefix[:n_prefix],
+            believed=self.believed[:n_prefix],
+            max_new_tokens=self.max_new_tokens + n_freed,
+        )
 
 
 class WhisperEngine(ABC, Generic[Encoded]):
     """A Whisper model behind the :class:`~asr_core.engines.base.Engine` protocol.
 
-    Any thread may call ``transcribe``; a lock makes the calls take turns, since
-    two at once would only share the same cores.
+    Any thread may call ``transcribe``. As many calls as the engine has workers
+    run side by side, others take turns. Where a batch costs more than its windows
+    one by one, the workers share them out.
+
+    Args:
+        n_parallel: workers of the model.
+        batch_size: windows that a worker takes at once.
     """
 
-    def __init__(self, vocabulary: Vocabulary, n_mels: int) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, n_mels: int, *, n_parallel: int = 1, batch_size: int = 1
+    ) -> None:
         self.vocabulary = vocabulary
         self._n_mels = n_mels
-        self._turn = threading.Lock()
+        self._n_parallel, self._batch_size = n_parallel, batch_size
+        self._turns = threading.BoundedSemaphore(n_parallel)
+
+    @property
+    def n_parallel(self) -> int:
+        return self._n_parallel
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
 
     @property
     @abstractmethod
@@ -109,7 +148,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     @abstractmethod
     def _decode(self, encoded: Encoded, requests: list[Request]) -> list[Decoded]:
-        """Decode rows whose start sequences and previous texts have one length."""
+        """Decode rows whose start sequences, previous texts and prefixes have one length."""
 
     @abstractmethod
     def _align(
@@ -121,18 +160,26 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """See :meth:`asr_core.engines.base.Engine.detect_language`."""
         if not self.vocabulary.multilingual:
             return "en", 1.0
-        with self._turn, _failures_explained():
+        with self._turns, _failures_explained():
             rows = self._language_probabilities(self._encode(self._features(windows)))
         mean = {language: sum(row[language] for row in rows) / len(rows) for language in rows[0]}
         return max(mean.items(), key=lambda item: item[1])
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         """See :meth:`asr_core.engines.base.Engine.transcribe`."""
-        if not windows:
-            return []
         for window in windows:
             self._check(window)
-        with self._turn, _failures_explained():
+        size = self._batch_size
+        batches = [windows[at : at + size] for at in range(0, len(windows), size)]
+        if len(batches) <= 1 or self._n_parallel == 1:
+            results = [self._in_turn(batch) for batch in batches]
+        else:
+            with ThreadPoolExecutor(self._n_parallel, "asr-engine") as workers:
+                results = list(workers.map(self._in_turn, batches))
+        return [hypothesis for batch in results for hypothesis in batch]
+
+    def _in_turn(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        with self._turns, _failures_explained():
             return self._transcribe(windows)
 
     def warm_up(self) -> None:
@@ -152,18 +199,21 @@ class WhisperEngine(ABC, Generic[Encoded]):
             self._request(window, language)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
-        hypotheses: list[Hypothesis | None] = [None] * len(windows)
-        for indices in _alike(requests):
-            rows = encoded if len(indices) == len(windows) else self._take(encoded, indices)
-            group = [requests[i] for i in indices]
-            decoded = [
-                _without_run_on(text, request)
-                for text, request in zip(self._decode(rows, group), group, strict=True)
-            ]
-            aligned = self._align_spoken(rows, group, decoded)
-            for i, text, times in zip(indices, decoded, aligned, strict=True):
-                hypotheses[i] = self._hypothesis(requests[i], text, times, *languages[i])
-        return [hypothesis for hypothesis in hypotheses if hypothesis is not None]
+        texts: dict[int, tuple[Decoded, Aligned | None]] = {}
+        while len(texts) < len(windows):
+            left = [i for i in range(len(windows)) if i not in texts]
+            for indices in _alike(requests, left):
+                rows = self._take(encoded, indices)
+                group = [requests[i] for i in indices]
+                for i, text in zip(indices, self._decode_and_align(rows, group), strict=True):
+                    n_held = _n_held(requests[i], text[1])
+                    if n_held == len(requests[i].prefix):
+                        texts[i] = text
+                    else:
+                        requests[i] = requests[i].cut(n_held)
+        return [
+            self._hypothesis(requests[i], *texts[i], *languages[i]) for i in range(len(windows))
+        ]
 
     def _features(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """(batch, n_mels, n_frames), all padded to the longest context wanted."""
@@ -192,19 +242,31 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     def _request(self, window: Window, language: str) -> Request:
         duration_s = len(window.samples) / SAMPLE_RATE_HZ
-        prefix = self.vocabulary.encode(window.prefix) if window.prefix else []
+        settled = self.vocabulary.encode(window.prefix) if window.prefix else []
         previous = self.vocabulary.previous_text(window.prompt)
         start = self.vocabulary.start_sequence(language, window.task)
         room = MAX_POSITIONS - len(previous) - len(start) - 1
-        limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_SECOND * duration_s)
+        prefix = [*settled, *window.draft.tokens][: room - 1]
+        needed = [max(1e-6, min(SURE, DOUBLED_DOUBT * p)) for p in window.draft.probabilities]
+        limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_SECOND * duration_s) - len(prefix)
         return Request(
             previous=previous,
             start=start,
-            prefix=prefix[:room],
-            max_new_tokens=min(max(limit, len(prefix) + _TOKENS_AT_LEAST), room),
+            prefix=prefix,
+            believed=[0.0] * len(settled) + needed,
+            max_new_tokens=min(max(limit, _TOKENS_AT_LEAST), room - len(prefix)),
             temperature=window.temperature,
             n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
         )
+
+    def _decode_and_align(
+        self, rows: Encoded, requests: list[Request]
+    ) -> list[tuple[Decoded, Aligned | None]]:
+        decoded = [
+            _without_run_on(text, request)
+            for text, request in zip(self._decode(rows, requests), requests, strict=True)
+        ]
+        return list(zip(decoded, self._align_spoken(rows, requests, decoded), strict=True))
 
     def _align_spoken(
         self, rows: Encoded, requests: list[Request], decoded: list[Decoded]
@@ -213,9 +275,10 @@ class WhisperEngine(ABC, Generic[Encoded]):
         spoken = [i for i, text in enumerate(decoded) if text.tokens]
         aligned: list[Aligned | None] = [None] * len(decoded)
         if spoken:
-            some = rows if len(spoken) == len(decoded) else self._take(rows, spoken)
             results = self._align(
-                some, [requests[i] for i in spoken], [decoded[i].tokens for i in spoken]
+                self._take(rows, spoken),
+                [requests[i] for i in spoken],
+                [decoded[i].tokens for i in spoken],
             )
             for i, result in zip(spoken, results, strict=True):
                 aligned[i] = result
@@ -233,12 +296,14 @@ class WhisperEngine(ABC, Generic[Encoded]):
         avg_logprob = 0.0
         if aligned is not None:
             words = self._words(decoded.tokens, aligned, language)
-            new = aligned.probabilities[min(len(request.prefix), len(decoded.tokens) - 1) :]
+            new = aligned.probabilities[min(request.believed.count(0.0), len(decoded.tokens) - 1) :]
             avg_logprob = float(np.mean(np.log(np.maximum(new, 1e-10))))
         text = "".join(word.text for word in words).encode()
         return Hypothesis(
             words=words,
             tokens=tuple(decoded.tokens),
+            token_ends=_token_ends(aligned),
+            token_probabilities=() if aligned is None else tuple(aligned.probabilities),
             language=language,
             language_probability=language_probability,
             no_speech_probability=decoded.no_speech_probability,
@@ -291,7 +356,7 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
     cycle its first turn is kept.
     """
     tokens = decoded.tokens
-    if len(tokens) < request.max_new_tokens:
+    if len(tokens) < len(request.prefix) + request.max_new_tokens:
         return decoded
     return Decoded(first_turn(tokens), decoded.no_speech_probability)
 
@@ -310,9 +375,25 @@ def _plausible(word: Word, *, is_first: bool) -> Word:
     return Word(word.text, word.start, word.start + longest, word.probability)
 
 
-def _alike(requests: Sequence[Request]) -> list[list[int]]:
-    """Indices of requests that one call of the decoder can serve."""
+def _n_held(request: Request, aligned: Aligned | None) -> int:
+    """How many tokens of the prefix stand: all up to the first that the model no
+    longer believes (Leviathan et al. 2023, with the past as the draft model)."""
+    probabilities = [] if aligned is None else list(aligned.probabilities)
+    for i, needed in enumerate(request.believed[: len(request.prefix)]):
+        if needed and (i >= len(probabilities) or probabilities[i] < needed):
+            return i
+    return len(request.prefix)
+
+
+def _token_ends(aligned: Aligned | None) -> tuple[float, ...]:
+    return () if aligned is None else tuple((aligned.frames[1:] * SECONDS_PER_FRAME).tolist())
+
+
+def _alike(requests: Sequence[Request], which: Sequence[int]) -> list[list[int]]:
+    """Those of the requests ``which`` that one call of the decoder can serve."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for i, request in enumerate(requests):
-        groups[(tuple(request.start), len(request.previous), request.temperature)].append(i)
+    for i in which:
+        request = requests[i]
+        lengths = (len(request.previous), len(request.prefix))
+        groups[(tuple(request.start), *lengths, request.temperature)].append(i)
     return list(groups.values())

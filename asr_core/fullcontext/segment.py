@@ -21,7 +21,7 @@ JOIN_GAP_S = 3.0
 """Speech this close together shares a window, for context; a longer silence is
 cut out, since Whisper fills it with words of its own."""
 
-_FILE_VAD = VadOptions(hang_over_s=0.5, post_roll_s=0.25, pre_roll_s=0.25)
+_FILE_VAD = VadOptions(hang_over_s=0.5)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
-from asr_core.fullcontext.lines import lines
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
+from asr_core.lines import lines
 from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
 from asr_core.transcript import Segment, Transcript
 

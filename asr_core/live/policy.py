@@ -6,37 +6,39 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
+from asr_core.lines import ends_sentence
 from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation"]
 
-EDGE_S = 0.5
-"""Words that end this close to the newest audio may be cut in two."""
-
-SURE = 0.6
-"""Probability from which a word is final as soon as two hypotheses agree."""
-
-DOUBT_S = 2.5
-"""What has to be said after a doubtful word before agreement settles it."""
+PATIENCE = ((0.9, 0.7), (0.7, 1.5), (0.5, 2.5), (0.0, 4.0))
+"""How much has to be said after a word before agreement makes it final: from
+which probability on, how many seconds. Less than the first, and the word may be
+cut in two; what the model doubts, it often corrects when it hears more."""
 
 
 def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
     """How many words at the start of ``current`` are final: LocalAgreement-2.
 
     Two hypotheses in a row over growing audio must begin with the same words
-    (Liu et al. 2020; for Whisper, Macháček et al. 2023). Words at the very end
-    of the audio may be cut in two and wait; words that the model doubts wait
-    until more has been said after them, since that is what it lacks.
+    (Liu et al. 2020; for Whisper, Macháček et al. 2023), and after each word
+    enough must have been said (``PATIENCE``).
 
     Both sequences start after the words that are final already.
     """
     n = 0
     for before, now in zip(previous, current, strict=False):
-        needed_s = EDGE_S if now.probability >= SURE else DOUBT_S
-        if normalised(before.text) != normalised(now.text) or now.end > audio_end_s - needed_s:
+        if normalised(before.text) != normalised(now.text) or now.end > audio_end_s - patience_s(
+            now
+        ):
             break
         n += 1
     return n
+
+
+def patience_s(word: Word) -> float:
+    """What has to be said after ``word``, seconds."""
+    return next(seconds for probability, seconds in PATIENCE if word.probability >= probability)
 
 
 def continuation(committed: Sequence[Word], hypothesis: Sequence[Word]) -> int:
@@ -70,7 +72,7 @@ def best_cut(committed: Sequence[Word]) -> int:
     later half; at least one word goes, so that the window shrinks.
     """
     for n in range(len(committed), 0, -1):
-        if committed[n - 1].text.endswith((".", "?", "!", "。", "？", "！")):
+        if ends_sentence(committed[n - 1].text):
             return n
     later = range(max(1, len(committed) // 2), len(committed))
     gaps = {n: committed[n].start - committed[n - 1].end for n in later}

@@ -1,11 +1,18 @@
-"""Many speakers, one model: who is served next, and in which batch.
+"""Many speakers, one model: who is served next.
 
-The sessions that are due are served in the order of how long they have been
-due, up to ``MAX_BATCH`` of them in one call of the model. A session that has
-just been served goes to the back, so nobody waits for more than one round of
-the others. When the model is slower than the speakers, updates come less often
-and each covers more audio: partial results that nobody will see are never
-computed. The thread starts with the first session and ends with the last.
+Every session says when its next update is due: its period after the last one,
+or at once where an utterance has ended. The session that has been due for the
+longest is served first, so nobody waits for more than one round of the others,
+and what is final never waits behind what is not. A session hands out its newest
+window when its turn comes, not when it became due: when the model is slower than
+the speakers, updates come less often, each covers more audio, and partial
+results that nobody will see are never computed. Nothing is queued, so nothing
+can pile up.
+
+As many threads serve as the engine has workers, each a batch of the size that
+the engine likes best; a session is with one of them at a time. They start with
+the sessions and end with them. A batch that fails is tried again session by
+session, once, so that one speaker's trouble stays theirs.
 """
 
 from __future__ import annotations
@@ -13,29 +20,26 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeVar
 
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AsrError
 from asr_core.live.session import LiveSession
 
-__all__ = ["MAX_BATCH", "Scheduler", "choose", "scheduler_of"]
+__all__ = ["Scheduler", "choose", "scheduler_of"]
 
 logger = logging.getLogger(__name__)
-
-MAX_BATCH = 4
-"""Of windows in one call: enough to fill two cores, few enough not to delay anyone."""
 
 _IDLE_S = 0.05  # longest sleep, for sessions that finish in between
 
 Key = TypeVar("Key")
 
 
-def choose(due_at: Sequence[tuple[Key, float]], now: float, limit: int) -> list[Key]:
-    """Of sessions and their due times those to serve now, earliest first."""
-    due = sorted((item for item in due_at if item[1] <= now), key=lambda item: item[1])
-    return [key for key, _ in due[:limit]]
+def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
+    """Of sessions and their due times the one to serve now; the first of equals."""
+    due = [item for item in due_at if item[1] <= now]
+    return min(due, key=lambda item: item[1])[0] if due else None
 
 
 def scheduler_of(engine: Engine) -> Scheduler:
@@ -46,12 +50,12 @@ def scheduler_of(engine: Engine) -> Scheduler:
 
 class Scheduler:
     """Owns one engine's time. Any thread may call ``add``; ``step`` is for the
-    scheduler's own thread, or for a caller that simulates time with ``start=False``.
+    scheduler's own threads, or for a caller that simulates time with ``start=False``.
 
     Args:
-        engine: shared; only called from one thread at a time.
+        engine: shared.
         clock: seconds, monotonic.
-        start: run a thread while there are sessions.
+        start: run threads while there are sessions.
     """
 
     def __init__(
@@ -63,10 +67,11 @@ class Scheduler:
     ) -> None:
         self._engine = engine
         self._clock = clock
-        self._threaded = start
-        self._lock = threading.Lock()  # guards the two below, never held at the model
+        self._most_threads = engine.n_parallel if start else 0
+        self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
-        self._thread: threading.Thread | None = None
+        self._claimed: set[LiveSession] = set()  # those that a thread is busy with
+        self._n_threads = 0
 
     @property
     def n_sessions(self) -> int:
@@ -76,30 +81,43 @@ class Scheduler:
         """Serve ``session`` until it is done."""
         with self._lock:
             self._sessions.append(session)
-            if self._threaded and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="asr-scheduler", daemon=True)
-                self._thread.start()
+            if self._n_threads < min(len(self._sessions), self._most_threads):
+                self._n_threads += 1
+                threading.Thread(target=self._run, name="asr-scheduler", daemon=True).start()
 
     def step(self, now: float) -> bool:
-        """Serve the sessions that are due at ``now``; False if none had work."""
-        with self._lock:
-            sessions = list(self._sessions)
-        waiting = [(session, session.due_at()) for session in sessions]
+        """Serve sessions that are due at ``now``, a batch; False if none had work."""
+        claimed: list[LiveSession] = []
         batch: list[tuple[LiveSession, Window]] = []
-        for session in choose(waiting, now, len(waiting)):
-            session.listen(now)
-            window = session.next_window()
-            if window is not None:
-                batch.append((session, window))
-            if len(batch) == MAX_BATCH:
-                break
-        self._serve(batch)
-        served = [session for session, _ in batch]
-        with self._lock:
-            # Those just served go behind the others: that decides between equals.
-            waiting_still = [session for session in self._sessions if session not in served]
-            self._sessions = [s for s in waiting_still + served if not s.is_done]
+        try:
+            while len(batch) < self._engine.batch_size:
+                session = self._claim(now, claimed)
+                if session is None:
+                    break
+                claimed.append(session)
+                session.listen(now)
+                window = session.next_window()
+                if window is not None:
+                    batch.append((session, window))
+            self._serve(batch)
+        finally:
+            self._release(claimed)
         return bool(batch)
+
+    def _claim(self, now: float, but: Collection[LiveSession]) -> LiveSession | None:
+        with self._lock:
+            free = (s for s in self._sessions if s not in self._claimed and s not in but)
+            session = choose(((s, s.due_at()) for s in free), now)
+            if session is not None:
+                self._claimed.add(session)
+            return session
+
+    def _release(self, sessions: Sequence[LiveSession]) -> None:
+        with self._lock:
+            self._claimed.difference_update(sessions)
+            # Those just served go behind the others: that decides between equals.
+            waiting = [session for session in self._sessions if session not in sessions]
+            self._sessions = [s for s in (*waiting, *sessions) if not s.is_done]
 
     def _run(self) -> None:
         while True:
@@ -110,8 +128,8 @@ class Scheduler:
                 logger.exception("A step of the live scheduler failed")
                 busy = False
             with self._lock:
-                if not self._sessions:
-                    self._thread = None
+                if self._n_threads > len(self._sessions):
+                    self._n_threads -= 1
                     return
             if not busy:
                 time.sleep(_IDLE_S)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
-from asr_core.engines.base import Hypothesis, Task, Window
-from asr_core.live.policy import agreed, best_cut, continuation
+from asr_core.engines.base import Draft, Hypothesis, Task, Window
+from asr_core.lines import ends_sentence
+from asr_core.live.policy import agreed, best_cut
+from asr_core.live.utterance import Utterance
 from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
-from asr_core.transcript import Segment, Transcript, Word, join_words
+from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
 
@@ -32,6 +34,16 @@ Samples = NDArray[np.float32]
 
 MAX_WINDOW_S = 20.0
 """More speech than this is never handed to the model at once."""
+
+SENTENCE_PAUSE_S = 0.9
+"""A pause this long ends the utterance where the words end a sentence."""
+
+HESITATION_S = 2.0
+"""A pause this long ends it in any case. People pause for up to a second in the
+middle of a sentence, and both halves are heard better together."""
+
+SETTLED_S = 0.8
+"""Of silence after the speech: looking again would show nothing new."""
 
 TRIM_WINDOW_S = 12.0
 """From this length on, a window sheds the words that are final already."""
@@ -41,9 +53,6 @@ MIN_COMMIT_S = 1.5
 
 OVERLAP_S = 0.5
 """Of a full window in which nothing was said, in case a word just began."""
-
-PROMPT_CHARACTERS = 200
-"""Of the same utterance, given to the model when its audio is gone."""
 
 LEVEL_FLOOR_DBFS = -90.0
 
@@ -76,7 +85,6 @@ class LiveOptions:
     task: Task = "transcribe"
     update_period_s: float = 0.5
     keep_recording: bool = False
-    vad: VadOptions = field(default_factory=VadOptions)
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,8 @@ class Snapshot:
     """What there is to show, immutable.
 
     Attributes:
-        utterances: finished ones, a segment each.
-        committed: final words of the utterance that is being spoken.
+        utterances: finished lines, a segment each.
+        committed: final words of the line that is being spoken.
         tentative: its words that may still change.
         audio_s: seconds received.
         transcribed_s: seconds dealt with; what is heard as silence counts.
@@ -129,24 +137,6 @@ class Snapshot:
         )
 
 
-@dataclass
-class _Utterance:
-    """The one that is being transcribed; times in samples and session seconds."""
-
-    window_start: int
-    committed: list[Word] = field(default_factory=list)
-    n_shed: int = 0  # of committed, how many are before the window
-    previous: tuple[Word, ...] = ()  # hypothesis after the committed words
-
-    @property
-    def in_window(self) -> list[Word]:
-        return self.committed[self.n_shed :]
-
-    @property
-    def shed(self) -> list[Word]:
-        return self.committed[: self.n_shed]
-
-
 @dataclass(frozen=True)
 class _Asked:
     """The window that is at the model."""
@@ -155,6 +145,10 @@ class _Asked:
     end: int
     closes: bool  # the utterance ends with it
     is_full: bool  # more speech waits behind it than a window holds
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / SAMPLE_RATE_HZ
 
     @property
     def is_final(self) -> bool:
@@ -169,10 +163,10 @@ class LiveSession:
         self.options = options or LiveOptions()
         self._buffer = AudioBuffer()
         self._vad = SileroVad()
-        self._segmenter = SpeechSegmenter(self.options.vad)
+        self._segmenter = SpeechSegmenter(VadOptions(hang_over_s=HESITATION_S))
         self._heard = 0  # samples the voice detector has taken
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
-        self._utterance: _Utterance | None = None
+        self._utterance: Utterance | None = None
         self._asked: _Asked | None = None
         self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
         self._last_window_end = 0
@@ -263,7 +257,7 @@ class LiveSession:
         if span is None:
             return None
         if self._utterance is None:
-            self._utterance = _Utterance(max(span.start, self._buffer.start))
+            self._utterance = Utterance(max(span.start, self._buffer.start))
         utterance = self._utterance
         start = utterance.window_start
         end = span.end if span.end is not None else self._heard
@@ -272,14 +266,16 @@ class LiveSession:
         if is_full:
             end = start + int(MAX_WINDOW_S * SAMPLE_RATE_HZ)
         closes = span.end is not None and not is_full
-        if not closes and not is_full and end <= self._last_window_end:
-            return None  # nothing new
+        if not closes and not is_full and self._has_seen(end):
+            return None
         self._asked = _Asked(start, end, closes, is_full)
         window = Window(
             samples=self._buffer.read(start, end),
             language=self._snapshot.language,
             task=self.options.task,
-            prompt=join_words(utterance.shed)[-PROMPT_CHARACTERS:],
+            prompt=utterance.prompt,
+            # What nobody looks at again is decoded without the help of the past.
+            draft=Draft() if self._asked.is_final else utterance.draft,
         )
         return fallback(window, len(self._tried) - 1) if self._tried else window
 
@@ -298,13 +294,14 @@ class LiveSession:
                 return
             hypothesis = best_of(self._tried)
         self._tried.clear()
-        new = self._new_words(hypothesis, utterance, asked.start / SAMPLE_RATE_HZ)
+        new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
         if is_silence(hypothesis):
             new = ()
         self._keep_language(hypothesis, asked)
-        n_final = self._n_final(new, asked, utterance)
-        utterance.committed += new[:n_final]
-        utterance.previous = new[n_final:]
+        utterance.take(new, self._n_final(new, asked, utterance))
+        utterance.draw_up(hypothesis, asked.seconds)
+        is_sentence = ends_sentence(hypothesis.text)
+        self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:
             self._close_utterance()
         else:
@@ -319,31 +316,21 @@ class LiveSession:
         self._last_window_end = asked.end
         self._tried.clear()
         if asked.is_final:
-            utterance.committed += utterance.previous
-            utterance.previous = ()
+            utterance.take(utterance.tentative, len(utterance.tentative))
         if asked.closes:
             self._close_utterance()
         elif asked.is_full:
-            utterance.window_start = asked.end
-            utterance.n_shed = len(utterance.committed)
+            self._move_on(asked.end, len(utterance.committed_in_window))
         self._publish(transcribed=asked.end, error=error)
 
     # --- inside ----------------------------------------------------------------------
 
-    def _new_words(
-        self, hypothesis: Hypothesis, utterance: _Utterance, offset_s: float
-    ) -> tuple[Word, ...]:
-        """The words after those in the window that are final, on the session's clock."""
-        heard = [word.shifted(offset_s) for word in hypothesis.words]
-        n_skip = continuation(utterance.in_window, heard)
-        earliest = utterance.committed[-1].end if utterance.committed else 0.0
-        words = []
-        for word in heard[n_skip:]:
-            start = max(word.start, earliest)
-            words.append(replace(word, start=start, end=max(word.end, start)))
-        return tuple(words)
+    def _has_seen(self, end: int) -> bool:
+        """The model has seen all up to ``end`` but silence."""
+        settled = self._segmenter.spoken_until + int(SETTLED_S * SAMPLE_RATE_HZ)
+        return min(end, settled) <= self._last_window_end
 
-    def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: _Utterance) -> int:
+    def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: Utterance) -> int:
         if asked.closes:
             return len(new)
         end_s = asked.end / SAMPLE_RATE_HZ
@@ -354,30 +341,33 @@ class LiveSession:
         too_short = asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ
         if too_short or self._snapshot.language is None:
             return 0
-        return agreed(utterance.previous, new, end_s)
+        return agreed(utterance.tentative, new, end_s)
 
     def _close_utterance(self) -> None:
         assert self._utterance is not None
-        committed, self._utterance = self._utterance.committed, None
+        finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
-        if committed:
-            finished = (*self._snapshot.utterances, Segment.of(committed))
-            self._snapshot = replace(self._snapshot, utterances=finished)
+        self._finish_lines(finished)
 
     def _shed(self, asked: _Asked) -> None:
         """Move a long window past the words that are final, so that cost stays flat."""
-        utterance = self._utterance
-        assert utterance is not None
-        too_long = asked.end - asked.start > TRIM_WINDOW_S * SAMPLE_RATE_HZ
-        if not too_long or not utterance.in_window:
-            if asked.is_full:  # nothing was said in all of it
-                utterance.window_start = asked.end - int(OVERLAP_S * SAMPLE_RATE_HZ)
-            return
-        in_window = utterance.in_window
-        n_shed = utterance.n_shed + (len(in_window) if asked.is_full else best_cut(in_window))
-        cut = utterance.committed[n_shed - 1].end
-        utterance.window_start = min(max(int(cut * SAMPLE_RATE_HZ), asked.start), asked.end)
-        utterance.n_shed = n_shed
+        assert self._utterance is not None
+        committed = self._utterance.committed_in_window
+        if asked.seconds > TRIM_WINDOW_S and committed:
+            n_passed = len(committed) if asked.is_full else best_cut(committed)
+            cut = int(committed[n_passed - 1].end * SAMPLE_RATE_HZ)
+            self._move_on(min(max(cut, asked.start), asked.end), n_passed)
+        elif asked.is_full:  # nothing was said in all of it
+            self._move_on(asked.end - int(OVERLAP_S * SAMPLE_RATE_HZ), 0)
+
+    def _move_on(self, window_start: int, n_passed: int) -> None:
+        assert self._utterance is not None
+        self._finish_lines(self._utterance.move_on(window_start, n_passed))
+
+    def _finish_lines(self, finished: Sequence[Segment]) -> None:
+        if finished:
+            utterances = (*self._snapshot.utterances, *finished)
+            self._snapshot = replace(self._snapshot, utterances=utterances)
 
     def _keep_language(self, hypothesis: Hypothesis, asked: _Asked) -> None:
         """Once enough was heard, the detected language stays."""
@@ -409,8 +399,8 @@ class LiveSession:
         before = self._snapshot
         self._snapshot = replace(
             before,
-            committed=tuple(utterance.committed) if utterance else (),
-            tentative=utterance.previous if utterance else (),
+            committed=utterance.committed if utterance else (),
+            tentative=utterance.tentative if utterance else (),
             transcribed_s=(
                 before.transcribed_s if transcribed is None else transcribed / SAMPLE_RATE_HZ
             ),
@@ -430,9 +420,10 @@ def _seconds_to_trust(language_probability: float) -> float:
     """
     if language_probability == 1:
         return 0.0
-    if language_probability >= 0.9:
-        return MIN_COMMIT_S
-    return 3.0 if language_probability >= 0.5 else 6.0  # a short utterance decides nothing
+    for probability, seconds in ((0.9, MIN_COMMIT_S), (0.7, 3.0), (0.5, 6.0)):
+        if language_probability >= probability:
+            return seconds
+    return TRIM_WINDOW_S
 
 
 def _level_dbfs(samples: Samples) -> float:

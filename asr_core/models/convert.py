@@ -8,10 +8,13 @@ shape, type and bytes of each, then aliases. Its arrays map one to one onto
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import struct
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,7 +26,14 @@ from asr_core.errors import EngineError, ModelError
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
 
-__all__ = ["as_ctranslate2", "read_arrays", "read_config", "to_transformers"]
+__all__ = [
+    "ArrayPlace",
+    "array_places",
+    "as_ctranslate2",
+    "read_arrays",
+    "read_config",
+    "to_transformers",
+]
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -83,25 +93,54 @@ def read_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayPlace:
+    """Where an array lies in a ``model.bin``: ``n_bytes`` from byte ``offset`` on."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+    n_bytes: int
+
+
+def array_places(path: Path) -> list[ArrayPlace]:
+    """The arrays of a CTranslate2 ``model.bin``, aliases left out.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+    with _damage_explained(path), path.open("rb") as file:
+        return _places(file, path)
+
+
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a CTranslate2 ``model.bin`` by name, aliases included.
 
     Raises:
         ModelError: the file is in another version of the format, or cut short.
     """
+    with _damage_explained(path), path.open("rb") as file:
+        places = _places(file, path)
+        aliases = [(_text(file), _text(file)) for _ in range(_u32(file))]
+        arrays = {place.name: _array(file, place) for place in places}
+        return arrays | {alias: arrays[name] for alias, name in aliases}
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            version, _spec = _u32(file), _text(file)
-            if version != _SPEC_VERSION:
-                raise ModelError(f"{path} is in version {version} of its format, not in 6.")
-            _revision, n_arrays = _u32(file), _u32(file)
-            arrays = dict(_array(file) for _ in range(n_arrays))
-            for _ in range(_u32(file)):
-                alias, name = _text(file), _text(file)
-                arrays[alias] = arrays[name]
+        yield
     except (struct.error, ValueError, KeyError, UnicodeDecodeError):
         raise ModelError(f"{path} is damaged; fetch the model again.") from None
-    return arrays
+
+
+def _places(file: BinaryIO, path: Path) -> list[ArrayPlace]:
+    version, _spec = _u32(file), _text(file)
+    if version != _SPEC_VERSION:
+        raise ModelError(f"{path} is in version {version} of its format, not in 6.")
+    _revision, n_arrays = _u32(file), _u32(file)
+    return [_place(file) for _ in range(n_arrays)]
 
 
 def _u32(file: BinaryIO) -> int:
@@ -113,13 +152,20 @@ def _text(file: BinaryIO) -> str:
     return file.read(n_bytes)[:-1].decode()
 
 
-def _array(file: BinaryIO) -> tuple[str, NDArray[Any]]:
+def _place(file: BinaryIO) -> ArrayPlace:
     name = _text(file)
     (rank,) = struct.unpack("<B", file.read(1))
     shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
     (kind,) = struct.unpack("<B", file.read(1))
-    data = file.read(_u32(file))
-    return name, np.frombuffer(data, _DTYPES[kind]).reshape(shape)
+    dtype, n_bytes = np.dtype(_DTYPES[kind]), _u32(file)
+    if n_bytes != math.prod(shape) * dtype.itemsize:
+        raise ValueError("an array's size contradicts its shape")
+    return ArrayPlace(name, shape, dtype, file.seek(n_bytes, 1) - n_bytes, n_bytes)
+
+
+def _array(file: BinaryIO, place: ArrayPlace) -> NDArray[Any]:
+    file.seek(place.offset)
+    return np.frombuffer(file.read(place.n_bytes), place.dtype).reshape(place.shape)
 
 
 def to_transformers(directory: Path) -> WhisperForConditionalGeneration:

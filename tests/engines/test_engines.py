@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from asr_core.engines import choose_engine, load_engine
-from asr_core.engines.base import Engine, Window
+from asr_core.engines.base import Draft, Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.transformers import TransformersEngine
+from asr_core.engines.whisper import Decoded, Request
 from asr_core.errors import EngineError, ModelError
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -83,6 +84,60 @@ def test_a_prefix_is_repeated_and_continued(tiny_engine: Engine, beckett: np.nda
     [hypothesis] = tiny_engine.transcribe([Window(beckett, prefix=" Ever tried, ever")])
     assert hypothesis.text.startswith("Ever tried, ever")
     assert "better" in hypothesis.text
+
+
+@pytest.mark.parametrize("name", ["tiny.en", "base"])
+@pytest.mark.parametrize("kind", ["ctranslate2", "transformers"])
+def test_a_draft_changes_nothing_but_the_work(
+    name: str, kind: str, tiny_en: Path, base: Path, two_cities: np.ndarray
+) -> None:
+    """What holds is kept, what was wrong is decoded anew, on either engine."""
+    directory = tiny_en if name == "tiny.en" else base
+    engine = (
+        CTranslate2Engine(directory, compute_type="float32")
+        if kind == "ctranslate2"
+        else TransformersEngine(directory, device="cpu")
+    )
+    audio = two_cities[3 * 16_000 : 13 * 16_000]
+    [whole] = engine.transcribe([Window(audio, "en")])
+    wrong = list(whole.tokens)
+    wrong[12] = wrong[3]
+    for tokens in (whole.tokens[:20], whole.tokens, tuple(wrong)):
+        draft = Draft(tokens, whole.token_probabilities[: len(tokens)])
+        [hypothesis] = engine.transcribe([Window(audio, "en", draft=draft)])
+        assert hypothesis.text == whole.text
+        assert hypothesis.no_speech_probability == pytest.approx(
+            whole.no_speech_probability, abs=1e-3
+        )
+
+
+def test_a_draft_costs_less_than_decoding(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+    """Counted in tokens that the decoder had to say, not in seconds."""
+    audio = two_cities[3 * 16_000 : 13 * 16_000]
+    [whole] = tiny_engine.transcribe([Window(audio, "en", prompt="It was")])
+    spoken: list[int] = []
+    decode = tiny_engine._decode  # type: ignore[attr-defined]
+
+    def counting(rows: object, requests: list[Request]) -> list[Decoded]:
+        texts = decode(rows, requests)
+        spoken.extend(len(t.tokens) - len(r.prefix) for t, r in zip(texts, requests, strict=True))
+        return texts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny_engine, "_decode", counting)
+        draft = whole.draft_until(9.0)
+        [again] = tiny_engine.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
+    assert again.text == whole.text
+    assert sum(spoken) < len(whole.tokens) / 2
+
+
+def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    [hypothesis] = tiny_engine.transcribe([Window(beckett)])
+    assert len(hypothesis.token_ends) == len(hypothesis.tokens)
+    assert list(hypothesis.token_ends) == sorted(hypothesis.token_ends)
+    assert hypothesis.draft_until(0.0) == Draft()
+    assert hypothesis.draft_until(99.0).tokens == hypothesis.tokens
+    assert 0 < len(hypothesis.draft_until(5.0).tokens) < len(hypothesis.tokens)
 
 
 def test_windows_in_one_batch_do_not_disturb_one_another(

@@ -30,6 +30,9 @@ class Failing:
     def __init__(self, engine: Engine, fails: Callable[[Sequence[Window]], bool]) -> None:
         self.engine, self.fails = engine, fails
 
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.engine, name)
+
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         if self.fails(windows):
             raise EngineError("The model failed on purpose.")
@@ -39,7 +42,10 @@ class Failing:
 class Counting:
     """Hears a word for every half second of a window, and remembers the windows."""
 
-    def __init__(self) -> None:
+    n_parallel = 1
+
+    def __init__(self, batch_size: int = 1) -> None:
+        self.batch_size = batch_size
         self.batches: list[list[Window]] = []
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
@@ -52,4 +58,4 @@ class Counting:
         # The samples say which word it is, so that words are the same in every window.
         spoken = [f" w{round(float(window.samples[i * 8_000]) * 1e4)}" for i in range(n)]
         words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
-        return Hypothesis(words, (), "en", 1.0, 0.0, -0.1, 1.0)
+        return Hypothesis(words, (), (), (), "en", 1.0, 0.0, -0.1, 1.0)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.live.policy import DOUBT_S, EDGE_S, SURE, agreed, best_cut, continuation
+from asr_core.live.policy import PATIENCE, agreed, best_cut, continuation, patience_s
 from asr_core.transcript import Word
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_size=12)
@@ -19,16 +21,18 @@ def test_only_what_two_hypotheses_share_is_final() -> None:
     assert agreed([], words(["it"]), 99) == 0
 
 
-def test_words_at_the_edge_of_the_audio_wait() -> None:
-    both = words(["it", "was"])
-    assert agreed(both, both, both[1].end + EDGE_S - 0.01) == 1
-    assert agreed(both, both, both[1].end + EDGE_S + 0.01) == 2
+@pytest.mark.parametrize("probability", [0.0, 0.3, 0.55, 0.8, 1.0])
+def test_a_word_waits_for_what_is_said_after_it(probability: float) -> None:
+    both = words(["it", "was"], probability)
+    needed_s = patience_s(both[1])
+    assert agreed(both, both, both[1].end + needed_s - 0.01) == 1
+    assert agreed(both, both, both[1].end + needed_s + 0.01) == 2
 
 
-def test_doubtful_words_wait_for_more_to_be_said() -> None:
-    both = words(["it", "was"], SURE - 0.1)
-    assert agreed(both, both, both[1].end + DOUBT_S - 0.01) == 1
-    assert agreed(both, both, both[1].end + DOUBT_S + 0.01) == 2
+def test_doubtful_words_wait_longer() -> None:
+    waits = [patience_s(words(["it"], probability)[0]) for probability in np.linspace(0, 1, 50)]
+    assert waits == sorted(waits, reverse=True)
+    assert {waits[0], waits[-1]} == {PATIENCE[-1][1], PATIENCE[0][1]}
 
 
 @given(TEXTS, TEXTS, st.floats(0, 20))

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import psutil
@@ -11,46 +12,94 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.engines.base import Engine
+from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.live import LiveSession, Scheduler
 from asr_core.live.replay import replay
-from asr_core.live.scheduler import MAX_BATCH, choose
+from asr_core.live.scheduler import choose
 from tests.live.engines import Counting, Failing, Slow
 from tests.texts import BECKETT, word_error_rate
 
 
-@given(st.lists(st.tuples(st.integers(), st.floats(0, 10))), st.floats(0, 10), st.integers(0, 5))
-def test_the_longest_due_are_served_first(
-    waiting: list[tuple[int, float]], now: float, limit: int
-) -> None:
-    chosen = choose(list(enumerate(due for _, due in waiting)), now, limit)
-    due = [waiting[i][1] for i in chosen]
-    assert due == sorted(due)
-    assert all(d <= now for d in due)
-    assert len(chosen) == min(limit, sum(d <= now for _, d in waiting))
-    left = [d for i, (_, d) in enumerate(waiting) if i not in chosen and d <= now]
-    assert not left or not due or max(due) <= min(left)
+@given(st.lists(st.floats(0, 10)), st.floats(0, 10))
+def test_the_longest_due_is_served_first(due_at: list[float], now: float) -> None:
+    chosen = choose(list(enumerate(due_at)), now)
+    if chosen is None:
+        assert all(due > now for due in due_at)
+    else:
+        assert due_at[chosen] == min(due_at) <= now
 
 
+@pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("n_sessions", [2, 6, 11])
-def test_everybody_gets_a_fair_share(two_cities: np.ndarray, n_sessions: int) -> None:
+def test_everybody_gets_a_fair_share(
+    two_cities: np.ndarray, n_sessions: int, batch_size: int
+) -> None:
     """All speak at once and the model is always behind: one batch per step."""
-    engine = Counting()
+    engine = Counting(batch_size)
     scheduler = Scheduler(engine, start=False)
     sessions = [LiveSession() for _ in range(n_sessions)]
     shares: Counter[int] = Counter()
     for session in sessions:
         scheduler.add(session)
     speech = two_cities[3 * 16_000 : 15 * 16_000]
-    for i in range(24):
+    for i in range(72):
         for session in sessions:
-            session.append(speech[i * 8_000 : (i + 1) * 8_000])
+            session.append(speech[i * 2_667 : (i + 1) * 2_667])
         before = [session._last_window_end for session in sessions]
         scheduler.step(now=i * 0.5)
         for number, session in enumerate(sessions):
             shares[number] += session._last_window_end != before[number]
-    assert max(len(batch) for batch in engine.batches) <= MAX_BATCH
+    assert max(len(batch) for batch in engine.batches) <= batch_size
     assert max(shares.values()) - min(shares[i] for i in range(n_sessions)) <= 2
+
+
+class Speaker:
+    """A fake speaker for the choice alone: due after each period, never done."""
+
+    is_done = False
+
+    def __init__(self, period_s: float, work: bool) -> None:
+        self.period_s, self.work = period_s, work
+        self.served_at: list[float] = []
+        self._updated_at = 0.0
+
+    def due_at(self) -> float:
+        return self._updated_at + self.period_s
+
+    def listen(self, now: float) -> None:
+        self._updated_at = now
+
+    def next_window(self) -> Window | None:
+        return Window(np.zeros(160, np.float32)) if self.work else None
+
+    def accept(self, hypothesis: Hypothesis) -> None:
+        self.served_at.append(self._updated_at)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.2, 3), st.booleans()), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.floats(0.05, 1.0),
+)
+def test_nobody_waits_for_more_than_one_round_of_the_others(
+    speakers: list[tuple[float, bool]], batch_size: int, call_s: float
+) -> None:
+    """Whatever the periods, the load and the size of a batch; the clock is simulated."""
+    scheduler = Scheduler(Counting(batch_size), start=False)
+    sessions = [Speaker(*speaker) for speaker in speakers]
+    for session in sessions:
+        scheduler.add(session)  # type: ignore[arg-type]
+    now = 0.0
+    for _ in range(150):
+        scheduler.step(now)
+        now += call_s
+    n_busy = sum(session.work for session in sessions)
+    round_s = call_s * (n_busy // batch_size + 1)
+    for session in sessions:
+        served = session.served_at
+        assert bool(served) == session.work
+        waits = [after - before for before, after in pairwise([0.0, *served])]
+        assert all(wait <= session.period_s + round_s + call_s for wait in waits)
 
 
 def test_a_failing_speaker_does_not_disturb_the_others(

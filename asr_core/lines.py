@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from asr_core.transcript import Segment, Word
 
-__all__ = ["lines"]
+__all__ = ["ends_sentence", "lines"]
 
 _SENTENCE_ENDS = (".", "?", "!", "。", "？", "！", "।", "؟")
 PAUSE_S = 1.0
 LONGEST_LINE_S = 20.0
+
+
+def ends_sentence(text: str) -> bool:
+    """A sentence is over at the end of ``text``, closing quotes and brackets aside."""
+    return text.rstrip(" \"'”’»)").endswith(_SENTENCE_ENDS)
 
 
 def lines(words: Iterable[Word]) -> Iterator[Segment]:
@@ -18,7 +23,7 @@ def lines(words: Iterable[Word]) -> Iterator[Segment]:
     line: list[Word] = []
     for word in words:
         if line and (
-            line[-1].text.rstrip("\"'”’»)").endswith(_SENTENCE_ENDS)
+            ends_sentence(line[-1].text)
             or word.start - line[-1].end > PAUSE_S
             or word.end - line[0].start > LONGEST_LINE_S
         ):

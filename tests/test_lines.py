@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.fullcontext.lines import lines
+from asr_core.lines import lines
 from asr_core.transcript import Word
 
 
