@@ -1,87 +1,205 @@
 """How good and how quick the live session is, beside full context on the same weights.
 
-``python -m benchmarks.live DATA`` with a folder that has a ``manifest.jsonl`` (a
-line a clip: path, seconds, kind, language, reference). The clock is simulated:
-latencies are how much audio had to be heard before a word was final; the
-machine's own speed stands apart, as core-seconds per second of audio.
+``python -m benchmarks.live DATA`` with a folder as :mod:`benchmarks.clips` describes.
+Every clip is spoken to a fresh session, twice:
+
+- on a simulated clock the audio waits for the model: a latency is how much audio
+  had to be heard before a word was there;
+- on the machine's clock every call of the model takes as long as it takes, and the
+  audio goes on meanwhile, as at the page: what a speaker would have seen.
+
+Word errors are those of the second run. ``--minutes N`` measures instead how cost
+and memory grow while somebody speaks for N minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
+import difflib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jiwer
 import numpy as np
-from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+import psutil
+from numpy.typing import NDArray
 
-from asr_core.audio.decode import AudioFile
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.decode import decode
 from asr_core.engines import Engine, load_engine
 from asr_core.fullcontext import transcribe
-from asr_core.live import LiveOptions, LiveSession
-from asr_core.live.replay import replay
+from asr_core.live import LiveOptions, LiveSession, Scheduler, Snapshot
+from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
+from asr_core.transcript import normalised
+from benchmarks.clips import english_clips, percent_wrong, print_table, silent_clips
 
-normalise = EnglishTextNormalizer({})
+Samples = NDArray[np.float32]
 
-
-def clips(data: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """The English clips of ``kind`` whose words are known."""
-    for line in (data / "manifest.jsonl").read_text().splitlines():
-        clip = json.loads(line)
-        if clip["kind"] == kind and clip["reference"] and clip["language"] in ("en", None):
-            yield clip
+FRAME = int(FRAME_S * SAMPLE_RATE_HZ)
 
 
-def stream(path: Path, engine: Engine) -> tuple[str, list[float], list[float]]:
-    """Final text; latency of each word's first showing and of its commitment, seconds."""
-    session = LiveSession(LiveOptions(language="en"))
-    shown: list[float] = []
-    committed: list[float] = []
-    for snapshot in replay(AudioFile(path), session, engine, speed=None):
-        words = snapshot.committed_words
-        committed += [snapshot.audio_s - word.end for word in words[len(committed) :]]
-        visible = [*words, *snapshot.tentative]
-        shown += [snapshot.audio_s - word.end for word in visible[len(shown) :]]
-    return session.snapshot.transcript().text, shown, committed
+@dataclass
+class Reading:
+    """What a reader of the page saw: latencies in seconds, counts of words."""
+
+    shown: list[float] = field(default_factory=list)
+    committed: list[float] = field(default_factory=list)
+    n_written: int = 0
+    n_changed: int = 0
+    _before: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """A new clip."""
+        self._n_shown = self._n_committed = 0
+        self._before = []
+
+    def see(self, now: float, snapshot: Snapshot) -> None:
+        """Look at the page at ``now``."""
+        final = snapshot.committed_words
+        self.committed += [now - word.end for word in final[self._n_committed :]]
+        self._n_committed = max(self._n_committed, len(final))
+        visible = (*final, *snapshot.tentative)
+        self.shown += [now - word.end for word in visible[self._n_shown :]]
+        self._n_shown = max(self._n_shown, len(visible))
+        texts = [normalised(word.text) for word in visible]
+        if texts != self._before:
+            matcher = difflib.SequenceMatcher(None, self._before, texts, autojunk=False)
+            for kind, a, b, c, d in matcher.get_opcodes():
+                if kind in ("replace", "delete"):
+                    self.n_changed += b - a
+                if kind in ("replace", "insert"):
+                    self.n_written += d - c
+            self._before = texts
+
+    def figures(self, name: str) -> dict[str, float]:
+        return {
+            f"shown_{name}_p50_p95_s": _percentiles(self.shown),
+            f"final_{name}_p50_p95_s": _percentiles(self.committed),
+        }
 
 
-def measure(data: Path, kind: str, model: str) -> dict[str, Any]:
+def _percentiles(values: list[float]) -> Any:
+    return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, 95)) if values else "–"
+
+
+def speak(
+    samples: Samples, session: LiveSession, engine: Engine, *, simulated: bool
+) -> Iterator[tuple[float, Snapshot]]:
+    """Each change of the page with its time; see the module's text."""
+    scheduler = Scheduler(engine, start=False)
+    scheduler.add(session)
+    now = 0.0
+    spoken_s = 0.0
+    for at in range(0, len(samples), FRAME):
+        frame = samples[at : at + FRAME]
+        session.append(frame)
+        spoken_s += len(frame) / SAMPLE_RATE_HZ
+        now = max(now, spoken_s)
+        while now <= spoken_s:
+            took_s = _step(scheduler, now)
+            if took_s is None:
+                break
+            now += 0.0 if simulated else took_s
+            yield now, session.snapshot
+    session.finish()
+    while not session.is_done:
+        now += (_step(scheduler, now) or 0.0) * (not simulated)
+        yield now, session.snapshot
+
+
+def _step(scheduler: Scheduler, now: float) -> float | None:
+    started = time.perf_counter()
+    return time.perf_counter() - started if scheduler.step(now) else None
+
+
+def measure(data: Path, kind: str, model: str, language: str | None) -> dict[str, Any]:
     """One row of the table."""
     engine = load_engine(resolve(model), "ctranslate2")
+    on_clock, simulated = Reading(), Reading()
     said, streamed, full = [], [], []
-    shown: list[float] = []
-    committed: list[float] = []
     audio_s = core_s = 0.0
-    for clip in clips(data, kind):
-        path = data / clip["path"]
+    for clip in english_clips(data, kind):
+        samples = decode(data / clip["path"])
+        _read(simulated, samples, engine, language, simulated=True)
         started = time.process_time()
-        text, first, final = stream(path, engine)
+        streamed.append(_read(on_clock, samples, engine, language, simulated=False))
         core_s += time.process_time() - started
-        audio_s += clip["seconds"]
-        shown += first
-        committed += final
-        said.append(normalise(clip["reference"]))
-        streamed.append(normalise(text))
-        full.append(normalise(transcribe(path, engine, language="en").text))
+        audio_s += len(samples) / SAMPLE_RATE_HZ
+        said.append(clip["reference"])
+        full.append(transcribe(data / clip["path"], engine, language=language).text)
     return {
         "model": model,
         "clips": len(said),
         "audio_s": round(audio_s),
-        "wer_streaming": round(100 * jiwer.wer(said, streamed), 2),
-        "wer_full_context": round(100 * jiwer.wer(said, full), 2),
-        "shown_p50_s": round(float(np.percentile(shown, 50)), 2),
-        "shown_p95_s": round(float(np.percentile(shown, 95)), 2),
-        "committed_p50_s": round(float(np.percentile(committed, 50)), 2),
-        "committed_p95_s": round(float(np.percentile(committed, 95)), 2),
+        "wer_streaming": percent_wrong(said, streamed),
+        "wer_full_context": percent_wrong(said, full),
+        **on_clock.figures("machine"),
+        **simulated.figures("simulated"),
+        "changed_percent": round(100 * on_clock.n_changed / max(1, on_clock.n_written), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
+        "invented_words": _invented(data, engine, language),
+        "peak_mb": round(_peak_mb()),
     }
+
+
+def _read(
+    reading: Reading, samples: Samples, engine: Engine, language: str | None, *, simulated: bool
+) -> str:
+    session = LiveSession(LiveOptions(language=language))
+    reading.begin()
+    for now, snapshot in speak(samples, session, engine, simulated=simulated):
+        reading.see(now, snapshot)
+    return session.snapshot.transcript().text
+
+
+def _invented(data: Path, engine: Engine, language: str | None) -> int:
+    """Words on clips in which nobody speaks."""
+    n_words = 0
+    for clip in silent_clips(data):
+        text = _read(Reading(), decode(data / clip["path"]), engine, language, simulated=True)
+        n_words += len(text.split())
+    return n_words
+
+
+def _peak_mb() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure_length(data: Path, model: str, minutes: int) -> list[dict[str, Any]]:
+    """Cost and memory of each minute while somebody reads on and on."""
+    engine = load_engine(resolve(model), "ctranslate2")
+    session = LiveSession(LiveOptions(language="en"))
+    samples = _endless(data, minutes)
+    rows: list[dict[str, Any]] = []
+    started, first = time.process_time(), None
+    for now, _ in speak(samples, session, engine, simulated=True):
+        if now >= 60 * (len(rows) + 1):
+            spent, started = time.process_time() - started, time.process_time()
+            first = first or spent
+            memory = psutil.Process().memory_info().rss / 1e6
+            rows.append(
+                {
+                    "model": model,
+                    "minute": len(rows) + 1,
+                    "core_s": round(spent, 1),
+                    "over_minute_1": round(spent / first, 2),
+                    "memory_mb": round(memory),
+                }
+            )
+    return rows
+
+
+def _endless(data: Path, minutes: int) -> Samples:
+    """The long recordings, one after the other, as often as it takes."""
+    clips: Iterable[Any] = english_clips(data, "long") or english_clips(data, "clean")
+    once = np.concatenate([decode(data / clip["path"]) for clip in clips])
+    n_samples = minutes * 60 * SAMPLE_RATE_HZ
+    return np.tile(once, -(-n_samples // len(once)))[:n_samples]
 
 
 def main() -> None:
@@ -89,14 +207,20 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--kind", default="clean")
+    parser.add_argument("--language", default="en", help="or 'detect' (default: en)")
+    parser.add_argument("--minutes", type=int, help="measure growth over so many minutes instead")
     options = parser.parse_args()
-    rows = [measure(options.data, options.kind, model) for model in options.models]
-    print("| " + " | ".join(rows[0]) + " |")
-    print("|" + " --- |" * len(rows[0]))
-    for row in rows:
-        print("| " + " | ".join(str(value) for value in row.values()) + " |")
-    machine = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count()}
-    print(json.dumps({**machine, "rows": rows}))
+    language = None if options.language == "detect" else options.language
+    if options.minutes:
+        print_table(
+            [
+                row
+                for model in options.models
+                for row in measure_length(options.data, model, options.minutes)
+            ]
+        )
+        return
+    print_table([measure(options.data, options.kind, model, language) for model in options.models])
 
 
 if __name__ == "__main__":

@@ -11,26 +11,13 @@ from numpy.typing import NDArray
 
 from asr_core.transcript import Word, join_words
 
-__all__ = ["MAX_WINDOW_S", "Draft", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
+__all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
 
 Task = Literal["transcribe", "translate"]
 EngineName = Literal["ctranslate2", "transformers"]
 
 MAX_WINDOW_S = 30.0
 """The longest window that Whisper was trained on (Radford et al. 2022)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """How an earlier hypothesis of the same audio began.
-
-    Attributes:
-        tokens: of its text.
-        probabilities: what the model gave each of them then.
-    """
-
-    tokens: tuple[int, ...] = ()
-    probabilities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,9 @@ class Window:
         prompt: text that came before the window, for names and style.
         prefix: the words at the start of the window that are settled; the
             hypothesis repeats them and goes on from there.
-        draft: what an earlier look at the beginning of this audio gave. It is
-            checked against the audio in one pass, and only what comes after the
-            part that holds is decoded.
+        draft: tokens that an earlier look at the beginning of this audio gave.
+            They are checked against the audio in one pass, and only what comes
+            after those that hold is decoded.
         context_s: how much the encoder sees, the audio and the silence after
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
@@ -58,7 +45,7 @@ class Window:
     task: Task = "transcribe"
     prompt: str = ""
     prefix: str = ""
-    draft: Draft = Draft()
+    draft: tuple[int, ...] = ()
     context_s: float | None = None
     temperature: float = 0.0
 
@@ -71,7 +58,6 @@ class Hypothesis:
         words: the prefix's words first; seconds from the window's first sample.
         tokens: the text tokens behind the words.
         token_ends: of each token, seconds from the window's first sample.
-        token_probabilities: of each token, 0 to 1.
         language, language_probability: as detected; probability 1 if given.
         no_speech_probability: of the model's own no-speech token.
         avg_logprob: mean log-probability of the tokens; low means doubtful.
@@ -82,7 +68,6 @@ class Hypothesis:
     words: tuple[Word, ...]
     tokens: tuple[int, ...]
     token_ends: tuple[float, ...]
-    token_probabilities: tuple[float, ...]
     language: str
     language_probability: float
     no_speech_probability: float
@@ -93,10 +78,10 @@ class Hypothesis:
     def text(self) -> str:
         return join_words(self.words)
 
-    def draft_until(self, end_s: float) -> Draft:
-        """The beginning up to the first token that is not over by ``end_s`` seconds."""
+    def draft_until(self, end_s: float) -> tuple[int, ...]:
+        """The tokens up to the first that is not over by ``end_s`` seconds."""
         n = next((i for i, end in enumerate(self.token_ends) if end > end_s), len(self.tokens))
-        return Draft(self.tokens[:n], self.token_probabilities[:n])
+        return self.tokens[:n]
 
 
 class Engine(Protocol):

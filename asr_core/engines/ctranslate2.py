@@ -163,7 +163,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> list[Aligned]:
         results = self._model.align(
             encoded,
-            self._renamed(requests[0].start[:-1]),  # it adds that no time stamps are wanted
+            # CTranslate2 adds the last token itself: no time stamps.
+            self._renamed(requests[0].previous + requests[0].start[:-1]),
             [self._renamed(text) for text in texts],
             [2 * request.n_frames for request in requests],
             median_filter_width=_MEDIAN_WIDTH,

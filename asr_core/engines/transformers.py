@@ -123,7 +123,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     def _align(
         self, encoded: torch.Tensor, requests: list[Request], texts: list[list[int]]
     ) -> list[Aligned]:
-        start = requests[0].start
+        start = requests[0].previous + requests[0].start
         longest = max(len(text) for text in texts)
         # Rows are filled up at the right; what comes after the end is not looked at.
         rows = [start + text + [self.vocabulary.end] * (longest + 1 - len(text)) for text in texts]

@@ -9,12 +9,16 @@ from rapidfuzz.distance import Levenshtein
 from asr_core.lines import ends_sentence
 from asr_core.transcript import Word, normalised
 
-__all__ = ["agreed", "best_cut", "continuation"]
+__all__ = ["agreed", "best_cut", "continuation", "presentable"]
 
-PATIENCE = ((0.9, 0.7), (0.7, 1.5), (0.5, 2.5), (0.0, 4.0))
+PATIENCE = ((0.8, 0.5), (0.6, 1.0), (0.4, 2.5), (0.0, 3.5))
 """How much has to be said after a word before agreement makes it final: from
 which probability on, how many seconds. Less than the first, and the word may be
 cut in two; what the model doubts, it often corrects when it hears more."""
+
+
+EDGE_S = 0.1
+"""Words that end this close to the end of the audio were most likely cut in two."""
 
 
 def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
@@ -28,12 +32,17 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
     """
     n = 0
     for before, now in zip(previous, current, strict=False):
-        if normalised(before.text) != normalised(now.text) or now.end > audio_end_s - patience_s(
-            now
-        ):
+        same = normalised(before.text) == normalised(now.text)
+        if not same or now.end > audio_end_s - patience_s(now):
             break
         n += 1
     return n
+
+
+def presentable(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
+    """The tentative words that are worth showing: those that were heard whole."""
+    n = next((i for i, w in enumerate(tentative) if w.end > audio_end_s - EDGE_S), len(tentative))
+    return tuple(tentative[:n])
 
 
 def patience_s(word: Word) -> float:

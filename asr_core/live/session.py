@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
-from asr_core.engines.base import Draft, Hypothesis, Task, Window
+from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
-from asr_core.live.policy import agreed, best_cut
+from asr_core.live.policy import agreed, best_cut, presentable
 from asr_core.live.utterance import Utterance
 from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
 from asr_core.transcript import Segment, Transcript, Word
@@ -267,6 +267,7 @@ class LiveSession:
             end = start + int(MAX_WINDOW_S * SAMPLE_RATE_HZ)
         closes = span.end is not None and not is_full
         if not closes and not is_full and self._has_seen(end):
+            self._publish(transcribed=self._heard, error=self._snapshot.error)
             return None
         self._asked = _Asked(start, end, closes, is_full)
         window = Window(
@@ -275,7 +276,7 @@ class LiveSession:
             task=self.options.task,
             prompt=utterance.prompt,
             # What nobody looks at again is decoded without the help of the past.
-            draft=Draft() if self._asked.is_final else utterance.draft,
+            draft=() if self._asked.is_final else utterance.draft,
         )
         return fallback(window, len(self._tried) - 1) if self._tried else window
 
@@ -396,11 +397,12 @@ class LiveSession:
         error: str | None = None,
     ) -> None:
         utterance = self._utterance
+        heard_s = self._last_window_end / SAMPLE_RATE_HZ
         before = self._snapshot
         self._snapshot = replace(
             before,
             committed=utterance.committed if utterance else (),
-            tentative=utterance.tentative if utterance else (),
+            tentative=presentable(utterance.tentative, heard_s) if utterance else (),
             transcribed_s=(
                 before.transcribed_s if transcribed is None else transcribed / SAMPLE_RATE_HZ
             ),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from asr_core.engines.base import Draft, Hypothesis
+from asr_core.engines.base import Hypothesis
 from asr_core.lines import ends_sentence, lines
 from asr_core.live.policy import continuation
 from asr_core.transcript import Segment, Word, join_words
@@ -37,7 +37,7 @@ class Utterance:
     def __init__(self, start: int) -> None:
         self.window_start = start
         self.prompt = ""
-        self.draft = Draft()
+        self.draft: tuple[int, ...] = ()
         self.tentative: tuple[Word, ...] = ()
         self._passed: list[Word] = []  # final, before the window, their line unfinished
         self._committed: list[Word] = []  # final, in the window
@@ -83,7 +83,7 @@ class Utterance:
             The lines that are finished thereby.
         """
         passed, self._committed = self._committed[:n_passed], self._committed[n_passed:]
-        self.window_start, self.draft = window_start, Draft()
+        self.window_start, self.draft = window_start, ()
         self.prompt = f"{self.prompt} {join_words(passed)}"[-PROMPT_CHARACTERS:].strip()
         whole = list(lines((*self._passed, *passed)))
         open_line = whole.pop() if whole and not ends_sentence(whole[-1].text) else None

@@ -58,4 +58,4 @@ class Counting:
         # The samples say which word it is, so that words are the same in every window.
         spoken = [f" w{round(float(window.samples[i * 8_000]) * 1e4)}" for i in range(n)]
         words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
-        return Hypothesis(words, (), (), (), "en", 1.0, 0.0, -0.1, 1.0)
+        return Hypothesis(words, (), (), "en", 1.0, 0.0, -0.1, 1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.live.policy import PATIENCE, agreed, best_cut, continuation, patience_s
+from asr_core.live.policy import PATIENCE, agreed, best_cut, continuation, patience_s, presentable
 from asr_core.transcript import Word
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_size=12)
@@ -69,3 +69,9 @@ def test_the_best_cut_is_after_a_sentence() -> None:
     assert best_cut(words(["One.", "Two", "three.", "and", "four"])) == 3
     gap = [*words(["a", "b", "c"]), Word(" d", 9.0, 9.5, 0.9)]
     assert best_cut(gap) == 3
+
+
+def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
+    heard = words(["it", "was", "the"])
+    assert presentable(heard, heard[2].end) == tuple(heard[:2])
+    assert presentable(heard, heard[2].end + 0.2) == tuple(heard)

@@ -1,0 +1,70 @@
+"""The clips of a folder with a ``manifest.jsonl``, and how their texts are compared.
+
+A line of the manifest is a clip: path, seconds, kind, language, reference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jiwer
+from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+__all__ = ["Clip", "english_clips", "machine", "percent_wrong", "print_table", "silent_clips"]
+
+Clip = dict[str, Any]
+
+_normalise = EnglishTextNormalizer({})
+
+
+def _clips(data: Path) -> list[Clip]:
+    lines = (data / "manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def english_clips(data: Path, kind: str) -> list[Clip]:
+    """The English clips of ``kind`` whose words are known."""
+    return [
+        clip
+        for clip in _clips(data)
+        if clip["kind"] == kind and clip["reference"] and clip["language"] in ("en", None)
+    ]
+
+
+def silent_clips(data: Path) -> list[Clip]:
+    """Those without speech: every word written for them is invented."""
+    return [clip for clip in _clips(data) if clip["kind"] == "noise"]
+
+
+def percent_wrong(said: Sequence[str], heard: Sequence[str]) -> float:
+    """Word error rate in percent, after Whisper's English normaliser."""
+    error_rate = jiwer.wer([_normalise(s) for s in said], [_normalise(h) for h in heard])
+    return round(100 * error_rate, 2)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were made on."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def print_table(rows: Sequence[dict[str, Any]]) -> None:
+    """Rows with the same keys as a Markdown table, then all as one line of JSON."""
+    print("| " + " | ".join(rows[0]) + " |")
+    print("|" + " --- |" * len(rows[0]))
+    for row in rows:
+        print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    print(json.dumps({**machine(), "rows": list(rows)}))

@@ -1,0 +1,102 @@
+"""How many speak at once before the words fall behind.
+
+``python -m benchmarks.load DATA`` with a folder as :mod:`benchmarks.clips` describes.
+One, two, four … speakers read the long recordings in real time, each from another
+place, through one scheduler; more and more of them, until 95 % of the lag is above
+two seconds. The lag is what the page calls "behind": audio that has come in and is
+not dealt with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.decode import decode
+from asr_core.engines import Engine, load_engine
+from asr_core.live import LiveOptions, LiveSession, Scheduler
+from asr_core.live.replay import FRAME_S
+from asr_core.models import resolve
+from benchmarks.clips import english_clips, print_table
+
+LIMIT_S = 2.0
+SECONDS = 40.0
+WARM_UP_S = 5.0
+
+
+def speak(session: LiveSession, samples: NDArray[np.float32], started: float) -> None:
+    """Append ``samples`` as a microphone would, in real time."""
+    size = int(FRAME_S * SAMPLE_RATE_HZ)
+    for at in range(0, len(samples), size):
+        ahead_s = at / SAMPLE_RATE_HZ - (time.monotonic() - started)
+        if ahead_s > 0:
+            time.sleep(ahead_s)
+        session.append(samples[at : at + size])
+
+
+def lags(engine: Engine, speech: NDArray[np.float32], n_speakers: int) -> list[float]:
+    """Of all speakers, sampled ten times a second."""
+    scheduler = Scheduler(engine)
+    sessions = [LiveSession(LiveOptions(language="en")) for _ in range(n_speakers)]
+    n_samples = int(SECONDS * SAMPLE_RATE_HZ)
+    started = time.monotonic()
+    threads = []
+    for number, session in enumerate(sessions):
+        scheduler.add(session)
+        own = np.roll(speech, -number * len(speech) // n_speakers)[:n_samples]
+        threads.append(threading.Thread(target=speak, args=(session, own, started)))
+        threads[-1].start()
+    seen: list[float] = []
+    while time.monotonic() - started < SECONDS:
+        time.sleep(0.1)
+        if time.monotonic() - started > WARM_UP_S:
+            seen += [session.snapshot.lag_s for session in sessions]
+    for thread, session in zip(threads, sessions, strict=True):
+        thread.join()
+        session.finish()
+    for session in sessions:
+        session.wait(120)
+    return seen
+
+
+def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
+    """A row per number of speakers, until they are too many."""
+    engine = load_engine(resolve(model), "ctranslate2")
+    clips = [decode(data / clip["path"]) for clip in english_clips(data, "long")]
+    speech = np.concatenate(clips)
+    n_speakers = 1
+    while True:
+        started = time.process_time()
+        seen = lags(engine, speech, n_speakers)
+        p50, p95 = np.percentile(seen, (50, 95))
+        spent = time.process_time() - started
+        yield {
+            "model": model,
+            "speakers": n_speakers,
+            "lag_p50_s": round(float(p50), 2),
+            "lag_p95_s": round(float(p95), 2),
+            "cores_busy": round(spent / SECONDS, 2),
+        }
+        if p95 > LIMIT_S:
+            return
+        n_speakers += 1 if n_speakers < 4 else 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
+    parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
+    options = parser.parse_args()
+    print_table([row for model in options.models for row in measure(options.data, model)])
+
+
+if __name__ == "__main__":
+    main()

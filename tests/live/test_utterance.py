@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.engines.base import Hypothesis
+from asr_core.live.utterance import Utterance
+from asr_core.transcript import Word
+
+TEXTS = st.lists(st.sampled_from([" one", " two.", " three", " four?"]), min_size=1, max_size=30)
+
+
+def hypothesis(texts: list[str]) -> Hypothesis:
+    """A word a second, a token a word."""
+    words = tuple(Word(text, float(i), i + 0.8, 0.9) for i, text in enumerate(texts))
+    ends = tuple(word.end for word in words)
+    return Hypothesis(words, tuple(range(len(texts))), ends, "en", 1.0, 0.0, -0.1, 1.0)
+
+
+@given(TEXTS, st.data())
+def test_every_final_word_comes_out_once_and_in_order(
+    texts: list[str], data: st.DataObject
+) -> None:
+    """However often the window moves on in between."""
+    utterance = Utterance(0)
+    finished, at = [], 0
+    while at < len(texts):
+        window_start_s = utterance.window_start / 16_000
+        heard = hypothesis(texts[int(window_start_s) :])
+        new = utterance.new_words(heard, window_start_s)
+        assert [word.text for word in new] == texts[at:]
+        n_final = data.draw(st.integers(1, len(new)))
+        utterance.take(new, n_final)
+        assert [word.text for word in utterance.tentative] == texts[at + n_final :]
+        at += n_final
+        n_passed = data.draw(st.integers(0, len(utterance.committed_in_window)))
+        start = utterance.window_start + n_passed * 16_000
+        finished += utterance.move_on(start, n_passed)
+        assert utterance.draft == ()
+    finished += utterance.close()
+    assert [word.text for line in finished for word in line.words] == texts
+    times = [word.start for line in finished for word in line.words]
+    assert times == sorted(times)
+
+
+def test_a_line_is_kept_until_its_sentence_ends() -> None:
+    utterance = Utterance(0)
+    utterance.take(utterance.new_words(hypothesis([" One", " two.", " Three", " four"]), 0.0), 4)
+    [line] = utterance.move_on(3 * 16_000, 3)
+    assert line.text == "One two."
+    assert [word.text for word in utterance.committed] == [" Three", " four"]
+    assert utterance.prompt == "One two. Three"
+
+
+def test_the_draft_leaves_out_what_was_at_the_edge() -> None:
+    utterance = Utterance(0)
+    utterance.draw_up(hypothesis([" a", " b", " c"]), 3.0)
+    assert utterance.draft == (0, 1)
