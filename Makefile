@@ -6,7 +6,7 @@ PORT ?= 8501
 # A machine with an NVIDIA GPU gets the engine that uses it.
 REQUIREMENTS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo requirements-torch.txt || echo requirements.txt)
 
-.PHONY: run test lint format bench-live clean
+.PHONY: run test lint format bench-live bench-load clean
 
 run: $(VENV)/.run ## open the app with a working model
 	$(BIN)/python -m asr_core models fetch base
@@ -26,7 +26,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench-live: $(VENV)/.dev ## make bench-live DATA=folder-with-manifest
-	$(BIN)/python -m benchmarks.live $(DATA)
+	$(BIN)/python -m benchmarks.live $(DATA) $(ARGS)
+
+bench-load: $(VENV)/.dev ## make bench-load DATA=folder-with-manifest
+	$(BIN)/python -m benchmarks.load $(DATA) $(ARGS)
 
 clean:
 	rm -rf $(VENV)

@@ -40,22 +40,26 @@ class Failing:
 
 
 class Counting:
-    """Hears a word for every half second of a window, and remembers the windows."""
+    """Hears a word for every half second of a window, and remembers the windows.
+
+    ``mark`` is what it puts behind the last word.
+    """
 
     n_parallel = 1
 
-    def __init__(self, batch_size: int = 1) -> None:
-        self.batch_size = batch_size
+    def __init__(self, batch_size: int = 1, mark: str = "") -> None:
+        self.batch_size, self.mark = batch_size, mark
         self.batches: list[list[Window]] = []
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         self.batches.append(list(windows))
         return [self._hypothesis(window) for window in windows]
 
-    @staticmethod
-    def _hypothesis(window: Window) -> Hypothesis:
+    def _hypothesis(self, window: Window) -> Hypothesis:
         n = int(len(window.samples) / 8_000)
         # The samples say which word it is, so that words are the same in every window.
         spoken = [f" w{round(float(window.samples[i * 8_000]) * 1e4)}" for i in range(n)]
+        if spoken:
+            spoken[-1] += self.mark
         words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
         return Hypothesis(words, (), (), "en", 1.0, 0.0, -0.1, 1.0)

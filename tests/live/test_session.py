@@ -9,7 +9,7 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.fullcontext.segment import spoken_windows
-from asr_core.live import LiveOptions, LiveSession, Phase, Snapshot
+from asr_core.live import LiveOptions, LiveSession, Phase, Scheduler, Snapshot
 from asr_core.live.replay import replay
 from asr_core.live.session import MAX_WINDOW_S
 from tests.live.engines import Counting, Failing
@@ -100,6 +100,35 @@ def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
     longest = max(len(window.samples) for batch in counting.batches for window in batch)
     assert longest <= MAX_WINDOW_S * 16_000
     assert session._buffer._data.nbytes < 8e6
+
+
+@pytest.mark.parametrize(("mark", "n_lines"), [("", 0), (".", 1)])
+def test_a_finished_sentence_ends_sooner_than_a_hesitation(
+    two_cities: np.ndarray, mark: str, n_lines: int
+) -> None:
+    pause = np.zeros(int(1.5 * 16_000), np.float32)
+    session, scheduler = LiveSession(), Scheduler(Counting(mark=mark), start=False)
+    scheduler.add(session)
+    audio = np.concatenate([two_cities[3 * 16_000 : 6 * 16_000], pause])
+    for at in range(0, len(audio), 1_600):
+        session.append(audio[at : at + 1_600])
+        scheduler.step(at / 16_000)
+    assert len(session.snapshot.utterances) == n_lines
+
+
+def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) -> None:
+    counting = Counting()
+    session, scheduler = LiveSession(), Scheduler(counting, start=False)
+    scheduler.add(session)
+    audio = np.concatenate([two_cities[3 * 16_000 : 6 * 16_000], np.zeros(30_000, np.float32)])
+    n_batches = []
+    for at in range(0, len(audio), 1_600):
+        session.append(audio[at : at + 1_600])
+        scheduler.step(at / 16_000)
+        n_batches.append(len(counting.batches))
+    assert session.snapshot.utterances == ()  # it may be a hesitation
+    assert n_batches[-1] == n_batches[-7]  # nothing in the last 0.6 s of silence
+    assert session.snapshot.lag_s < 0.7
 
 
 def test_what_is_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine: Engine) -> None:
