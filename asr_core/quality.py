@@ -16,6 +16,11 @@ MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROBABILITY = 0.6
 
+# Speech that the models found this hard had no-speech probabilities of at most 0.2,
+# the murmur of a crowd 0.4 and more (tiny.en and base).
+HOPELESS_AVG_LOGPROB = -1.5
+MAX_NO_SPEECH_IF_HOPELESS = 0.3
+
 FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
 """Temperature and encoder context, seconds, of the further tries at a doubtful
 window: first the context that Whisper was trained on, then drawing tokens."""
@@ -36,10 +41,9 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
 
 def is_silence(hypothesis: Hypothesis) -> bool:
     """The model hears no speech and hardly believes its words: drop them."""
-    return (
-        hypothesis.no_speech_probability > MAX_NO_SPEECH_PROBABILITY
-        and hypothesis.avg_logprob < MIN_AVG_LOGPROB
-    )
+    hopeless = hypothesis.avg_logprob < HOPELESS_AVG_LOGPROB
+    limit = MAX_NO_SPEECH_IF_HOPELESS if hopeless else MAX_NO_SPEECH_PROBABILITY
+    return hypothesis.no_speech_probability > limit and hypothesis.avg_logprob < MIN_AVG_LOGPROB
 
 
 def fallback(window: Window, attempt: int) -> Window:

@@ -22,9 +22,6 @@ from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileProgress", "transcribe"]
 
-BATCH_SIZE = 2
-"""Few, so that live sessions on the same engine wait for a moment, not for long."""
-
 _N_WINDOWS_FOR_LANGUAGE = 3
 
 
@@ -75,7 +72,9 @@ def transcribe(
     if language is None and first:
         language, probability = engine.detect_language([Window(w.samples) for w in first])
     segments: list[Segment] = []
-    for batch in _batches(itertools.chain(first, windows)):
+    # As many as the engine serves at once: more would only make live sessions wait.
+    size = engine.n_parallel * engine.batch_size
+    for batch in _batches(itertools.chain(first, windows), size):
         if is_cancelled():
             raise Cancelled(f"{audio.name} was cancelled; run it again to transcribe it.")
         segments += _recognise(batch, engine, language, task)
@@ -104,9 +103,9 @@ class _Clock:
             yield piece
 
 
-def _batches(windows: Iterable[SpokenWindow]) -> Iterator[list[SpokenWindow]]:
+def _batches(windows: Iterable[SpokenWindow], size: int) -> Iterator[list[SpokenWindow]]:
     iterator = iter(windows)
-    while batch := list(itertools.islice(iterator, BATCH_SIZE)):
+    while batch := list(itertools.islice(iterator, size)):
         yield batch
 
 

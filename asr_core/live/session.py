@@ -348,6 +348,7 @@ class LiveSession:
         assert self._utterance is not None
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
+        self._segmenter.hang_over_s = HESITATION_S  # until the next words are read
         self._finish_lines(finished)
 
     def _shed(self, asked: _Asked) -> None:
