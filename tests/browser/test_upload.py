@@ -28,7 +28,9 @@ def test_a_dropped_file_is_transcribed(
 ) -> None:
     page = upload()
     page.drop(speech_files / "two_cities.wav")
+    # The buttons come with the script's run, the words with the component's.
     wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
+    wait_until(lambda: bool(page.text().strip()), page.page, 10)
     assert word_error_rate(TWO_CITIES, page.text()) < 0.05
     expect(page.page.get_by_text("s · English")).to_be_visible()
     with page.page.expect_download() as download:
@@ -48,6 +50,7 @@ def test_a_bad_file_among_good_ones_fails_alone(
     page.drop(speech_files / "beckett.wav", bad)
     expect(page.page.get_by_text("notes 🎤.wav holds no sound")).to_be_visible(timeout=60_000)
     wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
+    wait_until(lambda: bool(page.text().strip()), page.page, 10)
     assert word_error_rate(BECKETT, page.text()) < 0.2
     page.page.get_by_role("button", name="Clear").click()
     expect(page.page.get_by_role("log", name="Transcript")).to_have_count(0)
@@ -61,6 +64,7 @@ def test_a_recording_is_transcribed(upload: Callable[..., UploadPage], speech_fi
     page.page.wait_for_timeout(9_000)
     page.page.get_by_role("button", name="Stop recording").click()
     wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
+    wait_until(lambda: bool(page.text().strip()), page.page, 10)
     assert "ever" in page.text().lower()
 
 
