@@ -90,7 +90,7 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
 def _add_stream(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Replay a file through the live session that the page uses and print JSON lines: kind "
-        "(partial, final at the end of an utterance, end), audio_time, wall_time, committed "
+        "(partial, final when a line is finished, end), audio_time, wall_time, committed "
         "(final text so far), tentative, words (newly committed ones), lag. Times in seconds."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="audio or video file")
@@ -265,7 +265,7 @@ class _EventLines:
         self._shown: tuple[object, ...] = ()
 
     def show(self, snapshot: Snapshot) -> None:
-        """A partial, or a final where an utterance has ended; nothing if nothing changed."""
+        """A partial, or a final where a line is finished; nothing if nothing changed."""
         state = (snapshot.utterances, snapshot.committed, snapshot.tentative)
         if state == self._shown:
             return

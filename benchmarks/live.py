@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Reading:
     committed: list[float] = field(default_factory=list)
     n_written: int = 0
     n_changed: int = 0
+    _n_shown: int = 0
+    _n_committed: int = 0
     _before: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
@@ -74,14 +76,14 @@ class Reading:
                     self.n_written += d - c
             self._before = texts
 
-    def figures(self, name: str) -> dict[str, float]:
+    def figures(self, name: str) -> dict[str, str]:
         return {
             f"shown_{name}_p50_p95_s": _percentiles(self.shown),
             f"final_{name}_p50_p95_s": _percentiles(self.committed),
         }
 
 
-def _percentiles(values: list[float]) -> Any:
+def _percentiles(values: list[float]) -> str:
     return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, 95)) if values else "–"
 
 
@@ -196,9 +198,9 @@ def measure_length(data: Path, model: str, minutes: int) -> list[dict[str, Any]]
 
 def _endless(data: Path, minutes: int) -> Samples:
     """The long recordings, one after the other, as often as it takes."""
-    clips: Iterable[Any] = english_clips(data, "long") or english_clips(data, "clean")
+    clips = english_clips(data, "long") or english_clips(data, "clean")
     once = np.concatenate([decode(data / clip["path"]) for clip in clips])
-    n_samples = minutes * 60 * SAMPLE_RATE_HZ
+    n_samples = (minutes * 60 + 1) * SAMPLE_RATE_HZ  # so that the last minute is a whole one
     return np.tile(once, -(-n_samples // len(once)))[:n_samples]
 
 

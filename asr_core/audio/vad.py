@@ -109,8 +109,9 @@ class SpeechSegmenter:
 
     ``push`` returns the spans that have ended; ``open`` is the one that lasts.
     ``hang_over_s`` may be changed between two calls: who reads the words knows
-    better than the ear whether a pause is an end. Spans never overlap and follow one another in time. The same probabilities
-    give the same spans however they are cut into pushes.
+    better than the ear whether a pause is an end. Spans never overlap and follow
+    one another in time. While it stays, the same probabilities give the same spans
+    however they are cut into pushes.
     """
 
     def __init__(self, options: VadOptions | None = None) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from asr_core.engines.base import Engine, Hypothesis, Window
@@ -91,7 +91,7 @@ class Scheduler:
         batch: list[tuple[LiveSession, Window]] = []
         try:
             while len(batch) < self._engine.batch_size:
-                session = self._claim(now, claimed)
+                session = self._claim(now)
                 if session is None:
                     break
                 claimed.append(session)
@@ -104,9 +104,9 @@ class Scheduler:
             self._release(claimed)
         return bool(batch)
 
-    def _claim(self, now: float, but: Collection[LiveSession]) -> LiveSession | None:
+    def _claim(self, now: float) -> LiveSession | None:
         with self._lock:
-            free = (s for s in self._sessions if s not in self._claimed and s not in but)
+            free = (s for s in self._sessions if s not in self._claimed)
             session = choose(((s, s.due_at()) for s in free), now)
             if session is not None:
                 self._claimed.add(session)

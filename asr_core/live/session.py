@@ -339,8 +339,7 @@ class LiveSession:
             # The model is behind: no second look, except at the cut.
             settled = sum(word.end <= end_s - 1.0 for word in new)
             return settled or len(new)
-        too_short = asked.end - asked.start < MIN_COMMIT_S * SAMPLE_RATE_HZ
-        if too_short or self._snapshot.language is None:
+        if asked.seconds < MIN_COMMIT_S or self._snapshot.language is None:
             return 0
         return agreed(utterance.tentative, new, end_s)
 
@@ -375,8 +374,7 @@ class LiveSession:
         """Once enough was heard, the detected language stays."""
         if self._snapshot.language is not None or not hypothesis.words:
             return
-        heard_s = (asked.end - asked.start) / SAMPLE_RATE_HZ
-        if heard_s >= _seconds_to_trust(hypothesis.language_probability):
+        if asked.seconds >= _seconds_to_trust(hypothesis.language_probability):
             self._snapshot = replace(
                 self._snapshot,
                 language=hypothesis.language,
