@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -75,9 +77,14 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
                     intra_threads=n_threads,
                 )
         except (OSError, RuntimeError, ValueError) as error:
+            is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            advice = (
+                f"make room in {tempfile.gettempdir()}, which needs as much as the model's size."
+                if is_full
+                else "delete that folder and fetch the model again."
+            )
             raise ModelError(
-                f"The model in {directory} cannot be loaded ({error}); "
-                "delete that folder and fetch the model again."
+                f"The model in {directory} cannot be loaded ({error}); {advice}"
             ) from None
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -197,6 +198,19 @@ def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> Non
     for engine in (CTranslate2Engine, TransformersEngine):
         with pytest.raises(ModelError, match="model"):
             engine(tmp_path)
+
+
+def test_a_full_disk_while_loading_is_not_blamed_on_the_model(
+    tiny_en: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fake for the fault: no disk is filled for a test."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(ModelError, match="make room in"):
+        CTranslate2Engine(tiny_en)
 
 
 def test_a_model_in_transformers_format_runs_on_both_engines(
