@@ -167,6 +167,7 @@ class LiveSession:
         self._heard = 0  # samples the voice detector has taken
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
         self._utterance: Utterance | None = None
+        self._lines: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
         self._asked: _Asked | None = None
         self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
         self._last_window_end = 0
@@ -348,7 +349,7 @@ class LiveSession:
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
         self._segmenter.hang_over_s = HESITATION_S  # until the next words are read
-        self._finish_lines(finished)
+        self._lines += tuple(finished)
 
     def _shed(self, asked: _Asked) -> None:
         """Move a long window past the words that are final, so that cost stays flat."""
@@ -363,12 +364,7 @@ class LiveSession:
 
     def _move_on(self, window_start: int, n_passed: int) -> None:
         assert self._utterance is not None
-        self._finish_lines(self._utterance.move_on(window_start, n_passed))
-
-    def _finish_lines(self, finished: Sequence[Segment]) -> None:
-        if finished:
-            utterances = (*self._snapshot.utterances, *finished)
-            self._snapshot = replace(self._snapshot, utterances=utterances)
+        self._lines += tuple(self._utterance.move_on(window_start, n_passed))
 
     def _keep_language(self, hypothesis: Hypothesis, asked: _Asked) -> None:
         """Once enough was heard, the detected language stays."""
@@ -400,6 +396,7 @@ class LiveSession:
         before = self._snapshot
         self._snapshot = replace(
             before,
+            utterances=self._lines,
             committed=utterance.committed if utterance else (),
             tentative=presentable(utterance.tentative, heard_s) if utterance else (),
             transcribed_s=(

@@ -62,9 +62,9 @@ class LivePage:
         """The final words of a take, as the page shows them."""
         if number == -1 and not self.views().count():
             return ""
-        lines = self.view(number).locator(".lines .line span").all_inner_texts()
-        running = self.view(number).locator(".committed").all_inner_texts()
-        return " ".join(" ".join([*lines, *running]).split())
+        # Both in one go: a line that ends moves from the one to the other.
+        shown = self.view(number).locator(".lines .line span, .committed").all_inner_texts()
+        return " ".join(" ".join(shown).split())
 
     def tentative(self) -> str:
         return " ".join(self.view().locator(".tentative").all_inner_texts())
