@@ -13,7 +13,7 @@ def hypothesis(
     text: str, logprob: float = -0.2, no_speech: float = 0.1, ratio: float = 1.2
 ) -> Hypothesis:
     words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(text.split()))
-    return Hypothesis(words, (), (), "en", 1.0, no_speech, logprob, ratio)
+    return Hypothesis(words, (), (), (), "en", 1.0, no_speech, logprob, ratio)
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))

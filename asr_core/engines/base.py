@@ -58,6 +58,7 @@ class Hypothesis:
         words: the prefix's words first; seconds from the window's first sample.
         tokens: the text tokens behind the words.
         token_ends: of each token, seconds from the window's first sample.
+        token_probabilities: of each token.
         language, language_probability: as detected; probability 1 if given.
         no_speech_probability: of the model's own no-speech token.
         avg_logprob: mean log-probability of the tokens; low means doubtful.
@@ -68,6 +69,7 @@ class Hypothesis:
     words: tuple[Word, ...]
     tokens: tuple[int, ...]
     token_ends: tuple[float, ...]
+    token_probabilities: tuple[float, ...]
     language: str
     language_probability: float
     no_speech_probability: float
@@ -78,10 +80,12 @@ class Hypothesis:
     def text(self) -> str:
         return join_words(self.words)
 
-    def draft_until(self, end_s: float) -> tuple[int, ...]:
-        """The tokens up to the first that is not over by ``end_s`` seconds."""
-        n = next((i for i, end in enumerate(self.token_ends) if end > end_s), len(self.tokens))
-        return self.tokens[:n]
+    def draft_until(self, end_s: float, min_probability: float = 0.0) -> tuple[int, ...]:
+        """The tokens up to the first that is not over by ``end_s`` seconds, or that
+        is less likely than ``min_probability``."""
+        each = enumerate(zip(self.token_ends, self.token_probabilities, strict=True))
+        ends = (i for i, (end, p) in each if end > end_s or p < min_probability)
+        return self.tokens[: next(ends, len(self.tokens))]
 
 
 class Engine(Protocol):

@@ -24,6 +24,7 @@ FRAMES_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
 _BREAK_HZ = 1000.0
 _HZ_PER_MEL = 200.0 / 3
 _LOG_STEP = np.log(6.4) / 27
+_LEAST_LOG_POWER = -10.0
 
 
 def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -51,20 +52,32 @@ def _hann() -> NDArray[np.float32]:
     return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 
 
-def log_mel(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
-    """The log-mel spectrogram of ``samples``.
+def log_mel(samples: NDArray[np.float32], n_mels: int, n_frames: int) -> NDArray[np.float32]:
+    """The log-mel spectrogram of ``samples`` and silence after them.
 
     Args:
         samples: (n_samples,) float32, mono 16 kHz.
         n_mels: 80, or 128 for large-v3 and its kin.
+        n_frames: how long the spectrogram is to be, at 100 frames per second.
 
     Returns:
-        (n_mels, n_samples // 160) float32, floored 8 decades below its peak
-        and scaled to about ±1.
+        (n_mels, n_frames) float32, floored 8 decades below its peak and scaled to
+        about ±1.
     """
+    n_whole = min(n_frames * HOP_SAMPLES, len(samples) + 2 * N_FFT)  # after that, all is silence
+    whole = np.zeros(n_whole, np.float32)
+    whole[: len(samples)] = samples[:n_whole]
+    heard = _log_power(whole, n_mels)
+    log_power = np.full((n_mels, n_frames), _LEAST_LOG_POWER, np.float32)
+    log_power[:, : heard.shape[1]] = heard
+    log_power = np.maximum(log_power, log_power.max() - 8.0)
+    return cast(NDArray[np.float32], (log_power + 4.0) / 4.0)
+
+
+def _log_power(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
     padded = np.pad(samples, N_FFT // 2, mode="reflect")
     frames = sliding_window_view(padded, N_FFT)[::HOP_SAMPLES][: len(samples) // HOP_SAMPLES]
     power = np.abs(np.fft.rfft(frames * _hann(), axis=1)).astype(np.float32) ** 2
-    log_power = np.log10(np.maximum(mel_filters(n_mels) @ power.T, 1e-10))
-    log_power = np.maximum(log_power, log_power.max() - 8.0)
-    return cast(NDArray[np.float32], ((log_power + 4.0) / 4.0).astype(np.float32))
+    # Not ``@``: BLAS would wake a second thread that burns a core for 25 ms a call.
+    mel_power = np.einsum("mf,tf->mt", mel_filters(n_mels), power)
+    return cast(NDArray[np.float32], np.log10(np.maximum(mel_power, 10**_LEAST_LOG_POWER)))

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window
-from asr_core.engines.features import HOP_SAMPLES, log_mel
+from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
 from asr_core.errors import AsrError, EngineError
 from asr_core.repetition import first_turn
@@ -214,13 +214,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
     def _features(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """(batch, n_mels, n_frames), all padded to the longest context wanted."""
         context_s = max(_context_s(window) for window in windows)
-        n_samples = round(context_s * SAMPLE_RATE_HZ)
-        return np.stack(
-            [
-                log_mel(np.pad(window.samples, (0, n_samples - len(window.samples))), self._n_mels)
-                for window in windows
-            ]
-        )
+        n_frames = round(context_s * FRAMES_PER_SECOND)
+        return np.stack([log_mel(window.samples, self._n_mels, n_frames) for window in windows])
 
     def _languages_of(self, encoded: Encoded, windows: Sequence[Window]) -> list[tuple[str, float]]:
         if not self.vocabulary.multilingual:
@@ -298,6 +293,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             words=words,
             tokens=tuple(decoded.tokens),
             token_ends=_token_ends(aligned),
+            token_probabilities=() if aligned is None else tuple(aligned.probabilities),
             language=language,
             language_probability=language_probability,
             no_speech_probability=decoded.no_speech_probability,

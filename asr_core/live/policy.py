@@ -1,15 +1,16 @@
-"""When a word is final: a pure function of hypotheses."""
+"""When a word is final, and which others are shown: pure functions of hypotheses."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import SequenceMatcher
 
 from rapidfuzz.distance import Levenshtein
 
 from asr_core.lines import ends_sentence
 from asr_core.transcript import Word, normalised
 
-__all__ = ["agreed", "best_cut", "continuation", "presentable"]
+__all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
 
 PATIENCE = ((0.8, 0.5), (0.6, 1.0), (0.4, 2.5), (0.0, 3.5))
 """How much has to be said after a word before agreement makes it final: from
@@ -39,10 +40,40 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
     return n
 
 
-def presentable(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
-    """The tentative words that are worth showing: those that were heard whole."""
+def heard_whole(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
+    """The words before the first that the end of the audio may have cut in two."""
     n = next((i for i, w in enumerate(tentative) if w.end > audio_end_s - EDGE_S), len(tentative))
     return tuple(tentative[:n])
+
+
+def steady(
+    shown: Sequence[Word], previous: Sequence[Word], current: Sequence[Word]
+) -> tuple[Word, ...]:
+    """What to show of the hypothesis ``current`` where ``shown`` stands.
+
+    New words come at once; a word that a reader has seen already gives way only to
+    what two hypotheses in a row say, because most changes of a partial result are
+    taken back by the next one (on the stability of partials: Shangguan et al. 2020).
+    All three sequences start after the words that are final already.
+    """
+    was, now, before = (_texts(words) for words in (shown, current, previous))
+    result: list[Word] = []
+    for kind, a, b, c, d in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
+        is_change = kind in ("replace", "delete")
+        if is_change and not _contains(before, now[max(0, c - 1) : d + 1]):
+            result += shown[a:b]
+        else:
+            result += current[c:d]
+    return tuple(result)
+
+
+def _contains(texts: Sequence[str], part: Sequence[str]) -> bool:
+    n = len(part)
+    return any(texts[at : at + n] == part for at in range(len(texts) - n + 1))
+
+
+def _texts(words: Sequence[Word]) -> list[str]:
+    return [normalised(word.text) for word in words]
 
 
 def patience_s(word: Word) -> float:

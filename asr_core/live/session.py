@@ -23,7 +23,7 @@ from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
-from asr_core.live.policy import agreed, best_cut, presentable
+from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Utterance
 from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
 from asr_core.transcript import Segment, Transcript, Word
@@ -42,7 +42,7 @@ HESITATION_S = 2.0
 """A pause this long ends it in any case. People pause for up to a second in the
 middle of a sentence, and both halves are heard better together."""
 
-SETTLED_S = 0.8
+SETTLED_S = 0.5
 """Of silence after the speech: looking again would show nothing new."""
 
 TRIM_WINDOW_S = 12.0
@@ -300,7 +300,7 @@ class LiveSession:
         if is_silence(hypothesis):
             new = ()
         self._keep_language(hypothesis, asked)
-        utterance.take(new, self._n_final(new, asked, utterance))
+        utterance.take(new, self._n_final(new, asked, utterance), asked.end / SAMPLE_RATE_HZ)
         utterance.draw_up(hypothesis, asked.seconds)
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
@@ -318,7 +318,9 @@ class LiveSession:
         self._last_window_end = asked.end
         self._tried.clear()
         if asked.is_final:
-            utterance.take(utterance.tentative, len(utterance.tentative))
+            utterance.take(
+                utterance.tentative, len(utterance.tentative), asked.end / SAMPLE_RATE_HZ
+            )
         if asked.closes:
             self._close_utterance()
         elif asked.is_full:
@@ -392,13 +394,12 @@ class LiveSession:
         error: str | None = None,
     ) -> None:
         utterance = self._utterance
-        heard_s = self._last_window_end / SAMPLE_RATE_HZ
         before = self._snapshot
         self._snapshot = replace(
             before,
             utterances=self._lines,
             committed=utterance.committed if utterance else (),
-            tentative=presentable(utterance.tentative, heard_s) if utterance else (),
+            tentative=utterance.shown if utterance else (),
             transcribed_s=(
                 before.transcribed_s if transcribed is None else transcribed / SAMPLE_RATE_HZ
             ),

@@ -12,13 +12,17 @@ from dataclasses import replace
 
 from asr_core.engines.base import Hypothesis
 from asr_core.lines import ends_sentence, lines
-from asr_core.live.policy import continuation
+from asr_core.live.policy import continuation, heard_whole, steady
 from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Utterance"]
 
 DRAFT_EDGE_S = 0.5
 """Tokens that ended this close to the end of the audio are decoded anew."""
+
+DRAFT_PROBABILITY = 0.4
+"""From the first token below this on, the rest is decoded anew: by the next look the
+model most likely doubts it even more, and to find that out costs as much."""
 
 PROMPT_CHARACTERS = 200
 """Of the same utterance, given to the model when its audio is gone."""
@@ -32,6 +36,7 @@ class Utterance:
         prompt: what was said before the window.
         draft: the last hypothesis of this window, less its newest tokens.
         tentative: words after the final ones, as they seem now.
+        shown: of those, what a reader is given: steadier, and no halves of words.
     """
 
     def __init__(self, start: int) -> None:
@@ -39,6 +44,7 @@ class Utterance:
         self.prompt = ""
         self.draft: tuple[int, ...] = ()
         self.tentative: tuple[Word, ...] = ()
+        self.shown: tuple[Word, ...] = ()
         self._passed: list[Word] = []  # final, before the window, their line unfinished
         self._committed: list[Word] = []  # final, in the window
 
@@ -67,14 +73,17 @@ class Utterance:
             words.append(replace(word, start=start, end=max(word.end, start)))
         return tuple(words)
 
-    def take(self, new: Sequence[Word], n_final: int) -> None:
+    def take(self, new: Sequence[Word], n_final: int, heard_until_s: float) -> None:
         """The first ``n_final`` of the ``new`` words are final, the others seem so."""
         self._committed += new[:n_final]
-        self.tentative = tuple(new[n_final:])
+        before, self.tentative = self.tentative, tuple(new[n_final:])
+        final_until_s = new[n_final - 1].end if n_final else 0.0
+        shown = [word for word in self.shown if word.end > final_until_s]
+        self.shown = steady(shown, before, heard_whole(self.tentative, heard_until_s))
 
     def draw_up(self, hypothesis: Hypothesis, heard_s: float) -> None:
         """Keep of a hypothesis of ``heard_s`` seconds what the next look may start from."""
-        self.draft = hypothesis.draft_until(heard_s - DRAFT_EDGE_S)
+        self.draft = hypothesis.draft_until(heard_s - DRAFT_EDGE_S, DRAFT_PROBABILITY)
 
     def move_on(self, window_start: int, n_passed: int) -> list[Segment]:
         """Begin the window later, behind ``n_passed`` of its final words.

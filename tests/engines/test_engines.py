@@ -138,6 +138,9 @@ def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> N
     assert hypothesis.draft_until(0.0) == ()
     assert hypothesis.draft_until(99.0) == hypothesis.tokens
     assert 0 < len(hypothesis.draft_until(5.0)) < len(hypothesis.tokens)
+    least = min(hypothesis.token_probabilities)
+    n_likely = hypothesis.token_probabilities.index(least)
+    assert hypothesis.draft_until(99.0, least + 1e-6) <= hypothesis.tokens[:n_likely]
 
 
 def test_windows_in_one_batch_do_not_disturb_one_another(

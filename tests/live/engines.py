@@ -62,4 +62,4 @@ class Counting:
         if spoken:
             spoken[-1] += self.mark
         words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
-        return Hypothesis(words, (), (), "en", 1.0, 0.0, -0.1, 1.0)
+        return Hypothesis(words, (), (), (), "en", 1.0, 0.0, -0.1, 1.0)

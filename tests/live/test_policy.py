@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.live.policy import PATIENCE, agreed, best_cut, continuation, patience_s, presentable
+from asr_core.live.policy import (
+    PATIENCE,
+    agreed,
+    best_cut,
+    continuation,
+    heard_whole,
+    patience_s,
+    steady,
+)
 from asr_core.transcript import Word
 
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_size=12)
@@ -73,5 +81,34 @@ def test_the_best_cut_is_after_a_sentence() -> None:
 
 def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
     heard = words(["it", "was", "the"])
-    assert presentable(heard, heard[2].end) == tuple(heard[:2])
-    assert presentable(heard, heard[2].end + 0.2) == tuple(heard)
+    assert heard_whole(heard, heard[2].end) == tuple(heard[:2])
+    assert heard_whole(heard, heard[2].end + 0.2) == tuple(heard)
+
+
+def shown_text(shown: list[str], previous: list[str], current: list[str]) -> list[str]:
+    result = steady(words(shown), words(previous), words(current))
+    return [word.text.strip() for word in result]
+
+
+def test_a_shown_word_changes_only_when_it_was_heard_twice() -> None:
+    was, now = ["it", "was", "the", "beast"], ["it", "was", "the", "best"]
+    assert shown_text(was, was, now) == was
+    assert shown_text(was, now, now) == now
+    assert shown_text(was, was, ["it", "is", "the", "beast", "of"]) == [*was, "of"]
+
+
+def test_a_shown_word_goes_only_when_it_was_missed_twice() -> None:
+    was, now = ["it", "was", "um", "the"], ["it", "was", "the"]
+    assert shown_text(was, was, now) == was
+    assert shown_text(was, now, now) == now
+    assert shown_text(was, now, []) == []
+
+
+@given(TEXTS, TEXTS)
+def test_new_words_are_shown_at_once(shown: list[str], more: list[str]) -> None:
+    assert shown_text(shown, [], shown + more) == shown + more
+
+
+@given(TEXTS, TEXTS)
+def test_what_two_hypotheses_say_is_shown(shown: list[str], heard: list[str]) -> None:
+    assert shown_text(shown, heard, heard) == heard

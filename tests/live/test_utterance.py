@@ -14,7 +14,8 @@ def hypothesis(texts: list[str]) -> Hypothesis:
     """A word a second, a token a word."""
     words = tuple(Word(text, float(i), i + 0.8, 0.9) for i, text in enumerate(texts))
     ends = tuple(word.end for word in words)
-    return Hypothesis(words, tuple(range(len(texts))), ends, "en", 1.0, 0.0, -0.1, 1.0)
+    tokens, probabilities = tuple(range(len(texts))), (0.9,) * len(texts)
+    return Hypothesis(words, tokens, ends, probabilities, "en", 1.0, 0.0, -0.1, 1.0)
 
 
 @given(TEXTS, st.data())
@@ -30,7 +31,7 @@ def test_every_final_word_comes_out_once_and_in_order(
         new = utterance.new_words(heard, window_start_s)
         assert [word.text for word in new] == texts[at:]
         n_final = data.draw(st.integers(1, len(new)))
-        utterance.take(new, n_final)
+        utterance.take(new, n_final, len(texts))
         assert [word.text for word in utterance.tentative] == texts[at + n_final :]
         at += n_final
         n_passed = data.draw(st.integers(0, len(utterance.committed_in_window)))
@@ -45,7 +46,9 @@ def test_every_final_word_comes_out_once_and_in_order(
 
 def test_a_line_is_kept_until_its_sentence_ends() -> None:
     utterance = Utterance(0)
-    utterance.take(utterance.new_words(hypothesis([" One", " two.", " Three", " four"]), 0.0), 4)
+    utterance.take(
+        utterance.new_words(hypothesis([" One", " two.", " Three", " four"]), 0.0), 4, 4.0
+    )
     [line] = utterance.move_on(3 * 16_000, 3)
     assert line.text == "One two."
     assert [word.text for word in utterance.committed] == [" Three", " four"]
