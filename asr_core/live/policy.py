@@ -12,14 +12,15 @@ from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
 
-PATIENCE = ((0.8, 0.5), (0.6, 1.0), (0.4, 2.5), (0.0, 3.5))
+PATIENCE = ((0.7, 0.5), (0.6, 1.0), (0.4, 2.5), (0.0, 3.0))
 """How much has to be said after a word before agreement makes it final: from
-which probability on, how many seconds. Less than the first, and the word may be
-cut in two; what the model doubts, it often corrects when it hears more."""
+which probability on (in both hypotheses), how many seconds. Less than the first,
+and the word may be cut in two; what the model doubts, it often corrects when it
+hears more."""
 
-
-EDGE_S = 0.1
-"""Words that end this close to the end of the audio were most likely cut in two."""
+EDGES = ((0.5, 0.1), (0.0, 0.5))
+"""Words that end this close to the end of the audio were most likely cut in two:
+from which probability on, how many seconds."""
 
 
 def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
@@ -34,7 +35,8 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
     n = 0
     for before, now in zip(previous, current, strict=False):
         same = normalised(before.text) == normalised(now.text)
-        if not same or now.end > audio_end_s - patience_s(now):
+        wait_s = patience_s(min(before.probability, now.probability))
+        if not same or now.end > audio_end_s - wait_s:
             break
         n += 1
     return n
@@ -42,7 +44,8 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
 
 def heard_whole(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
     """The words before the first that the end of the audio may have cut in two."""
-    n = next((i for i, w in enumerate(tentative) if w.end > audio_end_s - EDGE_S), len(tentative))
+    cut = (w.end > audio_end_s - _step(EDGES, w.probability) for w in tentative)
+    n = next((i for i, is_cut in enumerate(cut) if is_cut), len(tentative))
     return tuple(tentative[:n])
 
 
@@ -76,9 +79,13 @@ def _texts(words: Sequence[Word]) -> list[str]:
     return [normalised(word.text) for word in words]
 
 
-def patience_s(word: Word) -> float:
-    """What has to be said after ``word``, seconds."""
-    return next(seconds for probability, seconds in PATIENCE if word.probability >= probability)
+def patience_s(probability: float) -> float:
+    """What has to be said after a word of ``probability``, seconds."""
+    return _step(PATIENCE, probability)
+
+
+def _step(steps: Sequence[tuple[float, float]], probability: float) -> float:
+    return next(seconds for least, seconds in steps if probability >= least)
 
 
 def continuation(committed: Sequence[Word], hypothesis: Sequence[Word]) -> int:

@@ -32,13 +32,20 @@ def test_only_what_two_hypotheses_share_is_final() -> None:
 @pytest.mark.parametrize("probability", [0.0, 0.3, 0.55, 0.8, 1.0])
 def test_a_word_waits_for_what_is_said_after_it(probability: float) -> None:
     both = words(["it", "was"], probability)
-    needed_s = patience_s(both[1])
+    needed_s = patience_s(probability)
     assert agreed(both, both, both[1].end + needed_s - 0.01) == 1
     assert agreed(both, both, both[1].end + needed_s + 0.01) == 2
 
 
+def test_the_greater_doubt_of_two_hypotheses_counts() -> None:
+    sure, unsure = words(["it"], 0.9), words(["it"], 0.1)
+    end_s = sure[0].end + patience_s(0.9)
+    assert agreed(sure, sure, end_s) == 1
+    assert agreed(sure, unsure, end_s) == agreed(unsure, sure, end_s) == 0
+
+
 def test_doubtful_words_wait_longer() -> None:
-    waits = [patience_s(words(["it"], probability)[0]) for probability in np.linspace(0, 1, 50)]
+    waits = [patience_s(probability) for probability in np.linspace(0, 1, 50)]
     assert waits == sorted(waits, reverse=True)
     assert {waits[0], waits[-1]} == {PATIENCE[-1][1], PATIENCE[0][1]}
 
@@ -83,6 +90,8 @@ def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
     heard = words(["it", "was", "the"])
     assert heard_whole(heard, heard[2].end) == tuple(heard[:2])
     assert heard_whole(heard, heard[2].end + 0.2) == tuple(heard)
+    doubtful = words(["it", "was", "the"], 0.3)
+    assert heard_whole(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
 
 
 def shown_text(shown: list[str], previous: list[str], current: list[str]) -> list[str]:
