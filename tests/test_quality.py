@@ -38,15 +38,23 @@ def test_doubt_comes_from_repetition_and_from_low_probability() -> None:
 
 
 def test_silence_needs_both_signs() -> None:
-    assert is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.9))
-    assert not is_silence(hypothesis("thanks", logprob=-0.1, no_speech=0.9))
-    assert not is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.1))
+    assert is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.9), 1.0)
+    assert not is_silence(hypothesis("thanks", logprob=-0.1, no_speech=0.9), 1.0)
+    assert not is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.1), 1.0)
 
 
 def test_what_is_hopeless_needs_less_to_count_as_silence() -> None:
-    assert is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.4))
-    assert not is_silence(hypothesis("thanks", logprob=-1.4, no_speech=0.4))
-    assert not is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.1))
+    assert is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.4), 1.0)
+    assert not is_silence(hypothesis("thanks", logprob=-1.4, no_speech=0.4), 1.0)
+    assert not is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.1), 1.0)
+
+
+def test_words_must_explain_the_speech() -> None:
+    doubted, trusted = hypothesis("thank you", logprob=-0.8), hypothesis("thank you")
+    assert is_silence(doubted, 9.0)
+    assert not is_silence(doubted, 4.0)
+    assert not is_silence(trusted, 9.0)
+    assert not is_silence(hypothesis("you", logprob=-0.8), 2.9)
 
 
 def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:

@@ -118,6 +118,7 @@ class SpeechSegmenter:
         self._options = options or VadOptions()
         self.hang_over_s = self._options.hang_over_s
         self._n_frames = 0
+        self._is_speech = bytearray()  # of every frame: two megabytes a day
         self._onset_frame: int | None = None  # first frame of a possible span
         self._last_speech = 0  # frame after the last one with speech
         self._previous_end = 0
@@ -135,6 +136,11 @@ class SpeechSegmenter:
             return self.open.start
         frame = self._onset_frame if self._onset_frame is not None else self._n_frames
         return self._with_pre_roll(frame)
+
+    def speech_s(self, start: int, end: int) -> float:
+        """For how many seconds somebody spoke between two samples."""
+        frames = self._is_speech[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
+        return sum(frames) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
     def push(self, probabilities: Samples) -> list[SpeechSpan]:
         """Take one probability per frame; return the spans that these ended."""
@@ -154,6 +160,7 @@ class SpeechSegmenter:
         frame = self._n_frames
         self._n_frames += 1
         options = self._options
+        self._is_speech.append(probability >= options.onset)
         if probability >= options.onset:
             self._last_speech = frame + 1
             if self._onset_frame is None:

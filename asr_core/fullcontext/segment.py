@@ -31,10 +31,12 @@ class SpokenWindow:
     Attributes:
         start_s: of its first sample in the recording.
         samples: (n_samples,) float32, mono 16 kHz.
+        speech_s: how much of it the voice detector takes for speech.
     """
 
     start_s: float
     samples: NDArray[np.float32]
+    speech_s: float
 
 
 def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWindow]:
@@ -52,18 +54,21 @@ def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWind
         probabilities = vad.push(piece)
         cutter.hear(probabilities)
         spans = cutter.push(segmenter.push(probabilities), segmenter.open, buffer.end)
-        yield from _windows(buffer, spans)
+        yield from _windows(buffer, segmenter, spans)
         buffer.drop_before(min(segmenter.quiet_until, cutter.oldest(buffer.end)))
     last = segmenter.finish(buffer.end)
-    yield from _windows(buffer, cutter.push(last, None, buffer.end) + cutter.finish())
+    yield from _windows(buffer, segmenter, cutter.push(last, None, buffer.end) + cutter.finish())
 
 
-def _windows(buffer: AudioBuffer, spans: list[SpeechSpan]) -> Iterator[SpokenWindow]:
+def _windows(
+    buffer: AudioBuffer, segmenter: SpeechSegmenter, spans: list[SpeechSpan]
+) -> Iterator[SpokenWindow]:
     for span in spans:
         assert span.end is not None
         start, end = max(span.start, buffer.start), min(span.end, buffer.end)
         if end > start:
-            yield SpokenWindow(start / SAMPLE_RATE_HZ, buffer.read(start, end))
+            speech_s = segmenter.speech_s(start, end)
+            yield SpokenWindow(start / SAMPLE_RATE_HZ, buffer.read(start, end), speech_s)
 
 
 class _Cutter:

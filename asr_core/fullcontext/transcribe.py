@@ -116,7 +116,7 @@ def _recognise(
     segments: list[Segment] = []
     for spoken, window, hypothesis in zip(batch, windows, engine.transcribe(windows), strict=True):
         best = _second_thoughts(engine, window, hypothesis)
-        if not is_silence(best):
+        if not is_silence(best, spoken.speech_s):
             segments += lines(word.shifted(spoken.start_s) for word in best.words)
     return segments
 

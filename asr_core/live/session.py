@@ -297,7 +297,7 @@ class LiveSession:
             hypothesis = best_of(self._tried)
         self._tried.clear()
         new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
-        if is_silence(hypothesis):
+        if is_silence(hypothesis, self._segmenter.speech_s(asked.start, asked.end)):
             new = ()
         self._keep_language(hypothesis, asked)
         utterance.take(new, self._n_final(new, asked, utterance), asked.end / SAMPLE_RATE_HZ)

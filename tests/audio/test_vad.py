@@ -74,3 +74,11 @@ def test_a_click_is_no_speech_and_speech_keeps_its_edges() -> None:
     [span] = SpeechSegmenter(options).push(speech)
     assert span.start == 30 * FRAME_SAMPLES - options.pre_roll_s * 16_000
     assert span.end == pytest.approx(60 * FRAME_SAMPLES + options.post_roll_s * 16_000)
+
+
+def test_speech_is_counted_between_any_two_samples() -> None:
+    segmenter = SpeechSegmenter()
+    segmenter.push(np.array([0.9, 0.1, 0.9, 0.9], np.float32))
+    frame_s = FRAME_SAMPLES / 16_000
+    assert segmenter.speech_s(0, 4 * FRAME_SAMPLES) == pytest.approx(3 * frame_s)
+    assert segmenter.speech_s(FRAME_SAMPLES, 3 * FRAME_SAMPLES) == pytest.approx(frame_s)
