@@ -28,6 +28,38 @@ MIN_EXPLAINED = 0.4
 MIN_AVG_LOGPROB_IF_UNEXPLAINED = -0.5
 MIN_SPEECH_S = 3.0
 
+CREDITS = frozenset(
+    normalised(text)
+    for text in (
+        "Thanks for watching",
+        "Thank you for watching",
+        "Thank you so much for watching",
+        "Please subscribe to my channel",
+        "Subtitles by the Amara.org community",
+        "Transcription by CastingWords",
+        "Untertitel der Amara.org-Community",
+        "Untertitel im Auftrag des ZDF für funk, 2017",
+        "Untertitelung des ZDF, 2020",
+        "Sous-titres réalisés par la communauté d'Amara.org",
+        "Sous-titrage ST' 501",
+        "Subtítulos realizados por la comunidad de Amara.org",
+        "Legendas pela comunidade Amara.org",
+        "Sottotitoli creati dalla comunità Amara.org",
+        "Ondertitels ingediend door de Amara.org gemeenschap",
+        "Napisy stworzone przez społeczność Amara.org",
+        "Субтитры сделал DimaTorzok",
+        "Продолжение следует...",
+        "字幕由Amara.org社区提供",
+        "ご視聴ありがとうございました",
+        "시청해 주셔서 감사합니다",
+    )
+)
+"""What Whisper writes where nobody speaks: the last lines of the films it learnt from
+(such a list is the bag of hallucinations of Barański et al. 2025)."""
+
+MAX_NO_SPEECH_IF_CREDITS = 0.1
+"""People say some of it too; then the model hears speech and the words take as long."""
+
 FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
 """Temperature and encoder context, seconds, of the further tries at a doubtful
 window: first the context that Whisper was trained on, then drawing tokens."""
@@ -50,16 +82,19 @@ def is_silence(hypothesis: Hypothesis, speech_s: float) -> bool:
     """Nothing was said to the microphone: drop the words.
 
     Either the model hears no speech and hardly believes its words, or it doubts
-    them and they take up little of the ``speech_s`` seconds of voices in the window.
+    them and they take up little of the ``speech_s`` seconds of voices in the window,
+    or they are what it writes on silence.
     """
-    hopeless = hypothesis.avg_logprob < HOPELESS_AVG_LOGPROB
-    limit = MAX_NO_SPEECH_IF_HOPELESS if hopeless else MAX_NO_SPEECH_PROBABILITY
-    doubted = hypothesis.avg_logprob < MIN_AVG_LOGPROB
-    return (hypothesis.no_speech_probability > limit and doubted) or (
-        hypothesis.avg_logprob < MIN_AVG_LOGPROB_IF_UNEXPLAINED
-        and speech_s > MIN_SPEECH_S
-        and sum(word.end - word.start for word in hypothesis.words) < MIN_EXPLAINED * speech_s
+    unexplained = speech_s > MIN_SPEECH_S and (
+        sum(word.end - word.start for word in hypothesis.words) < MIN_EXPLAINED * speech_s
     )
+    no_speech, logprob = hypothesis.no_speech_probability, hypothesis.avg_logprob
+    if normalised(hypothesis.text) in CREDITS:
+        return unexplained or no_speech > MAX_NO_SPEECH_IF_CREDITS
+    hopeless = logprob < HOPELESS_AVG_LOGPROB
+    limit = MAX_NO_SPEECH_IF_HOPELESS if hopeless else MAX_NO_SPEECH_PROBABILITY
+    unheard = no_speech > limit and logprob < MIN_AVG_LOGPROB
+    return unheard or (unexplained and logprob < MIN_AVG_LOGPROB_IF_UNEXPLAINED)
 
 
 def fallback(window: Window, attempt: int) -> Window:

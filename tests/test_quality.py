@@ -57,6 +57,13 @@ def test_words_must_explain_the_speech() -> None:
     assert not is_silence(hypothesis("you", logprob=-0.8), 2.9)
 
 
+def test_credits_need_a_sign_of_speech() -> None:
+    assert is_silence(hypothesis("Thanks for watching!", no_speech=0.2), 1.0)
+    assert is_silence(hypothesis("Thanks for watching!", no_speech=0.0), 9.0)
+    assert not is_silence(hypothesis("Thanks for watching!", no_speech=0.0), 3.0)
+    assert not is_silence(hypothesis("Thanks for watching over us.", no_speech=0.2), 1.0)
+
+
 def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:
     thrice = hypothesis("never never never", logprob=-0.5)
     other = hypothesis("never ever", logprob=-1.2)

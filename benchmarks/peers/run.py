@@ -1,0 +1,217 @@
+"""Our live session beside others, on the same clips, weights, threads and clock.
+
+``python -m benchmarks.peers.run DATA`` with a folder as :mod:`benchmarks.clips`
+describes. Each peer runs in an environment of its own, made on first use, and hears
+the clips in real time; :mod:`player` notes what it shows, and when.
+
+A word counts as shown, or final, when it first stands in the text; when it was said
+is taken from full context, since most peers tell no times of words.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from asr_core.audio.decode import decode
+from asr_core.engines import load_engine
+from asr_core.fullcontext import transcribe
+from asr_core.models import resolve
+from asr_core.transcript import Word, normalised
+from benchmarks.clips import Clip, english_clips, percent_wrong, print_table
+
+HERE = Path(__file__).parent
+ENVIRONMENTS = Path.home() / ".cache" / "asr_core" / "peers"
+
+PEERS = {
+    "ours": [],
+    "plain": ["faster-whisper==1.2.1"],
+    "whisper_streaming_peer": ["whisper-streaming[faster-whisper]==0.1.0"],
+    "whisper_livekit_peer": ["whisperlivekit==0.2.26", "torch==2.13.0"],
+    "whisper_live_peer": ["whisper-live==0.10.0", "torch==2.13.0"],
+    "realtime_stt_peer": ["realtimestt[faster-whisper]==1.1.2", "torch==2.13.0"],
+    "moonshine_peer": ["moonshine-voice==0.1.0"],
+}
+"""Some need Debian's portaudio19-dev, libasound2-dev and g++ to be installed."""
+
+Update = tuple[float, str, str]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A clip, its reference, and its words in full context."""
+
+    clip: Clip
+    words: tuple[Word, ...]
+
+
+def python_of(peer: str) -> Path:
+    """The interpreter that has ``peer`` installed."""
+    if not PEERS[peer]:
+        return Path(sys.executable)
+    folder = ENVIRONMENTS / peer
+    python = folder / "bin" / "python"
+    marker = folder / "installed"
+    if not marker.exists():
+        venv.create(folder, with_pip=True, clear=True)
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*command, *PEERS[peer]], check=True)
+        marker.touch()
+    return python
+
+
+def listened(peer: str, folder: Path, model: Path) -> tuple[dict[str, list[Update]], float, float]:
+    """What ``peer`` showed of each clip, its core-seconds and its memory in MB."""
+    out = folder / f"{peer}.json"
+    with (folder / f"{peer}.log").open("w") as log:
+        process = subprocess.Popen(
+            [str(python_of(peer)), str(HERE / f"{peer}.py"), str(folder), str(model), str(out)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        before = after = memory_mb = 0.0
+        for line in process.stdout:
+            if line.strip() == "ready":
+                before, _ = _spent(process.pid)
+            elif line.strip() == "done":
+                after, memory_mb = _spent(process.pid)
+            else:
+                continue
+            process.stdin.write("\n")
+            process.stdin.flush()
+            if after:
+                break
+        for child in _tree(process.pid):
+            child.kill()
+        process.wait()
+    if not out.exists():
+        tail = (folder / f"{peer}.log").read_text().strip().splitlines()[-3:]
+        raise RuntimeError(f"{peer} failed: {' '.join(tail)}")
+    return json.loads(out.read_text()), after - before, memory_mb
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    parent = psutil.Process(pid)
+    return [*parent.children(recursive=True), parent]
+
+
+def _spent(pid: int) -> tuple[float, float]:
+    """Core-seconds up to now, and memory in MB, of a process and its children."""
+    tree = _tree(pid)
+    times = [process.cpu_times() for process in tree]
+    memory = sum(process.memory_info().rss for process in tree)
+    return sum(t.user + t.system for t in times), memory / 1e6
+
+
+def texts_of(text: str) -> list[str]:
+    return [word for word in map(normalised, text.split()) if word]
+
+
+def latencies(said: Said, texts: Sequence[tuple[float, str]]) -> Iterator[float]:
+    """Of each word, how long after it was said it first stood in the text."""
+    wanted = [normalised(word.text) for word in said.words]
+    waiting = set(range(len(wanted)))
+    for seconds, text in texts:
+        matcher = difflib.SequenceMatcher(None, wanted, texts_of(text), autojunk=False)
+        for start, _, n in matcher.get_matching_blocks():
+            for i in waiting & set(range(start, start + n)):
+                waiting.discard(i)
+                yield seconds - said.words[i].end
+
+
+def changed(updates: Sequence[Update]) -> tuple[int, int]:
+    """How many shown words were changed later, and how many were written."""
+    n_changed = n_written = 0
+    before: list[str] = []
+    for _, final, tentative in updates:
+        now = texts_of(f"{final} {tentative}")
+        matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
+        for kind, a, b, c, d in matcher.get_opcodes():
+            n_changed += b - a if kind in ("replace", "delete") else 0
+            n_written += d - c if kind in ("replace", "insert") else 0
+        before = now
+    return n_changed, n_written
+
+
+def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str, Any]:
+    """One line of the table."""
+    shown, core_s, memory_mb = listened(peer, folder, resolve(model))
+    heard, first, last, flicker = [], [], [], np.zeros(2)
+    for said in clips:
+        updates = shown[said.clip["id"]]
+        heard.append(" ".join(updates[-1][1:]) if updates else "")
+        first += latencies(said, [(t, f"{final} {open_}") for t, final, open_ in updates])
+        last += latencies(said, [(t, final) for t, final, _ in updates])
+        flicker += changed(updates)
+    audio_s = sum(said.clip["seconds"] for said in clips)
+    return {
+        "peer": peer.removesuffix("_peer"),
+        "model": model if peer != "moonshine_peer" else "moonshine tiny-en",
+        "wer": percent_wrong([said.clip["reference"] for said in clips], heard),
+        "shown_p50_p95_s": _percentiles(first),
+        "final_p50_p95_s": _percentiles(last),
+        "changed_percent": round(100 * flicker[0] / max(1, flicker[1]), 1),
+        "core_s_per_audio_s": round(core_s / audio_s, 2),
+        "memory_mb": round(memory_mb),
+    }
+
+
+def _percentiles(values: list[float]) -> str:
+    return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, 95)) if values else "–"
+
+
+def prepared(data: Path, every: int, model: str, folder: Path) -> tuple[list[Said], float]:
+    """Every n-th clip as samples in ``folder``; the full-context error rate of all."""
+    engine = load_engine(resolve(model), "ctranslate2")
+    clips = []
+    for clip in english_clips(data, "clean")[::every]:
+        np.save(folder / f"{clip['id']}.npy", decode(data / clip["path"]))
+        transcript = transcribe(data / clip["path"], engine, language="en")
+        words = tuple(word for segment in transcript.segments for word in segment.words)
+        clips.append(Said(clip, words))
+    (folder / "clips.json").write_text(json.dumps([said.clip["id"] for said in clips]))
+    heard = ["".join(word.text for word in said.words) for said in clips]
+    return clips, percent_wrong([said.clip["reference"] for said in clips], heard)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
+    parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
+    parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
+    parser.add_argument("--every", type=int, default=10, help="take each n-th clip (default: 10)")
+    options = parser.parse_args()
+    rows = []
+    for model in options.models:
+        with tempfile.TemporaryDirectory() as name:
+            clips, wer = prepared(options.data, options.every, model, Path(name))
+            print(f"{model}: {len(clips)} clips, full context {wer} % wrong", file=sys.stderr)
+            for peer in options.peers:
+                if peer == "moonshine_peer" and model != options.models[0]:
+                    continue  # it has one model, its own
+                try:
+                    rows.append(row(peer, model, clips, Path(name)))
+                except (RuntimeError, subprocess.CalledProcessError) as error:
+                    print(error, file=sys.stderr)
+                else:
+                    print(rows[-1], file=sys.stderr, flush=True)
+    print_table(rows)
+
+
+if __name__ == "__main__":
+    main()
