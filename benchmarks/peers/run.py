@@ -41,7 +41,7 @@ PEERS = {
     "whisper_streaming_peer": ["whisper-streaming[faster-whisper]==0.1.0"],
     "whisper_livekit_peer": ["whisperlivekit==0.2.26", "torch==2.13.0"],
     "whisper_live_peer": ["whisper-live==0.10.0", "torch==2.13.0"],
-    "realtime_stt_peer": ["realtimestt[faster-whisper]==1.1.2", "torch==2.13.0"],
+    "realtime_stt_peer": ["realtimestt[faster-whisper,silero-vad]==1.1.2", "torch==2.13.0"],
     "moonshine_peer": ["moonshine-voice==0.1.0"],
 }
 """Some need Debian's portaudio19-dev, libasound2-dev and g++ to be installed."""
