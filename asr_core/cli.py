@@ -20,6 +20,7 @@ from asr_core.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
+    from asr_core.inputs import Input
     from asr_core.live import Snapshot
     from asr_core.models import Progress
     from asr_core.transcript import Word
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+
+_LOG_EVERY_S = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +70,12 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "Transcribe recordings in full context: the whole file is heard before its words are "
         "final. Reads audio and video files of any format that FFmpeg knows."
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="audio or video file")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="audio or video file, folder of such, pattern, or - for standard input",
+    )
     _add_recognition(parser)
     parser.add_argument(
         "--task",
@@ -82,7 +90,29 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "--output-dir",
         type=Path,
         metavar="DIR",
-        help="write one file per input there instead of standard output",
+        help="write one file per input there instead of standard output; what is there "
+        "already is skipped",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="transcribe again what is in DIR already"
+    )
+    parser.add_argument(
+        "--word-timestamps",
+        action="store_true",
+        help="a line or cue for every word (json has their times in any case)",
+    )
+    parser.add_argument(
+        "--prompt",
+        default="",
+        metavar="TEXT",
+        help="names and terms that may come up, as a sentence or a list",
+    )
+    parser.add_argument("--threads", type=_count, metavar="N", help="cores to use (default: all)")
+    parser.add_argument(
+        "--batch-size",
+        type=_count,
+        metavar="N",
+        help="windows decoded together; more is quicker and takes more memory",
     )
     parser.set_defaults(run=_transcribe)
 
@@ -162,6 +192,12 @@ def _speed(text: str) -> float | None:
     return speed
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of 1 or more")
+    return int(text)
+
+
 def _language(text: str) -> str:
     code = text.lower()
     if code not in LANGUAGES:
@@ -175,57 +211,81 @@ def _language(text: str) -> str:
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    from asr_core.formats import FORMATS
+    from asr_core.inputs import expand, targets
+
+    if options.output_dir is not None and not _made(options.output_dir):
+        return 2
+    inputs = list(expand(options.files))
+    if not inputs:
+        _say("Nothing to transcribe: no audio or video file is there.")
+        return 1
+    places: list[Path | None] = [None] * len(inputs)
+    if options.output_dir is not None:
+        places = list(targets(inputs, options.output_dir, options.format))
+    todo = [
+        (item, place)
+        for item, place in zip(inputs, places, strict=True)
+        if place is None or options.overwrite or not _is_there(place)
+    ]
+    if not todo:
+        return 0
+    engine = _engine(options)
+    n_done = sum(_transcribe_one(options, engine, *each) for each in todo)
+    return 0 if n_done == len(todo) else 1
+
+
+def _is_there(place: Path) -> bool:
+    if place.exists():
+        _say(f"Skipped, since {place} is there; --overwrite would transcribe it again.")
+        return True
+    return False
+
+
+def _made(directory: Path) -> bool:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _say(f"{directory} cannot be made ({error.strerror}); choose another folder.")
+        return False
+    return True
+
+
+def _transcribe_one(
+    options: argparse.Namespace, engine: Engine, item: Input, place: Path | None
+) -> bool:
+    """Whether it went well; if not, the user was told."""
+    from asr_core.formats import FORMATS, word_by_word
     from asr_core.fullcontext import transcribe
 
-    if options.output_dir is not None:
-        try:
-            options.output_dir.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            _say(f"{options.output_dir} cannot be made ({error.strerror}); choose another folder.")
-            return 2
-    engine = _engine(options)
-    n_failed = 0
-    taken: set[Path] = set()
-    for path in options.files:
-        try:
-            with _progress_line() as show:
-                transcript = transcribe(
-                    path,
-                    engine,
-                    language=options.language,
-                    task=options.task,
-                    on_progress=lambda p, name=path.name: show(  # type: ignore[misc]
-                        f"{name}: {_share(p.done_s, p.total_s)}"
-                    ),
-                )
-        except AsrError as error:
-            _say(str(error))
-            n_failed += 1
-            continue
-        for note in transcript.notes:
-            _say(note)
-        text = FORMATS[options.format](transcript)
-        if options.output_dir is None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        else:
-            n_failed += not _write(_target(options, path, taken), text)
-    return 1 if n_failed else 0
-
-
-def _target(options: argparse.Namespace, path: Path, taken: set[Path]) -> Path:
-    """The output file of ``path``; with the old extension if two would share one."""
-    directory: Path = options.output_dir
-    target = directory / f"{path.stem}.{options.format}"
-    if target in taken:
-        target = directory / f"{path.name}.{options.format}"
-    taken.add(target)
-    return target
+    try:
+        with _progress_line() as show:
+            transcript = transcribe(
+                item.source,
+                engine,
+                name=item.name,
+                language=options.language,
+                task=options.task,
+                prompt=options.prompt,
+                on_progress=lambda p: show(f"{item.name}: {_share(p.done_s, p.total_s)}"),
+            )
+    except AsrError as error:
+        _say(str(error))
+        return False
+    for note in transcript.notes:
+        _say(note)
+    text = FORMATS[options.format](
+        word_by_word(transcript) if options.word_timestamps else transcript
+    )
+    if place is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return True
+    return _write(place, text)
 
 
 def _write(target: Path, text: str) -> bool:
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         _say(f"{target} cannot be written ({error.strerror}); the transcript is printed instead.")
@@ -329,7 +389,12 @@ def _engine(options: argparse.Namespace) -> Engine:
     from asr_core.engines import load_engine
     from asr_core.errors import ModelError
 
-    engine = load_engine(_fetched(options.model), options.engine)
+    engine = load_engine(
+        _fetched(options.model),
+        options.engine,
+        n_threads=getattr(options, "threads", None),
+        batch_size=getattr(options, "batch_size", None),
+    )
     if options.language is not None and options.language not in engine.languages:
         raise ModelError(
             f"The model {options.model} does not know {LANGUAGES[options.language]}; "
@@ -365,12 +430,19 @@ def _say(text: str) -> None:
 
 @contextmanager
 def _progress_line() -> Iterator[Callable[[str], None]]:
-    """A line that is overwritten, on a terminal; nothing elsewhere."""
+    """A line that is overwritten, on a terminal; in a log, a line now and then."""
+    import time
+
     on_terminal = sys.stderr.isatty()
+    said_at = time.monotonic()
 
     def show(text: str) -> None:
+        nonlocal said_at
         if on_terminal:
             print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() - said_at > _LOG_EVERY_S:
+            said_at = time.monotonic()
+            _say(text)
 
     try:
         yield show

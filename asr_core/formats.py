@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from asr_core.transcript import Segment, Transcript, Word, join_words
+from asr_core.subtitles import cues
+from asr_core.transcript import Segment, Transcript, Word
 
-__all__ = ["FORMATS", "clock", "to_json", "to_srt", "to_tsv", "to_txt", "to_vtt"]
-
-MAX_CUE_CHARACTERS = 84  # two lines of 42, as broadcasters have it
-MAX_CUE_S = 7.0
+__all__ = ["FORMATS", "clock", "to_json", "to_srt", "to_tsv", "to_txt", "to_vtt", "word_by_word"]
 
 
 def clock(seconds: float, separator: str = ".") -> str:
@@ -30,8 +29,10 @@ def to_txt(transcript: Transcript) -> str:
 def to_srt(transcript: Transcript) -> str:
     """SubRip."""
     return "".join(
-        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n{cue.text}\n\n"
-        for number, cue in enumerate(_cues(transcript), 1)
+        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
+        + "\n".join(cue.lines)
+        + "\n\n"
+        for number, cue in enumerate(cues(transcript), 1)
     )
 
 
@@ -39,8 +40,10 @@ def to_vtt(transcript: Transcript) -> str:
     """WebVTT; its three special characters are escaped."""
     escape = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
     return "WEBVTT\n\n" + "".join(
-        f"{clock(cue.start)} --> {clock(cue.end)}\n{cue.text.translate(escape)}\n\n"
-        for cue in _cues(transcript)
+        f"{clock(cue.start)} --> {clock(cue.end)}\n"
+        + "\n".join(cue.lines).translate(escape)
+        + "\n\n"
+        for cue in cues(transcript)
     )
 
 
@@ -95,15 +98,6 @@ FORMATS: Mapping[str, Callable[[Transcript], str]] = {
 """File name extension → writer."""
 
 
-def _cues(transcript: Transcript) -> Iterator[Segment]:
-    """Segments cut between words so that each fits on the screen."""
-    for segment in transcript.segments:
-        words: list[Word] = []
-        for word in segment.words:
-            too_long = len(join_words([*words, word])) > MAX_CUE_CHARACTERS
-            if words and (too_long or word.end - words[0].start > MAX_CUE_S):
-                yield Segment.of(words)
-                words = []
-            words.append(word)
-        if words:
-            yield Segment.of(words)
+def word_by_word(transcript: Transcript) -> Transcript:
+    """The same with a segment for every word, for times of words in any format."""
+    return replace(transcript, segments=tuple(Segment.of([word]) for word in transcript.words))

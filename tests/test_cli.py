@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import shutil
@@ -52,6 +53,42 @@ def test_one_bad_file_fails_alone_and_sets_the_exit_code(
     assert "Traceback" not in printed.err
     assert [path.name for path in out.iterdir()] == [f"{talk.stem}.srt"]
     assert "-->" in (out / f"{talk.stem}.srt").read_text()
+
+
+def test_a_folder_is_done_once_and_what_is_there_is_skipped(
+    talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(talk, folder / "deep" / "a.wav")
+    (folder / "notes.txt").write_text("no sound")
+    command = ["transcribe", str(folder), "--model", "tiny.en", "--output-dir", str(out)]
+    assert main(command) == 0
+    assert [path.relative_to(out) for path in out.rglob("*.txt")] == [Path("deep/a.txt")]
+    capsys.readouterr()
+    (out / "deep" / "a.txt").write_text("corrected by hand")
+    assert main(command) == 0
+    assert "Skipped" in capsys.readouterr().err
+    assert (out / "deep" / "a.txt").read_text() == "corrected by hand"
+    assert main([*command, "--overwrite"]) == 0
+    assert (out / "deep" / "a.txt").read_text() != "corrected by hand"
+
+
+def test_standard_input_and_times_of_words(
+    talk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with talk.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(file))
+        command = ["transcribe", "-", "--model", "tiny.en", "--format", "tsv"]
+        assert main([*command, "--word-timestamps"]) == 0
+    rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert len(rows) > 20
+    assert all(len(text.split()) == 1 for _, _, text in rows)
+
+
+def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["transcribe", str(tmp_path), "--model", "tiny.en"]) == 1
+    assert "Nothing to transcribe" in capsys.readouterr().err
 
 
 def test_two_inputs_of_one_stem_do_not_overwrite_each_other(talk: Path, tmp_path: Path) -> None:

@@ -1,21 +1,9 @@
 from __future__ import annotations
 
 import json
-import re
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from asr_core.formats import FORMATS, MAX_CUE_CHARACTERS, clock
+from asr_core.formats import FORMATS, clock, word_by_word
 from asr_core.transcript import Segment, Transcript, Word
-
-WORDS = st.lists(
-    st.tuples(
-        st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=20), st.floats(0.05, 3)
-    ),
-    min_size=1,
-    max_size=40,
-)
 
 
 def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
@@ -76,12 +64,7 @@ def test_an_empty_transcript_is_fine_in_every_format() -> None:
         write(Transcript((), 0.0))
 
 
-@given(st.lists(WORDS, max_size=5))
-def test_cues_fit_the_screen_and_lose_no_word(lines: list[list[tuple[str, float]]]) -> None:
-    srt = FORMATS["srt"](transcript(lines))
-    texts = [block.split("\n", 2)[2] for block in srt.split("\n\n") if block]
-    assert all(len(text) <= MAX_CUE_CHARACTERS or " " not in text for text in texts)
-    assert " ".join(texts).split() == [word for line in lines for word, _ in line]
-    times = re.findall(r"(\S+) --> (\S+)", srt)
-    edges = [edge for pair in times for edge in pair]
-    assert edges == sorted(edges)
+def test_word_by_word_has_a_cue_a_word() -> None:
+    srt = FORMATS["srt"](word_by_word(SAMPLE))
+    assert srt.count("-->") == 5
+    assert "00:00:00,500 --> 00:00:01,000\n<you>\n" in srt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -88,6 +88,10 @@ class Hypothesis:
         return self.tokens[: next(ends, len(self.tokens))]
 
 
+def nothing() -> None:
+    """To be done between two steps, if there is nothing to do."""
+
+
 class Engine(Protocol):
     """A loaded model. Any thread may call; ``n_parallel`` calls run side by side,
     more take turns."""
@@ -98,8 +102,12 @@ class Engine(Protocol):
 
     @property
     def batch_size(self) -> int:
-        """How many windows a call had best bring: more than one only where a
-        batch costs less than its windows one by one."""
+        """How many windows an urgent call had best bring: more than one only where
+        a batch comes back about as soon as one window."""
+
+    @property
+    def patient_batch_size(self) -> int:
+        """How many windows a worker had best get where only the whole counts."""
 
     @property
     def name(self) -> EngineName:
@@ -120,8 +128,20 @@ class Engine(Protocol):
             EngineError: the model failed.
         """
 
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+    def transcribe(
+        self,
+        windows: Sequence[Window],
+        *,
+        patient: bool = False,
+        between_steps: Callable[[], None] = nothing,
+    ) -> list[Hypothesis]:
         """One hypothesis per window, in their order.
+
+        Args:
+            patient: nobody waits for the words as they are spoken; calls that are
+                not patient go first.
+            between_steps: of a patient call, called before each step of about a
+                second at most, from any thread; what it raises ends the call.
 
         Raises:
             EngineError: the model failed; the windows may be tried again.

@@ -31,6 +31,10 @@ half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
 
+_PATIENT_BATCH = 8
+"""Windows of a file that are decoded together: the decoder's weights are read once
+for all of them."""
+
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     """See :class:`~asr_core.engines.whisper.WhisperEngine`.
@@ -39,6 +43,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         directory: a model in CTranslate2 format.
         compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
         n_threads: cores for all calls together; all there are by default.
+        batch_size: windows of a file that are decoded together.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -50,6 +55,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         *,
         compute_type: str | None = None,
         n_threads: int | None = None,
+        batch_size: int | None = None,
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
@@ -62,6 +68,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
+            patient_batch_size=batch_size or _PATIENT_BATCH,
+            encodes_batches=self._on_cuda,
         )
         silence = self._encode(self._features([Window(np.zeros(0, np.float32))]))
         self._silence = self._on_cpu(silence).copy()
@@ -108,6 +116,10 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         if indices == list(range(encoded.shape[0])):
             return encoded
         rows = np.ascontiguousarray(self._on_cpu(encoded)[indices])
+        return ctranslate2.StorageView.from_array(rows)
+
+    def _join(self, encoded: list[ctranslate2.StorageView]) -> ctranslate2.StorageView:
+        rows = np.concatenate([self._on_cpu(part) for part in encoded])
         return ctranslate2.StorageView.from_array(rows)
 
     def _language_probabilities(self, encoded: ctranslate2.StorageView) -> list[dict[str, float]]:

@@ -15,7 +15,7 @@ from asr_core.errors import EngineError
 __all__ = ["choose_engine", "load_engine"]
 
 _loading = threading.Lock()
-_loaded: dict[tuple[EngineName, Path], Engine] = {}
+_loaded: dict[tuple[EngineName, Path, int | None, int | None], Engine] = {}
 
 
 def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
@@ -50,33 +50,48 @@ def _gpu_is_here() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def load_engine(directory: Path, engine: EngineName | Literal["auto"] = "auto") -> Engine:
+def load_engine(
+    directory: Path,
+    engine: EngineName | Literal["auto"] = "auto",
+    *,
+    n_threads: int | None = None,
+    batch_size: int | None = None,
+) -> Engine:
     """The model in ``directory``, warmed up; loaded once and shared by all callers.
 
     Any thread may call; a second caller waits while the first one loads.
+
+    Args:
+        n_threads: cores to use; all there are by default.
+        batch_size: windows of a file that are decoded together; what the engine
+            likes best by default.
 
     Raises:
         EngineError: the engine is not installed.
         ModelError: the model cannot be loaded.
     """
     name = choose_engine(engine)
-    key = (name, directory.resolve())
+    key = (name, directory.resolve(), n_threads, batch_size)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = _load(name, directory)
+            _loaded[key] = _load(name, directory, n_threads, batch_size)
         return _loaded[key]
 
 
-def _load(name: EngineName, directory: Path) -> Engine:
+def _load(
+    name: EngineName, directory: Path, n_threads: int | None, batch_size: int | None
+) -> Engine:
     if name == "ctranslate2":
         from asr_core.engines.ctranslate2 import CTranslate2Engine
         from asr_core.models.convert import as_ctranslate2
 
-        on_cpu = CTranslate2Engine(as_ctranslate2(directory))
+        on_cpu = CTranslate2Engine(
+            as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size
+        )
         on_cpu.warm_up()
         return on_cpu
     from asr_core.engines.transformers import TransformersEngine
 
-    on_torch = TransformersEngine(directory)
+    on_torch = TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
     on_torch.warm_up()
     return on_torch

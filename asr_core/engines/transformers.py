@@ -34,12 +34,23 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     Args:
         directory: a model in transformers or CTranslate2 format.
         device: ``cuda``, ``mps`` or ``cpu``; the best there is by default.
+        n_threads: cores, for the whole process; all there are by default.
+        batch_size: windows of a file that are decoded together.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
     """
 
-    def __init__(self, directory: Path, *, device: str | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        device: str | None = None,
+        n_threads: int | None = None,
+        batch_size: int | None = None,
+    ) -> None:
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
         self._device = torch.device(device or _best_device())
         self._dtype = _best_dtype(self._device)
         config = read_config(directory)
@@ -52,6 +63,8 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
             Vocabulary(directory, multilingual=multilingual),
             whisper_config.num_mel_bins,
             batch_size=1 if self._device.type == "cpu" else _GPU_BATCH,
+            patient_batch_size=batch_size or _GPU_BATCH,
+            encodes_batches=self._device.type != "cpu",
         )
         self._alignment_heads = _alignment_heads(directory, config, whisper_config)
         self._mask, self._first_mask = self._token_masks(directory, config)
@@ -78,6 +91,9 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
 
     def _take(self, encoded: torch.Tensor, indices: list[int]) -> torch.Tensor:
         return encoded[indices]
+
+    def _join(self, encoded: list[torch.Tensor]) -> torch.Tensor:
+        return torch.cat(encoded)
 
     @torch.inference_mode()
     def _language_probabilities(self, encoded: torch.Tensor) -> list[dict[str, float]]:

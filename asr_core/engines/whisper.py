@@ -5,12 +5,12 @@ Each engine adds how to encode, detect the language, decode and align.
 
 from __future__ import annotations
 
+import itertools
 import math
-import threading
 import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window
+from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window, nothing
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
+from asr_core.engines.turns import Turns
 from asr_core.errors import AsrError, EngineError
 from asr_core.repetition import first_turn
 from asr_core.transcript import Word
@@ -94,21 +95,32 @@ class WhisperEngine(ABC, Generic[Encoded]):
     """A Whisper model behind the :class:`~asr_core.engines.base.Engine` protocol.
 
     Any thread may call ``transcribe``. As many calls as the engine has workers
-    run side by side, others take turns. Where a batch costs more than its windows
-    one by one, the workers share them out.
+    run side by side, others take turns; the windows of one call are shared out.
 
     Args:
         n_parallel: workers of the model.
-        batch_size: windows that a worker takes at once.
+        batch_size: windows that a worker takes at once when they are urgent.
+        patient_batch_size: the same when nobody waits for the first of them.
+        encodes_batches: the encoder is quicker with several windows than with one
+            after the other.
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, n_mels: int, *, n_parallel: int = 1, batch_size: int = 1
+        self,
+        vocabulary: Vocabulary,
+        n_mels: int,
+        *,
+        n_parallel: int = 1,
+        batch_size: int = 1,
+        patient_batch_size: int = 1,
+        encodes_batches: bool = False,
     ) -> None:
         self.vocabulary = vocabulary
         self._n_mels = n_mels
         self._n_parallel, self._batch_size = n_parallel, batch_size
-        self._turns = threading.BoundedSemaphore(n_parallel)
+        self._patient_batch_size = patient_batch_size
+        self._encodes_batches = encodes_batches
+        self._turns = Turns(n_parallel)
 
     @property
     def n_parallel(self) -> int:
@@ -117,6 +129,10 @@ class WhisperEngine(ABC, Generic[Encoded]):
     @property
     def batch_size(self) -> int:
         return self._batch_size
+
+    @property
+    def patient_batch_size(self) -> int:
+        return self._patient_batch_size
 
     @property
     @abstractmethod
@@ -139,6 +155,10 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """The rows ``indices`` of the batch."""
 
     @abstractmethod
+    def _join(self, encoded: list[Encoded]) -> Encoded:
+        """Several outputs of the encoder, of one length, as one batch."""
+
+    @abstractmethod
     def _language_probabilities(self, encoded: Encoded) -> list[dict[str, float]]:
         """Of each row, the probability of every language."""
 
@@ -156,27 +176,36 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """See :meth:`asr_core.engines.base.Engine.detect_language`."""
         if not self.vocabulary.multilingual:
             return "en", 1.0
-        with self._turns, _failures_explained():
-            rows = self._language_probabilities(self._encode(self._features(windows)))
+        with _failures_explained():
+            encoded = self._encoded_in_turns(windows)
+            with self._turns.take(patient=True):
+                rows = self._language_probabilities(encoded)
         mean = {language: sum(row[language] for row in rows) / len(rows) for language in rows[0]}
         return max(mean.items(), key=lambda item: item[1])
 
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+    def transcribe(
+        self,
+        windows: Sequence[Window],
+        *,
+        patient: bool = False,
+        between_steps: Callable[[], None] = nothing,
+    ) -> list[Hypothesis]:
         """See :meth:`asr_core.engines.base.Engine.transcribe`."""
         for window in windows:
             self._check(window)
-        size = self._batch_size
-        batches = [windows[at : at + size] for at in range(0, len(windows), size)]
-        if len(batches) <= 1 or self._n_parallel == 1:
-            results = [self._in_turn(batch) for batch in batches]
+        size = self._patient_batch_size if patient else self._batch_size
+        shares = _shares(windows, max(-(-len(windows) // size), self._n_parallel))
+
+        def work(share: Sequence[Window]) -> list[Hypothesis]:
+            with _failures_explained():
+                return self._transcribe(share, patient, between_steps)
+
+        if len(shares) <= 1 or self._n_parallel == 1:
+            results = [work(share) for share in shares]
         else:
             with ThreadPoolExecutor(self._n_parallel, "asr-engine") as workers:
-                results = list(workers.map(self._in_turn, batches))
-        return [hypothesis for batch in results for hypothesis in batch]
-
-    def _in_turn(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        with self._turns, _failures_explained():
-            return self._transcribe(windows)
+                results = list(workers.map(work, shares))
+        return [hypothesis for share in results for hypothesis in share]
 
     def warm_up(self) -> None:
         """One second of silence, so that the first speaker does not wait for set-up."""
@@ -188,8 +217,32 @@ class WhisperEngine(ABC, Generic[Encoded]):
         if window.language is not None and window.language not in self.vocabulary.language_tokens:
             raise ValueError(f"the model does not know the language {window.language!r}")
 
-    def _transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        encoded = self._encode(self._features(windows))
+    def _transcribe(
+        self, windows: Sequence[Window], patient: bool, between_steps: Callable[[], None]
+    ) -> list[Hypothesis]:
+        if patient:
+            encoded = self._encoded_in_turns(windows, between_steps)
+            between_steps()
+            with self._turns.take(patient=True):
+                return self._read(windows, encoded)
+        with self._turns.take(patient=False):
+            return self._read(windows, self._encode(self._features(windows)))
+
+    def _encoded_in_turns(
+        self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
+    ) -> Encoded:
+        """The windows through the encoder; who cannot wait gets turns in between."""
+        features = self._features(windows)
+        parts = [features] if self._encodes_batches else np.split(features, len(features))
+        encoded = []
+        for part in parts:
+            between_steps()
+            with self._turns.take(patient=True):
+                encoded.append(self._encode(part))
+        return encoded[0] if len(encoded) == 1 else self._join(encoded)
+
+    def _read(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
+        """What the decoder makes of encoded windows."""
         languages = self._languages_of(encoded, windows)
         requests = [
             self._request(window, language)
@@ -378,6 +431,12 @@ def _n_held(request: Request, aligned: Aligned | None) -> int:
 
 def _token_ends(aligned: Aligned | None) -> tuple[float, ...]:
     return () if aligned is None else tuple((aligned.frames[1:] * SECONDS_PER_FRAME).tolist())
+
+
+def _shares(windows: Sequence[Window], n: int) -> list[Sequence[Window]]:
+    """``windows`` in ``n`` runs of about one length, none of them empty."""
+    cuts = [len(windows) * i // n for i in range(n + 1)]
+    return [windows[a:b] for a, b in itertools.pairwise(cuts) if b > a]
 
 
 def _alike(requests: Sequence[Request], which: Sequence[int]) -> list[list[int]]:

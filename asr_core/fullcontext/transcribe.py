@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,8 @@ from asr_core.transcript import Segment, Transcript
 __all__ = ["FileProgress", "transcribe"]
 
 _N_WINDOWS_FOR_LANGUAGE = 3
+
+Listen = Callable[[Sequence[Window]], list[Hypothesis]]
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ def transcribe(
     name: str | None = None,
     language: str | None = None,
     task: Task = "transcribe",
+    prompt: str = "",
     on_progress: Callable[[FileProgress], None] | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Transcript:
@@ -56,14 +59,23 @@ def transcribe(
         source: a path or an open binary file.
         name: what to call the file in messages.
         language: code; None has it detected from the first minutes of speech.
-        on_progress: called after each batch, in this thread.
-        is_cancelled: asked before each batch.
+        prompt: names and terms that may come up; the model leans towards them.
+        on_progress: called after each round of windows, in this thread.
+        is_cancelled: asked several times a second, from any thread.
 
     Raises:
         AudioError: the file holds no sound that can be read.
         EngineError: the model failed.
         Cancelled: ``is_cancelled`` said so.
     """
+
+    def stop_if_cancelled() -> None:
+        if is_cancelled():
+            raise Cancelled(f"{audio.name} was cancelled; run it again to transcribe it.")
+
+    def listen(windows: Sequence[Window]) -> list[Hypothesis]:
+        return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
+
     audio = AudioFile(source, name)
     clock = _Clock(audio)
     windows = spoken_windows(clock)
@@ -72,12 +84,10 @@ def transcribe(
     if language is None and first:
         language, probability = engine.detect_language([Window(w.samples) for w in first])
     segments: list[Segment] = []
-    # As many as the engine serves at once: more would only make live sessions wait.
-    size = engine.n_parallel * engine.batch_size
-    for batch in _batches(itertools.chain(first, windows), size):
-        if is_cancelled():
-            raise Cancelled(f"{audio.name} was cancelled; run it again to transcribe it.")
-        segments += _recognise(batch, engine, language, task)
+    most = engine.n_parallel * engine.patient_batch_size
+    for batch in _rounds(itertools.chain(first, windows), most):
+        heard = [Window(spoken.samples, language, task, prompt) for spoken in batch]
+        segments += _lines_in(batch, _believed(heard, listen))
         if on_progress is not None:
             done_s = batch[-1].start_s + len(batch[-1].samples) / SAMPLE_RATE_HZ
             on_progress(FileProgress(done_s, audio.duration_s, tuple(segments)))
@@ -103,32 +113,41 @@ class _Clock:
             yield piece
 
 
-def _batches(windows: Iterable[SpokenWindow], size: int) -> Iterator[list[SpokenWindow]]:
-    iterator = iter(windows)
+def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
+    """First a single window, so that there is something to read; then more and more."""
+    iterator, size = iter(windows), 1
     while batch := list(itertools.islice(iterator, size)):
         yield batch
+        size = min(2 * size, most)
 
 
-def _recognise(
-    batch: list[SpokenWindow], engine: Engine, language: str | None, task: Task
-) -> list[Segment]:
-    windows = [Window(window.samples, language, task) for window in batch]
+def _lines_in(batch: Sequence[SpokenWindow], hypotheses: Sequence[Hypothesis]) -> list[Segment]:
+    """The lines of windows that follow one another."""
     segments: list[Segment] = []
-    for spoken, window, hypothesis in zip(batch, windows, engine.transcribe(windows), strict=True):
-        best = _second_thoughts(engine, window, hypothesis)
-        if not is_silence(best, spoken.speech_s):
-            segments += lines(word.shifted(spoken.start_s) for word in best.words)
+    for spoken, hypothesis in zip(batch, hypotheses, strict=True):
+        if not is_silence(hypothesis, spoken.speech_s):
+            segments += lines(word.shifted(spoken.start_s) for word in hypothesis.words)
     return segments
 
 
-def _second_thoughts(engine: Engine, window: Window, first: Hypothesis) -> Hypothesis:
-    """Decode a doubtful window again until a hypothesis convinces, else take the best."""
-    if not is_doubtful(first):
-        return first
-    tried = [first]
+def _believed(windows: Sequence[Window], listen: Listen) -> list[Hypothesis]:
+    """A hypothesis of each window; doubtful windows are decoded again until one
+    convinces, or else the best of them all is taken."""
+    tried = [[hypothesis] for hypothesis in _by_length(windows, listen)]
     for attempt in range(len(FALLBACKS)):
-        [hypothesis] = engine.transcribe([fallback(window, attempt)])
-        if not is_doubtful(hypothesis):
-            return hypothesis
-        tried.append(hypothesis)
-    return best_of(tried)
+        again = [i for i, hypotheses in enumerate(tried) if is_doubtful(hypotheses[-1])]
+        retries = [fallback(windows[i], attempt) for i in again]
+        for i, hypothesis in zip(again, listen(retries) if retries else (), strict=True):
+            tried[i].append(hypothesis)
+    return [
+        best_of(hypotheses) if is_doubtful(hypotheses[-1]) else hypotheses[-1]
+        for hypotheses in tried
+    ]
+
+
+def _by_length(windows: Sequence[Window], listen: Listen) -> list[Hypothesis]:
+    """Windows of about one length share a batch: the longest sets its cost."""
+    order = sorted(range(len(windows)), key=lambda i: len(windows[i].samples))
+    hypotheses = listen([windows[i] for i in order])
+    found = dict(zip(order, hypotheses, strict=True))
+    return [found[i] for i in range(len(windows))]
