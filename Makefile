@@ -6,7 +6,7 @@ PORT ?= 8501
 # A machine with an NVIDIA GPU gets the engine that uses it.
 REQUIREMENTS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo requirements-torch.txt || echo requirements.txt)
 
-.PHONY: run test lint format bench-live bench-load clean
+.PHONY: run test lint format bench-live bench-load bench-peers bench-files clean
 
 run: $(VENV)/.run ## open the app with a working model
 	$(BIN)/python -m asr_core models fetch base
@@ -30,6 +30,12 @@ bench-live: $(VENV)/.dev ## make bench-live DATA=folder-with-manifest
 
 bench-load: $(VENV)/.dev ## make bench-load DATA=folder-with-manifest
 	$(BIN)/python -m benchmarks.load $(DATA) $(ARGS)
+
+bench-peers: $(VENV)/.dev ## make bench-peers DATA=folder-with-manifest
+	$(BIN)/python -m benchmarks.peers.run $(DATA) $(ARGS)
+
+bench-files: $(VENV)/.dev ## make bench-files DATA=folder-with-manifest
+	$(BIN)/python -m benchmarks.files $(DATA) $(ARGS)
 
 clean:
 	rm -rf $(VENV)

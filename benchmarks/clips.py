@@ -15,7 +15,15 @@ from typing import Any
 import jiwer
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
-__all__ = ["Clip", "english_clips", "machine", "percent_wrong", "print_table", "silent_clips"]
+__all__ = [
+    "Clip",
+    "core_clips",
+    "english_clips",
+    "machine",
+    "percent_wrong",
+    "print_table",
+    "silent_clips",
+]
 
 Clip = dict[str, Any]
 
@@ -34,6 +42,11 @@ def english_clips(data: Path, kind: str) -> list[Clip]:
         for clip in _clips(data)
         if clip["kind"] == kind and clip["reference"] and clip["language"] in ("en", None)
     ]
+
+
+def core_clips(data: Path) -> list[Clip]:
+    """The balanced English set to quote error rates on."""
+    return [clip for clip in english_clips(data, "clean") if clip["core"]]
 
 
 def silent_clips(data: Path) -> list[Clip]:

@@ -117,13 +117,15 @@ def _step(scheduler: Scheduler, now: float) -> float | None:
     return time.perf_counter() - started if scheduler.step(now) else None
 
 
-def measure(data: Path, kind: str, model: str, language: str | None) -> dict[str, Any]:
-    """One row of the table."""
+def measure(
+    data: Path, kind: str, model: str, language: str | None, every: int = 1
+) -> dict[str, Any]:
+    """One row of the table, from each ``every``-th clip."""
     engine = load_engine(resolve(model), "ctranslate2")
     on_clock, simulated = Reading(), Reading()
     said, streamed, full = [], [], []
     audio_s = core_s = 0.0
-    for clip in english_clips(data, kind):
+    for clip in english_clips(data, kind)[::every]:
         samples = decode(data / clip["path"])
         _read(simulated, samples, engine, language, simulated=True)
         started = time.process_time()
@@ -210,6 +212,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--kind", default="clean")
     parser.add_argument("--language", default="en", help="or 'detect' (default: en)")
+    parser.add_argument("--every", type=int, default=1, help="take each n-th clip (default: all)")
     parser.add_argument("--minutes", type=int, help="measure growth over so many minutes instead")
     options = parser.parse_args()
     language = None if options.language == "detect" else options.language
@@ -222,7 +225,12 @@ def main() -> None:
             ]
         )
         return
-    print_table([measure(options.data, options.kind, model, language) for model in options.models])
+    print_table(
+        [
+            measure(options.data, options.kind, model, language, options.every)
+            for model in options.models
+        ]
+    )
 
 
 if __name__ == "__main__":

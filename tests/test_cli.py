@@ -82,7 +82,7 @@ def test_standard_input_and_times_of_words(
         command = ["transcribe", "-", "--model", "tiny.en", "--format", "tsv"]
         assert main([*command, "--word-timestamps"]) == 0
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
-    assert len(rows) > 20
+    assert len(rows) > 10
     assert all(len(text.split()) == 1 for _, _, text in rows)
 
 

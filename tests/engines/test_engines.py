@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.transformers import TransformersEngine
 from asr_core.engines.whisper import Decoded, Request
-from asr_core.errors import EngineError, ModelError
+from asr_core.errors import Cancelled, EngineError, ModelError
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
@@ -226,3 +227,29 @@ def test_a_model_in_transformers_format_runs_on_both_engines(
     for name in ("ctranslate2", "transformers"):
         [hypothesis] = load_engine(tmp_path, name).transcribe([Window(beckett)])
         assert word_error_rate(BECKETT, hypothesis.text) < 0.2
+
+
+def test_a_patient_batch_hears_what_single_calls_hear(
+    pair: tuple[Engine, Engine], two_cities: np.ndarray
+) -> None:
+    parts = [two_cities[at * 16_000 : (at + 8) * 16_000] for at in (3, 11, 19)]
+    windows = [Window(part, "en") for part in parts]
+    for engine in pair:
+        alone = [engine.transcribe([window])[0].text for window in windows]
+        together = engine.transcribe(windows, patient=True)
+        assert [hypothesis.text for hypothesis in together] == alone
+
+
+def test_a_patient_call_can_be_ended_between_two_steps(
+    tiny_engine: Engine, two_cities: np.ndarray
+) -> None:
+    steps = itertools.count()
+
+    def stop() -> None:
+        if next(steps) == 2:
+            raise Cancelled("enough")
+
+    windows = [Window(two_cities[: 8 * 16_000], "en")] * 4
+    with pytest.raises(Cancelled):
+        tiny_engine.transcribe(windows, patient=True, between_steps=stop)
+    assert tiny_engine.transcribe(windows[:1])[0].text

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_silence_gives_an_empty_transcript(tiny_engine: Engine) -> None:
 
 
 def test_cancel_is_heard(tiny_engine: Engine, two_cities: np.ndarray) -> None:
-    answers = iter([False, True])
+    answers = itertools.chain([False] * 3, itertools.repeat(True))
     with pytest.raises(Cancelled):
         transcribe(flac(np.tile(two_cities, 3)), tiny_engine, is_cancelled=lambda: next(answers))
 
