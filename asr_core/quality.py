@@ -9,7 +9,7 @@ from asr_core.engines.base import Hypothesis, Window
 from asr_core.repetition import length_of_cycle
 from asr_core.transcript import normalised
 
-__all__ = ["FALLBACKS", "best_of", "fallback", "is_doubtful", "is_silence", "repeats_itself"]
+__all__ = ["FALLBACKS", "fallback", "is_doubtful", "is_silence", "repeats_itself", "settled"]
 
 # Radford et al. 2022, section 4.5, and the defaults of openai-whisper.
 MAX_COMPRESSION_RATIO = 2.4
@@ -78,13 +78,23 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
     )
 
 
-def is_silence(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """Nothing was said to the microphone: drop the words.
+def is_silence(tried: Sequence[Hypothesis], speech_s: float) -> bool:
+    """Nothing was said to the microphone: drop the words of these tries at a window.
 
-    Either the model hears no speech and hardly believes its words, or it doubts
-    them and they take up little of the ``speech_s`` seconds of voices in the window,
-    or they are what it writes on silence.
+    If the last one convinces, it decides; if all are doubtful, one that speaks for
+    silence is enough, since words drawn at random look likelier than they are.
+
+    Args:
+        speech_s: seconds of voices in the window.
     """
+    if is_doubtful(tried[-1]):
+        return any(_is_unspoken(hypothesis, speech_s) for hypothesis in tried)
+    return _is_unspoken(tried[-1], speech_s)
+
+
+def _is_unspoken(hypothesis: Hypothesis, speech_s: float) -> bool:
+    """The model hears no speech and hardly believes its words; or it doubts them and
+    they take up little of the voices; or they are what it writes on silence."""
     unexplained = speech_s > MIN_SPEECH_S and (
         sum(word.end - word.start for word in hypothesis.words) < MIN_EXPLAINED * speech_s
     )
@@ -103,11 +113,13 @@ def fallback(window: Window, attempt: int) -> Window:
     return replace(window, temperature=temperature, context_s=context_s)
 
 
-def best_of(tried: Sequence[Hypothesis]) -> Hypothesis:
-    """Of hypotheses that are all doubtful, the one to live with.
+def settled(tried: Sequence[Hypothesis]) -> Hypothesis:
+    """Of the tries at a window the last if it convinces, else the one to live with.
 
     A phrase that two tries repeat equally often was said that often.
     """
+    if not is_doubtful(tried[-1]):
+        return tried[-1]
     texts = [[normalised(word.text) for word in hypothesis.words] for hypothesis in tried]
     for i, text in enumerate(texts):
         if text in texts[:i]:

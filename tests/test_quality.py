@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Hypothesis
-from asr_core.quality import best_of, is_doubtful, is_silence
+from asr_core.quality import is_doubtful, is_silence, settled
 from asr_core.repetition import first_turn, length_of_cycle
 from asr_core.transcript import Word
 
@@ -38,34 +38,41 @@ def test_doubt_comes_from_repetition_and_from_low_probability() -> None:
 
 
 def test_silence_needs_both_signs() -> None:
-    assert is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.9), 1.0)
-    assert not is_silence(hypothesis("thanks", logprob=-0.1, no_speech=0.9), 1.0)
-    assert not is_silence(hypothesis("thanks", logprob=-1.5, no_speech=0.1), 1.0)
+    assert is_silence([hypothesis("thanks", logprob=-1.5, no_speech=0.9)], 1.0)
+    assert not is_silence([hypothesis("thanks", logprob=-0.1, no_speech=0.9)], 1.0)
+    assert not is_silence([hypothesis("thanks", logprob=-1.5, no_speech=0.1)], 1.0)
 
 
 def test_what_is_hopeless_needs_less_to_count_as_silence() -> None:
-    assert is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.4), 1.0)
-    assert not is_silence(hypothesis("thanks", logprob=-1.4, no_speech=0.4), 1.0)
-    assert not is_silence(hypothesis("thanks", logprob=-1.6, no_speech=0.1), 1.0)
+    assert is_silence([hypothesis("thanks", logprob=-1.6, no_speech=0.4)], 1.0)
+    assert not is_silence([hypothesis("thanks", logprob=-1.4, no_speech=0.4)], 1.0)
+    assert not is_silence([hypothesis("thanks", logprob=-1.6, no_speech=0.1)], 1.0)
 
 
 def test_words_must_explain_the_speech() -> None:
     doubted, trusted = hypothesis("thank you", logprob=-0.8), hypothesis("thank you")
-    assert is_silence(doubted, 9.0)
-    assert not is_silence(doubted, 4.0)
-    assert not is_silence(trusted, 9.0)
-    assert not is_silence(hypothesis("you", logprob=-0.8), 2.9)
+    assert is_silence([doubted], 9.0)
+    assert not is_silence([doubted], 4.0)
+    assert not is_silence([trusted], 9.0)
+    assert not is_silence([hypothesis("you", logprob=-0.8)], 2.9)
+
+
+def test_of_doubtful_tries_one_that_hears_silence_is_enough() -> None:
+    silent, drawn = hypothesis("so", logprob=-1.7, no_speech=0.4), hypothesis("oh", logprob=-1.2)
+    assert is_silence([silent, drawn], 1.0)
+    assert not is_silence([silent, hypothesis("oh")], 1.0)
+    assert settled([silent, hypothesis("oh")]).text == "oh"
 
 
 def test_credits_need_a_sign_of_speech() -> None:
-    assert is_silence(hypothesis("Thanks for watching!", no_speech=0.2), 1.0)
-    assert is_silence(hypothesis("Thanks for watching!", no_speech=0.0), 9.0)
-    assert not is_silence(hypothesis("Thanks for watching!", no_speech=0.0), 3.0)
-    assert not is_silence(hypothesis("Thanks for watching over us.", no_speech=0.2), 1.0)
+    assert is_silence([hypothesis("Thanks for watching!", no_speech=0.2)], 1.0)
+    assert is_silence([hypothesis("Thanks for watching!", no_speech=0.0)], 9.0)
+    assert not is_silence([hypothesis("Thanks for watching!", no_speech=0.0)], 3.0)
+    assert not is_silence([hypothesis("Thanks for watching over us.", no_speech=0.2)], 1.0)
 
 
 def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:
     thrice = hypothesis("never never never", logprob=-0.5)
     other = hypothesis("never ever", logprob=-1.2)
-    assert best_of([thrice, other, thrice]) is thrice
-    assert best_of([hypothesis("no no no no", logprob=-0.1), other]) is other
+    assert settled([thrice, other, thrice]) is thrice
+    assert settled([hypothesis("no no no no", logprob=-0.1), other]) is other

@@ -17,7 +17,7 @@ from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.lines import lines
-from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
+from asr_core.quality import FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileProgress", "transcribe"]
@@ -87,7 +87,7 @@ def transcribe(
     most = engine.n_parallel * engine.patient_batch_size
     for batch in _rounds(itertools.chain(first, windows), most):
         heard = [Window(spoken.samples, language, task, prompt) for spoken in batch]
-        segments += _lines_in(batch, _believed(heard, listen))
+        segments += _lines_in(batch, _tries(heard, listen))
         if on_progress is not None:
             done_s = batch[-1].start_s + len(batch[-1].samples) / SAMPLE_RATE_HZ
             on_progress(FileProgress(done_s, audio.duration_s, tuple(segments)))
@@ -121,28 +121,26 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
         size = min(2 * size, most)
 
 
-def _lines_in(batch: Sequence[SpokenWindow], hypotheses: Sequence[Hypothesis]) -> list[Segment]:
+def _lines_in(
+    batch: Sequence[SpokenWindow], tries: Sequence[Sequence[Hypothesis]]
+) -> list[Segment]:
     """The lines of windows that follow one another."""
     segments: list[Segment] = []
-    for spoken, hypothesis in zip(batch, hypotheses, strict=True):
-        if not is_silence(hypothesis, spoken.speech_s):
-            segments += lines(word.shifted(spoken.start_s) for word in hypothesis.words)
+    for spoken, tried in zip(batch, tries, strict=True):
+        if not is_silence(tried, spoken.speech_s):
+            segments += lines(word.shifted(spoken.start_s) for word in settled(tried).words)
     return segments
 
 
-def _believed(windows: Sequence[Window], listen: Listen) -> list[Hypothesis]:
-    """A hypothesis of each window; doubtful windows are decoded again until one
-    convinces, or else the best of them all is taken."""
-    tried = [[hypothesis] for hypothesis in _by_length(windows, listen)]
+def _tries(windows: Sequence[Window], listen: Listen) -> list[list[Hypothesis]]:
+    """Hypotheses of each window: one, or where it is doubtful more until one convinces."""
+    tries = [[hypothesis] for hypothesis in _by_length(windows, listen)]
     for attempt in range(len(FALLBACKS)):
-        again = [i for i, hypotheses in enumerate(tried) if is_doubtful(hypotheses[-1])]
+        again = [i for i, tried in enumerate(tries) if is_doubtful(tried[-1])]
         retries = [fallback(windows[i], attempt) for i in again]
         for i, hypothesis in zip(again, listen(retries) if retries else (), strict=True):
-            tried[i].append(hypothesis)
-    return [
-        best_of(hypotheses) if is_doubtful(hypotheses[-1]) else hypotheses[-1]
-        for hypotheses in tried
-    ]
+            tries[i].append(hypothesis)
+    return tries
 
 
 def _by_length(windows: Sequence[Window], listen: Listen) -> list[Hypothesis]:

@@ -25,7 +25,7 @@ from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Utterance
-from asr_core.quality import FALLBACKS, best_of, fallback, is_doubtful, is_silence
+from asr_core.quality import FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
@@ -287,17 +287,18 @@ class LiveSession:
         assert asked is not None and utterance is not None
         self._asked = None
         self._last_window_end = asked.end
+        tried = [*self._tried, hypothesis]
         if is_doubtful(hypothesis):
             if not asked.is_final:
                 self._publish(transcribed=asked.end)  # the next look decides
                 return
-            self._tried.append(hypothesis)
-            if len(self._tried) <= len(FALLBACKS):
+            if len(tried) <= len(FALLBACKS):
+                self._tried = tried
                 return
-            hypothesis = best_of(self._tried)
-        self._tried.clear()
+        self._tried = []
+        hypothesis = settled(tried)
         new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
-        if is_silence(hypothesis, self._segmenter.speech_s(asked.start, asked.end)):
+        if is_silence(tried, self._segmenter.speech_s(asked.start, asked.end)):
             new = ()
         self._keep_language(hypothesis, asked)
         utterance.take(new, self._n_final(new, asked, utterance), asked.end / SAMPLE_RATE_HZ)
@@ -316,7 +317,7 @@ class LiveSession:
         assert asked is not None and utterance is not None
         self._asked = None
         self._last_window_end = asked.end
-        self._tried.clear()
+        self._tried = []
         if asked.is_final:
             utterance.take(
                 utterance.tentative, len(utterance.tentative), asked.end / SAMPLE_RATE_HZ
