@@ -21,6 +21,12 @@ def job_queue() -> JobQueue:
 
 def add_jobs(queue: JobQueue, engine: Engine) -> None:
     settings = current_settings()
+    with st.sidebar:
+        st.header("Upload")
+        prompt = st.text_input(
+            "Names and terms", key="prompt", placeholder="Nagg, Nell, Endgame",
+            help="Words that may come up and are easily misheard; for files added from now on.",
+        )  # fmt: skip
     recorded = st.audio_input("Record", key="recorded")
     dropped = st.file_uploader(
         "Or drop audio and video files", accept_multiple_files=True, key="dropped",
@@ -31,8 +37,9 @@ def add_jobs(queue: JobQueue, engine: Engine) -> None:
         if file.file_id not in done:
             done.add(file.file_id)
             name = "Recording" if file is recorded else file.name
+            data = file.getvalue()
             queue.add(
-                Job(file.file_id, name, file.getvalue(), engine, settings.language, settings.task)
+                Job(file.file_id, name, data, engine, settings.language, settings.task, prompt)
             )
 
 

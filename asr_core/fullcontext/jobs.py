@@ -41,6 +41,7 @@ class Job:
     Attributes:
         key: of the upload, so that it is not transcribed twice.
         data: the file's bytes.
+        prompt: names and terms that may come up.
         error: a sentence, once the job has failed.
     """
 
@@ -50,6 +51,7 @@ class Job:
     engine: Engine
     language: str | None = None
     task: Task = "transcribe"
+    prompt: str = ""
     state: JobState = JobState.WAITING
     progress: FileProgress | None = None
     transcript: Transcript | None = None
@@ -132,6 +134,7 @@ class JobQueue:
                 name=job.name,
                 language=job.language,
                 task=job.task,
+                prompt=job.prompt,
                 on_progress=report,
                 is_cancelled=job.cancel.is_set,
             )

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import io
 import itertools
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from asr_core.audio.encode import to_flac
-from asr_core.engines.base import Engine
+from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AudioError, Cancelled
 from asr_core.fullcontext import FileProgress, transcribe
 from tests.texts import TWO_CITIES, word_error_rate
@@ -48,3 +50,18 @@ def test_cancel_is_heard(tiny_engine: Engine, two_cities: np.ndarray) -> None:
 def test_an_empty_file_gets_a_sentence(tiny_engine: Engine) -> None:
     with pytest.raises(AudioError, match=r"notes\.mp3 holds no sound"):
         transcribe(io.BytesIO(b""), tiny_engine, name="notes.mp3")
+
+
+def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    heard: list[Window] = []
+
+    class Listening:
+        def __getattr__(self, name: str) -> object:
+            return getattr(tiny_engine, name)
+
+        def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
+            heard.extend(windows)
+            return tiny_engine.transcribe(windows, **options)
+
+    transcribe(flac(beckett), Listening(), prompt="Nagg and Nell")  # type: ignore[arg-type]
+    assert {window.prompt for window in heard} == {"Nagg and Nell"}
