@@ -1,23 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from asr_core.formats import FORMATS, clock, word_by_word
-from asr_core.transcript import Segment, Transcript, Word
+from asr_core.transcript import Transcript
+from tests.texts import transcript
 
-
-def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
-    now, segments = 0.0, []
-    for line in lines:
-        words = []
-        for text, duration in line:
-            words.append(Word(f" {text}", now, now + duration, 0.9))
-            now += duration
-        segments.append(Segment.of(words))
-    return Transcript(tuple(segments), now, "en", 0.98, ("a note",))
-
-
-SAMPLE = transcript([[("Hello,", 0.5), ("<you>", 0.5), ("&", 0.5), ("me.", 0.5)], [("Bye.", 1.0)]])
+SAMPLE = replace(
+    transcript([[("Hello,", 0.5), ("<you>", 0.5), ("&", 0.5), ("me.", 0.5)], [("Bye.", 1.0)]]),
+    language="en",
+    language_probability=0.98,
+    notes=("a note",),
+)
 
 
 def test_the_clock_of_subtitles() -> None:

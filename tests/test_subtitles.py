@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from asr_core.subtitles import MAX_CUE_S, MAX_LINE_CHARACTERS, cues
 from asr_core.transcript import Segment, Transcript, Word
+from tests.texts import transcript
 
 WORDS = st.lists(
     st.tuples(
@@ -17,17 +18,6 @@ WORDS = st.lists(
     min_size=1,
     max_size=40,
 )
-
-
-def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
-    now, segments = 0.0, []
-    for line in lines:
-        words = []
-        for text, duration in line:
-            words.append(Word(f" {text}", now, now + duration, 0.9))
-            now += duration
-        segments.append(Segment.of(words))
-    return Transcript(tuple(segments), now)
 
 
 def spoken(text: str, seconds_per_word: float = 0.4) -> Transcript:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import jiwer
 
+from asr_core.transcript import Segment, Transcript, Word
+
 TWO_CITIES = """
 It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
 foolishness, it was the epoch of belief, it was the epoch of incredulity, it was the season of
@@ -37,3 +39,15 @@ def word_error_rate(said: str, heard: str) -> float:
             hypothesis_transform=_NORMALISED,
         )
     )
+
+
+def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
+    """Words with their durations, one after the other, a segment a line."""
+    now, segments = 0.0, []
+    for line in lines:
+        words = []
+        for text, duration in line:
+            words.append(Word(f" {text}", now, now + duration, 0.9))
+            now += duration
+        segments.append(Segment.of(words))
+    return Transcript(tuple(segments), now)

@@ -165,7 +165,7 @@ def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str,
         "wer": percent_wrong([said.clip["reference"] for said in clips], heard),
         "shown_p50_p95_s": _percentiles(first),
         "final_p50_p95_s": _percentiles(last),
-        "changed_percent": round(100 * flicker[0] / max(1, flicker[1]), 1),
+        "changed_percent": round(float(100 * flicker[0] / max(1, flicker[1])), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
         "memory_mb": round(memory_mb),
     }
