@@ -8,6 +8,7 @@ from player import Page, Samples, as_int16, model_directory, play
 from RealtimeSTT import AudioToTextRecorder
 
 TAIL_S = 1.5  # of silence after the clip: it needs a pause to end a sentence
+QUIET_S = 6.0  # after the last change nothing more is expected
 
 
 def main() -> None:
@@ -47,7 +48,11 @@ def main() -> None:
         tail = np.zeros(int(TAIL_S * 16_000), np.float32)
         whole = np.concatenate([samples, tail])
         page.speak(whole, lambda chunk: recorder.feed_audio(as_int16(chunk)))
-        time.sleep(3)
+        changed_at, n_updates = time.monotonic(), len(page.updates)
+        while time.monotonic() - changed_at < QUIET_S:
+            if len(page.updates) != n_updates:
+                changed_at, n_updates = time.monotonic(), len(page.updates)
+            time.sleep(0.1)
 
     play(listen)
 
