@@ -132,7 +132,7 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
         metavar="X|max",
         help="1.0 is real time; max simulates the clock and goes as fast as the model (default: 1.0)",
     )
-    parser.set_defaults(run=_stream)
+    parser.set_defaults(run=_stream, threads=None, batch_size=None)
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -392,8 +392,8 @@ def _engine(options: argparse.Namespace) -> Engine:
     engine = load_engine(
         _fetched(options.model),
         options.engine,
-        n_threads=getattr(options, "threads", None),
-        batch_size=getattr(options, "batch_size", None),
+        n_threads=options.threads,
+        batch_size=options.batch_size,
     )
     if options.language is not None and options.language not in engine.languages:
         raise ModelError(

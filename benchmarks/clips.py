@@ -5,6 +5,7 @@ A line of the manifest is a clip: path, seconds, kind, language, reference.
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import platform
@@ -13,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
+import numpy as np
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 __all__ = [
     "Clip",
+    "changes",
     "core_clips",
     "english_clips",
     "machine",
     "percent_wrong",
+    "percentiles",
     "print_table",
     "silent_clips",
 ]
@@ -58,6 +62,25 @@ def percent_wrong(said: Sequence[str], heard: Sequence[str]) -> float:
     """Word error rate in percent, after Whisper's English normaliser."""
     error_rate = jiwer.wer([_normalise(s) for s in said], [_normalise(h) for h in heard])
     return round(100 * error_rate, 2)
+
+
+def changes(before: Sequence[str], now: Sequence[str]) -> tuple[int, int]:
+    """How many words of ``before`` were changed, and how many of ``now`` written."""
+    n_changed = n_written = 0
+    matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind in ("replace", "delete"):
+            n_changed += b - a
+        if kind in ("replace", "insert"):
+            n_written += d - c
+    return n_changed, n_written
+
+
+def percentiles(values: Sequence[float], upper: int = 95) -> str:
+    """Median and an upper percentile, for a table."""
+    if not values:
+        return "–"
+    return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, upper))
 
 
 def machine() -> dict[str, Any]:

@@ -26,7 +26,13 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.models import resolve
 from asr_core.transcript import normalised
-from benchmarks.clips import core_clips, english_clips, percent_wrong, print_table
+from benchmarks.clips import (
+    core_clips,
+    english_clips,
+    percent_wrong,
+    percentiles,
+    print_table,
+)
 from benchmarks.file_systems import SYSTEMS
 from benchmarks.peers.run import python_of
 
@@ -66,22 +72,18 @@ def recordings(data: Path) -> list[Recording]:
 
 
 def _joined(data: Path) -> Iterator[Recording]:
+    """Without times: the clips have silence of unknown length at both ends."""
     gap = np.zeros(int(GAP_S * SAMPLE_RATE_HZ), np.float32)
     parts: list[NDArray[np.float32]] = []
-    utterances: list[tuple[str, float, float]] = []
-    number, n_samples = 1, 0
+    references: list[str] = []
+    number = 1
     clips = core_clips(data)
     for clip in clips:
-        samples = decode(data / clip["path"])
-        start_s = n_samples / SAMPLE_RATE_HZ
-        utterances.append((clip["reference"], start_s, start_s + len(samples) / SAMPLE_RATE_HZ))
-        parts += [samples, gap]
-        n_samples += len(samples) + len(gap)
-        if n_samples > JOINED_S * SAMPLE_RATE_HZ or clip is clips[-1]:
-            reference = " ".join(text for text, _, _ in utterances)
-            # Clips have silence of unknown length at both ends: no times to judge by.
-            yield Recording(f"core-{number}", np.concatenate(parts), reference)
-            parts, utterances, n_samples, number = [], [], 0, number + 1
+        parts += [decode(data / clip["path"]), gap]
+        references.append(clip["reference"])
+        if sum(map(len, parts)) > JOINED_S * SAMPLE_RATE_HZ or clip is clips[-1]:
+            yield Recording(f"core-{number}", np.concatenate(parts), " ".join(references))
+            parts, references, number = [], [], number + 1
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
@@ -94,20 +96,19 @@ def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
 
 def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[float]:
     """Of each utterance whose first or last word was found, how far its time is off."""
-    said, edges = [], []
+    said: list[str] = []
+    edges: dict[int, tuple[int, float]] = {}  # word → column of its time, and the time
     for text, start, end in recording.utterances:
-        texts = [t for t in map(normalised, text.split()) if t]
-        edges += [start, *[None] * (len(texts) - 2), end] if len(texts) > 1 else [start]
-        said += texts
+        edges[len(said)] = (1, start)
+        said += [t for t in map(normalised, text.split()) if t]
+        edges.setdefault(len(said) - 1, (2, end))
     heard = [normalised(text) for text, _, _ in words]
     matcher = difflib.SequenceMatcher(None, said, heard, autojunk=False)
     errors = []
     for a, b, n in matcher.get_matching_blocks():
-        for i in range(n):
-            edge = edges[a + i]
-            if edge is not None:
-                is_start = any(edge == start for _, start, _ in recording.utterances)
-                errors.append(abs(words[b + i][1 if is_start else 2] - edge))
+        for i in edges.keys() & set(range(a, a + n)):
+            column, seconds = edges[i]
+            errors.append(abs(words[b + i - a][column] - seconds))
     return errors
 
 
@@ -130,9 +131,7 @@ def row(system: str, model: str, known: Sequence[Recording], folder: Path) -> di
         "wer_core": _wer([r for r in known if r.name.startswith("core")], files),
         "start_s": round(answer["load_s"], 1),
         "peak_mb": round(answer["peak_mb"]),
-        "edge_error_p50_p90_s": (
-            " / ".join(f"{np.percentile(errors, p):.2f}" for p in (50, 90)) if errors else "–"
-        ),
+        "edge_error_p50_p90_s": percentiles(errors, 90),
     }
 
 

@@ -15,7 +15,6 @@ and memory grow while somebody speaks for N minutes.
 from __future__ import annotations
 
 import argparse
-import difflib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +33,14 @@ from asr_core.live import LiveOptions, LiveSession, Scheduler, Snapshot
 from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
 from asr_core.transcript import normalised
-from benchmarks.clips import english_clips, percent_wrong, print_table, silent_clips
+from benchmarks.clips import (
+    changes,
+    english_clips,
+    percent_wrong,
+    percentiles,
+    print_table,
+    silent_clips,
+)
 
 Samples = NDArray[np.float32]
 
@@ -68,23 +74,16 @@ class Reading:
         self._n_shown = max(self._n_shown, len(visible))
         texts = [normalised(word.text) for word in visible]
         if texts != self._before:
-            matcher = difflib.SequenceMatcher(None, self._before, texts, autojunk=False)
-            for kind, a, b, c, d in matcher.get_opcodes():
-                if kind in ("replace", "delete"):
-                    self.n_changed += b - a
-                if kind in ("replace", "insert"):
-                    self.n_written += d - c
+            n_changed, n_written = changes(self._before, texts)
+            self.n_changed += n_changed
+            self.n_written += n_written
             self._before = texts
 
     def figures(self, name: str) -> dict[str, str]:
         return {
-            f"shown_{name}_p50_p95_s": _percentiles(self.shown),
-            f"final_{name}_p50_p95_s": _percentiles(self.committed),
+            f"shown_{name}_p50_p95_s": percentiles(self.shown),
+            f"final_{name}_p50_p95_s": percentiles(self.committed),
         }
-
-
-def _percentiles(values: list[float]) -> str:
-    return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, 95)) if values else "–"
 
 
 def speak(

@@ -151,6 +151,10 @@ class _Asked:
         return (self.end - self.start) / SAMPLE_RATE_HZ
 
     @property
+    def end_s(self) -> float:
+        return self.end / SAMPLE_RATE_HZ
+
+    @property
     def is_final(self) -> bool:
         """Nobody looks at this audio again: the hypothesis must be settled."""
         return self.closes or self.is_full
@@ -301,7 +305,7 @@ class LiveSession:
         if is_silence(tried, self._segmenter.speech_s(asked.start, asked.end)):
             new = ()
         self._keep_language(hypothesis, asked)
-        utterance.take(new, self._n_final(new, asked, utterance), asked.end / SAMPLE_RATE_HZ)
+        utterance.take(new, self._n_final(new, asked, utterance), asked.end_s)
         utterance.draw_up(hypothesis, asked.seconds)
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
@@ -319,9 +323,7 @@ class LiveSession:
         self._last_window_end = asked.end
         self._tried = []
         if asked.is_final:
-            utterance.take(
-                utterance.tentative, len(utterance.tentative), asked.end / SAMPLE_RATE_HZ
-            )
+            utterance.take(utterance.tentative, len(utterance.tentative), asked.end_s)
         if asked.closes:
             self._close_utterance()
         elif asked.is_full:
@@ -338,14 +340,13 @@ class LiveSession:
     def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: Utterance) -> int:
         if asked.closes:
             return len(new)
-        end_s = asked.end / SAMPLE_RATE_HZ
         if asked.is_full:
             # The model is behind: no second look, except at the cut.
-            settled = sum(word.end <= end_s - 1.0 for word in new)
-            return settled or len(new)
+            n_before_cut = sum(word.end <= asked.end_s - 1.0 for word in new)
+            return n_before_cut or len(new)
         if asked.seconds < MIN_COMMIT_S or self._snapshot.language is None:
             return 0
-        return agreed(utterance.tentative, new, end_s)
+        return agreed(utterance.tentative, new, asked.end_s)
 
     def _close_utterance(self) -> None:
         assert self._utterance is not None

@@ -18,6 +18,7 @@ Samples = NDArray[np.float32]
 
 RATE_HZ = 16_000
 CHUNK_S = 0.1
+QUIET_S = 6.0
 
 
 class Page:
@@ -40,6 +41,14 @@ class Page:
             spoken_s = min(at + size, len(samples)) / RATE_HZ
             time.sleep(max(0.0, spoken_s - (time.monotonic() - self._started)))
             hear(samples[at : at + size])
+
+    def wait_until_quiet(self) -> None:
+        """Until so long after the last change that nothing more is expected."""
+        changed_at, n_updates = time.monotonic(), len(self.updates)
+        while time.monotonic() - changed_at < QUIET_S:
+            if len(self.updates) != n_updates:
+                changed_at, n_updates = time.monotonic(), len(self.updates)
+            time.sleep(0.1)
 
 
 def as_int16(samples: Samples) -> bytes:

@@ -1,14 +1,12 @@
 """RealtimeSTT with one model for both its partial and its final results."""
 
 import threading
-import time
 
 import numpy as np
 from player import Page, Samples, as_int16, model_directory, play
 from RealtimeSTT import AudioToTextRecorder
 
 TAIL_S = 1.5  # of silence after the clip: it needs a pause to end a sentence
-QUIET_S = 6.0  # after the last change nothing more is expected
 
 
 def main() -> None:
@@ -48,11 +46,7 @@ def main() -> None:
         tail = np.zeros(int(TAIL_S * 16_000), np.float32)
         whole = np.concatenate([samples, tail])
         page.speak(whole, lambda chunk: recorder.feed_audio(as_int16(chunk)))
-        changed_at, n_updates = time.monotonic(), len(page.updates)
-        while time.monotonic() - changed_at < QUIET_S:
-            if len(page.updates) != n_updates:
-                changed_at, n_updates = time.monotonic(), len(page.updates)
-            time.sleep(0.1)
+        page.wait_until_quiet()
 
     play(listen)
 

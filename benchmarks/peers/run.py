@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import itertools
 import json
 import subprocess
 import sys
@@ -30,7 +31,7 @@ from asr_core.engines import load_engine
 from asr_core.fullcontext import transcribe
 from asr_core.models import resolve
 from asr_core.transcript import Word, normalised
-from benchmarks.clips import Clip, english_clips, percent_wrong, print_table
+from benchmarks.clips import Clip, changes, english_clips, percent_wrong, percentiles, print_table
 
 HERE = Path(__file__).parent
 ENVIRONMENTS = Path.home() / ".cache" / "asr_core" / "peers"
@@ -136,16 +137,9 @@ def latencies(said: Said, texts: Sequence[tuple[float, str]]) -> Iterator[float]
 
 def changed(updates: Sequence[Update]) -> tuple[int, int]:
     """How many shown words were changed later, and how many were written."""
-    n_changed = n_written = 0
-    before: list[str] = []
-    for _, final, tentative in updates:
-        now = texts_of(f"{final} {tentative}")
-        matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
-        for kind, a, b, c, d in matcher.get_opcodes():
-            n_changed += b - a if kind in ("replace", "delete") else 0
-            n_written += d - c if kind in ("replace", "insert") else 0
-        before = now
-    return n_changed, n_written
+    texts = [texts_of(f"{final} {tentative}") for _, final, tentative in updates]
+    steps = [changes(before, now) for before, now in itertools.pairwise([[], *texts])]
+    return sum(n for n, _ in steps), sum(n for _, n in steps)
 
 
 def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str, Any]:
@@ -163,16 +157,12 @@ def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str,
         "peer": peer.removesuffix("_peer"),
         "model": model if peer != "moonshine_peer" else "moonshine tiny-en",
         "wer": percent_wrong([said.clip["reference"] for said in clips], heard),
-        "shown_p50_p95_s": _percentiles(first),
-        "final_p50_p95_s": _percentiles(last),
+        "shown_p50_p95_s": percentiles(first),
+        "final_p50_p95_s": percentiles(last),
         "changed_percent": round(float(100 * flicker[0] / max(1, flicker[1])), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
         "memory_mb": round(memory_mb),
     }
-
-
-def _percentiles(values: list[float]) -> str:
-    return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, 95)) if values else "–"
 
 
 def prepared(data: Path, every: int, model: str, folder: Path) -> tuple[list[Said], float]:

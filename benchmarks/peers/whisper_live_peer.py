@@ -11,7 +11,6 @@ from websockets.sync.client import ClientConnection, connect
 from whisper_live.server import TranscriptionServer
 
 PORT = 9463
-QUIET_S = 6.0  # after the last change nothing more is expected
 
 threading.Thread(
     target=TranscriptionServer().run,
@@ -57,11 +56,7 @@ def listen(samples: Samples, page: Page) -> None:
 
     threading.Thread(target=read, daemon=True).start()
     page.speak(samples, lambda chunk: server.send(chunk.tobytes()))
-    ended, n = time.monotonic(), -1
-    while time.monotonic() - ended < QUIET_S:
-        if len(page.updates) != n:
-            n, ended = len(page.updates), time.monotonic()
-        time.sleep(0.1)
+    page.wait_until_quiet()
     server.close()
 
 
