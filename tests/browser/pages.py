@@ -62,8 +62,12 @@ class LivePage:
         """The final words of a take, as the page shows them."""
         if number == -1 and not self.views().count():
             return ""
-        # Both in one go: a line that ends moves from the one to the other.
-        shown = self.view(number).locator(".lines .line span, .committed").all_inner_texts()
+        # In one call of the page: a line that ends moves from the one to the other, and
+        # ``all_inner_texts`` finds elements in one step and reads them in the next.
+        shown = self.view(number).evaluate(
+            """view => [...view.querySelectorAll(".lines .line span, .committed")]
+                .map(element => element.innerText)"""
+        )
         return " ".join(" ".join(shown).split())
 
     def tentative(self) -> str:

@@ -6,12 +6,12 @@ A fake for the fault: nobody knows how fast the machine is that runs the tests.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from typing import Any
 
 from streamlit.web.cli import main
 
 from asr_core.engines import load
-from asr_core.engines.base import Engine, EngineName
+from asr_core.engines.base import Engine
 from tests.live.engines import Slow
 
 FACTOR = 0.7
@@ -19,8 +19,8 @@ FACTOR = 0.7
 _real_load = load._load
 
 
-def slow_load(name: EngineName, directory: Path) -> Engine:
-    return Slow(_real_load(name, directory), FACTOR)  # type: ignore[return-value]
+def slow_load(*arguments: Any) -> Engine:
+    return Slow(_real_load(*arguments), FACTOR)  # type: ignore[return-value]
 
 
 load._load = slow_load
