@@ -20,6 +20,7 @@ from asr_core.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
+    from asr_core.fullcontext import FileOptions
     from asr_core.inputs import Input
     from asr_core.live import Snapshot
     from asr_core.models import Progress
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_FORMATS = ("txt", "srt", "vtt", "tsv", "json")
+_FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
 
 _LOG_EVERY_S = 10.0
 
@@ -107,6 +108,15 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="names and terms that may come up, as a sentence or a list",
     )
+    parser.add_argument(
+        "--mixed-languages",
+        action="store_true",
+        help="detect the language of each passage, for files in which it changes",
+    )
+    parser.add_argument(
+        "--start", type=_clock, default=0.0, metavar="TIME", help="begin there (90, 1:30, 1:02:30)"
+    )
+    parser.add_argument("--end", type=_clock, metavar="TIME", help="end there")
     parser.add_argument("--threads", type=_count, metavar="N", help="cores to use (default: all)")
     parser.add_argument(
         "--batch-size",
@@ -198,6 +208,15 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _clock(text: str) -> float:
+    from asr_core.formats import parse_clock
+
+    try:
+        return parse_clock(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _language(text: str) -> str:
     code = text.lower()
     if code not in LANGUAGES:
@@ -213,6 +232,11 @@ def _language(text: str) -> str:
 def _transcribe(options: argparse.Namespace) -> int:
     from asr_core.inputs import expand, targets
 
+    try:
+        wanted = _file_options(options)
+    except AsrError as error:
+        _say(str(error))
+        return 2
     if options.output_dir is not None and not _made(options.output_dir):
         return 2
     inputs = list(expand(options.files))
@@ -230,7 +254,7 @@ def _transcribe(options: argparse.Namespace) -> int:
     if not todo:
         return 0
     engine = _engine(options)
-    n_done = sum(_transcribe_one(options, engine, *each) for each in todo)
+    n_done = sum(_transcribe_one(options, wanted, engine, *each) for each in todo)
     return 0 if n_done == len(todo) else 1
 
 
@@ -251,10 +275,14 @@ def _made(directory: Path) -> bool:
 
 
 def _transcribe_one(
-    options: argparse.Namespace, engine: Engine, item: Input, place: Path | None
+    options: argparse.Namespace,
+    wanted: FileOptions,
+    engine: Engine,
+    item: Input,
+    place: Path | None,
 ) -> bool:
     """Whether it went well; if not, the user was told."""
-    from asr_core.formats import FORMATS, word_by_word
+    from asr_core.formats import as_bytes, word_by_word
     from asr_core.fullcontext import transcribe
 
     try:
@@ -262,10 +290,8 @@ def _transcribe_one(
             transcript = transcribe(
                 item.source,
                 engine,
+                wanted,
                 name=item.name,
-                language=options.language,
-                task=options.task,
-                prompt=options.prompt,
                 on_progress=lambda p: show(f"{item.name}: {_share(p.done_s, p.total_s)}"),
             )
     except AsrError as error:
@@ -273,23 +299,40 @@ def _transcribe_one(
         return False
     for note in transcript.notes:
         _say(note)
-    text = FORMATS[options.format](
-        word_by_word(transcript) if options.word_timestamps else transcript
-    )
+    if options.word_timestamps:
+        transcript = word_by_word(transcript)
+    content = as_bytes(transcript, options.format)
     if place is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        _print(content)
         return True
-    return _write(place, text)
+    return _write(place, content)
 
 
-def _write(target: Path, text: str) -> bool:
+def _file_options(options: argparse.Namespace) -> FileOptions:
+    from asr_core.fullcontext import FileOptions, Stretch
+
+    return FileOptions(
+        options.language,
+        options.mixed_languages,
+        options.task,
+        options.prompt,
+        Stretch(options.start, options.end),
+    )
+
+
+def _print(content: bytes) -> None:
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def _write(target: Path, content: bytes) -> bool:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        target.write_bytes(content)
     except OSError as error:
         _say(f"{target} cannot be written ({error.strerror}); the transcript is printed instead.")
-        sys.stdout.write(text)
+        _print(content)
         return False
     _say(f"Wrote {target}")
     return True

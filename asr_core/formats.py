@@ -1,8 +1,10 @@
-"""A transcript as text, subtitles or data."""
+"""A transcript as text, subtitles, data or a document."""
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,7 +12,19 @@ from typing import Any
 from asr_core.subtitles import cues
 from asr_core.transcript import Segment, Transcript, Word
 
-__all__ = ["FORMATS", "clock", "to_json", "to_srt", "to_tsv", "to_txt", "to_vtt", "word_by_word"]
+__all__ = [
+    "FORMATS",
+    "as_bytes",
+    "clock",
+    "parse_clock",
+    "to_docx",
+    "to_json",
+    "to_srt",
+    "to_tsv",
+    "to_txt",
+    "to_vtt",
+    "word_by_word",
+]
 
 
 def clock(seconds: float, separator: str = ".") -> str:
@@ -19,6 +33,19 @@ def clock(seconds: float, separator: str = ".") -> str:
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{separator}{rest % 1000:03}"
+
+
+def parse_clock(text: str) -> float:
+    """Seconds of ``[[HH:]MM:]SS[.mmm]``.
+
+    Raises:
+        ValueError: it is no such time.
+    """
+    found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)", text.strip())
+    if found is None:
+        raise ValueError(f"{text!r} is no time; write it as 90, 1:30 or 1:02:30")
+    hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 def to_txt(transcript: Transcript) -> str:
@@ -70,6 +97,7 @@ def to_json(transcript: Transcript) -> str:
                 "start": round(segment.start, 3),
                 "end": round(segment.end, 3),
                 "text": segment.text,
+                **({"language": segment.language} if segment.language else {}),
                 "words": [word_data(word) for word in segment.words],
             }
             for segment in transcript.segments
@@ -88,14 +116,42 @@ def word_data(word: Word) -> dict[str, Any]:
     }
 
 
-FORMATS: Mapping[str, Callable[[Transcript], str]] = {
+def to_docx(transcript: Transcript) -> bytes:
+    """A document of Word's: a paragraph a segment, its time in grey before it."""
+    import docx
+    from docx.shared import Pt, RGBColor
+
+    document = docx.Document()
+    document.core_properties.author = document.core_properties.comments = ""  # the template's
+    for segment in transcript.segments:
+        paragraph = document.add_paragraph()
+        paragraph.paragraph_format.space_after = Pt(6)
+        time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
+        time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
+        paragraph.add_run(_CONTROL.sub("", segment.text))
+    file = io.BytesIO()
+    document.save(file)
+    return file.getvalue()
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has no way to write these
+
+
+FORMATS: Mapping[str, Callable[[Transcript], str | bytes]] = {
     "txt": to_txt,
     "srt": to_srt,
     "vtt": to_vtt,
     "tsv": to_tsv,
     "json": to_json,
+    "docx": to_docx,
 }
 """File name extension → writer."""
+
+
+def as_bytes(transcript: Transcript, extension: str) -> bytes:
+    """The file of a transcript; text is UTF-8."""
+    content = FORMATS[extension](transcript)
+    return content.encode() if isinstance(content, str) else content
 
 
 def word_by_word(transcript: Transcript) -> Transcript:

@@ -46,11 +46,17 @@ def join_words(words: Iterable[Word]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech between two pauses: one line on the page."""
+    """A stretch of speech between two pauses: one line on the page.
+
+    Attributes:
+        start, end: seconds.
+        language: code, where it was detected for this stretch alone.
+    """
 
     start: float
     end: float
     words: tuple[Word, ...]
+    language: str | None = None
 
     @property
     def text(self) -> str:

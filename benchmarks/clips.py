@@ -22,6 +22,7 @@ __all__ = [
     "changes",
     "core_clips",
     "english_clips",
+    "foreign_clips",
     "machine",
     "percent_wrong",
     "percentiles",
@@ -51,6 +52,15 @@ def english_clips(data: Path, kind: str) -> list[Clip]:
 def core_clips(data: Path) -> list[Clip]:
     """The balanced English set to quote error rates on."""
     return [clip for clip in english_clips(data, "clean") if clip["core"]]
+
+
+def foreign_clips(data: Path, at_least_s: float = 5.0) -> list[Clip]:
+    """Those in other languages than English, with their words."""
+    return [
+        clip
+        for clip in _clips(data)
+        if clip["kind"] == "nonenglish" and clip["reference"] and clip["seconds"] >= at_least_s
+    ]
 
 
 def silent_clips(data: Path) -> list[Clip]:

@@ -25,12 +25,12 @@ Transcriber = Callable[[Path], tuple[str, Words]]
 def ours(model: str, engine_name: str) -> Transcriber:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines import load_engine
-    from asr_core.fullcontext import transcribe
+    from asr_core.fullcontext import FileOptions, transcribe
 
     engine = load_engine(Path(model), engine_name, n_threads=N_THREADS)  # type: ignore[arg-type]
 
     def run(path: Path) -> tuple[str, Words]:
-        transcript = transcribe(path, engine, language="en")
+        transcript = transcribe(path, engine, FileOptions(language="en"))
         return transcript.text, [(w.text, w.start, w.end) for w in transcript.words]
 
     return run
@@ -98,13 +98,44 @@ def transformers(model: str, mode: str) -> Transcriber:
     generate = {"language": "en", "task": "transcribe"} if multilingual else {}
 
     def run(path: Path) -> tuple[str, Words]:
-        with wave.open(str(path)) as file:  # by name it would want the ffmpeg program
-            data = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-        sound = {"raw": data.astype(np.float32) / 32768, "sampling_rate": 16_000}
+        sound = {"raw": _samples(path), "sampling_rate": 16_000}
         answer = pipeline(sound, return_timestamps=True, generate_kwargs=generate)
         return answer["text"], []
 
     return run
+
+
+def openai_whisper(model: str, beam_size: int | None) -> Transcriber:
+    import torch
+    import whisper
+
+    torch.set_num_threads(N_THREADS)
+    loaded = whisper.load_model(model, device="cpu")
+
+    def run(path: Path) -> tuple[str, Words]:
+        answer = loaded.transcribe(_samples(path), language="en", fp16=False, beam_size=beam_size)
+        return answer["text"], []
+
+    return run
+
+
+def whisper_cpp(model: str) -> Transcriber:
+    from pywhispercpp.model import Model
+
+    loaded = Model(model, n_threads=N_THREADS, print_progress=False, print_realtime=False)
+
+    def run(path: Path) -> tuple[str, Words]:
+        segments = loaded.transcribe(_samples(path), language="en")
+        return " ".join(segment.text for segment in segments), []
+
+    return run
+
+
+def _samples(path: Path) -> np.ndarray:
+    """By name some would want the ffmpeg program."""
+    with wave.open(str(path)) as file:
+        data = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+    return data.astype(np.float32) / 32768
 
 
 SYSTEMS: dict[str, Callable[[str], Transcriber]] = {
@@ -116,6 +147,8 @@ SYSTEMS: dict[str, Callable[[str], Transcriber]] = {
     "faster-whisper, batched by 8": lambda model: faster_whisper(model, "batched"),
     "transformers, long-form": lambda model: transformers(model, "long-form"),
     "transformers, chunks by 8": lambda model: transformers(model, "chunked"),
+    "openai-whisper, greedy": lambda model: openai_whisper(model, None),
+    "whisper.cpp, 16 bits": whisper_cpp,
 }
 
 

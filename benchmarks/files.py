@@ -33,11 +33,20 @@ from benchmarks.clips import (
     percentiles,
     print_table,
 )
+from benchmarks.environments import python_of
 from benchmarks.file_systems import SYSTEMS
-from benchmarks.peers.run import python_of
+from benchmarks.weights import to_ggml, to_openai
 
 JOINED_S = 300.0
 GAP_S = 0.5
+
+REQUIREMENTS = {
+    "faster-whisper": ["faster-whisper==1.2.1"],
+    "openai-whisper": ["openai-whisper==20250625", "torch==2.13.0"],
+    "whisper.cpp": ["pywhispercpp==1.5.1", "numpy"],
+}
+
+FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggml)}
 
 
 @dataclass
@@ -115,10 +124,11 @@ def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[fl
 def row(system: str, model: str, known: Sequence[Recording], folder: Path) -> dict[str, Any]:
     """One line of the table."""
     out = folder / "out.json"
-    python = python_of("plain") if system.startswith("faster-whisper") else Path(sys.executable)
-    directory = resolve(model)
+    name = system.split(",", maxsplit=1)[0]
+    python = python_of(name.replace(" ", "-"), REQUIREMENTS.get(name, []))
+    weights = _weights(name, resolve(model), folder)
     script = Path(__file__).with_name("file_systems.py")
-    subprocess.run([str(python), str(script), system, folder, directory, out], check=True)
+    subprocess.run([str(python), str(script), system, folder, weights, out], check=True)
     answer = json.loads(out.read_text())
     files = answer["files"]
     spent_s = sum(file["seconds"] for file in files.values())
@@ -133,6 +143,16 @@ def row(system: str, model: str, known: Sequence[Recording], folder: Path) -> di
         "peak_mb": round(answer["peak_mb"]),
         "edge_error_p50_p90_s": percentiles(errors, 90),
     }
+
+
+def _weights(name: str, directory: Path, folder: Path) -> Path:
+    """The model in the format of the system called ``name``."""
+    if name not in FORMATS:
+        return directory
+    target = folder / f"{directory.name}{FORMATS[name][0]}"
+    if not target.exists():
+        FORMATS[name][1](directory, target)
+    return target
 
 
 def _wer(some: Sequence[Recording], files: dict[str, Any]) -> float:

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, load_engine
-from asr_core.fullcontext import transcribe
+from asr_core.fullcontext import FileOptions, transcribe
 from asr_core.live import LiveOptions, LiveSession, Scheduler, Snapshot
 from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
@@ -132,7 +132,7 @@ def measure(
         core_s += time.process_time() - started
         audio_s += len(samples) / SAMPLE_RATE_HZ
         said.append(clip["reference"])
-        full.append(transcribe(data / clip["path"], engine, language=language).text)
+        full.append(transcribe(data / clip["path"], engine, FileOptions(language)).text)
     return {
         "model": model,
         "clips": len(said),

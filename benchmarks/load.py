@@ -4,15 +4,18 @@
 One, two, four … speakers read the long recordings in real time, each from another
 place, through one scheduler; more and more of them, until 95 % of the lag is above
 two seconds. The lag is what the page calls "behind": audio that has come in and is
-not dealt with.
+not dealt with. ``--beside-file`` measures instead one speaker alone, and one while a file
+is transcribed over and over.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, load_engine
+from asr_core.errors import Cancelled
+from asr_core.fullcontext import FileOptions, transcribe
 from asr_core.live import LiveOptions, LiveSession, Scheduler
 from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
@@ -90,12 +95,42 @@ def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
         n_speakers += 1 if n_speakers < 4 else 2
 
 
+def measure_beside_file(data: Path, model: str) -> Iterator[dict[str, Any]]:
+    """One speaker alone, and beside a file."""
+    engine = load_engine(resolve(model), "ctranslate2")
+    paths = [data / clip["path"] for clip in english_clips(data, "long")]
+    speech = np.concatenate([decode(path) for path in paths])
+    for beside_file in (False, True):
+        is_over = threading.Event()
+        files = threading.Thread(target=_transcribe_on, args=(paths, engine, is_over.is_set))
+        if beside_file:
+            files.start()
+        p50, p95 = np.percentile(lags(engine, speech, 1), (50, 95))
+        is_over.set()
+        if beside_file:
+            files.join()
+        yield {
+            "model": model,
+            "beside_file": beside_file,
+            "lag_p50_s": round(float(p50), 2),
+            "lag_p95_s": round(float(p95), 2),
+        }
+
+
+def _transcribe_on(paths: Sequence[Path], engine: Engine, is_over: Callable[[], bool]) -> None:
+    with contextlib.suppress(Cancelled):
+        for path in itertools.cycle(paths):
+            transcribe(path, engine, FileOptions("en"), is_cancelled=is_over)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
+    parser.add_argument("--beside-file", action="store_true", help="one speaker and a file")
     options = parser.parse_args()
-    print_table([row for model in options.models for row in measure(options.data, model)])
+    rows = measure_beside_file if options.beside_file else measure
+    print_table([row for model in options.models for row in rows(options.data, model)])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 
-from asr_core.formats import FORMATS, clock, word_by_word
+import docx
+import pytest
+
+from asr_core.formats import FORMATS, as_bytes, clock, parse_clock, word_by_word
 from asr_core.transcript import Transcript
 from tests.texts import transcript
 
@@ -19,6 +23,28 @@ def test_the_clock_of_subtitles() -> None:
     assert clock(0) == "00:00:00.000"
     assert clock(3661.0015, ",") == "01:01:01,002"
     assert clock(59.9996) == "00:01:00.000"
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), ("1:30", 90), ("1:02:30", 3750), (" 0:07.5", 7.5), ("2,25", 2.25)],
+)
+def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
+    assert parse_clock(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3", "1:30pm"])
+def test_what_is_no_time_gets_a_sentence(text: str) -> None:
+    with pytest.raises(ValueError, match="is no time; write it as"):
+        parse_clock(text)
+
+
+def test_a_document_has_a_paragraph_a_segment() -> None:
+    document = docx.Document(io.BytesIO(as_bytes(SAMPLE, "docx")))
+    assert [paragraph.text for paragraph in document.paragraphs] == [
+        "00:00:00  Hello, <you> & me.",
+        "00:00:02  Bye.",
+    ]
 
 
 def test_text_has_a_line_a_segment() -> None:

@@ -7,7 +7,7 @@ import functools
 import streamlit as st
 
 from asr_core.audio.encode import to_flac
-from asr_core.formats import FORMATS
+from asr_core.formats import FORMATS, as_bytes
 from asr_core.live import LiveSession
 from asr_core.transcript import Transcript
 
@@ -19,6 +19,7 @@ _MIME = {
     "vtt": "text/vtt",
     "tsv": "text/tab-separated-values",
     "json": "application/json",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 }
 
 
@@ -32,10 +33,10 @@ def download_buttons(
         session: whose recording can be saved, if it was kept.
     """
     with st.container(horizontal=True, gap="small"):
-        for extension, write in FORMATS.items():
+        for extension in FORMATS:
             st.download_button(
                 extension.upper(),
-                functools.partial(write, transcript),
+                functools.partial(as_bytes, transcript, extension),
                 file_name=f"{name}.{extension}",
                 mime=_MIME[extension],
                 key=f"save-{key}-{extension}",

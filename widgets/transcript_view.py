@@ -13,11 +13,12 @@ import streamlit as st
 
 from asr_core.live import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
+from widgets.clipboard import COPY_JS
 
-__all__ = ["finished_view", "live_view"]
+__all__ = ["finished_view", "growing_view", "line_clock", "live_view"]
 
 _TAIL_LINES = 20
-"""Finished lines sent with each update of a live page."""
+"""Finished lines sent with each update of a page that grows."""
 
 _BEHIND_S = 2.0
 """From this lag on the page says so; below it is the pace of the updates."""
@@ -141,24 +142,9 @@ function text(root) {
   const open = root.querySelector(".committed").textContent;
   return [...lines, open].filter(Boolean).join("\\n");
 }
-
-async function copy(button, value) {
-  let done = true;
-  try { await navigator.clipboard.writeText(value); }
-  catch {
-    const area = document.createElement("textarea");
-    area.value = value;
-    document.body.append(area);
-    area.select();
-    done = document.execCommand("copy");
-    area.remove();
-  }
-  button.textContent = done ? "Copied" : "Copying was refused";
-  setTimeout(() => { button.textContent = "Copy"; }, 2000);
-}
 """
 
-_component = st.components.v2.component("transcript_view", html=_HTML, css=_CSS, js=_JS)
+_component = st.components.v2.component("transcript_view", html=_HTML, css=_CSS, js=_JS + COPY_JS)
 
 
 def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
@@ -172,21 +158,32 @@ def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
 
 def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | None) -> None:
     """A take that runs or is being finished: meter, clock, state and words."""
-    resend_key = f"resend-{name}"
-    whole = st.session_state.pop(resend_key, False)
-    first = 0 if whole else max(0, len(snapshot.utterances) - _TAIL_LINES)
-    result = _component(
-        data={
-            "id": name,
-            "live": True,
-            "first": first,
-            "lines": _lines(snapshot.utterances[first:]),
+    _growing(
+        name,
+        snapshot.utterances,
+        {
             "openTime": _time(snapshot.committed, snapshot.tentative),
             "committed": join_words(snapshot.committed),
             "tentative": _tentative(snapshot),
             "empty": empty,
             "head": _head(snapshot, remaining_s),
         },
+    )
+
+
+def growing_view(name: str, segments: Sequence[Segment]) -> None:
+    """The lines of a file that is being transcribed."""
+    _growing(name, segments, {})
+
+
+def _growing(name: str, segments: Sequence[Segment], rest: dict[str, Any]) -> None:
+    """Send the newest lines, and all if the browser asked for them."""
+    resend_key = f"resend-{name}"
+    whole = st.session_state.pop(resend_key, False)
+    first = 0 if whole else max(0, len(segments) - _TAIL_LINES)
+    lines = _lines(segments[first:])
+    result = _component(
+        data={"id": name, "live": True, "first": first, "lines": lines, **rest},
         key=f"view-{name}",
         on_resend_change=_nothing,
     )
@@ -199,12 +196,12 @@ def _nothing() -> None:
 
 
 def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
-    return [{"time": _clock(segment.start), "text": segment.text} for segment in segments]
+    return [{"time": line_clock(segment.start), "text": segment.text} for segment in segments]
 
 
 def _time(*words: Sequence[Any]) -> str:
     first = next((some[0] for some in words if some), None)
-    return _clock(first.start) if first else ""
+    return line_clock(first.start) if first else ""
 
 
 def _tentative(snapshot: Snapshot) -> str:
@@ -218,16 +215,17 @@ def _head(snapshot: Snapshot, remaining_s: float | None) -> dict[str, Any]:
     if snapshot.lag_s > _BEHIND_S:
         status += f" · behind by {snapshot.lag_s:.1f} s"
     if remaining_s is not None and not finishing:
-        status += f" · stops in {_clock(max(0.0, remaining_s))}"
+        status += f" · stops in {line_clock(max(0.0, remaining_s))}"
     return {
         "status": status,
         "dot": "busy" if finishing or snapshot.lag_s > _BEHIND_S else "on",
-        "clock": _clock(snapshot.audio_s),
+        "clock": line_clock(snapshot.audio_s),
         "level": -60.0 if finishing else snapshot.level_dbfs,
     }
 
 
-def _clock(seconds: float) -> str:
+def line_clock(seconds: float) -> str:
+    """The time of a line: ``0:07``, ``1:02:07``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

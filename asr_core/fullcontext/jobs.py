@@ -14,9 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from asr_core.engines.base import Engine, Task
+from asr_core.engines.base import Engine
 from asr_core.errors import AsrError, Cancelled
-from asr_core.fullcontext.transcribe import FileProgress, transcribe
+from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.transcript import Transcript
 
 __all__ = ["Job", "JobQueue", "JobState"]
@@ -41,7 +41,7 @@ class Job:
     Attributes:
         key: of the upload, so that it is not transcribed twice.
         data: the file's bytes.
-        prompt: names and terms that may come up.
+        model: what the engine's model is called, for the reader.
         error: a sentence, once the job has failed.
     """
 
@@ -49,9 +49,8 @@ class Job:
     name: str
     data: bytes
     engine: Engine
-    language: str | None = None
-    task: Task = "transcribe"
-    prompt: str = ""
+    model: str = ""
+    options: FileOptions = field(default_factory=FileOptions)
     state: JobState = JobState.WAITING
     progress: FileProgress | None = None
     transcript: Transcript | None = None
@@ -131,10 +130,8 @@ class JobQueue:
             job.transcript = transcribe(
                 io.BytesIO(job.data),
                 job.engine,
+                job.options,
                 name=job.name,
-                language=job.language,
-                task=job.task,
-                prompt=job.prompt,
                 on_progress=report,
                 is_cancelled=job.cancel.is_set,
             )

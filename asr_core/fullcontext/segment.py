@@ -38,9 +38,17 @@ class SpokenWindow:
     samples: NDArray[np.float32]
     speech_s: float
 
+    @property
+    def end_s(self) -> float:
+        return self.start_s + len(self.samples) / SAMPLE_RATE_HZ
 
-def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWindow]:
+
+def spoken_windows(
+    pieces: Iterable[NDArray[np.float32]], start_s: float = 0.0
+) -> Iterator[SpokenWindow]:
     """Find the speech in consecutive ``pieces`` of audio and pack it into windows.
+
+    ``start_s`` is where in the recording the first piece begins.
 
     Windows come in the order of time, do not overlap and last at most
     ``MAX_WINDOW_S``. Speech longer than that is cut where a voice is least
@@ -54,21 +62,23 @@ def spoken_windows(pieces: Iterable[NDArray[np.float32]]) -> Iterator[SpokenWind
         probabilities = vad.push(piece)
         cutter.hear(probabilities)
         spans = cutter.push(segmenter.push(probabilities), segmenter.open, buffer.end)
-        yield from _windows(buffer, segmenter, spans)
+        yield from _windows(buffer, segmenter, spans, start_s)
         buffer.drop_before(min(segmenter.quiet_until, cutter.oldest(buffer.end)))
     last = segmenter.finish(buffer.end)
-    yield from _windows(buffer, segmenter, cutter.push(last, None, buffer.end) + cutter.finish())
+    rest = cutter.push(last, None, buffer.end) + cutter.finish()
+    yield from _windows(buffer, segmenter, rest, start_s)
 
 
 def _windows(
-    buffer: AudioBuffer, segmenter: SpeechSegmenter, spans: list[SpeechSpan]
+    buffer: AudioBuffer, segmenter: SpeechSegmenter, spans: list[SpeechSpan], start_s: float
 ) -> Iterator[SpokenWindow]:
     for span in spans:
         assert span.end is not None
         start, end = max(span.start, buffer.start), min(span.end, buffer.end)
         if end > start:
             speech_s = segmenter.speech_s(start, end)
-            yield SpokenWindow(start / SAMPLE_RATE_HZ, buffer.read(start, end), speech_s)
+            at_s = start_s + start / SAMPLE_RATE_HZ
+            yield SpokenWindow(at_s, buffer.read(start, end), speech_s)
 
 
 class _Cutter:

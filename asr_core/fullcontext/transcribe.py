@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
+from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
 from asr_core.lines import lines
 from asr_core.quality import FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript
 
-__all__ = ["FileProgress", "transcribe"]
+__all__ = ["FileOptions", "FileProgress", "transcribe"]
 
 _N_WINDOWS_FOR_LANGUAGE = 3
+
+_TELLING_S = 3.0
+"""Of less speech the language is guessed badly; then it is that of the whole file."""
 
 Listen = Callable[[Sequence[Window]], list[Hypothesis]]
 
@@ -32,8 +32,8 @@ class FileProgress:
     """How far a file is.
 
     Attributes:
-        done_s, total_s: seconds of audio; the total is None where the file does
-            not tell it.
+        done_s, total_s: seconds of the stretch; the total is None where the file
+            does not tell it.
         segments: what is recognised so far.
     """
 
@@ -42,14 +42,37 @@ class FileProgress:
     segments: tuple[Segment, ...]
 
 
+@dataclass(frozen=True)
+class FileOptions:
+    """What is wanted of a file.
+
+    Attributes:
+        language: code; None has it detected from the first minutes of speech.
+        is_mixed: the language changes within the file: where none is given, that of
+            each passage is detected.
+        prompt: names and terms that may come up; the model leans towards them.
+        stretch: what of the file to transcribe; times stay those of the file.
+    """
+
+    language: str | None = None
+    is_mixed: bool = False
+    task: Task = "transcribe"
+    prompt: str = ""
+    stretch: Stretch = WHOLE
+
+    def window(self, spoken: SpokenWindow, language: str | None) -> Window:
+        """``spoken`` as the engine wants it; ``language`` is that of the file."""
+        if self.language is None and self.is_mixed and spoken.speech_s >= _TELLING_S:
+            language = None
+        return Window(spoken.samples, language, self.task, self.prompt)
+
+
 def transcribe(
     source: str | Path | BinaryIO,
     engine: Engine,
+    options: FileOptions | None = None,
     *,
     name: str | None = None,
-    language: str | None = None,
-    task: Task = "transcribe",
-    prompt: str = "",
     on_progress: Callable[[FileProgress], None] | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Transcript:
@@ -58,8 +81,6 @@ def transcribe(
     Args:
         source: a path or an open binary file.
         name: what to call the file in messages.
-        language: code; None has it detected from the first minutes of speech.
-        prompt: names and terms that may come up; the model leans towards them.
         on_progress: called after each round of windows, in this thread.
         is_cancelled: asked several times a second, from any thread.
 
@@ -68,6 +89,7 @@ def transcribe(
         EngineError: the model failed.
         Cancelled: ``is_cancelled`` said so.
     """
+    options = options or FileOptions()
 
     def stop_if_cancelled() -> None:
         if is_cancelled():
@@ -77,40 +99,35 @@ def transcribe(
         return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
 
     audio = AudioFile(source, name)
-    clock = _Clock(audio)
-    windows = spoken_windows(clock)
+    pieces = Pieces(audio, options.stretch, stop_if_cancelled)
+    windows = spoken_windows(pieces, options.stretch.start_s)
     first = list(itertools.islice(windows, _N_WINDOWS_FOR_LANGUAGE))
-    probability = 1.0
-    if language is None and first:
-        language, probability = engine.detect_language([Window(w.samples) for w in first])
+    language, probability = _language(first, engine, options)
     segments: list[Segment] = []
     most = engine.n_parallel * engine.patient_batch_size
     for batch in _rounds(itertools.chain(first, windows), most):
-        heard = [Window(spoken.samples, language, task, prompt) for spoken in batch]
-        segments += _lines_in(batch, _tries(heard, listen))
+        tries = _tries([options.window(spoken, language) for spoken in batch], listen)
+        segments += _lines_in(batch, tries, with_language=options.is_mixed)
         if on_progress is not None:
-            done_s = batch[-1].start_s + len(batch[-1].samples) / SAMPLE_RATE_HZ
-            on_progress(FileProgress(done_s, audio.duration_s, tuple(segments)))
+            done_s = batch[-1].end_s - options.stretch.start_s
+            total_s = options.stretch.length_in(audio.duration_s)
+            on_progress(FileProgress(done_s, total_s, tuple(segments)))
     return Transcript(
         segments=tuple(segments),
-        duration=clock.seconds,
+        duration=pieces.seconds,
         language=language if first else None,
         language_probability=probability if first else 0.0,
         notes=tuple(audio.notes),
     )
 
 
-class _Clock:
-    """Passes an audio file through and counts its seconds."""
-
-    def __init__(self, audio: AudioFile) -> None:
-        self._audio = audio
-        self.seconds = 0.0
-
-    def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        for piece in self._audio:
-            self.seconds += len(piece) / SAMPLE_RATE_HZ
-            yield piece
+def _language(
+    first: Sequence[SpokenWindow], engine: Engine, options: FileOptions
+) -> tuple[str | None, float]:
+    """That of the file, as given or as its ``first`` windows sound."""
+    if options.language is not None or not first:
+        return options.language, 1.0
+    return engine.detect_language([Window(spoken.samples) for spoken in first])
 
 
 def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
@@ -122,13 +139,16 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
 
 
 def _lines_in(
-    batch: Sequence[SpokenWindow], tries: Sequence[Sequence[Hypothesis]]
+    batch: Sequence[SpokenWindow], tries: Sequence[Sequence[Hypothesis]], *, with_language: bool
 ) -> list[Segment]:
     """The lines of windows that follow one another."""
     segments: list[Segment] = []
     for spoken, tried in zip(batch, tries, strict=True):
         if not is_silence(tried, spoken.speech_s):
-            segments += lines(word.shifted(spoken.start_s) for word in settled(tried).words)
+            heard = settled(tried)
+            found = lines(word.shifted(spoken.start_s) for word in heard.words)
+            language = heard.language if with_language else None
+            segments += (replace(line, language=language) for line in found)
     return segments
 
 

@@ -17,7 +17,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,15 +27,15 @@ import psutil
 
 from asr_core.audio.decode import decode
 from asr_core.engines import load_engine
-from asr_core.fullcontext import transcribe
+from asr_core.fullcontext import FileOptions, transcribe
 from asr_core.models import resolve
 from asr_core.transcript import Word, normalised
 from benchmarks.clips import Clip, changes, english_clips, percent_wrong, percentiles, print_table
+from benchmarks.environments import python_of
 
 HERE = Path(__file__).parent
-ENVIRONMENTS = Path.home() / ".cache" / "asr_core" / "peers"
 
-PEERS = {
+PEERS: dict[str, list[str]] = {
     "ours": [],
     "plain": ["faster-whisper==1.2.1"],
     "whisper_streaming_peer": ["whisper-streaming[faster-whisper]==0.1.0"],
@@ -58,27 +57,18 @@ class Said:
     words: tuple[Word, ...]
 
 
-def python_of(peer: str) -> Path:
-    """The interpreter that has ``peer`` installed."""
-    if not PEERS[peer]:
-        return Path(sys.executable)
-    folder = ENVIRONMENTS / peer
-    python = folder / "bin" / "python"
-    marker = folder / "installed"
-    if not marker.exists():
-        venv.create(folder, with_pip=True, clear=True)
-        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*command, *PEERS[peer]], check=True)
-        marker.touch()
-    return python
-
-
 def listened(peer: str, folder: Path, model: Path) -> tuple[dict[str, list[Update]], float, float]:
     """What ``peer`` showed of each clip, its core-seconds and its memory in MB."""
     out = folder / f"{peer}.json"
     with (folder / f"{peer}.log").open("w") as log:
         process = subprocess.Popen(
-            [str(python_of(peer)), str(HERE / f"{peer}.py"), str(folder), str(model), str(out)],
+            [
+                str(python_of(peer, PEERS[peer])),
+                str(HERE / f"{peer}.py"),
+                str(folder),
+                str(model),
+                str(out),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -171,7 +161,7 @@ def prepared(data: Path, every: int, model: str, folder: Path) -> tuple[list[Sai
     clips = []
     for clip in english_clips(data, "clean")[::every]:
         np.save(folder / f"{clip['id']}.npy", decode(data / clip["path"]))
-        transcript = transcribe(data / clip["path"], engine, language="en")
+        transcript = transcribe(data / clip["path"], engine, FileOptions("en"))
         words = tuple(word for segment in transcript.segments for word in segment.words)
         clips.append(Said(clip, words))
     (folder / "clips.json").write_text(json.dumps([said.clip["id"] for said in clips]))

@@ -93,7 +93,28 @@ class UploadPage:
     def drop(self, *files: Path) -> None:
         self.page.locator('input[type="file"]').set_input_files(list(files))
 
+    def wait_for_words(self, seconds: float = 60) -> None:
+        """The buttons come with the script's run, the words with the component's."""
+        buttons = self.page.get_by_role("button", name="VTT")
+        wait_until(lambda: buttons.count() and self.text(), self.page, seconds)
+
+    def words(self) -> Locator:
+        return self.page.locator(".words span")
+
+    def starts(self) -> list[str]:
+        """When the words are said, seconds."""
+        return list(self.words().evaluate_all("all => all.map(span => span.dataset.start)"))
+
     def text(self) -> str:
-        return " ".join(
-            self.page.get_by_role("log", name="Transcript").locator(".line span").all_inner_texts()
-        )
+        lines = self.page.locator(".words").evaluate_all("all => all.map(line => line.innerText)")
+        return " ".join(" ".join(lines).split())
+
+    def position(self) -> float:
+        """Where the player is, seconds."""
+        return float(self.page.locator("audio, video").first.evaluate("it => it.currentTime"))
+
+    def saved(self, name: str) -> str:
+        """What the download called ``name`` brings."""
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name=name, exact=True).click()
+        return Path(download.value.path()).read_text(encoding="utf-8")

@@ -28,11 +28,9 @@ def test_a_dropped_file_is_transcribed(
 ) -> None:
     page = upload()
     page.drop(speech_files / "two_cities.wav")
-    # The buttons come with the script's run, the words with the component's.
-    wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
-    wait_until(lambda: bool(page.text().strip()), page.page, 10)
+    page.wait_for_words()
     assert word_error_rate(TWO_CITIES, page.text()) < 0.05
-    expect(page.page.get_by_text("s · English")).to_be_visible()
+    expect(page.page.get_by_text("0:44 · English")).to_be_visible()
     with page.page.expect_download() as download:
         page.page.get_by_role("button", name="SRT").click()
     assert download.value.suggested_filename == "two_cities.srt"
@@ -49,8 +47,7 @@ def test_a_bad_file_among_good_ones_fails_alone(
     bad.write_text("only text")
     page.drop(speech_files / "beckett.wav", bad)
     expect(page.page.get_by_text("notes 🎤.wav holds no sound")).to_be_visible(timeout=60_000)
-    wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
-    wait_until(lambda: bool(page.text().strip()), page.page, 10)
+    page.wait_for_words()
     assert word_error_rate(BECKETT, page.text()) < 0.2
     page.page.get_by_role("button", name="Clear").click()
     expect(page.page.get_by_role("log", name="Transcript")).to_have_count(0)
@@ -63,8 +60,7 @@ def test_a_recording_is_transcribed(upload: Callable[..., UploadPage], speech_fi
     page.page.get_by_role("button", name="Record").click()
     page.page.wait_for_timeout(9_000)
     page.page.get_by_role("button", name="Stop recording").click()
-    wait_until(lambda: page.page.get_by_role("button", name="VTT").count(), page.page, 60)
-    wait_until(lambda: bool(page.text().strip()), page.page, 10)
+    page.wait_for_words()
     assert "ever" in page.text().lower()
 
 
@@ -76,3 +72,87 @@ def test_the_first_visitor_may_come_straight_to_this_page(
         page.open()
         expect(page.page.get_by_text("Or drop audio and video files")).to_be_visible(timeout=60_000)
         expect(page.page.get_by_role("heading", name="Recognition")).to_be_visible()
+
+
+@pytest.fixture
+def done(upload: Callable[..., UploadPage], speech_files: Path) -> UploadPage:
+    """The page with ``two_cities.wav`` transcribed by tiny.en."""
+    page = upload()
+    choose(page.page, "Model", "tiny.en")
+    page.page.wait_for_timeout(2_000)
+    page.drop(speech_files / "two_cities.wav")
+    page.wait_for_words()
+    return page
+
+
+def test_a_click_on_a_word_plays_from_there_and_the_word_spoken_is_marked(
+    done: UploadPage,
+) -> None:
+    word = done.words().filter(has_text="wisdom").first
+    word.click()
+    said_at = float(word.get_attribute("data-start"))
+    wait_until(lambda: done.position() > said_at + 1, done.page, 20)
+    marked = done.page.locator(".words span.now")
+    expect(marked).to_have_count(1)
+    starts = [float(start) for start in done.starts()]
+    at = float(marked.get_attribute("data-start"))
+    position = done.position()
+    assert at <= position + 0.1
+    assert all(start <= at or start > position - 1 for start in starts)
+
+
+def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: UploadPage) -> None:
+    line = done.page.locator(".line").first
+    heard = line.locator(".words").inner_text()
+    done.page.get_by_role("button", name="Correct").click()
+    line.locator(".words").fill("Corrected by hand <b>&")
+    line.locator(".words").press("Enter")
+    second = done.page.locator(".line").nth(1).locator(".words")
+    second.fill("And the second one.")
+    done.page.get_by_role("button", name="Done").click()
+    expect(line.get_by_role("button", name="Back to what")).to_be_visible()
+    saved = done.saved("SRT")
+    assert "Corrected by hand <b>&\n" in saved
+    assert "And the second one.\n" in saved
+    line.get_by_role("button", name="Back to what").click()
+    expect(line.locator(".words")).to_have_text(heard)
+    assert "by hand" not in done.saved("TXT")
+
+
+def test_words_are_found(done: UploadPage) -> None:
+    done.page.get_by_role("searchbox", name="Find in the transcript").fill("It was the")
+    n_said = done.text().lower().count("it was the")
+    expect(done.page.get_by_text(f"1 of {n_said}")).to_be_visible()
+    done.page.get_by_role("button", name="Next match").click()
+    expect(done.page.get_by_text(f"2 of {n_said}")).to_be_visible()
+    assert done.page.locator(".hit.here").all_inner_texts()
+    done.page.get_by_role("searchbox", name="Find in the transcript").fill("no such words")
+    expect(done.page.get_by_text("None", exact=True)).to_be_visible()
+
+
+def test_a_range_is_transcribed_again_and_the_first_transcript_stays(done: UploadPage) -> None:
+    done.page.get_by_role("textbox", name="From").fill("later")
+    done.page.get_by_role("textbox", name="From").press("Enter")
+    expect(done.page.get_by_text("'later' is no time")).to_be_visible()
+    done.page.get_by_role("textbox", name="From").fill("0:10")
+    done.page.get_by_role("textbox", name="From").press("Enter")
+    expect(done.page.get_by_text("is no time")).to_have_count(0)
+    done.page.get_by_role("button", name="Again").click()
+    logs = done.page.get_by_role("log", name="Transcript")
+    wait_until(lambda: done.page.get_by_role("button", name="VTT").count() == 2, done.page, 60)
+    expect(logs).to_have_count(2)
+    expect(done.page.get_by_text("0:44 from 0:10")).to_be_visible()
+    expect(logs.first.locator(".time").first).to_have_text("0:10")
+
+
+def test_transcripts_and_corrections_survive_another_page(done: UploadPage) -> None:
+    done.page.get_by_role("button", name="Correct").click()
+    done.page.locator(".line .words").first.fill("Corrected by hand.")
+    done.page.get_by_role("button", name="Done").click()
+    expect(done.page.get_by_role("button", name="Back to what")).to_be_visible()
+    done.page.get_by_role("link", name="Live").click()
+    expect(done.page.get_by_role("heading", name="Speak and read")).to_be_visible()
+    done.page.get_by_role("link", name="Upload").click()
+    done.wait_for_words()
+    assert done.text().startswith("Corrected by hand.")
+    assert "Corrected by hand." in done.saved("TXT")

@@ -13,7 +13,7 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AudioError, Cancelled
-from asr_core.fullcontext import FileProgress, transcribe
+from asr_core.fullcontext import FileOptions, FileProgress, Stretch, transcribe
 from tests.texts import TWO_CITIES, word_error_rate
 
 
@@ -52,16 +52,58 @@ def test_an_empty_file_gets_a_sentence(tiny_engine: Engine) -> None:
         transcribe(io.BytesIO(b""), tiny_engine, name="notes.mp3")
 
 
+def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+    seen: list[FileProgress] = []
+    options = FileOptions(stretch=Stretch(10.0, 20.0))
+    transcript = transcribe(flac(two_cities), tiny_engine, options, on_progress=seen.append)
+    whole = transcribe(flac(two_cities), tiny_engine)
+    assert 10 <= transcript.words[0].start < 11
+    assert 19 < transcript.words[-1].end < 20.5
+    inside = [w.text.lower() for w in whole.words if w.start > 10.5 and w.end < 19.5]
+    missed = [word for word in inside if word not in transcript.text.lower()]
+    assert len(missed) <= 2
+    assert transcript.duration == pytest.approx(20.0)
+    assert seen[-1].done_s <= 10.1
+    assert seen[-1].total_s == pytest.approx(10.0)
+
+
+def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    with pytest.raises(AudioError, match="lasts 10 s only"):
+        transcribe(flac(beckett), tiny_engine, FileOptions(stretch=Stretch(60.0)))
+    with pytest.raises(AudioError, match="ends before it begins"):
+        Stretch(5.0, 4.0)
+
+
+class Listening:
+    """A real engine that remembers what it was asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.heard: list[Window] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
+        self.heard.extend(windows)
+        return self._engine.transcribe(windows, **options)
+
+
 def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    heard: list[Window] = []
+    engine = Listening(tiny_engine)
+    transcribe(flac(beckett), engine, FileOptions(prompt="Nagg and Nell"))  # type: ignore[arg-type]
+    assert {window.prompt for window in engine.heard} == {"Nagg and Nell"}
 
-    class Listening:
-        def __getattr__(self, name: str) -> object:
-            return getattr(tiny_engine, name)
 
-        def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
-            heard.extend(windows)
-            return tiny_engine.transcribe(windows, **options)
-
-    transcribe(flac(beckett), Listening(), prompt="Nagg and Nell")  # type: ignore[arg-type]
-    assert {window.prompt for window in heard} == {"Nagg and Nell"}
+def test_mixed_languages_are_detected_passage_by_passage(
+    base_engine: Engine, two_cities: np.ndarray
+) -> None:
+    engine = Listening(base_engine)
+    quiet = np.zeros(64_000, np.float32)
+    speech = np.concatenate([two_cities[: 16_000 * 20], quiet, two_cities[: 16_000 * 2]])
+    found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
+    # The last passage is too short to tell by itself.
+    assert [window.language for window in engine.heard][-2:] == [None, "en"]
+    assert {segment.language for segment in found.segments} == {"en"}
+    plain = transcribe(flac(speech), base_engine)
+    assert {segment.language for segment in plain.segments} == {None}

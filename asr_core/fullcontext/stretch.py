@@ -1,0 +1,77 @@
+"""From where to where a file is transcribed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.decode import AudioFile
+from asr_core.errors import AudioError
+
+__all__ = ["WHOLE", "Pieces", "Stretch"]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Seconds of a file; up to its end if ``end_s`` is None.
+
+    Raises:
+        AudioError: it ends before it begins.
+    """
+
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise AudioError("The range ends before it begins; choose a later end.")
+
+    def length_in(self, duration_s: float | None) -> float | None:
+        """Seconds of it in a file of ``duration_s``, if that is known."""
+        ends = [end for end in (self.end_s, duration_s) if end is not None]
+        return max(0.0, min(ends) - self.start_s) if ends else None
+
+
+WHOLE = Stretch()
+
+
+class Pieces:
+    """A stretch of an audio file, (n_samples,) float32 at a time; to be read once.
+
+    Args:
+        between: called before each piece; what it raises ends the reading.
+
+    Attributes:
+        seconds: where in the file the reading is.
+    """
+
+    def __init__(self, audio: AudioFile, stretch: Stretch, between: Callable[[], None]) -> None:
+        self._audio, self._stretch, self._between = audio, stretch, between
+        self.seconds = 0.0
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        """Raises AudioError if the file ends before the stretch begins."""
+        first = round(self._stretch.start_s * SAMPLE_RATE_HZ)
+        end_s = self._stretch.end_s
+        after = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
+        n_before = 0
+        for piece in self._audio:
+            self._between()
+            wanted = piece[max(0, first - n_before) :]
+            n_before += len(piece)
+            if after is not None and n_before > after:
+                wanted = wanted[: after - n_before]
+                n_before = after
+            self.seconds = n_before / SAMPLE_RATE_HZ
+            if len(wanted):
+                yield wanted
+            if n_before == after:
+                return
+        if n_before <= first:
+            raise AudioError(
+                f"{self._audio.name} lasts {self.seconds:.0f} s only; begin before that."
+            )
