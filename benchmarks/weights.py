@@ -109,7 +109,9 @@ def _characters() -> dict[int, str]:
 def _write_tensor(file: BinaryIO, name: str, array: np.ndarray) -> None:
     if name in ("encoder.conv1.bias", "encoder.conv2.bias"):
         array = array.reshape(-1, 1)
-    is_small = array.ndim < 2 or "positional_embedding" in name or ("conv" in name and "bias" in name)
+    is_small = (
+        array.ndim < 2 or "positional_embedding" in name or ("conv" in name and "bias" in name)
+    )
     array = array.astype(np.float32 if is_small else np.float16)
     encoded = name.encode()
     file.write(struct.pack("<3i", array.ndim, len(encoded), 0 if is_small else 1))

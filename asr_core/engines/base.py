@@ -38,6 +38,8 @@ class Window:
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
         temperature: 0 takes the likeliest token; above, tokens are drawn.
+        beam_size: how many texts are followed side by side, where the engine can and
+            the temperature is 0; more finds likelier ones and takes longer.
     """
 
     samples: NDArray[np.float32]
@@ -48,6 +50,7 @@ class Window:
     draft: tuple[int, ...] = ()
     context_s: float | None = None
     temperature: float = 0.0
+    beam_size: int = 1
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def nothing() -> None:
 
 class Engine(Protocol):
     """A loaded model. Any thread may call; ``n_parallel`` calls run side by side,
-    more take turns."""
+    more take turns. A call runs in its caller's thread, batch after batch."""
 
     @property
     def n_parallel(self) -> int:

@@ -31,7 +31,7 @@ half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
 
-_PATIENT_BATCH = 8
+_PATIENT_BATCH = 4
 """Windows of a file that are decoded together: the decoder's weights are read once
 for all of them."""
 
@@ -70,6 +70,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
             patient_batch_size=batch_size or _PATIENT_BATCH,
             encodes_batches=self._on_cuda,
+            has_beams=True,
         )
         silence = self._encode(self._features([Window(np.zeros(0, np.float32))]))
         self._silence = self._on_cpu(silence).copy()
@@ -136,7 +137,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         results = self._model.generate(
             encoded,
             prompts,
-            beam_size=1,
+            beam_size=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
             max_length=max(2 * n_new, n_new + len(prompts[0])),
             return_no_speech_prob=True,

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from asr_core.audio.decode import AudioFile
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
+from asr_core.fullcontext.pipeline import side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
 from asr_core.lines import lines
@@ -19,12 +20,17 @@ from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
 
-_N_WINDOWS_FOR_LANGUAGE = 3
+_N_WINDOWS_FOR_LANGUAGE = 5
 
 _TELLING_S = 3.0
 """Of less speech the language is guessed badly; then it is that of the whole file."""
 
+BEAM_SIZE = 5
+"""A sixth fewer word errors on long recordings than greedy for a fifth more time (both
+models, 1000 s of read speech)."""
+
 Listen = Callable[[Sequence[Window]], list[Hypothesis]]
+_Heard = tuple[SpokenWindow, list[Hypothesis]]
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class FileOptions:
         """``spoken`` as the engine wants it; ``language`` is that of the file."""
         if self.language is None and self.is_mixed and spoken.speech_s >= _TELLING_S:
             language = None
-        return Window(spoken.samples, language, self.task, self.prompt)
+        return Window(spoken.samples, language, self.task, self.prompt, beam_size=BEAM_SIZE)
 
 
 def transcribe(
@@ -101,33 +107,42 @@ def transcribe(
     audio = AudioFile(source, name)
     pieces = Pieces(audio, options.stretch, stop_if_cancelled)
     windows = spoken_windows(pieces, options.stretch.start_s)
-    first = list(itertools.islice(windows, _N_WINDOWS_FOR_LANGUAGE))
-    language, probability = _language(first, engine, options)
+    first, language, probability = _language(windows, engine, options)
     segments: list[Segment] = []
-    most = engine.n_parallel * engine.patient_batch_size
-    for batch in _rounds(itertools.chain(first, windows), most):
-        tries = _tries([options.window(spoken, language) for spoken in batch], listen)
-        segments += _lines_in(batch, tries, with_language=options.is_mixed)
+    n_windows = 0
+    n_workers, most = engine.n_parallel, engine.patient_batch_size
+    rounds = _rounds(itertools.chain(first, windows), 2 * n_workers * most)
+
+    def tries(share: Sequence[SpokenWindow]) -> list[list[Hypothesis]]:
+        return _tries([options.window(spoken, language) for spoken in share], listen)
+
+    for heard in side_by_side(rounds, tries, n_workers=n_workers, most=most):
+        n_windows += len(heard)
+        segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
-            done_s = batch[-1].end_s - options.stretch.start_s
+            done_s = heard[-1][0].end_s - options.stretch.start_s
             total_s = options.stretch.length_in(audio.duration_s)
             on_progress(FileProgress(done_s, total_s, tuple(segments)))
     return Transcript(
         segments=tuple(segments),
         duration=pieces.seconds,
-        language=language if first else None,
-        language_probability=probability if first else 0.0,
+        language=language if n_windows else None,
+        language_probability=probability if n_windows else 0.0,
         notes=tuple(audio.notes),
     )
 
 
 def _language(
-    first: Sequence[SpokenWindow], engine: Engine, options: FileOptions
-) -> tuple[str | None, float]:
-    """That of the file, as given or as its ``first`` windows sound."""
-    if options.language is not None or not first:
-        return options.language, 1.0
-    return engine.detect_language([Window(spoken.samples) for spoken in first])
+    windows: Iterator[SpokenWindow], engine: Engine, options: FileOptions
+) -> tuple[list[SpokenWindow], str | None, float]:
+    """That of the file, as given or as its first windows sound: these, the code and its
+    probability."""
+    if options.language is not None:
+        return [], options.language, 1.0
+    first = list(itertools.islice(windows, _N_WINDOWS_FOR_LANGUAGE))
+    if not first:
+        return [], None, 0.0
+    return first, *engine.detect_language([Window(spoken.samples) for spoken in first])
 
 
 def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
@@ -138,34 +153,24 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
         size = min(2 * size, most)
 
 
-def _lines_in(
-    batch: Sequence[SpokenWindow], tries: Sequence[Sequence[Hypothesis]], *, with_language: bool
-) -> list[Segment]:
+def _lines_in(heard: Sequence[_Heard], *, with_language: bool) -> list[Segment]:
     """The lines of windows that follow one another."""
     segments: list[Segment] = []
-    for spoken, tried in zip(batch, tries, strict=True):
+    for spoken, tried in heard:
         if not is_silence(tried, spoken.speech_s):
-            heard = settled(tried)
-            found = lines(word.shifted(spoken.start_s) for word in heard.words)
-            language = heard.language if with_language else None
+            hypothesis = settled(tried)
+            found = lines(word.shifted(spoken.start_s) for word in hypothesis.words)
+            language = hypothesis.language if with_language else None
             segments += (replace(line, language=language) for line in found)
     return segments
 
 
 def _tries(windows: Sequence[Window], listen: Listen) -> list[list[Hypothesis]]:
     """Hypotheses of each window: one, or where it is doubtful more until one convinces."""
-    tries = [[hypothesis] for hypothesis in _by_length(windows, listen)]
+    tries = [[hypothesis] for hypothesis in listen(windows)]
     for attempt in range(len(FALLBACKS)):
         again = [i for i, tried in enumerate(tries) if is_doubtful(tried[-1])]
         retries = [fallback(windows[i], attempt) for i in again]
         for i, hypothesis in zip(again, listen(retries) if retries else (), strict=True):
             tries[i].append(hypothesis)
     return tries
-
-
-def _by_length(windows: Sequence[Window], listen: Listen) -> list[Hypothesis]:
-    """Windows of about one length share a batch: the longest sets its cost."""
-    order = sorted(range(len(windows)), key=lambda i: len(windows[i].samples))
-    hypotheses = listen([windows[i] for i in order])
-    found = dict(zip(order, hypotheses, strict=True))
-    return [found[i] for i in range(len(windows))]
