@@ -31,7 +31,7 @@ half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
 
-_PATIENT_BATCH = 4
+_PATIENT_BATCH = 3
 """Windows of a file that are decoded together: the decoder's weights are read once
 for all of them."""
 
