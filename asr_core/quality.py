@@ -9,7 +9,15 @@ from asr_core.engines.base import Hypothesis, Window
 from asr_core.repetition import length_of_cycle
 from asr_core.transcript import normalised
 
-__all__ = ["FALLBACKS", "fallback", "is_doubtful", "is_silence", "repeats_itself", "settled"]
+__all__ = [
+    "BEAM_SIZE",
+    "FALLBACKS",
+    "fallback",
+    "is_doubtful",
+    "is_silence",
+    "repeats_itself",
+    "settled",
+]
 
 # Radford et al. 2022, section 4.5, and the defaults of openai-whisper.
 MAX_COMPRESSION_RATIO = 2.4
@@ -64,6 +72,10 @@ CREDITS = frozenset(
 
 MAX_NO_SPEECH_IF_CREDITS = 0.1
 """People say some of it too; then the model hears speech and the words take as long."""
+
+BEAM_SIZE = 5
+"""Of a window that is decoded for good: a sixth fewer word errors on long recordings
+than greedy for a fifth more time (tiny.en and base, 1000 s of read speech)."""
 
 FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
 """Temperature and encoder context, seconds, of the further tries at a doubtful

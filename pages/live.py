@@ -17,7 +17,7 @@ def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
     with st.sidebar:
         st.header("Live")
         period = st.slider(
-            "Update every … seconds", 0.2, 3.0, 0.5, 0.1, key="period",
+            "Update every … seconds", 0.2, 3.0, 0.4, 0.1, key="period",
             help="Shorter is livelier and costs more. Under load updates come less often.",
         )  # fmt: skip
         keep = st.toggle(

@@ -15,7 +15,7 @@ from asr_core.fullcontext.pipeline import side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
 from asr_core.lines import lines
-from asr_core.quality import FALLBACKS, fallback, is_doubtful, is_silence, settled
+from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
@@ -24,10 +24,6 @@ _N_WINDOWS_FOR_LANGUAGE = 5
 
 _TELLING_S = 3.0
 """Of less speech the language is guessed badly; then it is that of the whole file."""
-
-BEAM_SIZE = 5
-"""A sixth fewer word errors on long recordings than greedy for a fifth more time (both
-models, 1000 s of read speech)."""
 
 Listen = Callable[[Sequence[Window]], list[Hypothesis]]
 _Heard = tuple[SpokenWindow, list[Hypothesis]]

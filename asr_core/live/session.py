@@ -25,7 +25,7 @@ from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Utterance
-from asr_core.quality import FALLBACKS, fallback, is_doubtful, is_silence, settled
+from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
@@ -83,7 +83,7 @@ class LiveOptions:
 
     language: str | None = None
     task: Task = "transcribe"
-    update_period_s: float = 0.5
+    update_period_s: float = 0.4
     keep_recording: bool = False
 
 
@@ -282,6 +282,7 @@ class LiveSession:
             prompt=utterance.prompt,
             # What nobody looks at again is decoded without the help of the past.
             draft=() if self._asked.is_final else utterance.draft,
+            beam_size=BEAM_SIZE if self._asked.is_final else 1,
         )
         return fallback(window, len(self._tried) - 1) if self._tried else window
 
