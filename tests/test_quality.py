@@ -49,6 +49,12 @@ def test_what_is_hopeless_needs_less_to_count_as_silence() -> None:
     assert not is_silence([hypothesis("thanks", logprob=-1.6, no_speech=0.1)], 1.0)
 
 
+def test_where_silence_is_likelier_than_speech_words_must_be_sure() -> None:
+    assert is_silence([hypothesis("yeah, wait a minute", logprob=-0.6, no_speech=0.6)], 1.0)
+    assert not is_silence([hypothesis("yeah, wait a minute", logprob=-0.4, no_speech=0.6)], 1.0)
+    assert not is_silence([hypothesis("two", logprob=-0.9, no_speech=0.45)], 0.3)
+
+
 def test_words_must_explain_the_speech() -> None:
     doubted, trusted = hypothesis("thank you", logprob=-0.8), hypothesis("thank you")
     assert is_silence([doubted], 9.0)

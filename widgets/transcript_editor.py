@@ -40,11 +40,12 @@ _HTML = """
 _CSS = """
 :host { display: block; }
 .bar { display: flex; align-items: center; gap: .4rem; flex-wrap: wrap; }
-.space { flex: 1; }
-.find { font: inherit; font-size: .9rem; padding: .25rem .6rem; width: 11rem; max-width: 45vw;
+.space { flex: 1 1 0; }
+.find { font: inherit; font-size: .9rem; padding: .25rem .6rem; flex: 0 1 11rem; min-width: 5rem;
   border-radius: .4rem; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: var(--st-secondary-background-color); }
-.count { font-size: .85rem; opacity: .75; color: var(--st-text-color); min-width: 2rem; }
+.count:empty { display: none; }
+.count { font-size: .85rem; opacity: .75; color: var(--st-text-color); }
 button { font: inherit; font-size: .85rem; padding: .2rem .7rem; border-radius: .4rem;
   cursor: pointer; color: var(--st-text-color); background: var(--st-background-color);
   border: 1px solid var(--st-border-color); }
@@ -61,7 +62,7 @@ button[hidden] { display: none; }
 .line .time { flex: none; align-self: flex-start; min-width: 3.9em; text-align: left; opacity: .7;
   font-size: .85em; padding: .15em 0 0; border: 0; background: none;
   font-variant-numeric: tabular-nums; }
-.line .words { flex: 1; border-radius: .25rem; outline: none; min-height: 1.6em; }
+.line .words { flex: 1; border-radius: .25rem; outline: none; min-height: 1.6em; padding: 0 .3rem; }
 .line .words span { cursor: pointer; border-radius: .2rem; }
 .line .words span:hover { background: var(--st-secondary-background-color); }
 .line .words span.doubtful { text-decoration: underline dotted #d97706 .12em;
@@ -70,7 +71,7 @@ button[hidden] { display: none; }
 .line .words span.hit.here { background: rgb(250 204 21 / .8); color: #111; }
 .line .words span.now { background: var(--st-primary-color); color: #fff; }
 .editing .line .words { box-shadow: inset 0 -1px var(--st-border-color); cursor: text; }
-.editing .line .words:focus { box-shadow: 0 0 0 2px var(--st-primary-color); }
+.editing .line .words:focus { box-shadow: inset 0 0 0 2px var(--st-primary-color); }
 .editing .line .words span { cursor: text; }
 .line .undo { flex: none; align-self: flex-start; padding: 0 .4rem; }
 """
@@ -162,8 +163,9 @@ class View {
     time.setAttribute("aria-label", "Play from " + line.time);
     words.className = "words";
     for (const [text, start, probability] of line.words) {
-      const span = document.createElement("span");
-      span.textContent = text;
+      const span = document.createElement("span"), bare = text.trimStart();
+      if (words.firstChild && bare !== text) words.append(" ");
+      span.textContent = bare;
       span.dataset.start = start;
       if (probability !== null) {
         span.className = "doubtful";
@@ -301,12 +303,16 @@ class View {
     for (const span of this.hits.flat()) span.classList.remove("hit", "here");
     this.hits = [];
     if (wanted) for (const words of this.box.querySelectorAll(".words")) {
-      const text = words.textContent.toLowerCase(), spans = [...words.children];
-      const ends = [];
-      for (const span of spans) ends.push((ends.at(-1) || 0) + span.textContent.length);
+      const text = words.textContent.toLowerCase();
+      const places = [];  // of the words: first character, the one after the last, element
+      let length = 0;
+      for (const node of words.childNodes) {
+        if (node.nodeName === "SPAN") places.push([length, length + node.textContent.length, node]);
+        length += node.textContent.length;
+      }
       for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + wanted.length)) {
-        this.hits.push(spans.filter((span, i) =>
-          ends[i] > at && ends[i] - span.textContent.length < at + wanted.length));
+        const inside = places.filter(([from, to]) => to > at && from < at + wanted.length);
+        this.hits.push(inside.map(([, , span]) => span));
       }
     }
     for (const span of this.hits.flat()) span.classList.add("hit");

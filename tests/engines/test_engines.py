@@ -82,6 +82,18 @@ def test_word_times_are_in_order_and_inside_the_audio(
     assert all(a.start <= b.start for a, b in pairwise(hypothesis.words))
 
 
+def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
+    base_engine: Engine, tiny_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray
+) -> None:
+    for engine in (tiny_engine, base_engine):
+        speech = [two_cities[at * 16_000 : (at + 14) * 16_000] for at in (0, 14, 28)]
+        beams = engine.transcribe([Window(s, "en", beam_size=5) for s in speech], patient=True)
+        greedy = engine.transcribe([Window(s, "en") for s in speech], patient=True)
+        assert sum(h.avg_logprob for h in beams) >= sum(h.avg_logprob for h in greedy) - 0.02
+        [short] = engine.transcribe([Window(beckett[:32_000], "en", beam_size=5)])
+        assert short.text.lower().count("ever tried") <= 1
+
+
 def test_a_prefix_is_repeated_and_continued(tiny_engine: Engine, beckett: np.ndarray) -> None:
     [hypothesis] = tiny_engine.transcribe([Window(beckett, prefix=" Ever tried, ever")])
     assert hypothesis.text.startswith("Ever tried, ever")
