@@ -132,10 +132,12 @@ class View {
   }
 
   draw(data) {
+    const active = this.root.getRootNode().activeElement;
+    const writing = active && active.closest(".words");
     data.lines.forEach((line, i) => {
       const old = this.box.children[i];
       if (JSON.stringify(this.lines[i]) === JSON.stringify(line)) return;
-      if (old && old.contains(this.root.getRootNode().activeElement)) return;
+      if (old && old.contains(writing)) return;
       const element = this.lineElement(line, i);
       if (old) old.replaceWith(element); else this.box.append(element);
       this.lines[i] = line;

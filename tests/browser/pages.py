@@ -106,12 +106,15 @@ class UploadPage:
         return list(self.words().evaluate_all("all => all.map(span => span.dataset.start)"))
 
     def text(self) -> str:
-        lines = self.page.locator(".words").evaluate_all("all => all.map(line => line.innerText)")
+        lines = self.page.locator(".words").evaluate_all("all => all.map(line => line.textContent)")
         return " ".join(" ".join(lines).split())
+
+    def player(self) -> Locator:
+        return self.page.locator('[class*="st-key-player"] :is(audio, video)').first
 
     def position(self) -> float:
         """Where the player is, seconds."""
-        return float(self.page.locator("audio, video").first.evaluate("it => it.currentTime"))
+        return float(self.player().evaluate("it => it.currentTime"))
 
     def saved(self, name: str) -> str:
         """What the download called ``name`` brings."""
