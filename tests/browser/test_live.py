@@ -152,7 +152,7 @@ def test_a_slow_machine_tells_the_lag_and_loses_nothing(
     page.open("tiny.en")
     page.start()
     wait_until(lambda: "behind by" in page.status(), page.page, 60)
-    page.page.wait_for_timeout(8_000)
+    page.page.wait_for_timeout(11_000)  # until all ten seconds of it are spoken
     page.stop()
     page.wait_for_end_of_take(120)
     assert word_error_rate(BECKETT, page.committed(0)) < 0.4
