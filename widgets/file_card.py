@@ -1,0 +1,100 @@
+"""A file on the upload page: waiting, being transcribed, failed, or to be read."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import streamlit as st
+
+from asr_core.corrections import corrected
+from asr_core.formats import to_vtt
+from asr_core.fullcontext import Job, JobState
+from asr_core.languages import LANGUAGES
+from asr_core.transcript import Transcript
+from widgets.downloads import download_buttons
+from widgets.transcript_editor import transcript_editor
+from widgets.transcript_view import growing_view, line_clock
+
+__all__ = ["file_card"]
+
+_VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".mpeg", ".mpg", ".ogv")
+
+
+def _player_key(job: Job) -> str:
+    """As Streamlit writes it into the page, where the editor looks for it."""
+    return "player-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
+
+
+def _player(job: Job, shown: Transcript | None = None) -> None:
+    """``shown`` stands in the picture of a video."""
+    with st.container(key=_player_key(job)):
+        if job.name.lower().endswith(_VIDEO):
+            subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
+            st.video(job.data, subtitles=subtitles)
+        elif job.state is not JobState.FAILED:
+            st.audio(job.data)
+
+
+def _running(job: Job) -> None:
+    """Drawn again while the job runs; when it ends, the page around it follows."""
+    if job.is_over:
+        st.rerun()
+    left = job.seconds_left(time.monotonic())
+    if job.state is JobState.WAITING:
+        text = "Waiting for its turn"
+    else:
+        text = f"{job.share:.0%}" + (f" · about {left:.0f} s left" if left is not None else "")
+    st.progress(job.share, text)
+    if st.button("Cancel", key=f"cancel-{job.key}", icon=":material/close:"):
+        job.cancel.set()
+    if job.progress is not None:
+        growing_view(job.key, job.progress.segments)
+
+
+@st.fragment
+def _done(job: Job) -> None:
+    heard = job.transcript
+    assert heard is not None
+    texts: dict[int, str] = st.session_state.setdefault(f"texts-{job.key}", {})
+    shown = corrected(heard, texts)
+    _player(job, shown)
+    for note in heard.notes:
+        st.warning(note, icon=":material/warning:")
+    st.caption(_summary(job, heard))
+    transcript_editor(job.key, heard, texts, shown, _player_key(job))
+    download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
+
+
+def _summary(job: Job, heard: Transcript) -> str:
+    """How long, in which language, by which model."""
+    found = {segment.language for segment in heard.segments if segment.language}
+    if found:
+        language = ", ".join(sorted(LANGUAGES[code] for code in found))
+    else:
+        language = LANGUAGES.get(heard.language or "", "no speech")
+        if heard.language is not None and job.options.language is None:
+            language += f" ({heard.language_probability:.0%})"
+    stretch = job.options.stretch
+    of_it = f" from {line_clock(stretch.start_s)}" if stretch.start_s else ""
+    return f"{line_clock(heard.duration)}{of_it} · {language} · {job.model}"
+
+
+def file_card(job: Job) -> bool:
+    """Draw a file, whatever its state. True if it is to be transcribed once more."""
+    with st.container(border=True):
+        title, button = st.columns([4, 1], vertical_alignment="center")
+        title.subheader(job.name, anchor=False)
+        again = job.is_over and button.button(
+            "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
+            help="Transcribe once more, with what the sidebar says now; this one stays.",
+        )  # fmt: skip
+        if job.state is JobState.DONE:
+            _done(job)
+        else:
+            _player(job)
+            if job.is_over:
+                st.error(job.error, icon=":material/error:")
+            else:
+                st.fragment(run_every=0.5)(_running)(job)
+    return again

@@ -1,0 +1,42 @@
+"""The sidebar of the upload page: what is wanted of the files."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from asr_core.errors import AudioError
+from asr_core.formats import parse_clock
+from asr_core.fullcontext import FileOptions, Stretch
+from widgets.settings import Settings
+
+__all__ = ["file_options"]
+
+
+def file_options(settings: Settings) -> FileOptions:
+    """Draw the pickers; what they say holds for files added from now on."""
+    with st.sidebar:
+        st.header("Upload")
+        prompt = st.text_input(
+            "Names and terms", key="prompt", placeholder="Nagg, Nell, Endgame",
+            help="Words that may come up and are easily misheard.",
+        )  # fmt: skip
+        is_mixed = st.toggle(
+            "Several languages in a file", key="mixed", disabled=settings.language is not None,
+            help="Detects the language of each passage, not once for the file.",
+        )  # fmt: skip
+        columns = st.columns(2)
+        start = columns[0].text_input("From", key="from", placeholder="0:00")
+        end = columns[1].text_input("To", key="to", placeholder="the end")
+        stretch = _chosen_stretch(start, end)
+        st.caption("For files added, or transcribed again, from now on.")
+    return FileOptions(settings.language, is_mixed, settings.task, prompt, stretch)
+
+
+def _chosen_stretch(start: str, end: str) -> Stretch:
+    try:
+        return Stretch(
+            parse_clock(start) if start.strip() else 0.0, parse_clock(end) if end.strip() else None
+        )
+    except (ValueError, AudioError) as error:
+        st.error(f"{error}. Until then whole files are transcribed.".replace("..", "."))
+        return Stretch()
