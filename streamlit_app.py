@@ -10,6 +10,7 @@ page = st.navigation(
     [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
         st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),
+        st.Page("pages/testbench.py", title="Test bench", icon=":material/science:"),
     ]
 )
 with st.sidebar:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
+from asr_core.testbench.command import add_evaluate
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
@@ -62,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_transcribe(commands.add_parser("transcribe", help="transcribe whole files"))
     _add_stream(commands.add_parser("stream", help="replay a file through a live session"))
+    add_evaluate(commands.add_parser("evaluate", help="score models on known recordings"), _say)
     _add_models(commands.add_parser("models", help="list models, fetch them, find them"))
     return parser
 

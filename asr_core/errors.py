@@ -6,7 +6,16 @@ why, and what to do about it. Pages and the command line show it as it is.
 
 from __future__ import annotations
 
-__all__ = ["AsrError", "AudioError", "Cancelled", "EngineError", "ModelError"]
+__all__ = [
+    "AsrError",
+    "AudioError",
+    "Cancelled",
+    "ConditionError",
+    "EngineError",
+    "ManifestError",
+    "ModelError",
+    "StoreError",
+]
 
 
 class AsrError(Exception):
@@ -27,3 +36,15 @@ class EngineError(AsrError):
 
 class Cancelled(AsrError):
     """The user stopped the work; nothing is wrong."""
+
+
+class ConditionError(AsrError):
+    """A condition of the test bench is unknown, out of its limits or lacks what it needs."""
+
+
+class ManifestError(AsrError):
+    """A list of recordings cannot be read."""
+
+
+class StoreError(AsrError):
+    """The test bench's store cannot be reached, or is full."""

@@ -77,9 +77,11 @@ BEAM_SIZE = 5
 """Of a window that is decoded for good: a sixth fewer word errors on long recordings
 than greedy for a fifth more time (tiny.en and base, 1000 s of read speech)."""
 
-FALLBACKS = ((0.0, 30.0), (0.4, 30.0), (0.8, 30.0))
-"""Temperature and encoder context, seconds, of the further tries at a doubtful
-window: first the context that Whisper was trained on, then drawing tokens."""
+FALLBACKS = ((1.0, 30.0), (1.15, 30.0), (1.3, 30.0))
+"""Repetition penalty and encoder context, seconds, of the further tries at a doubtful
+window: first the context that Whisper was trained on, then less of what it repeats.
+Nothing is drawn at random (as openai-whisper does there), so that the same recording
+gives the same words whatever ran before it."""
 
 
 def repeats_itself(hypothesis: Hypothesis) -> bool:
@@ -99,7 +101,7 @@ def is_silence(tried: Sequence[Hypothesis], speech_s: float) -> bool:
     """Nothing was said to the microphone: drop the words of these tries at a window.
 
     If the last one convinces, it decides; if all are doubtful, one that speaks for
-    silence is enough, since words drawn at random look likelier than they are.
+    silence is enough, since words that a penalty brings up look likelier than they are.
 
     Args:
         speech_s: seconds of voices in the window.
@@ -127,8 +129,8 @@ def _is_unspoken(hypothesis: Hypothesis, speech_s: float) -> bool:
 
 def fallback(window: Window, attempt: int) -> Window:
     """The window to decode at the ``attempt``-th further try, counted from 0."""
-    temperature, context_s = FALLBACKS[attempt]
-    return replace(window, temperature=temperature, context_s=context_s)
+    penalty, context_s = FALLBACKS[attempt]
+    return replace(window, repetition_penalty=penalty, context_s=context_s)
 
 
 def settled(tried: Sequence[Hypothesis]) -> Hypothesis:

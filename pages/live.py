@@ -4,6 +4,7 @@ import streamlit as st
 
 from asr_core.live import LiveOptions, Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
+from widgets.flagging import flag_take
 from widgets.microphone import connection_trouble, microphone, takes_of_this_session
 from widgets.settings import current_settings, prepared_engine
 from widgets.transcript_view import finished_view, live_view
@@ -71,6 +72,7 @@ def draw_finished(take: Take) -> None:
         st.warning(snapshot.error, icon=":material/warning:")
     name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
     download_buttons(name, name, snapshot.transcript(), take.session)
+    flag_take(name, f"Take {take.number}", take.session, current_settings().model)
 
 
 st.title("Speak and read", anchor=False)

@@ -20,6 +20,14 @@ from tests.fetch import fetch_speech, speech_dir
 Samples = NDArray[np.float32]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def testbench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """No test touches the user's own test set."""
+    folder = tmp_path_factory.mktemp("testbench")
+    os.environ["ASR_TESTBENCH_DIR"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def speech_files() -> Path:
     """Folder with ``two_cities.wav`` (44 s) and ``beckett.wav`` (10 s)."""

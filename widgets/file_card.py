@@ -13,6 +13,7 @@ from asr_core.fullcontext import Job, JobState
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
+from widgets.flagging import flag_transcript
 from widgets.transcript_editor import transcript_editor
 from widgets.transcript_view import growing_view, line_clock
 
@@ -64,6 +65,7 @@ def _done(job: Job) -> None:
     st.caption(_summary(job, heard))
     transcript_editor(job.key, heard, texts, shown, _player_key(job))
     download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
+    flag_transcript(job, heard, shown)
 
 
 def _summary(job: Job, heard: Transcript) -> str:

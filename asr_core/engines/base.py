@@ -37,9 +37,10 @@ class Window:
         context_s: how much the encoder sees, the audio and the silence after
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
-        temperature: 0 takes the likeliest token; above, tokens are drawn.
-        beam_size: how many texts are followed side by side, where the engine can and
-            the temperature is 0; more finds likelier ones and takes longer.
+        repetition_penalty: above 1, tokens that stand in the text already become less
+            likely (Keskar et al. 2019).
+        beam_size: how many texts are followed side by side, where the engine can;
+            more finds likelier ones and takes longer.
     """
 
     samples: NDArray[np.float32]
@@ -49,7 +50,7 @@ class Window:
     prefix: str = ""
     draft: tuple[int, ...] = ()
     context_s: float | None = None
-    temperature: float = 0.0
+    repetition_penalty: float = 1.0
     beam_size: int = 1
 
 

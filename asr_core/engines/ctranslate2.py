@@ -142,8 +142,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             max_length=max(2 * n_new, n_new + len(prompts[0])),
             return_no_speech_prob=True,
             suppress_blank=not prefix,
-            sampling_topk=1 if requests[0].temperature == 0 else 0,
-            sampling_temperature=requests[0].temperature or 1.0,
+            repetition_penalty=requests[0].repetition_penalty,
         )[-len(requests) :]
         return [
             Decoded(

@@ -113,7 +113,10 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         running = [True] * len(requests)
         for step in range(max(request.max_new_tokens for request in requests)):
             mask = self._mask if step or requests[0].prefix else self._first_mask
-            tokens = self._pick(logits[:, -1].float() + mask, requests[0].temperature)
+            scores = logits[:, -1].float() + mask
+            if requests[0].repetition_penalty != 1:
+                self._penalise(scores, texts, requests[0].repetition_penalty)
+            tokens = scores.argmax(-1).tolist()
             for i in range(len(requests)):
                 running[i] &= tokens[i] != self.vocabulary.end
                 if running[i]:
@@ -129,11 +132,13 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         ]
 
     @staticmethod
-    def _pick(logits: torch.Tensor, temperature: float) -> list[int]:
-        if temperature == 0:
-            return logits.argmax(-1).tolist()
-        drawn = torch.multinomial((logits / temperature).softmax(-1), 1)
-        return drawn[:, 0].tolist()
+    def _penalise(scores: torch.Tensor, texts: list[list[int]], penalty: float) -> None:
+        """Of each row, in place, the tokens that its text has already."""
+        for row, text in zip(scores, texts, strict=True):
+            written = torch.tensor(sorted(set(text)), dtype=torch.long, device=row.device)
+            row[written] = torch.where(
+                row[written] > 0, row[written] / penalty, row[written] * penalty
+            )
 
     @torch.inference_mode()
     def _align(

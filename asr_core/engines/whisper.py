@@ -83,7 +83,7 @@ class Request:
     prefix: list[int]  # settled tokens, then those of the draft
     n_settled: int
     max_new_tokens: int
-    temperature: float
+    repetition_penalty: float
     beam_size: int
     n_frames: int  # encoder frames that hold audio
 
@@ -287,7 +287,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         return min(stepped, MAX_WINDOW_S)
 
     def _beam_size(self, window: Window) -> int:
-        return window.beam_size if self._has_beams and window.temperature == 0 else 1
+        return window.beam_size if self._has_beams else 1
 
     def _languages_of(self, encoded: Encoded, windows: Sequence[Window]) -> list[tuple[str, float]]:
         if not self.vocabulary.multilingual:
@@ -317,7 +317,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             prefix=prefix,
             n_settled=len(settled),
             max_new_tokens=min(max(limit, _TOKENS_AT_LEAST), room - len(prefix)),
-            temperature=window.temperature,
+            repetition_penalty=window.repetition_penalty,
             beam_size=self._beam_size(window),
             n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
         )
@@ -458,6 +458,6 @@ def _alike(requests: Sequence[Request], which: Sequence[int]) -> list[list[int]]
     for i in which:
         request = requests[i]
         before = (*request.previous, *request.start)
-        kind = (before, len(request.prefix), request.temperature, request.beam_size)
+        kind = (before, len(request.prefix), request.repetition_penalty, request.beam_size)
         groups[kind].append(i)
     return list(groups.values())

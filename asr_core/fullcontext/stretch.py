@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 from asr_core.errors import AudioError
 
-__all__ = ["WHOLE", "Pieces", "Stretch"]
+__all__ = ["WHOLE", "Pieces", "Stretch", "samples_of"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +76,12 @@ class Pieces:
             raise AudioError(
                 f"{self._audio.name} lasts {self.seconds:.0f} s only; begin before that."
             )
+
+
+def samples_of(data: bytes, stretch: Stretch, name: str) -> NDArray[np.float32]:
+    """(n_samples,) of ``stretch`` of a file in memory; ``name`` is for messages.
+
+    Raises:
+        AudioError: the file cannot be read or ends before.
+    """
+    return np.concatenate(list(Pieces(AudioFile(io.BytesIO(data), name), stretch, lambda: None)))

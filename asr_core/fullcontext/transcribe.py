@@ -54,6 +54,7 @@ class FileOptions:
             each passage is detected.
         prompt: names and terms that may come up; the model leans towards them.
         stretch: what of the file to transcribe; times stay those of the file.
+        beam_size: how many texts are followed side by side; 1 is greedy and quicker.
     """
 
     language: str | None = None
@@ -61,12 +62,13 @@ class FileOptions:
     task: Task = "transcribe"
     prompt: str = ""
     stretch: Stretch = WHOLE
+    beam_size: int = BEAM_SIZE
 
     def window(self, spoken: SpokenWindow, language: str | None) -> Window:
         """``spoken`` as the engine wants it; ``language`` is that of the file."""
         if self.language is None and self.is_mixed and spoken.speech_s >= _TELLING_S:
             language = None
-        return Window(spoken.samples, language, self.task, self.prompt, beam_size=BEAM_SIZE)
+        return Window(spoken.samples, language, self.task, self.prompt, beam_size=self.beam_size)
 
 
 def transcribe(

@@ -47,9 +47,9 @@ def _frames(pieces: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float3
 def _simulated(
     pieces: Iterable[NDArray[np.float32]], session: LiveSession, engine: Engine
 ) -> Iterator[Snapshot]:
-    scheduler = Scheduler(engine, start=False)
-    scheduler.add(session)
     now = 0.0
+    scheduler = Scheduler(engine, clock=lambda: now, start=False)
+    scheduler.add(session)
     for frame in _frames(pieces):
         session.append(frame)
         now += len(frame) / SAMPLE_RATE_HZ

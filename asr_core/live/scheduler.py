@@ -7,7 +7,7 @@ and what is final never waits behind what is not. A session hands out its newest
 window when its turn comes, not when it became due: when the model is slower than
 the speakers, updates come less often, each covers more audio, and partial
 results that nobody will see are never computed. Nothing is queued, so nothing
-can pile up.
+can pile up. When looks are cheap and nobody else is served, they come sooner.
 
 As many threads serve as the engine has workers, each a batch of the size that
 the engine likes best; a session is with one of them at a time. They start with
@@ -32,6 +32,13 @@ __all__ = ["Scheduler", "choose", "scheduler_of"]
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 0.05  # longest sleep, for sessions that finish in between
+
+_CHEAP_S = 0.12
+_LEAD_S = 0.1
+"""While looks take less than the first, whoever is alone is served so much before it is
+due: a quarter sooner to read, at two thirds of what a dearer look costs."""
+
+_MEMORY = 0.1  # weight of the newest look in their mean
 
 Key = TypeVar("Key")
 
@@ -72,6 +79,7 @@ class Scheduler:
         self._sessions: list[LiveSession] = []
         self._claimed: set[LiveSession] = set()  # those that a thread is busy with
         self._n_threads = 0
+        self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
 
     @property
     def n_sessions(self) -> int:
@@ -99,7 +107,10 @@ class Scheduler:
                 window = session.next_window()
                 if window is not None:
                     batch.append((session, window))
+            started = self._clock()
             self._serve(batch)
+            if batch:
+                self._look_s += _MEMORY * (self._clock() - started - self._look_s)
         finally:
             self._release(claimed)
         return bool(batch)
@@ -107,7 +118,9 @@ class Scheduler:
     def _claim(self, now: float) -> LiveSession | None:
         with self._lock:
             free = (s for s in self._sessions if s not in self._claimed)
-            session = choose(((s, s.due_at()) for s in free), now)
+            is_idle = self._look_s < _CHEAP_S and not self._claimed
+            due_by = now + _LEAD_S if is_idle else now
+            session = choose(((s, s.due_at()) for s in free), due_by)
             if session is not None:
                 self._claimed.add(session)
             return session

@@ -109,7 +109,7 @@ def test_a_finished_sentence_ends_sooner_than_a_hesitation(
     pause = np.zeros(int(1.5 * 16_000), np.float32)
     session, scheduler = LiveSession(), Scheduler(Counting(mark=mark), start=False)
     scheduler.add(session)
-    audio = np.concatenate([two_cities[3 * 16_000 : 6 * 16_000], pause])
+    audio = np.concatenate([two_cities[3 * 16_000 : 22 * 3_200], pause])
     for at in range(0, len(audio), 1_600):
         session.append(audio[at : at + 1_600])
         scheduler.step(at / 16_000)

@@ -1,0 +1,153 @@
+"""A testing team at work: from nothing to where a model fails."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from asr_core.audio.encode import to_flac, to_int16
+from asr_core.testbench.cases import NewCase
+from tests.browser.pages import UploadPage, choose, wait_until
+from tests.conftest import Samples
+from tests.texts import BECKETT
+
+
+@pytest.fixture
+def bench(app: str, launch: Callable[..., Browser]) -> Callable[..., Page]:
+    def open_page(query: str = "", microphone: Path | None = None) -> Page:
+        page = launch(microphone).new_context().new_page()
+        page.goto(f"{app}/testbench{query}")
+        expect(page.get_by_role("heading", name="Test bench")).to_be_visible(timeout=60_000)
+        return page
+
+    return open_page
+
+
+@pytest.fixture
+def packed(tmp_path: Path, beckett: Samples) -> Path:
+    """A set of two speakers as a ZIP."""
+    half = len(beckett) // 2
+    cases = [
+        NewCase("all", BECKETT, to_int16(beckett), "en", {"accent": "Irish"}),
+        NewCase("some", "Ever tried. Ever failed.", to_int16(beckett[:half]), "en",
+                {"accent": "Scots"}),
+    ]  # fmt: skip
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        rows = []
+        for case in cases:
+            archive.writestr(f"set/{case.name}.flac", to_flac(case.samples))
+            rows.append({"file_name": f"{case.name}.flac", "text": case.said, **case.tags})
+        archive.writestr("set/metadata.jsonl", "\n".join(map(json.dumps, rows)))
+    path = tmp_path / "set.zip"
+    path.write_bytes(file.getvalue())
+    return path
+
+
+def go(page: Page, section: str) -> None:
+    page.get_by_role("radio", name=section, exact=True).click()
+    expect(page.get_by_role("radio", name=section, exact=True)).to_be_checked()
+    page.wait_for_timeout(1_000)
+
+
+def test_from_nothing_to_where_a_model_fails(
+    bench: Callable[..., Page], packed: Path, app: str
+) -> None:
+    page = bench()
+    page.get_by_role("tab", name="Import a set").click()
+    page.locator('input[type="file"]').last.set_input_files(packed)
+    button = page.get_by_role("button", name="Store them in the test set")
+    expect(button).to_be_enabled(timeout=15_000)
+    button.click()
+    expect(page.get_by_text("2 of 2 recordings are in the test set.")).to_be_visible(timeout=30_000)
+
+    choose(page, "Model", "tiny.en")
+    page.wait_for_timeout(1_500)
+    go(page, "Runs")
+    others = page.get_by_role("textbox", name="Others")
+    others.fill("white:-10, hum:3")
+    others.press("Enter")
+    expect(page.get_by_text("hum")).to_be_visible()
+    others.fill("white:-10")
+    others.press("Enter")
+    page.get_by_role("button", name="Start and store the results").click()
+    expect(page.get_by_text("Done · 4 of 4 trials")).to_be_visible(timeout=60_000)
+    page.get_by_role("button", name="Results").click()
+
+    expect(page.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    expect(page.locator('[data-testid="stVegaLiteChart"]').first).to_be_visible()
+    expect(page.get_by_text("White noise, -10 dB").first).to_be_visible()
+    assert "section=Results" in page.url
+    again = bench("?" + page.url.split("?")[1])
+    expect(again.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    with again.expect_download() as download:
+        again.get_by_role("button", name="Report").click()
+    assert "<svg" in Path(download.value.path()).read_text()
+
+
+def test_a_sentence_is_read_aloud_and_stored(
+    bench: Callable[..., Page], speech_files: Path
+) -> None:
+    page = bench(microphone=speech_files / "beckett.wav")
+    add = page.get_by_text("Add recordings")
+    if not page.get_by_role("tab", name="Read aloud").is_visible():
+        add.click()
+    expect(page.get_by_role("heading", name="The choir rehearsed")).to_be_visible()
+    page.get_by_role("textbox", name="Accent").first.fill("Manx")
+    page.get_by_role("button", name="Record").first.click()
+    page.wait_for_timeout(2_500)
+    page.get_by_role("button", name="Stop recording").click()
+    store = page.get_by_role("button", name="Store in the test set")
+    expect(store).to_be_enabled(timeout=15_000)
+    store.click()
+    expect(page.get_by_role("heading", name="Pour the oil slowly")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("accent: Manx").first).to_be_visible()
+
+
+def test_a_wrong_line_is_flagged_and_accepted_into_the_test_set(
+    bench: Callable[..., Page], app: str, launch: Callable[..., Browser], speech_files: Path
+) -> None:
+    upload = UploadPage(launch(None).new_context().new_page(), app)
+    upload.open()
+    choose(upload.page, "Model", "tiny.en")
+    upload.page.wait_for_timeout(2_000)
+    upload.drop(speech_files / "beckett.wav")
+    upload.wait_for_words()
+    upload.page.get_by_role("button", name="Flag or add to test set").click()
+    upload.page.get_by_role("button", name="accent", exact=True).click()
+    said = upload.page.get_by_role("textbox", name="What was said")
+    said.fill("Ever tried <b>once</b>.")
+    said.press("Control+Enter")
+    upload.page.get_by_role("button", name="Store the flag").click()
+    expect(upload.page.get_by_text("Flag stored.")).to_be_visible(timeout=15_000)
+
+    page = bench("?section=Flags")
+    expect(page.get_by_text("Ever tried <b>once</b>.").first).to_be_visible(timeout=15_000)
+    assert page.locator("audio").count() >= 1
+    page.get_by_role("button", name="Accept").first.click()
+    page.get_by_role("button", name="Store in the test set").click()
+    wait_until(lambda: page.get_by_text("Accepted (1)").count() > 0, page, 15)
+    go(page, "Cases")
+    expect(page.get_by_text("Ever tried <b>once</b>.").first).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_section_is_wider_than_the_screen(
+    app: str, launch: Callable[..., Browser], width: int, scheme: str
+) -> None:
+    context = launch(None).new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme
+    )
+    page = context.new_page()
+    for section in ("Cases", "Runs", "Results", "Compare", "Flags"):
+        page.goto(f"{app}/testbench?section={section}")
+        expect(page.get_by_role("heading", name="Test bench")).to_be_visible(timeout=60_000)
+        page.wait_for_timeout(1_500)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -1,0 +1,114 @@
+"""The test set: heard, corrected, taken away, deleted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import streamlit as st
+
+from asr_core.languages import LANGUAGES
+from asr_core.testbench.manifests import write_set
+from asr_core.testbench.store import Case, Store
+from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.texts import as_written
+
+__all__ = ["case_list", "chosen_by_tags"]
+
+_PER_PAGE = 10
+
+
+def chosen_by_tags(cases: Sequence[Case], key: str) -> list[Case]:
+    """Those that have one of the chosen tags, or all if none is chosen."""
+    known = sorted({f"{tag}: {value}" for case in cases for tag, value in case.tags.items()})
+    if not known:
+        return list(cases)
+    wanted = st.multiselect(
+        "Only with", known, key=key, placeholder="All tags", bind="query-params"
+    )
+    groups: dict[str, set[str]] = {}
+    for each in wanted:
+        tag, _, value = each.partition(": ")
+        groups.setdefault(tag, set()).add(value)
+    return [
+        case
+        for case in cases
+        if all(case.tags.get(tag) in values for tag, values in groups.items())
+    ]
+
+
+def case_list(store: Store) -> None:
+    """Draw it, newest first."""
+    cases = store.cases()
+    st.caption(
+        f"{len(cases)} recordings · {store.used_mb():.1f} of {store.max_mb:.0f} MB of audio. "
+        "Everybody who can open this page sees them."
+    )
+    if not cases:
+        st.info("Nothing here yet: read a sentence aloud, upload recordings or import a set.")
+        return
+    shown = chosen_by_tags(cases, "cases-with")
+    n_pages = max(1, -(-len(shown) // _PER_PAGE))
+    page = 1
+    if n_pages > 1:
+        page = st.number_input(f"Page of {n_pages}", 1, n_pages, 1, key=f"case-page-{n_pages}")
+    for case in shown[(page - 1) * _PER_PAGE : page * _PER_PAGE]:
+        _case(store, case)
+    row = st.container(horizontal=True)
+    row.download_button(
+        "Export", lambda: _zipped(store, shown), "test-set.zip", "application/zip",
+        icon=":material/download:", on_click="ignore",
+        help="A ZIP that Hugging Face datasets, NeMo and Kaldi read.",
+    )  # fmt: skip
+    if row.button(f"Delete these {len(shown)} …", icon=":material/delete:"):
+        _confirm(store, shown)
+
+
+def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
+    file = io.BytesIO()
+    write_set(cases, store.flac, file)
+    return file.getvalue()
+
+
+def _case(store: Store, case: Case) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{as_written(case.said or 'Nobody speaks')}**")
+        tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
+        about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
+        st.caption(as_written(f"{about} · {tags}" if tags else about))
+        with saying_errors():
+            st.audio(store.flac(case.id), format="audio/flac")
+        row = st.container(horizontal=True)
+        with row.popover("Change", icon=":material/edit:"):
+            _change(store, case)
+        if row.button("Delete", key=f"delete-{case.id}", icon=":material/delete:"):
+            with saying_errors():
+                store.delete_cases([case.id])
+                st.rerun()
+
+
+def _change(store: Store, case: Case) -> None:
+    name = st.text_input("Name", case.name, key=f"name-{case.id}")
+    said = st.text_area("What is said", case.said, key=f"said-{case.id}")
+    codes = list(LANGUAGES)
+    language = st.selectbox(
+        "Language", codes, codes.index(case.language), LANGUAGES.__getitem__,
+        key=f"language-{case.id}",
+    )  # fmt: skip
+    with saying_errors():
+        tags = tag_fields(f"change-{case.id}", dict(case.tags))
+        if st.button("Store the change", key=f"store-{case.id}", type="primary"):
+            store.change_case(case.id, name, said.strip(), language, tags)
+            st.rerun()
+
+
+@st.dialog("Delete from the test set?")
+def _confirm(store: Store, cases: Sequence[Case]) -> None:
+    st.write(f"{len(cases)} recordings and all results on them will be gone for good.")
+    row = st.container(horizontal=True)
+    if row.button("Delete them", type="primary", icon=":material/delete:"):
+        with saying_errors():
+            store.delete_cases([case.id for case in cases])
+            st.rerun()
+    if row.button("Keep them"):
+        st.rerun()

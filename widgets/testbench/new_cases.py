@@ -1,0 +1,191 @@
+"""Ways into the test set: read a sentence aloud, upload, import."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+import streamlit as st
+
+from asr_core.audio.decode import decode
+from asr_core.audio.encode import to_int16
+from asr_core.errors import AsrError, AudioError, ManifestError
+from asr_core.languages import LANGUAGES
+from asr_core.testbench.cases import NewCase
+from asr_core.testbench.manifests import find_manifest, read_cases, read_entries
+from asr_core.testbench.prompts import PROMPT_LISTS
+from asr_core.testbench.store import Store
+from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.texts import as_written
+
+__all__ = ["new_cases"]
+
+_FREE = "Words of your own"
+_MAX_MEMBER_BYTES = 100_000_000
+
+
+def new_cases(store: Store) -> None:
+    """Draw the three ways."""
+    record, upload, import_ = st.tabs(["Read aloud", "Upload", "Import a set"])
+    with record:
+        _record(store)
+    with upload:
+        _upload(store)
+    with import_:
+        _import(store)
+
+
+def _language(key: str) -> str:
+    codes = list(LANGUAGES)
+    return st.selectbox(
+        "Language", codes, codes.index("en"), LANGUAGES.__getitem__, key=f"{key}-language"
+    )
+
+
+def _stored(n: int) -> None:
+    st.toast(f"{n} recording{'s' if n != 1 else ''} stored in the test set.", icon="✅")
+
+
+def _record(store: Store) -> None:
+    sentences = st.selectbox("Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list")
+    n_read = st.session_state.setdefault("n-read", 0)
+    if sentences == _FREE:
+        said = st.text_area("What you are going to say", key=f"free-{n_read}").strip()
+        language = _language("record")
+    else:
+        chosen = PROMPT_LISTS[sentences]
+        said, language = chosen[n_read % len(chosen)], "en"
+        st.caption(f"Sentence {n_read % len(chosen) + 1} of {len(chosen)}: read it aloud.")
+        st.markdown(f"### {as_written(said)}")
+    sound = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
+    with saying_errors():
+        tags = tag_fields("record")
+        buttons = st.container(horizontal=True)
+        ready = sound is not None and bool(said)
+        if buttons.button(
+            "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
+        ):
+            assert sound is not None
+            samples = to_int16(decode(io.BytesIO(sound.getvalue()), "the recording"))
+            store.add_case(NewCase(said[:60], said, samples, language, tags))
+            _stored(1)
+            st.session_state["n-read"] += 1
+            st.rerun()
+        if sentences != _FREE and buttons.button("Skip", icon=":material/skip_next:"):
+            st.session_state["n-read"] += 1
+            st.rerun()
+
+
+def _upload(store: Store) -> None:
+    files = st.file_uploader(
+        "Recordings whose words you know", accept_multiple_files=True, key="case-files"
+    )
+    if not files:
+        return
+    st.caption("Write what is said in each; leave it empty where nobody speaks.")
+    rows = st.data_editor(
+        [{"file": file.name, "said": ""} for file in files],
+        key=f"case-table-{len(files)}-{files[0].file_id}",
+        column_config={
+            "file": st.column_config.TextColumn("File", disabled=True),
+            "said": st.column_config.TextColumn("What is said", width="large"),
+        },
+        hide_index=True,
+    )
+    language = _language("upload")
+    with saying_errors():
+        tags = tag_fields("upload")
+        if st.button("Store these in the test set", type="primary", icon=":material/save:"):
+            n_stored = 0
+            for file, row in zip(files, rows, strict=True):
+                with saying_errors():
+                    samples = to_int16(decode(io.BytesIO(file.getvalue()), file.name))
+                    said = (row["said"] or "").strip()
+                    store.add_case(
+                        NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
+                    )
+                    n_stored += 1
+            _stored(n_stored)
+
+
+def _import(store: Store) -> None:
+    st.caption(
+        "A table (CSV, TSV or JSONL) with a column for the file and one for its words, and the "
+        "recordings beside it. Other columns become tags: *accent*, *speaker* …"
+    )
+    folder = st.file_uploader(
+        "Folder, as Hugging Face's audiofolder or NeMo write it",
+        accept_multiple_files="directory", key="case-folder",
+    )  # fmt: skip
+    packed = st.file_uploader("Or the same as a ZIP", type="zip", key="case-zip")
+    language = _language("import")
+    if st.button(
+        "Store them in the test set", type="primary", icon=":material/save:",
+        disabled=not (folder or packed),
+    ):  # fmt: skip
+        with saying_errors():
+            if packed is not None:
+                with _opened_zip(packed) as archive:
+                    names = {i.filename: i for i in archive.infolist() if not i.is_dir()}
+                    _import_from(
+                        store, {n: _reader(archive, info) for n, info in names.items()}, language
+                    )
+            else:
+                _import_from(
+                    store, {f.name: lambda f=f: io.BytesIO(f.getvalue()) for f in folder}, language
+                )
+
+
+def _opened_zip(packed: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(packed)
+    except zipfile.BadZipFile:
+        raise ManifestError("This is no ZIP file; pack the folder again.") from None
+
+
+def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
+    def read() -> BinaryIO:
+        with archive.open(info) as member:
+            content = member.read(_MAX_MEMBER_BYTES + 1)
+        if len(content) > _MAX_MEMBER_BYTES:
+            raise AudioError(f"{info.filename} is too large for a case.")
+        return io.BytesIO(content)
+
+    return read
+
+
+def _import_from(store: Store, files: Mapping[str, Callable[[], BinaryIO]], language: str) -> None:
+    """``files`` by path, each read when its turn comes."""
+    manifest = find_manifest(files)
+    entries = read_entries(PurePosixPath(manifest).name, files[manifest]().read())
+    folder = str(PurePosixPath(manifest).parent)
+
+    def open_file(path: str) -> BinaryIO:
+        wanted = path.replace("\\", "/").removeprefix("./")
+        for name in (str(PurePosixPath(folder) / wanted), wanted):
+            if name in files:
+                return files[name]()
+        same = [name for name in files if PurePosixPath(name).name == PurePosixPath(wanted).name]
+        if len(same) != 1:
+            raise AudioError(f"{path} is in the table but not among the files.")
+        return files[same[0]]()
+
+    progress = st.progress(0.0, "Reading …")
+    problems: list[AsrError] = []
+    n_stored = 0
+    for i, found in enumerate(read_cases(entries, open_file, language), 1):
+        if isinstance(found, AsrError):
+            problems.append(found)
+        else:
+            store.add_case(found)
+            n_stored += 1
+        progress.progress(i / len(entries), f"{i} of {len(entries)}")
+    progress.empty()
+    _stored(n_stored)
+    st.success(f"{n_stored} of {len(entries)} recordings are in the test set.")
+    if problems:
+        some = "\n".join(f"- {as_written(str(problem))}" for problem in problems[:10])
+        st.warning(f"{len(problems)} could not be used:\n{some}")

@@ -1,0 +1,56 @@
+"""The store behind the pages, or a sentence why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from asr_core.errors import AsrError
+from asr_core.testbench.store import Store, open_store
+from widgets.texts import as_written
+
+__all__ = ["opened_store", "saying_errors", "tag_fields"]
+
+_USUAL_TAGS = ("speaker", "accent", "device", "place")
+
+
+def opened_store() -> Store | None:
+    """None with a message if it cannot be opened."""
+    try:
+        return open_store()
+    except AsrError as error:
+        st.error(as_written(str(error)), icon=":material/error:")
+        return None
+
+
+@contextmanager
+def saying_errors(done: Callable[[], None] | None = None) -> Iterator[None]:
+    """What goes wrong inside is said on the page; ``done`` runs if nothing did."""
+    try:
+        yield
+    except AsrError as error:
+        st.error(as_written(str(error)), icon=":material/error:")
+    else:
+        if done is not None:
+            done()
+
+
+def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
+    """Fields for the usual tags and free ones; raises ManifestError for unreadable ones."""
+    from asr_core.testbench.cases import parse_tags
+
+    known = known or {}
+    columns = st.columns(2)
+    tags = {}
+    for i, tag in enumerate(_USUAL_TAGS):
+        value = columns[i % 2].text_input(
+            tag.capitalize(), known.get(tag, ""), key=f"{key}-{tag}", max_chars=100
+        )
+        tags[tag] = value.strip()
+    others = ", ".join(f"{t}={v}" for t, v in known.items() if t not in _USUAL_TAGS)
+    free = st.text_input(
+        "Other tags", others, key=f"{key}-other", placeholder="age=60s, dialect=Geordie"
+    )
+    return {**{t: v for t, v in tags.items() if v}, **parse_tags(free)}

@@ -1,0 +1,137 @@
+"""Runs: put together, watched, cancelled, resumed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from asr_core.models import CATALOGUE
+from asr_core.testbench.runner import Runner, RunState, runner_of
+from asr_core.testbench.store import Run, Store
+from asr_core.testbench.trial import MODES, Setup
+from widgets.settings import current_settings
+from widgets.testbench.case_list import chosen_by_tags
+from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
+from widgets.testbench.opened import saying_errors
+from widgets.texts import as_written
+
+__all__ = ["run_section"]
+
+
+def run_section(store: Store) -> None:
+    """Draw the form for a new run, and the runs below."""
+    cases = store.cases()
+    if not cases:
+        st.info("A run needs recordings: add some under *Cases*.")
+    else:
+        with st.container(border=True):
+            st.subheader("New run", anchor=False)
+            chosen = chosen_by_tags(cases, "run-with")
+            conditions = chosen_conditions(store)
+            left, right = st.columns(2)
+            with left.popover("Hear the conditions", icon=":material/hearing:", width="stretch"):
+                preview(store, chosen)
+            with right.popover("Noises of your own", icon=":material/add:", width="stretch"):
+                own_noises(store)
+            setups = _chosen_setups()
+            run = _named(len(chosen), len(conditions), setups)
+            n_trials = len(chosen) * len(conditions) * len(setups)
+            seconds = sum(case.seconds for case in chosen) * len(conditions) * len(setups)
+            st.caption(
+                f"{len(chosen)} recordings × {len(conditions)} conditions × {len(setups)} "
+                f"models = {n_trials} trials, {seconds / 60:.0f} minutes of audio. "
+                "The results are stored, with the words that were heard."
+            )
+            if st.button(
+                "Start and store the results", type="primary", disabled=not n_trials,
+                icon=":material/play_arrow:",
+            ):  # fmt: skip
+                with saying_errors():
+                    ids = [case.id for case in reversed(chosen)]
+                    runner_of(store).start(store.add_run(run, ids, conditions, setups))
+                    st.rerun()
+    _watched(store)
+
+
+def _chosen_setups() -> list[Setup]:
+    models = st.multiselect(
+        "Models", list(dict.fromkeys([current_settings().model, *CATALOGUE])),
+        [current_settings().model], key="run-models", accept_new_options=True,
+        help="Catalogue names, hub ids or directories.",
+    )  # fmt: skip
+    modes = st.pills("Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes")
+    with st.expander("Decoding"):
+        detects = st.toggle(
+            "Let the model find the language", key="run-detects",
+            help="Otherwise it is told the language of each recording.",
+        )  # fmt: skip
+        greedy = st.toggle("Compare with greedy decoding", key="run-greedy", help="Full context.")
+        prompt = st.text_input("Names and terms", key="run-prompt", help="Full context.")
+    setups = []
+    for model in models:
+        for mode in modes:
+            whole = mode == "full context"
+            terms = prompt.strip() if whole else ""
+            setups.append(Setup(model, "auto", mode, detects, terms))
+            if greedy and whole:
+                setups.append(Setup(model, "auto", mode, detects, terms, beam_size=1))
+    return list(dict.fromkeys(setups))
+
+
+def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
+    models = ", ".join(dict.fromkeys(setup.model.rsplit("/", 1)[-1] for setup in setups))
+    usual = f"{models}, {n_cases} × {n_conditions}"
+    return st.text_input("Name", placeholder=usual, key="run-name").strip() or usual
+
+
+def _watched(store: Store) -> None:
+    runner = runner_of(store)
+    busy = any(runner.state(run) in (RunState.RUNNING, RunState.WAITING) for run in store.runs())
+    st.fragment(run_every=1.0 if busy else None)(_runs)(store, runner, busy)
+
+
+def _runs(store: Store, runner: Runner, was_busy: bool) -> None:
+    runs = store.runs()
+    states = [runner.state(run) for run in runs]
+    busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)
+    if busy != was_busy:
+        st.rerun()
+    for run, state in zip(runs, states, strict=True):
+        _run(store, runner, run, state)
+
+
+def _run(store: Store, runner: Runner, run: Run, state: RunState) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{as_written(run.name)}**")
+        share = run.n_done / run.n_trials if run.n_trials else 1.0
+        about = f"{run.n_done} of {run.n_trials} trials · {_when(run.created_at)}"
+        if state is RunState.DONE:
+            st.caption(f"Done · {about}")
+        else:
+            st.progress(min(share, 1.0), f"{state.value.capitalize()} · {about}")
+        error = runner.error(run.id)
+        if error:
+            st.error(as_written(error), icon=":material/error:")
+        row = st.container(horizontal=True)
+        if state in (RunState.RUNNING, RunState.WAITING):
+            if row.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
+                runner.cancel(run.id)
+                st.rerun()
+        elif state is not RunState.DONE and row.button(
+            "Resume", key=f"resume-{run.id}", icon=":material/play_arrow:"
+        ):
+            runner.start(run)
+            st.rerun()
+        if run.n_done and row.button("Results", key=f"see-{run.id}", icon=":material/monitoring:"):
+            st.session_state["open-run"] = run.id
+            st.rerun()
+        if row.button("Delete", key=f"drop-{run.id}", icon=":material/delete:"):
+            with saying_errors():
+                runner.cancel(run.id)
+                store.delete_run(run.id)
+                st.rerun()
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
