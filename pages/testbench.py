@@ -21,8 +21,8 @@ st.caption(
     "Recordings whose words are known, made harder, heard by models: where do they fail, and on whom?"
 )
 section = st.segmented_control(
-    "Section", SECTIONS, default=SECTIONS[0], required=True, key="section",
-    label_visibility="collapsed", bind="query-params",
+    "Section", SECTIONS, default=None if "section" in st.session_state else SECTIONS[0],
+    required=True, key="section", label_visibility="collapsed", bind="query-params",
 )  # fmt: skip
 store = opened_store()
 if store is not None:

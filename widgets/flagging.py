@@ -109,7 +109,7 @@ def _flag_form(
     if audio is None:
         st.caption("The recording was not kept, so a flag has no sound; turn it on in the sidebar.")
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):
-        with saying_errors(lambda: st.toast("Flag stored.", icon="🚩")):
+        with saying_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
             filled = Flag(
                 reason, flag.heard, flag.corrected, flag.source, flag.model, flag.language,
                 flag.start_s, flag.end_s, note,
@@ -121,4 +121,4 @@ def _flag_form(
             if st.button("Add to test set", key=f"add-{key}", icon=":material/playlist_add:"):
                 name = f"{flag.source} {line_clock(flag.start_s)}"
                 open_store().add_case(NewCase(name, flag.corrected, audio(), flag.language, tags))
-                st.toast("Stored in the test set.", icon="✅")
+                st.toast("Stored in the test set.", icon=":material/check:")

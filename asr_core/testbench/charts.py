@@ -37,6 +37,10 @@ def _data(values: list[dict[str, Any]]) -> Any:
     return alt.Data(values=values)  # type: ignore[no-untyped-call]
 
 
+def _title(text: str, below: str) -> alt.TitleParams:
+    return alt.TitleParams(text, subtitle=below, anchor="start", subtitleColor=_GREY)
+
+
 _TOOLTIP = [
     alt.Tooltip("shown:N", title=_ERRORS),
     alt.Tooltip("between:N", title="95 % interval"),
@@ -93,13 +97,16 @@ def tag_chart(rows: Mapping[tuple[str, str], Row], tag: str) -> Any:
     return (
         base.mark_rule(strokeWidth=2).encode(
             x=alt.X(
-                "low:Q", title=f"{_ERRORS}, 95 % interval over the cases",
+                "low:Q", title=_ERRORS,
                 axis=alt.Axis(format=_PERCENT),
             ),
             x2="high:Q",
         )
         + base.mark_point(filled=True, size=70, opacity=1).encode(x="rate:Q")
-    ).properties(title=f"{_ERRORS} by {tag}", height=alt.Step(26))  # fmt: skip
+    ).properties(
+        title=_title(f"Errors by {tag}", "Lines are 95 % intervals over the recordings"),
+        height=alt.Step(16),
+    )  # fmt: skip
 
 
 def curve_chart(rows: Mapping[tuple[str, float, str], Row], kind: str) -> Any:
@@ -120,7 +127,10 @@ def curve_chart(rows: Mapping[tuple[str, float, str], Row], kind: str) -> Any:
         base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", title=_ERRORS), y2="high:Q")
         + base.mark_line().encode(y=y)
         + base.mark_point(filled=True, size=60, opacity=1).encode(y=y)
-    ).properties(title=f"{_ERRORS} against {name.lower()}, 95 % interval shaded", height=260)
+    ).properties(
+        title=_title(f"Errors against {name.lower()}", "Shaded: 95 % interval over the recordings"),
+        height=380,
+    )
 
 
 def calibration_chart(found: Calibration) -> Any:
@@ -133,11 +143,11 @@ def calibration_chart(found: Calibration) -> Any:
         line.mark_line(strokeDash=[4, 4], color=_GREY).encode(x="x:Q", y="y:Q")
         + points.encode(
             x=alt.X(
-                "confidence:Q", title="Confidence of the model in a word", scale=unit,
+                "confidence:Q", title="Confidence in a word", scale=unit,
                 axis=alt.Axis(format=_PERCENT),
             ),
             y=alt.Y(
-                "right:Q", title="Share of such words that were right", scale=unit,
+                "right:Q", title="Right", scale=unit,
                 axis=alt.Axis(format=_PERCENT),
             ),
             size=alt.Size("n:Q", title="Words", legend=alt.Legend(orient="top")),
@@ -147,4 +157,5 @@ def calibration_chart(found: Calibration) -> Any:
                 alt.Tooltip("n:Q", title="Words"),
             ],
         )
-    ).properties(title="Confidence against correctness", height=280)  # fmt: skip
+    ).properties(title=_title("Confidence against correctness", "Dashed: a model that knows itself"),
+        height=400,)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -172,15 +172,20 @@ def _opened(path: Path) -> BinaryIO:
 def _write_reports(options: argparse.Namespace, trials: list[Trial]) -> None:
     from asr_core.testbench import report
 
-    title = f"{options.manifest.name}: {', '.join(options.model or ['base'])}"
-    for path, make in (
-        (options.csv, lambda: report.to_csv(trials)),
-        (options.json, lambda: report.to_json(trials)),
-        (options.report, lambda: report.to_html(trials, title)),
-    ):
+    def to_html(trials: Sequence[Trial]) -> str:
+        return report.to_html(
+            trials, f"{options.manifest.name}: {', '.join(options.model or ['base'])}"
+        )
+
+    wanted: list[tuple[Path | None, Callable[[Sequence[Trial]], str]]] = [
+        (options.csv, report.to_csv),
+        (options.json, report.to_json),
+        (options.report, to_html),
+    ]
+    for path, make in wanted:
         if path is not None:
             try:
-                path.write_text(make(), encoding="utf-8")
+                path.write_text(make(trials), encoding="utf-8")
             except OSError as error:
                 raise ManifestError(f"{path} cannot be written ({error.strerror}).") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 import av
 import numpy as np
@@ -123,13 +123,13 @@ def in_a_room(samples: Samples, reverberation_s: float, rng: np.random.Generator
     response = room.rir[0][0]
     direct = int(np.argmax(np.abs(response)))
     wet = scipy.signal.fftconvolve(samples, response[direct:])[: len(samples)]
-    return (wet * (_rms(samples) / max(_rms(wet), 1e-9))).astype(np.float32)
+    return _as_samples(wet * (_rms(samples) / max(_rms(wet), 1e-9)))
 
 
 def telephone(samples: Samples) -> Samples:
     """A landline: 300 to 3400 Hz (ITU-T G.712), eight bits a sample by the mu-law (G.711)."""
     band = scipy.signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
-    narrow = scipy.signal.sosfilt(band, samples).astype(np.float32)
+    narrow = _as_samples(scipy.signal.sosfilt(band, samples))
     return _through_codec(narrow, "pcm_mulaw", 8000)
 
 
@@ -141,13 +141,12 @@ def amr(samples: Samples, kbit_s: float) -> Samples:
 def clipped(samples: Samples, overdrive_db: float) -> Samples:
     """A microphone turned up so far that peaks ``overdrive_db`` above its limit are cut off."""
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-9)
-    driven = samples * np.float32(10 ** (overdrive_db / 20) / peak)
-    return np.clip(driven, -1, 1) * np.float32(peak)
+    return _as_samples(np.clip(samples * (10 ** (overdrive_db / 20) / peak), -1, 1) * peak)
 
 
 def louder(samples: Samples, gain_db: float) -> Samples:
     """Louder or, below 0, quieter; what goes beyond full scale is cut off."""
-    return np.clip(samples * np.float32(10 ** (gain_db / 20)), -1, 1)
+    return _as_samples(np.clip(samples * 10 ** (gain_db / 20), -1, 1))
 
 
 def opus_with_losses(samples: Samples, percent: float, rng: np.random.Generator) -> Samples:
@@ -216,12 +215,16 @@ def _decoded(
 
 
 def _resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
-    return cast(Samples, scipy.signal.resample_poly(samples, to_hz, from_hz).astype(np.float32))
+    return _as_samples(scipy.signal.resample_poly(samples, to_hz, from_hz))
 
 
 def _fitted(samples: Samples, n_samples: int) -> Samples:
     """Cut or filled with silence to ``n_samples``."""
     return np.pad(samples[:n_samples], (0, max(0, n_samples - len(samples)))).astype(np.float32)
+
+
+def _as_samples(values: NDArray[Any]) -> Samples:
+    return values.astype(np.float32)
 
 
 def _rms(samples: NDArray[np.floating]) -> float:

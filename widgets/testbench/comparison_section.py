@@ -12,7 +12,7 @@ from asr_core.testbench.results import Change, changes, compared
 from asr_core.testbench.scores import Difference
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import Setup
-from widgets.testbench.opened import saying_errors
+from widgets.testbench.opened import chosen_in_url, saying_errors
 from widgets.testbench.results_section import run_label
 from widgets.testbench.word_diff import word_diff
 from widgets.texts import as_written
@@ -34,8 +34,8 @@ def comparison_section(store: Store) -> None:
         st.info("Comparing needs two results: a run with two models, or two runs.")
         return
     labels = list(sides)
-    first = st.selectbox("From", labels, 1, key="from", bind="query-params")
-    second = st.selectbox("To", labels, 0, key="to", bind="query-params")
+    first = chosen_in_url("From", labels, "compare-from", 1)
+    second = chosen_in_url("To", labels, "compare-to", 0)
     if first == second:
         st.info("Choose two different ones.")
         return

@@ -46,7 +46,9 @@ def _language(key: str) -> str:
 
 
 def _stored(n: int) -> None:
-    st.toast(f"{n} recording{'s' if n != 1 else ''} stored in the test set.", icon="✅")
+    st.toast(
+        f"{n} recording{'s' if n != 1 else ''} stored in the test set.", icon=":material/check:"
+    )
 
 
 def _record(store: Store) -> None:

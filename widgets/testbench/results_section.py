@@ -22,7 +22,7 @@ from asr_core.testbench.runner import plan_of
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import Trial
 from widgets.flagging import flag_trial
-from widgets.testbench.opened import saying_errors
+from widgets.testbench.opened import chosen_in_url, saying_errors
 from widgets.testbench.word_diff import word_diff
 from widgets.texts import as_written
 
@@ -46,8 +46,7 @@ def chosen_run(store: Store) -> Run | None:
     for label, run in runs.items():
         if run.id == wanted:
             st.session_state["run"] = label
-    label = st.selectbox("Run", list(runs), key="run", bind="query-params")
-    return runs.get(label or "")
+    return runs[chosen_in_url("Run", list(runs), "run")]
 
 
 def results_section(store: Store) -> None:
@@ -133,7 +132,7 @@ def _by_tag(trials: Sequence[Trial]) -> None:
         st.caption("Give recordings tags, such as their accent, to see on whom the model fails.")
         return
     usual = tags.index("accent") if "accent" in tags else 0
-    tag = st.selectbox("Errors by", tags, usual, key="by", bind="query-params")
+    tag = chosen_in_url("Errors by", tags, "by", usual)
     st.altair_chart(charts.tag_chart(by_tag(trials, tag), tag), key="tags")
 
 
