@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from asr_core.audio.encode import to_flac, to_int16
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.report import percent
 from asr_core.testbench.results import Change, changes, compared
+from asr_core.testbench.runner import plan_of
 from asr_core.testbench.scores import Difference
 from asr_core.testbench.store import Run, Store
-from asr_core.testbench.trial import Setup
+from asr_core.testbench.trial import Setup, Trial
+from asr_core.testbench.trials import Plan
 from widgets.testbench.opened import chosen_in_url, saying_errors
 from widgets.testbench.results_section import run_label
 from widgets.testbench.word_diff import word_diff
@@ -45,10 +48,10 @@ def comparison_section(store: Store) -> None:
             st.info("These two have no recording and condition in common.")
             return
         _verdicts(compared(pairs))
-        _changed(pairs)
+        _changed(pairs, plan_of(sides[second][0], store))
 
 
-def _trials(store: Store, run: Run, setup: Setup) -> list:
+def _trials(store: Store, run: Run, setup: Setup) -> list[Trial]:
     return [trial for trial in store.trials(run) if trial.setup == setup]
 
 
@@ -92,7 +95,7 @@ def _between(each: Difference) -> str:
     return f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
 
 
-def _changed(pairs: Sequence[Change]) -> None:
+def _changed(pairs: Sequence[Change], plan: Plan) -> None:
     worse = [pair for pair in pairs if pair.errors > 0]
     better = [pair for pair in reversed(pairs) if pair.errors < 0]
     n_same = len(pairs) - len(worse) - len(better)
@@ -101,12 +104,15 @@ def _changed(pairs: Sequence[Change]) -> None:
         if some:
             with st.expander(f"{title} ({len(some)})"):
                 for pair in some[:_N_SHOWN]:
-                    _change(pair)
+                    _change(pair, plan)
 
 
-def _change(pair: Change) -> None:
+def _change(pair: Change, plan: Plan) -> None:
     first, second = pair.first.score.words.rate, pair.second.score.words.rate
     about = as_written(f"{pair.first.name} · {pair.first.condition.title}")
     st.markdown(f"**{about}**: {percent(first)} → {percent(second)}")
     word_diff(pair.first)
     word_diff(pair.second)
+    case = next(case for case in plan.cases if case.id == pair.second.case_id)
+    with saying_errors():
+        st.audio(to_flac(to_int16(plan.audio(case, pair.second.condition))), format="audio/flac")

@@ -123,7 +123,16 @@ def _summary(row: Row, run: Run) -> None:
 
 
 def _by_condition(trials: Sequence[Trial]) -> None:
-    st.altair_chart(charts.condition_heatmap(by_condition(trials)), key="heatmap")
+    rows = by_condition(trials)
+    st.altair_chart(charts.condition_heatmap(rows), key="heatmap")
+    with st.expander("All figures"):
+        st.dataframe(
+            [
+                {"condition": condition.title, "model": setup, **report.row_cells(row)}
+                for (condition, setup), row in rows.items()
+            ],
+            hide_index=True,
+        )
 
 
 def _by_tag(trials: Sequence[Trial]) -> None:
