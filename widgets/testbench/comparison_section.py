@@ -111,8 +111,9 @@ def _change(pair: Change, plan: Plan) -> None:
     first, second = pair.first.score.words.rate, pair.second.score.words.rate
     about = as_written(f"{pair.first.name} · {pair.first.condition.title}")
     st.markdown(f"**{about}**: {percent(first)} → {percent(second)}")
-    word_diff(pair.first)
-    word_diff(pair.second)
+    for trial in (pair.first, pair.second):
+        st.caption(as_written(trial.setup.title))
+        word_diff(trial)
     case = next(case for case in plan.cases if case.id == pair.second.case_id)
     with saying_errors():
         st.audio(to_flac(to_int16(plan.audio(case, pair.second.condition))), format="audio/flac")
