@@ -53,7 +53,14 @@ def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
         "--detect-language", action="store_true", help="let the model find the language"
     )
     parser.add_argument("--prompt", default="", metavar="TEXT", help="names and terms")
-    parser.add_argument("--beam-size", type=int, default=5, metavar="N", help="(default: 5)")
+    parser.add_argument(
+        "--beam-size",
+        type=int,
+        choices=range(1, 11),
+        default=5,
+        metavar="N",
+        help="of full context, 1 to 10; 1 is greedy (default: 5)",
+    )
     parser.add_argument(
         "--seed", default="1", help="of the conditions: the same makes the same audio (default: 1)"
     )

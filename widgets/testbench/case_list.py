@@ -11,30 +11,12 @@ from asr_core.languages import LANGUAGES
 from asr_core.testbench.manifests import write_set
 from asr_core.testbench.store import Case, Store
 from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
 
-__all__ = ["case_list", "chosen_by_tags"]
+__all__ = ["case_list"]
 
 _PER_PAGE = 10
-
-
-def chosen_by_tags(cases: Sequence[Case], key: str) -> list[Case]:
-    """Those that have one of the chosen tags, or all if none is chosen."""
-    known = sorted({f"{tag}: {value}" for case in cases for tag, value in case.tags.items()})
-    if not known:
-        return list(cases)
-    wanted = st.multiselect(
-        "Only with", known, key=key, placeholder="All tags", bind="query-params"
-    )
-    groups: dict[str, set[str]] = {}
-    for each in wanted:
-        tag, _, value = each.partition(": ")
-        groups.setdefault(tag, set()).add(value)
-    return [
-        case
-        for case in cases
-        if all(case.tags.get(tag) in values for tag, values in groups.items())
-    ]
 
 
 def case_list(store: Store) -> None:
@@ -47,12 +29,8 @@ def case_list(store: Store) -> None:
     if not cases:
         st.info("Nothing here yet: read a sentence aloud, upload recordings or import a set.")
         return
-    shown = chosen_by_tags(cases, "cases-with")
-    n_pages = max(1, -(-len(shown) // _PER_PAGE))
-    page = 1
-    if n_pages > 1:
-        page = st.number_input(f"Page of {n_pages}", 1, n_pages, 1, key=f"case-page-{n_pages}")
-    for case in shown[(page - 1) * _PER_PAGE : page * _PER_PAGE]:
+    shown = with_tags(cases, lambda case: case.tags, "Only with", "cases-with")
+    for case in page_of(shown, _PER_PAGE, "case-page"):
         _case(store, case)
     row = st.container(horizontal=True)
     row.download_button(

@@ -15,7 +15,8 @@ from asr_core.testbench.scores import Difference
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import Setup, Trial
 from asr_core.testbench.trials import Plan
-from widgets.testbench.opened import chosen_in_url, saying_errors
+from widgets.testbench.opened import saying_errors
+from widgets.testbench.pickers import chosen_in_url
 from widgets.testbench.results_section import run_label
 from widgets.testbench.word_diff import word_diff
 from widgets.texts import as_written

@@ -11,6 +11,7 @@ import streamlit as st
 
 from asr_core.testbench.store import Flag, Store
 from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
 from widgets.transcript_view import line_clock
 
@@ -31,11 +32,7 @@ def flags_section(store: Store) -> None:
         format_func=lambda s: f"{s.capitalize()} ({sum(f.state == s for f in flags)})",
     )  # fmt: skip
     shown = [flag for flag in flags if flag.state == state]
-    n_pages = max(1, -(-len(shown) // _PER_PAGE))
-    page = 1
-    if n_pages > 1:
-        page = st.number_input(f"Page of {n_pages}", 1, n_pages, 1, key=f"flag-page-{n_pages}")
-    for flag in shown[(page - 1) * _PER_PAGE : page * _PER_PAGE]:
+    for flag in page_of(shown, _PER_PAGE, "flag-page"):
         _flag(store, flag)
     if shown:
         st.download_button(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -11,7 +11,7 @@ from asr_core.errors import AsrError
 from asr_core.testbench.store import Store, open_store
 from widgets.texts import as_written
 
-__all__ = ["chosen_in_url", "opened_store", "saying_errors", "tag_fields"]
+__all__ = ["opened_store", "saying_errors", "tag_fields"]
 
 _USUAL_TAGS = ("speaker", "accent", "device", "place")
 
@@ -23,18 +23,6 @@ def opened_store() -> Store | None:
     except AsrError as error:
         st.error(as_written(str(error)), icon=":material/error:")
         return None
-
-
-def chosen_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) -> str:
-    """A select box whose choice stands in the URL, even the usual one: what is usual
-    changes, a view that was sent to a colleague does not."""
-    if st.session_state.get(key) not in options:
-        asked = st.query_params.get(key)
-        st.session_state[key] = asked if asked in options else options[usual]
-    chosen: str = st.selectbox(label, options, key=key)
-    # Streamlit's own binding writes only what differs from the default.
-    st.query_params[key] = chosen
-    return chosen
 
 
 @contextmanager

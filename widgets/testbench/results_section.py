@@ -22,7 +22,8 @@ from asr_core.testbench.runner import plan_of
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import Trial
 from widgets.flagging import flag_trial
-from widgets.testbench.opened import chosen_in_url, saying_errors
+from widgets.testbench.opened import saying_errors
+from widgets.testbench.pickers import chosen_in_url, page_of, with_tags
 from widgets.testbench.word_diff import word_diff
 from widgets.texts import as_written
 
@@ -73,23 +74,17 @@ def _filtered(trials: list[Trial]) -> list[Trial]:
     """Filters stand in the URL, so that a view can be sent to a colleague."""
     models = list(dict.fromkeys(trial.setup.title for trial in trials))
     conditions = {t.condition.title: None for t in trials}
-    tags = [f"{tag}: {v}" for tag, values in tags_of(trials).items() for v in values]
     with st.expander("Filters", icon=":material/filter_alt:"):
         only_models = st.multiselect("Models", models, key="model-is", bind="query-params")
         only_conditions = st.multiselect(
             "Conditions", list(conditions), key="condition-is", bind="query-params"
         )
-        only_tags = st.multiselect("Tags", tags, key="tag-is", bind="query-params")
-    groups: dict[str, set[str]] = {}
-    for each in only_tags:
-        tag, _, value = each.partition(": ")
-        groups.setdefault(tag, set()).add(value)
+        tagged = with_tags(trials, lambda trial: trial.tags, "Tags", "tag-is")
     return [
         t
-        for t in trials
+        for t in tagged
         if (not only_models or t.setup.title in only_models)
         and (not only_conditions or t.condition.title in only_conditions)
-        and all(t.tags.get(tag) in values for tag, values in groups.items())
     ]
 
 
@@ -183,13 +178,9 @@ def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
     if not wrong:
         st.success("Everything was heard right.")
         return
-    n_pages = -(-len(wrong) // _PER_PAGE)
-    page = 1
-    if n_pages > 1:
-        page = st.number_input(f"Page of {n_pages}", 1, n_pages, 1, key=f"worst-page-{n_pages}")
     plan = plan_of(run, store)
     cases = {case.id: case for case in plan.cases}
-    for i, trial in enumerate(wrong[(page - 1) * _PER_PAGE : page * _PER_PAGE]):
+    for trial in page_of(wrong, _PER_PAGE, "worst-page"):
         with st.container(border=True):
             tags = " · ".join(f"{tag}: {value}" for tag, value in trial.tags.items())
             about = f"{trial.name} · {trial.condition.title} · {trial.setup.title}"
@@ -203,7 +194,8 @@ def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
             with saying_errors():
                 samples = to_int16(plan.audio(cases[trial.case_id], trial.condition))
                 st.audio(to_flac(samples), format="audio/flac")
-                flag_trial(store, f"{page}-{i}", trial, samples)
+                key = f"{trial.case_id}-{trial.condition}-{run.setups.index(trial.setup)}"
+                flag_trial(store, key, trial, samples)
 
 
 def _exports(run: Run, trials: Sequence[Trial]) -> None:

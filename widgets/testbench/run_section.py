@@ -11,9 +11,9 @@ from asr_core.testbench.runner import Runner, RunState, runner_of
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import MODES, Setup
 from widgets.settings import current_settings
-from widgets.testbench.case_list import chosen_by_tags
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
 from widgets.testbench.opened import saying_errors
+from widgets.testbench.pickers import with_tags
 from widgets.texts import as_written
 
 __all__ = ["run_section"]
@@ -27,7 +27,7 @@ def run_section(store: Store) -> None:
     else:
         with st.container(border=True):
             st.subheader("New run", anchor=False)
-            chosen = chosen_by_tags(cases, "run-with")
+            chosen = with_tags(cases, lambda case: case.tags, "Only with", "run-with")
             conditions = chosen_conditions(store)
             left, right = st.columns(2)
             with left.popover("Hear the conditions", icon=":material/hearing:", width="stretch"):
