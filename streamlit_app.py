@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from widgets.operator import watched_from_outside
 from widgets.settings import choose_settings
 
 st.set_page_config(page_title="Speak and read", page_icon="🎙️", layout="centered")
@@ -13,6 +14,7 @@ page = st.navigation(
         st.Page("pages/testbench.py", title="Test bench", icon=":material/science:"),
     ]
 )
+watched_from_outside()
 with st.sidebar:
     choose_settings()
 page.run()

@@ -12,6 +12,7 @@ __all__ = [
     "Cancelled",
     "ConditionError",
     "EngineError",
+    "LimitError",
     "ManifestError",
     "ModelError",
     "StoreError",
@@ -40,6 +41,10 @@ class Cancelled(AsrError):
 
 class ConditionError(AsrError):
     """A condition of the test bench is unknown, out of its limits or lacks what it needs."""
+
+
+class LimitError(AsrError):
+    """A limit is set to something that is none."""
 
 
 class ManifestError(AsrError):

@@ -5,8 +5,14 @@ import streamlit as st
 from asr_core.live import LiveOptions, Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
 from widgets.flagging import flag_take
-from widgets.microphone import connection_trouble, microphone, takes_of_this_session
-from widgets.settings import current_settings, prepared_engine
+from widgets.microphone import (
+    connection_trouble,
+    lost_note,
+    microphone,
+    takes_of_this_session,
+    waiting_note,
+)
+from widgets.settings import current_settings, limits, prepared_engine
 from widgets.transcript_view import finished_view, live_view
 
 _NOTHING_HEARD = "No speech was heard in this take."
@@ -27,8 +33,12 @@ def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
         )  # fmt: skip
         limited = st.toggle("Time limit", key="limited")
         minutes = st.number_input("Minutes", 0.1, 600.0, 10.0, key="minutes") if limited else None
+        most_s = limits().take_s
+        if most_s is not None:
+            st.caption(f"A take lasts at most {most_s / 60:g} minutes here.")
     options = LiveOptions(settings.language, settings.task, period, keep)
-    return options, minutes * 60 if minutes else None
+    wished = [s for s in (minutes * 60 if minutes else None, most_s) if s is not None]
+    return options, min(wished, default=None)
 
 
 def current_take(takes: Takes) -> Take | None:
@@ -46,6 +56,8 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
     if trouble:
         st.error(trouble, icon=":material/wifi_off:")
     if take is None:
+        if waiting_note(takes):
+            return
         if is_open and not trouble:
             st.info("Connecting to the microphone …", icon=":material/mic:")
         return
@@ -54,6 +66,7 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
     live_view(f"take-{take.number}", snapshot, empty, take.remaining_s)
     if snapshot.error:
         st.warning(snapshot.error, icon=":material/warning:")
+    lost_note(take)
     if is_open and snapshot.silent_s > _SILENT_S:
         st.warning(
             "No sound is arriving. Is the microphone muted, or another one chosen?",
@@ -70,6 +83,7 @@ def draw_finished(take: Take) -> None:
     finished_view(f"take-{take.number}", snapshot.utterances, _NOTHING_HEARD)
     if snapshot.error:
         st.warning(snapshot.error, icon=":material/warning:")
+    lost_note(take)
     name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
     download_buttons(name, name, snapshot.transcript(), take.session)
     flag_take(name, f"Take {take.number}", take.session, current_settings().model)
@@ -80,7 +94,7 @@ takes = takes_of_this_session()
 options, limit_s = live_options(takes)
 engine = prepared_engine(current_settings())
 if engine is not None:
-    takes.prepare(scheduler_of(engine), options, limit_s)
+    takes.prepare(scheduler_of(engine, limits()), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
     is_open = microphone(takes, stop=st.session_state.get("stopping", False))
     if not is_open:

@@ -7,7 +7,8 @@ import streamlit as st
 from asr_core.errors import AudioError
 from asr_core.formats import parse_clock
 from asr_core.fullcontext import FileOptions, Stretch
-from widgets.settings import Settings
+from asr_core.limits import Limits
+from widgets.settings import Settings, limits
 
 __all__ = ["file_options"]
 
@@ -29,7 +30,10 @@ def file_options(settings: Settings) -> FileOptions:
         end = columns[1].text_input("To", key="to", placeholder="the end")
         stretch = _chosen_stretch(start, end)
         st.caption("For files added, or transcribed again, from now on.")
-    return FileOptions(settings.language, is_mixed, settings.task, prompt, stretch)
+        most_s = limits().file_s
+        if most_s is not None and most_s != Limits.file_s:
+            st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
+    return FileOptions(settings.language, is_mixed, settings.task, prompt, stretch, most_s=most_s)
 
 
 def _chosen_stretch(start: str, end: str) -> Stretch:

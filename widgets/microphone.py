@@ -7,11 +7,12 @@ import time
 import streamlit as st
 from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, webrtc_streamer
 
-from asr_core.live import Takes
+from asr_core.live import Take, Takes
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
+from widgets.transcript_view import line_clock
 
-__all__ = ["connection_trouble", "microphone", "takes_of_this_session"]
+__all__ = ["connection_trouble", "lost_note", "microphone", "takes_of_this_session", "waiting_note"]
 
 _TEXTS = Translations(
     start="START",
@@ -34,6 +35,9 @@ _TEXTS = Translations(
     unmute_microphone="Unmute",
     select_microphone="Microphone",
 )
+
+_NOTED_S = 0.2
+"""Less is shorter than a word."""
 
 _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
@@ -78,7 +82,7 @@ def _note_when_opened(is_open: bool) -> None:
 def connection_trouble(takes: Takes) -> str | None:
     """A sentence if no audio comes though the microphone is open, else None."""
     opened = st.session_state.get("microphone_opened")
-    if opened is None or takes.running is not None:
+    if opened is None or takes.running is not None or takes.place is not None:
         return None
     if time.monotonic() - opened < _CONNECT_S:
         return None
@@ -87,3 +91,29 @@ def connection_trouble(takes: Takes) -> str | None:
         "meet: press STOP, try another network, or ask whoever runs this app to set up a TURN "
         "server (see Deploying in the README)."
     )
+
+
+def waiting_note(takes: Takes) -> bool:
+    """Say where in the line the user is; False if there is no line."""
+    waiting = takes.place
+    if waiting is None:
+        return False
+    place, wait_s = waiting
+    about = f", about {max(1, round(wait_s / 60))} min" if wait_s is not None else ""
+    st.info(
+        f"All places are taken: you are number {place} in line{about}. Keep this page open; "
+        "you get in by yourself, and the page says when to speak.",
+        icon=":material/hourglass:",
+    )
+    return True
+
+
+def lost_note(take: Take) -> None:
+    """Where words may be missing because the network lost their sound."""
+    places = [(at, lost) for at, lost in take.lost if lost >= _NOTED_S]
+    if places:
+        some = ", ".join(f"{lost:.1f} s at {line_clock(at)}" for at, lost in places[-5:])
+        st.warning(
+            f"The network lost sound: {some}. Words may be missing there.",
+            icon=":material/wifi_off:",
+        )

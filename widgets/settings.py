@@ -11,9 +11,10 @@ from streamlit.runtime.pages_manager import PagesManager
 from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
+from asr_core.limits import Limits
 from asr_core.models import CATALOGUE, DEFAULT_MODEL, Progress, find_local, resolve
 
-__all__ = ["Settings", "choose_settings", "current_settings", "prepared_engine"]
+__all__ = ["Settings", "choose_settings", "current_settings", "limits", "prepared_engine"]
 
 _OTHER = "Other…"
 _TASKS: dict[Task, str] = {
@@ -40,6 +41,15 @@ def current_settings() -> Settings:
         st.rerun()
     settings: Settings = st.session_state["settings"]
     return settings
+
+
+def limits() -> Limits:
+    """What the operator allows one user; without limits, and a sentence, if that is unreadable."""
+    try:
+        return Limits.read()
+    except AsrError as error:
+        st.error(str(error), icon=":material/error:")
+        return Limits()
 
 
 def choose_settings() -> None:

@@ -17,6 +17,7 @@ from enum import Enum
 from asr_core.engines.base import Engine
 from asr_core.errors import AsrError, Cancelled
 from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
+from asr_core.metrics import count_error, count_file
 from asr_core.transcript import Transcript
 
 __all__ = ["Job", "JobQueue", "JobState"]
@@ -136,11 +137,14 @@ class JobQueue:
                 is_cancelled=job.cancel.is_set,
             )
             job.state = JobState.DONE
+            count_file(job.transcript.duration, self._clock() - job.started_at)
         except Cancelled as cancelled:
             job.error, job.state = str(cancelled), JobState.CANCELLED
         except AsrError as error:
+            count_error("file", error)
             job.error, job.state = str(error), JobState.FAILED
-        except Exception:
-            logger.exception("The job for %s failed", job.name)
+        except Exception as error:
+            logger.exception("A file could not be transcribed")  # its name is the user's
+            count_error("file", error)
             job.error = f"{job.name} could not be transcribed; the log of the server says why."
             job.state = JobState.FAILED

@@ -31,6 +31,12 @@ class Stretch:
         if self.end_s is not None and self.end_s <= self.start_s:
             raise AudioError("The range ends before it begins; choose a later end.")
 
+    def at_most(self, seconds: float | None) -> Stretch:
+        """No longer than that; None is no limit."""
+        if seconds is None or (self.end_s is not None and self.end_s - self.start_s <= seconds):
+            return self
+        return Stretch(self.start_s, self.start_s + seconds)
+
     def length_in(self, duration_s: float | None) -> float | None:
         """Seconds of it in a file of ``duration_s``, if that is known."""
         ends = [end for end in (self.end_s, duration_s) if end is not None]
@@ -45,13 +51,22 @@ class Pieces:
 
     Args:
         between: called before each piece; what it raises ends the reading.
+        most_s: no more than so many seconds are read; what is left out is noted.
 
     Attributes:
         seconds: where in the file the reading is.
     """
 
-    def __init__(self, audio: AudioFile, stretch: Stretch, between: Callable[[], None]) -> None:
-        self._audio, self._stretch, self._between = audio, stretch, between
+    def __init__(
+        self,
+        audio: AudioFile,
+        stretch: Stretch,
+        between: Callable[[], None],
+        most_s: float | None = None,
+    ) -> None:
+        self._audio, self._between = audio, between
+        self._stretch, self._most_s = stretch.at_most(most_s), most_s
+        self._is_cut = self._stretch != stretch
         self.seconds = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
@@ -71,10 +86,18 @@ class Pieces:
             if len(wanted):
                 yield wanted
             if n_before == after:
+                self._note_cut()
                 return
         if n_before <= first:
             raise AudioError(
                 f"{self._audio.name} lasts {self.seconds:.0f} s only; begin before that."
+            )
+
+    def _note_cut(self) -> None:
+        if self._is_cut and self._most_s is not None:
+            self._audio.notes.append(
+                f"{self._audio.name} is longer than the {self._most_s / 60:.0f} minutes that are "
+                "heard at once here; the rest was left out. Choose a range to hear it."
             )
 
 

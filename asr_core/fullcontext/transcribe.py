@@ -55,6 +55,7 @@ class FileOptions:
         prompt: names and terms that may come up; the model leans towards them.
         stretch: what of the file to transcribe; times stay those of the file.
         beam_size: how many texts are followed side by side; 1 is greedy and quicker.
+        most_s: no more than so many seconds are heard; a note says if there was more.
     """
 
     language: str | None = None
@@ -63,6 +64,7 @@ class FileOptions:
     prompt: str = ""
     stretch: Stretch = WHOLE
     beam_size: int = BEAM_SIZE
+    most_s: float | None = None
 
     def window(self, spoken: SpokenWindow, language: str | None) -> Window:
         """``spoken`` as the engine wants it; ``language`` is that of the file."""
@@ -103,7 +105,7 @@ def transcribe(
         return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
 
     audio = AudioFile(source, name)
-    pieces = Pieces(audio, options.stretch, stop_if_cancelled)
+    pieces = Pieces(audio, options.stretch, stop_if_cancelled, options.most_s)
     windows = spoken_windows(pieces, options.stretch.start_s)
     first, language, probability = _language(windows, engine, options)
     segments: list[Segment] = []
@@ -119,7 +121,7 @@ def transcribe(
         segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
             done_s = heard[-1][0].end_s - options.stretch.start_s
-            total_s = options.stretch.length_in(audio.duration_s)
+            total_s = options.stretch.at_most(options.most_s).length_in(audio.duration_s)
             on_progress(FileProgress(done_s, total_s, tuple(segments)))
     return Transcript(
         segments=tuple(segments),

@@ -18,6 +18,7 @@ session, once, so that one speaker's trouble stays theirs.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -25,9 +26,12 @@ from typing import TypeVar
 
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AsrError
+from asr_core.limits import Limits
+from asr_core.live.line import WaitingLine
 from asr_core.live.session import LiveSession
+from asr_core.metrics import count_error
 
-__all__ = ["Scheduler", "choose", "scheduler_of"]
+__all__ = ["Scheduler", "choose", "scheduler_of", "schedulers"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,12 @@ _LEAD_S = 0.1
 """While looks take less than the first, whoever is alone is served so much before it is
 due: a quarter sooner to read, at two thirds of what a dearer look costs."""
 
-_MEMORY = 0.1  # weight of the newest look in their mean
+_MEMORY = 0.05  # weight of the newest look in their mean
+
+_AT_LEAST_EVERY_S = 1.2
+_FILLED = 0.9
+"""A speaker who is looked at so often reads words within two seconds; how much of the
+workers' time is given away for that."""
 
 Key = TypeVar("Key")
 
@@ -49,10 +58,13 @@ def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
     return min(due, key=lambda item: item[1])[0] if due else None
 
 
-def scheduler_of(engine: Engine) -> Scheduler:
-    """The one scheduler of ``engine`` in this process. Any thread may call."""
+def scheduler_of(engine: Engine, limits: Limits | None = None) -> Scheduler:
+    """The one scheduler of ``engine`` in this process; the first caller sets its limits.
+    Any thread may call."""
     with _making:
-        return _schedulers.setdefault(id(engine), Scheduler(engine))
+        if id(engine) not in _schedulers:
+            _schedulers[id(engine)] = Scheduler(engine, limits=limits)
+        return _schedulers[id(engine)]
 
 
 class Scheduler:
@@ -63,6 +75,7 @@ class Scheduler:
         engine: shared.
         clock: seconds, monotonic.
         start: run threads while there are sessions.
+        limits: how many speakers are let in at most.
     """
 
     def __init__(
@@ -71,19 +84,39 @@ class Scheduler:
         *,
         clock: Callable[[], float] = time.monotonic,
         start: bool = True,
+        limits: Limits | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
+        self._limits = limits or Limits()
         self._most_threads = engine.n_parallel if start else 0
         self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
         self._claimed: set[LiveSession] = set()  # those that a thread is busy with
         self._n_threads = 0
         self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
+        self.line = WaitingLine(self.capacity, clock)
 
     @property
     def n_sessions(self) -> int:
         return len(self._sessions)
+
+    def capacity(self) -> int:
+        """How many speakers can be served in time, from what looks took so far; at first
+        one a worker; what the operator set, if that is less."""
+        return min(self._measured_capacity(), self._limits.speakers or sys.maxsize)
+
+    def _measured_capacity(self) -> int:
+        if not self._look_s:
+            return max(1, self._engine.n_parallel)
+        looks_per_s = self._engine.n_parallel * self._engine.batch_size / self._look_s
+        return max(1, int(_FILLED * looks_per_s * _AT_LEAST_EVERY_S))
+
+    def lags_s(self) -> list[float]:
+        """How far each session's words are behind its voice, seconds."""
+        with self._lock:
+            sessions = list(self._sessions)
+        return [session.snapshot.lag_s for session in sessions]
 
     def add(self, session: LiveSession) -> None:
         """Serve ``session`` until it is done."""
@@ -110,7 +143,7 @@ class Scheduler:
             started = self._clock()
             self._serve(batch)
             if batch:
-                self._look_s += _MEMORY * (self._clock() - started - self._look_s)
+                self._note_look(self._clock() - started)
         finally:
             self._release(claimed)
         return bool(batch)
@@ -131,6 +164,10 @@ class Scheduler:
             # Those just served go behind the others: that decides between equals.
             waiting = [session for session in self._sessions if session not in sessions]
             self._sessions = [s for s in (*waiting, *sessions) if not s.is_done]
+
+    def _note_look(self, took_s: float) -> None:
+        before = self._look_s
+        self._look_s = before + _MEMORY * (took_s - before) if before else took_s
 
     def _run(self) -> None:
         while True:
@@ -154,6 +191,7 @@ class Scheduler:
             hypotheses = self._engine.transcribe([window for _, window in batch])
         except Exception as error:
             logger.warning("A batch of %d failed: %s", len(batch), error)
+            count_error("live", error)
             for session, window in batch:
                 self._serve_alone(session, window)
             return
@@ -174,6 +212,12 @@ class Scheduler:
             session.reject(reason)
         else:
             session.accept(hypothesis)
+
+
+def schedulers() -> list[Scheduler]:
+    """All of this process."""
+    with _making:
+        return list(_schedulers.values())
 
 
 _making = threading.Lock()

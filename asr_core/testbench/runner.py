@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from asr_core.errors import AsrError
+from asr_core.metrics import count_error
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trials import Plan, carry_out
 
@@ -129,8 +130,10 @@ class Runner:
             for trial in carry_out(plan, self._store.done(run.id), work.cancel.is_set):
                 self._store.add_trial(run, trial)
         except AsrError as error:
+            count_error("run", error)
             work.error = str(error)
-        except Exception:
+        except Exception as error:
+            count_error("run", error)
             logger.exception("A run of the test bench failed")
             work.error = "The run stopped at an error; the log of the server says which."
 

@@ -137,8 +137,7 @@ def test_a_wrong_line_is_flagged_and_accepted_into_the_test_set(
     expect(page.get_by_text("Ever tried <b>once</b>.").first).to_be_visible(timeout=15_000)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")])
 def test_no_section_is_wider_than_the_screen(
     app: str, launch: Callable[..., Browser], width: int, scheme: str
 ) -> None:

@@ -107,3 +107,12 @@ def test_mixed_languages_are_detected_passage_by_passage(
     assert {segment.language for segment in found.segments} == {"en"}
     plain = transcribe(flac(speech), base_engine)
     assert {segment.language for segment in plain.segments} == {None}
+
+
+def test_a_file_is_heard_as_far_as_the_limit_goes(speech_files: Path, tiny_engine: Engine) -> None:
+    file = speech_files / "two_cities.wav"
+    transcript = transcribe(file, tiny_engine, FileOptions("en", most_s=12.0))
+    assert 10 < transcript.duration <= 12
+    assert "the rest was left out" in transcript.notes[0]
+    whole = FileOptions("en", stretch=Stretch(0, 8), most_s=12.0)
+    assert transcribe(file, tiny_engine, whole).notes == ()

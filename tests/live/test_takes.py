@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 
 import av
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.live import LiveOptions, Scheduler, Takes
+from asr_core.live.line import WaitingLine
 from tests.texts import BECKETT, word_error_rate
 
 
@@ -44,6 +46,22 @@ def test_each_start_is_a_take_of_its_own(takes: Takes, beckett: np.ndarray) -> N
         assert len(take.session.recording()) == pytest.approx(len(beckett), abs=400)
 
 
+def test_times_stay_on_the_clock_when_packets_are_lost(takes: Takes, beckett: np.ndarray) -> None:
+    for number, frame in enumerate(frames(beckett)):
+        frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
+        if not (100 <= number < 150 or number == 300):
+            takes.on_frame(frame)
+    takes.on_ended()
+    [take] = takes.all
+    assert take.session.wait(60)
+    assert len(take.session.recording()) == pytest.approx(len(beckett), abs=400)
+    assert take.lost == (
+        (pytest.approx(2.0), pytest.approx(1.0)),
+        (pytest.approx(6.0), pytest.approx(0.02)),
+    )
+    assert "better" in take.session.snapshot.transcript().text.lower()
+
+
 def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarray) -> None:
     some = frames(beckett)[:10]
     takes.on_frame(some[0])
@@ -78,3 +96,29 @@ def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
     takes.on_frame(frames(beckett)[0])
     takes.on_ended()
     assert takes.all == []
+
+
+def test_who_finds_all_places_taken_waits_and_is_let_in(
+    tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler = Scheduler(tiny_engine)
+    monkeypatch.setattr(scheduler, "capacity", lambda: 1)
+    scheduler.line = WaitingLine(scheduler.capacity)
+    first, second = Takes(), Takes()
+    sound = frames(beckett)
+    for takes in (first, second):
+        takes.prepare(scheduler, LiveOptions())
+        takes.on_frame(sound[0])
+    assert (first.place, first.running is not None) == (None, True)
+    assert second.running is None
+    assert second.place is not None
+    assert second.place[0] == 1
+    first.on_ended()
+    for frame in sound:
+        second.on_frame(frame)
+    assert second.place is None
+    second.on_ended()
+    [take] = second.all
+    assert take.session.wait(60)
+    assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
+    assert scheduler.line.n_inside == 0

@@ -1,0 +1,90 @@
+"""Who may speak: as many as the machine serves in time; the others wait their turn.
+
+Nobody is asked to press anything again: who waits asks with every frame of sound,
+and is let in, first come first served, when somebody leaves. Who stops asking (the
+tab was closed) loses the place.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+
+__all__ = ["WaitingLine"]
+
+_GONE_S = 5.0
+"""Who has not asked for so long has left; frames come fifty times a second."""
+
+_USUAL_STAY_S = 120.0
+"""For the estimate, as long as nobody has left yet."""
+
+_MEMORY = 0.2
+
+
+class WaitingLine:
+    """Any thread may call; the lock is held for moments.
+
+    Args:
+        capacity: how many may be in at this moment; who is in stays in when it falls.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, capacity: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._capacity, self._clock = capacity, clock
+        self._lock = threading.Lock()  # guards the three below
+        self._inside: dict[Hashable, float] = {}  # since when
+        self._waiting: dict[Hashable, float] = {}  # in order; when they last asked
+        self._stay_s = _USUAL_STAY_S
+
+    def enter(self, who: Hashable) -> bool:
+        """Ask to be let in; True once ``who`` is. To be asked again and again."""
+        now = self._clock()
+        with self._lock:
+            if who in self._inside:
+                return True
+            self._waiting[who] = now
+            self._forget_those_gone(now)
+            n_free = self._capacity() - len(self._inside)
+            if list(self._waiting).index(who) >= n_free:
+                return False
+            del self._waiting[who]
+            self._inside[who] = now
+            return True
+
+    def leave(self, who: Hashable) -> None:
+        """Give the place back, or stop waiting."""
+        with self._lock:
+            self._waiting.pop(who, None)
+            since = self._inside.pop(who, None)
+            if since is not None:
+                self._stay_s += _MEMORY * (self._clock() - since - self._stay_s)
+
+    def place(self, who: Hashable) -> int | None:
+        """1 is next; None for those who do not wait."""
+        with self._lock:
+            self._forget_those_gone(self._clock())
+            return list(self._waiting).index(who) + 1 if who in self._waiting else None
+
+    def wait_s(self, who: Hashable) -> float | None:
+        """About how long it will take, from how long others stayed; None as for ``place``."""
+        place = self.place(who)
+        with self._lock:
+            if place is None or not self._inside:
+                return None
+            return self._stay_s * place / len(self._inside)
+
+    @property
+    def n_inside(self) -> int:
+        return len(self._inside)
+
+    @property
+    def n_waiting(self) -> int:
+        return len(self._waiting)
+
+    def _forget_those_gone(self, now: float) -> None:
+        gone = [who for who, asked in self._waiting.items() if now - asked > _GONE_S]
+        for who in gone:
+            del self._waiting[who]

@@ -1,0 +1,90 @@
+"""Who is let in, and when, on a simulated clock."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from asr_core.live.line import WaitingLine
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_first_come_first_served_and_nobody_presses_anything() -> None:
+    line = WaitingLine(lambda: 1, Clock())
+    assert [line.enter(who) for who in "abc"] == [True, False, False]
+    assert [line.place(who) for who in "abc"] == [None, 1, 2]
+    line.leave("a")
+    assert [line.enter(who) for who in "cb"] == [False, True]
+    assert line.place("c") == 1
+
+
+def test_who_closed_the_tab_loses_the_place() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 1, clock)
+    assert [line.enter(who) for who in "abc"] == [True, False, False]
+    clock.now = 4
+    line.enter("c")
+    clock.now = 6
+    assert line.place("b") is None
+    assert line.place("c") == 1
+
+
+def test_the_estimate_learns_how_long_people_stay() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 1, clock)
+    for _ in range(30):
+        line.enter("a")
+        clock.now += 30
+        line.leave("a")
+    line.enter("a")
+    line.enter("b")
+    assert 25 < (line.wait_s("b") or 0) < 40
+    assert line.wait_s("a") is None
+
+
+@given(st.integers(1, 5))
+def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
+    room = [capacity]
+    line = WaitingLine(lambda: room[0], Clock())
+    assert all(line.enter(n) for n in range(capacity))
+    room[0] = 1
+    assert all(line.enter(n) for n in range(capacity))
+    assert not line.enter("new")
+
+
+class Crowd(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = WaitingLine(lambda: 3, Clock())
+        self.asked: list[int] = []
+
+    @rule(who=st.integers(0, 8))
+    def ask(self, who: int) -> None:
+        if self.line.enter(who):
+            if who in self.asked:
+                # Only as many may stand before as there were free places.
+                assert self.asked.index(who) < 3
+                self.asked.remove(who)
+        elif who not in self.asked:
+            self.asked.append(who)
+
+    @rule(who=st.integers(0, 8))
+    def leave(self, who: int) -> None:
+        self.line.leave(who)
+        if who in self.asked:
+            self.asked.remove(who)
+
+    @invariant()
+    def never_too_many(self) -> None:
+        assert self.line.n_inside <= 3
+        assert self.line.n_waiting == len(self.asked)
+
+
+TestCrowd = Crowd.TestCase
