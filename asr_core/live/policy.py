@@ -18,7 +18,7 @@ which probability on (in both hypotheses), how many seconds. Less than the first
 and the word may be cut in two; what the model doubts, it often corrects when it
 hears more."""
 
-EDGES = ((0.8, 0.1), (0.5, 0.25), (0.0, 0.5))
+EDGES = ((0.8, 0.15), (0.5, 0.3), (0.0, 0.6))
 """Words that end this close to the end of the audio were most likely cut in two:
 from which probability on, how many seconds."""
 

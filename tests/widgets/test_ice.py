@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import json
+import time
+
 from streamlit.testing.v1 import AppTest
 
 
@@ -23,6 +29,18 @@ def test_servers_of_ones_own_come_from_the_secrets() -> None:
         {"urls": "turn:turn.example.org:3478", "username": "u", "credential": "c"}
     ]
     assert "turn.example.org" in app.run().json[0].value
+
+
+def test_a_shared_secret_gives_each_connection_credentials_of_its_own() -> None:
+    app = AppTest.from_function(script)
+    app.secrets["TURN_URLS"] = "turn:turn.example.org:3478, turns:turn.example.org:5349"
+    app.secrets["TURN_SECRET"] = "north"
+    [first], [second] = (json.loads(app.run().json[0].value) for _ in range(2))
+    assert first["urls"] == ["turn:turn.example.org:3478", "turns:turn.example.org:5349"]
+    assert first["username"] != second["username"]
+    assert int(first["username"].split(":")[0]) > time.time() + 3600
+    made = hmac.new(b"north", first["username"].encode(), hashlib.sha1).digest()
+    assert base64.b64decode(first["credential"]) == made
 
 
 def test_a_service_that_gives_no_credentials_is_a_warning() -> None:
