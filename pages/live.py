@@ -13,6 +13,7 @@ from widgets.microphone import (
     waiting_note,
 )
 from widgets.settings import current_settings, limits, prepared_engine
+from widgets.texts import as_written
 from widgets.transcript_view import finished_view, live_view
 
 _NOTHING_HEARD = "No speech was heard in this take."
@@ -55,6 +56,7 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
     trouble = connection_trouble(takes)
     if trouble:
         st.error(trouble, icon=":material/wifi_off:")
+        st.page_link("pages/upload.py", label="Record without a connection", icon=":material/mic:")
     if take is None:
         if waiting_note(takes):
             return
@@ -65,7 +67,7 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
     empty = "Speak now: the words appear here."
     live_view(f"take-{take.number}", snapshot, empty, take.remaining_s)
     if snapshot.error:
-        st.warning(snapshot.error, icon=":material/warning:")
+        st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
     if is_open and snapshot.silent_s > _SILENT_S:
         st.warning(
@@ -82,7 +84,7 @@ def draw_finished(take: Take) -> None:
     st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
     finished_view(f"take-{take.number}", snapshot.utterances, _NOTHING_HEARD)
     if snapshot.error:
-        st.warning(snapshot.error, icon=":material/warning:")
+        st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
     name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
     download_buttons(name, name, snapshot.transcript(), take.session)

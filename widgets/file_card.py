@@ -14,6 +14,7 @@ from asr_core.languages import LANGUAGES
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
 from widgets.flagging import flag_transcript
+from widgets.texts import as_written
 from widgets.transcript_editor import transcript_editor
 from widgets.transcript_view import growing_view, line_clock
 
@@ -61,8 +62,8 @@ def _done(job: Job) -> None:
     shown = corrected(heard, texts)
     _player(job, shown)
     for note in heard.notes:
-        st.warning(note, icon=":material/warning:")
-    st.caption(_summary(job, heard))
+        st.warning(as_written(note), icon=":material/warning:")
+    st.caption(as_written(_summary(job, heard)))
     transcript_editor(job.key, heard, texts, shown, _player_key(job))
     download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
     flag_transcript(job, heard, shown)
@@ -86,7 +87,7 @@ def file_card(job: Job) -> bool:
     """Draw a file, whatever its state. True if it is to be transcribed once more."""
     with st.container(border=True):
         title, button = st.columns([4, 1], vertical_alignment="center")
-        title.subheader(job.name, anchor=False)
+        title.subheader(as_written(job.name), anchor=False)
         again = job.is_over and button.button(
             "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
             help="Transcribe once more, with what the sidebar says now; this one stays.",
@@ -96,7 +97,7 @@ def file_card(job: Job) -> bool:
         else:
             _player(job)
             if job.is_over:
-                st.error(job.error, icon=":material/error:")
+                st.error(as_written(job.error or ""), icon=":material/error:")
             else:
                 st.fragment(run_every=0.5)(_running)(job)
     return again

@@ -13,6 +13,7 @@ from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
 from asr_core.limits import Limits
 from asr_core.models import CATALOGUE, DEFAULT_MODEL, Progress, find_local, resolve
+from widgets.texts import as_written
 
 __all__ = ["Settings", "choose_settings", "current_settings", "limits", "prepared_engine"]
 
@@ -48,7 +49,7 @@ def limits() -> Limits:
     try:
         return Limits.read()
     except AsrError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(as_written(str(error)), icon=":material/error:")
         return Limits()
 
 
@@ -100,15 +101,15 @@ def prepared_engine(settings: Settings) -> Engine | None:
         directory = find_local(settings.model)
         if directory is None:
             directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
-        with place, st.spinner(f"Loading the model {settings.model} …"):
+        with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
             engine = load_engine(directory)
     except AsrError as error:
-        place.error(str(error), icon=":material/error:")
+        place.error(as_written(str(error)), icon=":material/error:")
         return None
     place.empty()
     if settings.language is not None and settings.language not in engine.languages:
         st.error(
-            f"The model {settings.model} does not know {LANGUAGES[settings.language]}; "
+            f"The model {as_written(settings.model)} does not know {LANGUAGES[settings.language]}; "
             "choose another language or a multilingual model.",
             icon=":material/error:",
         )
@@ -121,5 +122,5 @@ def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None
     total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
     place.progress(
         min(share, 1.0),
-        f"Fetching {settings.model} from {progress.source}: {progress.done_mb:.0f}{total} MB",
+        f"Fetching {as_written(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
     )

@@ -19,6 +19,8 @@ __all__ = ["AudioFile", "decode"]
 
 Samples = NDArray[np.float32]
 
+_LOWEST_HZ, _HIGHEST_HZ = 1000, 1_000_000
+
 PIECE_S = 10.0
 """Length of the pieces handed out: small beside a batch, large beside a frame."""
 
@@ -92,18 +94,28 @@ class AudioFile:
                 if n_bad > 1000:
                     break
                 continue
-            except (av.error.FFmpegError, OSError, ValueError):
+            except (av.error.FFmpegError, OSError, ValueError, MemoryError):
                 n_bad += 1
                 break
             if packet is None:
                 break
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
+                    self._check_rate(frame.sample_rate)
                     yield resampler.push(frame)
         yield resampler.flush()
         if n_bad:
             self.notes.append(
                 f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
+            )
+
+    def _check_rate(self, rate_hz: int) -> None:
+        """A header that lies about the rate turns a small file into hours, or into more
+        memory than there is."""
+        if not _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ:
+            raise AudioError(
+                f"{self.name} says that it has {rate_hz} samples a second, which no recording "
+                "has; its header is damaged. Convert the original again."
             )
 
     def _announced_duration(self) -> float | None:

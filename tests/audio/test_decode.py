@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import tracemalloc
 from pathlib import Path
 
@@ -133,3 +134,28 @@ def test_eight_channels_do_not_crash() -> None:
         out.mux(stream.encode(None))
     sound = decode(io.BytesIO(file.getvalue()))
     assert np.median(sound) == pytest.approx(0.25, abs=0.05)
+
+
+def _wav(rate_hz: int, n_channels: int) -> io.BytesIO:
+    """A header that says so, and some samples."""
+    data = b"\x10\x00" * 4000
+    block = 2 * n_channels
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1,
+                         n_channels, rate_hz, rate_hz * block % 2**32, block % 2**16, 16,
+                         b"data", len(data))  # fmt: skip
+    return io.BytesIO(header + data)
+
+
+@pytest.mark.parametrize("rate_hz", [0, 1, 7, 900, 2_000_000, 2**31 - 1, 2**32 - 1])
+def test_a_rate_that_no_recording_has_is_refused(rate_hz: int) -> None:
+    with pytest.raises(AudioError):
+        decode(_wav(rate_hz, 1))
+
+
+@pytest.mark.parametrize("n_channels", [0, 1, 7, 8, 64, 255, 65_535])
+def test_any_number_of_channels_is_read_or_refused(n_channels: int) -> None:
+    try:
+        samples = decode(_wav(16_000, n_channels))
+    except AudioError:
+        return
+    assert np.isfinite(samples).all()

@@ -43,10 +43,12 @@ def test_a_bad_file_among_good_ones_fails_alone(
     page = upload()
     choose(page.page, "Model", "tiny.en")
     page.page.wait_for_timeout(2_000)
-    bad = tmp_path / "notes 🎤.wav"
+    bad = tmp_path / "![notes](x) 🎤.wav"
     bad.write_text("only text")
     page.drop(speech_files / "beckett.wav", bad)
-    expect(page.page.get_by_text("notes 🎤.wav holds no sound")).to_be_visible(timeout=60_000)
+    message = page.page.get_by_text("![notes](x) 🎤.wav holds no sound")
+    expect(message).to_be_visible(timeout=60_000)
+    assert page.page.locator('img[alt="notes"]').count() == 0
     page.wait_for_words()
     assert word_error_rate(BECKETT, page.text()) < 0.2
     page.page.get_by_role("button", name="Clear").click()

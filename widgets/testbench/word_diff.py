@@ -12,6 +12,8 @@ from asr_core.testbench.trial import Trial
 
 __all__ = ["word_diff"]
 
+_N_TIMES = 8
+
 # Seen on light and on dark ground; the line through or under tells the same as the colour.
 _STYLES = {
     "left out": "background:rgba(220,38,38,.22);text-decoration:line-through",
@@ -27,6 +29,10 @@ def word_diff(trial: Trial) -> None:
         return
     spans = " ".join(_spans(pairs))
     st.html(f'<p style="line-height:1.7;overflow-wrap:anywhere">{spans}</p>')
+    times = list(dict.fromkeys(f"{pair.start_s:.1f}" for pair in pairs if not pair.is_right))
+    if times:
+        more = " …" if len(times) > _N_TIMES else ""
+        st.caption(f"Wrong at {', '.join(times[:_N_TIMES])}{more} s")
 
 
 def _spans(pairs: Iterable[Aligned]) -> Iterable[str]:

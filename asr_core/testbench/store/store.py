@@ -7,8 +7,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,77 +23,25 @@ from asr_core.errors import StoreError
 from asr_core.testbench.cases import Case, NewCase
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.store.database import Database
+from asr_core.testbench.store.records import (
+    Flag,
+    Noise,
+    Run,
+    case_of,
+    flag_of,
+    now,
+    row_of_case,
+    row_of_trial,
+    run_of,
+    trial_of,
+)
 from asr_core.testbench.store.schema import CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
 from asr_core.testbench.store.sounds import Sounds
-from asr_core.testbench.trial import Heard, Setup, Trial
-from asr_core.transcript import Word
+from asr_core.testbench.trial import Setup, Trial
 
-__all__ = ["REASONS", "Case", "Flag", "NewCase", "Noise", "Run", "Store", "open_store"]
-
-REASONS = (
-    "accent", "noise", "name", "number", "hallucination", "wrong language", "other",
-)  # fmt: skip
+__all__ = ["Store", "open_store"]
 
 _DEFAULT_MAX_MB = 2048
-
-
-@dataclass(frozen=True)
-class Noise:
-    """A noise of the user's own."""
-
-    id: str
-    name: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """What was asked for.
-
-    Attributes:
-        seed: of the conditions.
-        n_done: trials that have a result, of ``n_trials``.
-    """
-
-    id: str
-    name: str
-    seed: str
-    case_ids: tuple[str, ...]
-    conditions: tuple[Condition, ...]
-    setups: tuple[Setup, ...]
-    created_at: datetime
-    n_done: int = 0
-
-    @property
-    def n_trials(self) -> int:
-        return len(self.case_ids) * len(self.conditions) * len(self.setups)
-
-
-@dataclass(frozen=True)
-class Flag:
-    """A place where the model was wrong, as somebody saw it.
-
-    Attributes:
-        reason: one of ``REASONS``.
-        source: where it was: the file's or the take's name.
-        start_s, end_s: of the stretch, on the source's clock.
-        has_audio: its audio was kept.
-        state: ``open``, ``accepted`` or ``dismissed``.
-    """
-
-    reason: str
-    heard: str
-    corrected: str
-    source: str
-    model: str
-    language: str
-    start_s: float
-    end_s: float
-    note: str = ""
-    state: str = "open"
-    has_audio: bool = False
-    id: str = ""
-    created_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Store:
@@ -131,16 +78,16 @@ class Store:
                 sa.select(CaseRow).where(CaseRow.digest == new.digest, CaseRow.said == new.said)
             ).first()
             if known is not None:
-                return _case(known)
+                return case_of(known)
         name, n_bytes = self._keep(to_flac(new.samples))
-        row = _case_row(name, new, n_bytes)
-        return _case(self._add(row, name, n_bytes))
+        row = row_of_case(name, new, n_bytes)
+        return case_of(self._add(row, name, n_bytes))
 
     def cases(self) -> list[Case]:
         """Newest first."""
         with self._database.reading() as session:
             order = sa.select(CaseRow).order_by(CaseRow.created_at.desc(), CaseRow.id)
-            return [_case(row) for row in session.scalars(order)]
+            return [case_of(row) for row in session.scalars(order)]
 
     def change_case(
         self, case_id: str, name: str, said: str, language: str, tags: Mapping[str, str]
@@ -213,12 +160,12 @@ class Store:
             case_ids=list(case_ids),
             conditions=[str(condition) for condition in conditions],
             setups=[setup.to_dict() for setup in setups],
-            created_at=_now(),
+            created_at=now(),
         )
         with self._database.writing() as session:
             session.add(row)
             session.flush()
-            return _run(row, 0)
+            return run_of(row, 0)
 
     def runs(self) -> list[Run]:
         """Newest first."""
@@ -226,7 +173,7 @@ class Store:
         with self._database.reading() as session:
             n_done = {row[0]: row[1] for row in session.execute(done)}
             order = sa.select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id)
-            return [_run(row, n_done.get(row.id, 0)) for row in session.scalars(order)]
+            return [run_of(row, n_done.get(row.id, 0)) for row in session.scalars(order)]
 
     def run(self, run_id: str) -> Run | None:
         return next((run for run in self.runs() if run.id == run_id), None)
@@ -241,17 +188,7 @@ class Store:
     def add_trial(self, run: Run, trial: Trial) -> None:
         """Keep a result; one that is there already stays, one whose case or run was
         deleted meanwhile is dropped."""
-        row = TrialRow(
-            run_id=run.id,
-            case_id=trial.case_id,
-            condition=str(trial.condition),
-            setup=run.setups.index(trial.setup),
-            name=trial.name,
-            said=trial.said,
-            language=trial.language,
-            tags=dict(trial.tags),
-            heard=_heard_to_json(trial.heard),
-        )
+        row = row_of_trial(run, trial)
         try:
             with self._database.writing() as session:
                 session.add(row)
@@ -262,7 +199,7 @@ class Store:
         """In the order of cases, conditions and setups as they were asked for."""
         with self._database.reading() as session:
             rows = session.scalars(sa.select(TrialRow).where(TrialRow.run_id == run.id)).all()
-        trials = [_trial(row, run) for row in rows]
+        trials = [trial_of(row, run) for row in rows]
         place = {case_id: i for i, case_id in enumerate(run.case_ids)}
         return sorted(
             trials,
@@ -288,7 +225,7 @@ class Store:
         row_id, n_bytes = (
             self._keep(to_flac(samples)) if samples is not None and kept else (uuid.uuid4().hex, 0)
         )
-        flag = replace(flag, id=row_id, has_audio=kept, created_at=_now())
+        flag = replace(flag, id=row_id, has_audio=kept, created_at=now())
         self._add(FlagRow(**vars(flag), n_bytes=n_bytes), row_id, n_bytes)
         return flag
 
@@ -296,7 +233,7 @@ class Store:
         """Open ones first, then newest first."""
         with self._database.reading() as session:
             rows = session.scalars(sa.select(FlagRow).order_by(FlagRow.created_at.desc()))
-            return sorted(map(_flag, rows), key=lambda flag: flag.state != "open")
+            return sorted(map(flag_of, rows), key=lambda flag: flag.state != "open")
 
     def dismiss_flag(self, flag_id: str) -> None:
         with self._database.writing() as session:
@@ -310,7 +247,7 @@ class Store:
         pcm = np.round(samples * 32768).clip(-32768, 32767).astype(np.int16)
         new = NewCase(f"{flag.source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
         name, n_bytes = self._keep(to_flac(pcm))
-        row = _case_row(name, new, n_bytes)
+        row = row_of_case(name, new, n_bytes)
         with self._cleaning_up(name), self._database.writing() as session:
             self._check_size(session, n_bytes)
             flagged = session.get(FlagRow, flag.id)
@@ -319,7 +256,7 @@ class Store:
             session.add(row)
             flagged.state = "accepted"
             session.flush()
-            return _case(row)
+            return case_of(row)
 
     def delete_flag(self, flag_id: str) -> None:
         with self._database.writing() as session:
@@ -384,79 +321,6 @@ def _used_bytes(session: Session) -> int:
         session.scalar(sa.select(sa.func.coalesce(sa.func.sum(table.n_bytes), 0))) or 0
         for table in (CaseRow, NoiseRow, FlagRow)
     )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _aware(moment: datetime) -> datetime:
-    """SQLite gives times back without their zone."""
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _case_row(name: str, new: NewCase, n_bytes: int) -> CaseRow:
-    return CaseRow(
-        id=name,
-        name=new.name,
-        said=new.said,
-        language=new.language,
-        seconds=new.seconds,
-        tags=dict(new.tags),
-        digest=new.digest,
-        n_bytes=n_bytes,
-        created_at=_now(),
-    )
-
-
-def _case(row: CaseRow) -> Case:
-    return Case(
-        row.id, row.name, row.said, row.language, row.seconds, row.tags, row.digest,
-        _aware(row.created_at),
-    )  # fmt: skip
-
-
-def _run(row: RunRow, n_done: int) -> Run:
-    return Run(
-        row.id,
-        row.name,
-        row.seed,
-        tuple(row.case_ids),
-        tuple(Condition.parse(text) for text in row.conditions),
-        tuple(Setup(**setup) for setup in row.setups),
-        _aware(row.created_at),
-        n_done,
-    )
-
-
-def _flag(row: FlagRow) -> Flag:
-    return Flag(
-        row.reason, row.heard, row.corrected, row.source, row.model, row.language, row.start_s,
-        row.end_s, row.note, row.state, row.has_audio, row.id, _aware(row.created_at),
-    )  # fmt: skip
-
-
-def _trial(row: TrialRow, run: Run) -> Trial:
-    return Trial(
-        row.case_id,
-        row.name,
-        row.said,
-        row.language,
-        Condition.parse(row.condition),
-        run.setups[row.setup],
-        _heard_from_json(row.heard),
-        row.tags,
-    )
-
-
-def _heard_to_json(heard: Heard) -> dict[str, Any]:
-    words = [[w.text, w.start, w.end, w.probability] for w in heard.words]
-    return {**vars(heard), "words": words, "latencies": list(heard.latencies)}
-
-
-def _heard_from_json(data: dict[str, Any]) -> Heard:
-    words = tuple(Word(*word) for word in data["words"])
-    return Heard(**{**data, "words": words, "latencies": tuple(data["latencies"])})
 
 
 _opening = threading.Lock()

@@ -1,0 +1,176 @@
+"""Damaged and hostile input, made from a seed: ``python -m tests.fuzz decode --seconds 60``.
+
+Each case runs in a process that may die; what is counted is anything but a result or one
+of our own errors: other exceptions, crashes, hanging, more than 1 GB of memory. The seed
+of a case that failed is printed: ``--only SEED`` repeats it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import multiprocessing
+import random
+import resource
+import time
+from collections.abc import Callable
+
+import av
+import numpy as np
+
+from asr_core.audio.decode import AudioFile
+from asr_core.errors import AsrError
+from asr_core.formats import parse_clock
+from asr_core.limits import Limits
+from asr_core.testbench.cases import parse_tags
+from asr_core.testbench.conditions import Condition
+from asr_core.testbench.manifests import read_entries
+
+_BATCH = 50
+_SLOW_S = 30
+_MOST_BYTES = 1_000_000_000
+
+
+def _recordings() -> list[bytes]:
+    """A second of noise in each of the usual formats."""
+    noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
+    made = []
+    for container, codec in (
+        ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
+        ("webm", "libopus"), ("mp4", "aac"), ("aiff", "pcm_s16be"), ("matroska", "pcm_f32le"),
+    ):  # fmt: skip
+        file = io.BytesIO()
+        rate = 48_000 if codec == "libopus" else 16_000
+        with av.open(file, "w", format=container) as out:
+            stream = out.add_stream(codec, rate=rate, layout="mono")
+            resampler = av.AudioResampler(stream.format, "mono", rate, stream.frame_size or None)
+            frame = av.AudioFrame.from_ndarray(noise, "s16", "mono")
+            frame.sample_rate = 16_000
+            for piece in [*resampler.resample(frame), *resampler.resample(None)]:
+                out.mux(stream.encode(piece))
+            out.mux(stream.encode(None))
+        made.append(file.getvalue())
+    return made
+
+
+def _damaged(data: bytes, rng: random.Random) -> bytes:
+    """Bytes changed, cut out, doubled; mostly near the beginning, where headers are."""
+    mutable = bytearray(data)
+    for _ in range(rng.choice((1, 2, 4, 16, 64))):
+        reach = rng.choice((64, 512, len(mutable)))
+        at = rng.randrange(max(1, min(reach, len(mutable))))
+        kind = rng.randrange(4)
+        if kind == 0:
+            mutable[at : at + 1] = bytes([rng.randrange(256)])
+        elif kind == 1:
+            mutable[at : at + 4] = rng.choice(
+                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
+            )
+        elif kind == 2:
+            del mutable[at : at + rng.randrange(1, 64)]
+        else:
+            mutable[at:at] = mutable[at : at + rng.randrange(1, 64)]
+    return bytes(mutable)
+
+
+_SEEDS: dict[str, bytes] = {
+    "metadata.csv": "file_name,transcription,accent\na.wav,Hallo «Welt»,Scots\n".encode(),
+    "m.jsonl": b'{"audio_filepath": "a.wav", "text": "Hello", "duration": 1.5}\n',
+    "m.tsv": b"path\tsentence\tlocale\na.mp3\tHello\ten-GB\n",
+}
+
+
+def _decode(rng: random.Random, files: list[bytes]) -> None:
+    for piece in AudioFile(io.BytesIO(_damaged(rng.choice(files), rng)), "fuzz"):
+        assert np.isfinite(piece).all()
+
+
+def _manifest(rng: random.Random, _: list[bytes]) -> None:
+    name, content = rng.choice(list(_SEEDS.items()))
+    read_entries(name, _damaged(content, rng))
+
+
+def _text(rng: random.Random, _: list[bytes]) -> None:
+    letters = "white:pitchnoise@-+.,=0123456789eInfNaN \n\x00é中:/\\"
+    text = "".join(rng.choice(letters) for _ in range(rng.randrange(24)))
+    for read in (Condition.parse, parse_tags, parse_clock):
+        with contextlib.suppress(AsrError, ValueError):  # parse_clock's is a ValueError
+            read(text)
+    Limits.read({"ASR_MAX_SPEAKERS": text})
+
+
+TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {
+    "decode": _decode,
+    "manifest": _manifest,
+    "text": _text,
+}
+
+
+def _run(target: str, seeds: range, connection: object) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (8 * _MOST_BYTES, 8 * _MOST_BYTES))
+    files = _recordings() if target == "decode" else []
+    for seed in seeds:
+        connection.send(("begin", seed))  # type: ignore[attr-defined]
+        try:
+            TARGETS[target](random.Random(seed), files)
+        except AsrError:
+            pass
+        except BaseException as error:
+            connection.send(("failed", f"{seed}: {error!r}"))  # type: ignore[attr-defined]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if peak > _MOST_BYTES:
+        connection.send(("failed", f"{seeds}: {peak / 1e6:.0f} MB"))  # type: ignore[attr-defined]
+
+
+def _watched(target: str, seeds: range) -> tuple[int, list[str]]:
+    """How many of ``seeds`` ran, and what went wrong, one process for all."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(target, seeds, there))
+    process.start()
+    there.close()
+    n_done, last, problems = 0, seeds.start, []
+    while True:
+        try:
+            if not here.poll(_SLOW_S):
+                problems.append(f"{last}: hangs")
+                process.kill()
+                break
+            kind, what = here.recv()
+        except EOFError:
+            break
+        if kind == "begin":
+            n_done, last = n_done + 1, what
+        else:
+            problems.append(what)
+    process.join()
+    if process.exitcode:
+        problems.append(f"{last}: the process died ({process.exitcode})")
+    return n_done, problems
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target", choices=list(TARGETS))
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", type=int, help="one case again")
+    options = parser.parse_args()
+    if options.only is not None:
+        TARGETS[options.target](random.Random(options.only), _recordings())
+        return 0
+    batch = _BATCH if options.target == "decode" else 200 * _BATCH
+    deadline, first = time.monotonic() + options.seconds, options.seed * 1_000_000_000
+    n_all, problems = 0, []
+    while time.monotonic() < deadline:
+        n_done, found = _watched(options.target, range(first, first + batch))
+        n_all, first, problems = n_all + n_done, first + batch, problems + found
+    print(f"{options.target}: {n_all} cases, {len(problems)} problems")
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
