@@ -90,7 +90,7 @@ def transformers(model: str, mode: str) -> Transcriber:
         "automatic-speech-recognition",
         model=whisper,
         tokenizer=transformers.WhisperTokenizerFast(
-            tokenizer_file=str(directory / "tokenizer.json")
+            tokenizer_file=str(directory / "tokenizer.json"), pad_token="<|endoftext|>"
         ),
         feature_extractor=transformers.WhisperFeatureExtractor(),
         **options,
