@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from asr_core.limits import Limits
 from asr_core.live import LiveOptions, Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
 from widgets.flagging import flag_take
@@ -20,7 +21,7 @@ _NOTHING_HEARD = "No speech was heard in this take."
 _SILENT_S = 8.0
 
 
-def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
+def live_options(allowed: Limits) -> tuple[LiveOptions, float | None]:
     settings = current_settings()
     with st.sidebar:
         st.header("Live")
@@ -34,7 +35,7 @@ def live_options(takes: Takes) -> tuple[LiveOptions, float | None]:
         )  # fmt: skip
         limited = st.toggle("Time limit", key="limited")
         minutes = st.number_input("Minutes", 0.1, 600.0, 10.0, key="minutes") if limited else None
-        most_s = limits().take_s
+        most_s = allowed.take_s
         if most_s is not None:
             st.caption(f"A take lasts at most {most_s / 60:g} minutes here.")
     options = LiveOptions(settings.language, settings.task, period, keep)
@@ -93,10 +94,11 @@ def draw_finished(take: Take) -> None:
 
 st.title("Speak and read", anchor=False)
 takes = takes_of_this_session()
-options, limit_s = live_options(takes)
+allowed = limits()
+options, limit_s = live_options(allowed)
 engine = prepared_engine(current_settings())
 if engine is not None:
-    takes.prepare(scheduler_of(engine, limits()), options, limit_s)
+    takes.prepare(scheduler_of(engine, allowed), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
     is_open = microphone(takes, stop=st.session_state.get("stopping", False))
     if not is_open:

@@ -7,7 +7,7 @@ that stretch is kept.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import streamlit as st
@@ -110,10 +110,7 @@ def _flag_form(
         st.caption("The recording was not kept, so a flag has no sound; turn it on in the sidebar.")
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):
         with saying_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
-            filled = Flag(
-                reason, flag.heard, flag.corrected, flag.source, flag.model, flag.language,
-                flag.start_s, flag.end_s, note,
-            )  # fmt: skip
+            filled = replace(flag, reason=reason, note=note)
             open_store().add_flag(filled, audio() if audio else None)
     if with_test_set and audio is not None:
         with saying_errors():

@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
 from asr_core.errors import AsrError, ManifestError
@@ -158,7 +156,7 @@ def read_cases(
             yield NewCase(
                 PurePosixPath(entry.path.replace("\\", "/")).stem,
                 entry.said,
-                to_int16(samples).astype(np.int16),
+                to_int16(samples),
                 entry.language or language,
                 entry.tags,
             )

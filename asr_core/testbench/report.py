@@ -18,6 +18,7 @@ from asr_core.testbench.results import (
     by_tag,
     calibration,
     confusions,
+    curve_kinds,
     curves,
     tags_of,
     worst,
@@ -25,7 +26,7 @@ from asr_core.testbench.results import (
 from asr_core.testbench.scores import aligned
 from asr_core.testbench.trial import Trial
 
-__all__ = ["curve_kinds", "percent", "to_csv", "to_html", "to_json"]
+__all__ = ["curve_kinds", "percent", "row_cells", "to_csv", "to_html", "to_json"]
 
 _N_WORST = 30
 
@@ -115,19 +116,10 @@ def row_cells(row: Row) -> dict[str, Any]:
     }
 
 
-def curve_kinds(trials: Sequence[Trial]) -> list[str]:
-    """Kinds of conditions with more than one value: those a curve can be drawn of."""
-    kinds = {trial.condition.kind for trial in trials}
-    points = curves(trials, list(kinds))
-    values: dict[str, set[float]] = {}
-    for kind, value, _ in points:
-        values.setdefault(kind, set()).add(value)
-    return sorted(kind for kind, found in values.items() if len(found) > 1)
-
-
 def to_html(trials: Sequence[Trial], title: str) -> str:
     """One page with tables, plots (as SVG) and the worst cases; no script, no network."""
-    drawn = [charts.condition_heatmap(by_condition(trials))]
+    rows = by_condition(trials)
+    drawn = [charts.condition_heatmap(rows)]
     drawn += [charts.tag_chart(by_tag(trials, tag), tag) for tag in tags_of(trials)]
     kinds = curve_kinds(trials)
     points = curves(trials, kinds)
@@ -136,10 +128,7 @@ def to_html(trials: Sequence[Trial], title: str) -> str:
     drawn += [charts.calibration_chart(known)] if known.bins else []
     return _template().render(
         title=title,
-        rows=[
-            (condition.title, setup, row)
-            for (condition, setup), row in by_condition(trials).items()
-        ],
+        rows=[(condition.title, setup, row) for (condition, setup), row in rows.items()],
         plots=[_svg(chart) for chart in drawn],
         calibration_error=known.error,
         worst=[

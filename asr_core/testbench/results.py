@@ -34,7 +34,9 @@ __all__ = [
     "compared",
     "condition_order",
     "confusions",
+    "curve_kinds",
     "curves",
+    "tags_of",
     "worst",
 ]
 
@@ -135,19 +137,29 @@ def curves(trials: Iterable[Trial], kinds: Sequence[str]) -> dict[tuple[str, flo
 
     The recording as it is stands in pitch and speed where nothing is changed.
     """
+    points = _points(trials)
+    return {key: Row.of(points[key]) for key in sorted(points) if key[0] in kinds}
+
+
+def curve_kinds(trials: Iterable[Trial]) -> list[str]:
+    """Kinds of conditions with more than one value: those a curve can be drawn of."""
+    n_values = Counter(kind for kind, _ in {(kind, value) for kind, value, _ in _points(trials)})
+    return sorted(kind for kind, n in n_values.items() if n > 1)
+
+
+def _points(trials: Iterable[Trial]) -> dict[tuple[str, float, str], list[Trial]]:
     unchanged = {"pitch": 0.0, "speed": 1.0, "loss": 0.0, "gain": 0.0}
     points: dict[tuple[str, float, str], list[Trial]] = defaultdict(list)
     trials = list(trials)
     present = {trial.condition.kind for trial in trials}
     for trial in trials:
         condition = trial.condition
-        if condition.kind in kinds:
-            points[(condition.kind, condition.value, trial.setup.title)].append(trial)
+        points[(condition.kind, condition.value, trial.setup.title)].append(trial)
         if condition == CLEAN:
             for kind, value in unchanged.items():
-                if kind in kinds and kind in present:
+                if kind in present:
                     points[(kind, value, trial.setup.title)].append(trial)
-    return {key: Row.of(points[key]) for key in sorted(points)}
+    return dict(points)
 
 
 def worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:

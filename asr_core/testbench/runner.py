@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -98,11 +97,6 @@ class Runner:
         """A sentence, if the run could not go on."""
         work = self._works.get(run_id)
         return work.error if work is not None else None
-
-    def is_busy(self, run_ids: Iterable[str]) -> bool:
-        """One of these runs, or waits to."""
-        with self._lock:
-            return self._thread is not None and any(run_id in self._works for run_id in run_ids)
 
     def _work(self) -> None:
         while True:

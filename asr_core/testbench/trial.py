@@ -20,6 +20,7 @@ from asr_core.errors import ConditionError
 from asr_core.fullcontext import FileOptions, transcribe
 from asr_core.live import LiveOptions, LiveSession
 from asr_core.live.replay import replay
+from asr_core.quality import BEAM_SIZE
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.scores import Score, score
 from asr_core.transcript import Word, join_words
@@ -49,7 +50,7 @@ class Setup:
     mode: Mode = "full context"
     detects_language: bool = False
     prompt: str = ""
-    beam_size: int = 5
+    beam_size: int = BEAM_SIZE
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -63,7 +64,7 @@ class Setup:
         parts += ["streaming"] if self.mode == "streaming" else []
         parts += ["language detected"] if self.detects_language else []
         parts += ["with terms"] if self.prompt else []
-        parts += [f"beam {self.beam_size}"] if self.beam_size != 5 else []
+        parts += [f"beam {self.beam_size}"] if self.beam_size != BEAM_SIZE else []
         return " · ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -116,10 +117,6 @@ class Trial:
     @property
     def score(self) -> Score:
         return _scored(self.said, self.text, self.language)
-
-    @property
-    def real_time_factor(self) -> float | None:
-        return self.heard.took_s / self.heard.audio_s if self.heard.audio_s else None
 
 
 _scored = functools.lru_cache(maxsize=20_000)(score)

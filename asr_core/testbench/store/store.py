@@ -6,7 +6,8 @@ import io
 import os
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,10 +244,9 @@ class Store:
 
     def accept_flag(self, flag: Flag, said: str, tags: Mapping[str, str]) -> Case:
         """Into the test set, with the words that were said, in one step."""
-        samples = decode(io.BytesIO(self.flac(flag.id)))
-        pcm = np.round(samples * 32768).clip(-32768, 32767).astype(np.int16)
+        pcm = np.round(self.samples(flag.id) * 32768).clip(-32768, 32767).astype(np.int16)
         new = NewCase(f"{flag.source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
-        name, n_bytes = self._keep(to_flac(pcm))
+        name, n_bytes = self._keep(self.flac(flag.id))
         row = row_of_case(name, new, n_bytes)
         with self._cleaning_up(name), self._database.writing() as session:
             self._check_size(session, n_bytes)
@@ -282,8 +282,14 @@ class Store:
             session.expunge(row)
         return row
 
-    def _cleaning_up(self, name: str) -> _CleanUp:
-        return _CleanUp(self._sounds, name)
+    @contextmanager
+    def _cleaning_up(self, name: str) -> Iterator[None]:
+        """Delete the audio again if its row cannot be written."""
+        try:
+            yield
+        except BaseException:
+            self._sounds.delete([name])
+            raise
 
     def _check_size(self, session: Session, n_bytes: int) -> None:
         used = _used_bytes(session)
@@ -300,20 +306,6 @@ class Store:
                 for table in (CaseRow, NoiseRow, FlagRow)
                 for row_id in session.scalars(sa.select(table.id))
             ]
-
-
-class _CleanUp:
-    """Deletes the audio again if its row could not be written."""
-
-    def __init__(self, sounds: Sounds, name: str) -> None:
-        self._sounds, self._name = sounds, name
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            self._sounds.delete([self._name])
 
 
 def _used_bytes(session: Session) -> int:
