@@ -10,6 +10,8 @@ from widgets.microphone import (
     connection_trouble,
     lost_note,
     microphone,
+    silence_note,
+    stop_microphone,
     takes_of_this_session,
     waiting_note,
 )
@@ -18,7 +20,6 @@ from widgets.texts import as_written
 from widgets.transcript_view import finished_view, live_view
 
 _NOTHING_HEARD = "No speech was heard in this take."
-_SILENT_S = 8.0
 
 
 def live_options(allowed: Limits) -> tuple[LiveOptions, float | None]:
@@ -49,10 +50,18 @@ def current_take(takes: Takes) -> Take | None:
     return last if last is not None and not last.session.is_done else None
 
 
-def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
+def state_of(takes: Takes) -> tuple[int | None, bool]:
+    """The number of the current take, and whether its connection is lost."""
+    take = current_take(takes)
+    return take.number if take else None, takes.is_interrupted
+
+
+def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool]) -> None:
     """The part that is drawn again several times a second."""
     take = current_take(takes)
-    if (take.number if take else None) != shown:
+    if state_of(takes) != shown:
+        if shown[1] and not takes.is_interrupted and takes.running is None:
+            stop_microphone()  # the connection did not come back in time
         st.rerun()  # a take began or ended: the whole page changes
     trouble = connection_trouble(takes)
     if trouble:
@@ -70,14 +79,10 @@ def draw_current(takes: Takes, is_open: bool, shown: int | None) -> None:
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
-    if is_open and snapshot.silent_s > _SILENT_S:
-        st.warning(
-            "No sound is arriving. Is the microphone muted, or another one chosen?",
-            icon=":material/mic_off:",
-        )
+    if is_open or takes.is_interrupted:
+        silence_note(takes, snapshot.silent_s)
     if is_open and take.is_over_limit and not st.session_state.get("stopping"):
-        st.session_state["stopping"] = True
-        st.rerun()
+        stop_microphone()
 
 
 def draw_finished(take: Take) -> None:
@@ -109,9 +114,8 @@ if engine is not None:
             draw_finished(finished)
     if take is not None:
         st.subheader(f"Take {take.number}", anchor=False)
-    shown = take.number if take else None
     refresh = st.fragment(run_every=0.3 if is_open or take else None)(draw_current)
-    refresh(takes, is_open, shown)
+    refresh(takes, is_open, state_of(takes))
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
         takes.clear()
         st.rerun()

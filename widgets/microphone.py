@@ -12,7 +12,15 @@ from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.transcript_view import line_clock
 
-__all__ = ["connection_trouble", "lost_note", "microphone", "takes_of_this_session", "waiting_note"]
+__all__ = [
+    "connection_trouble",
+    "lost_note",
+    "microphone",
+    "silence_note",
+    "stop_microphone",
+    "takes_of_this_session",
+    "waiting_note",
+]
 
 _TEXTS = Translations(
     start="START",
@@ -39,6 +47,9 @@ _TEXTS = Translations(
 _NOTED_S = 0.2
 """Less is shorter than a word."""
 
+_SILENT_S = 8.0
+_UNHEARD_S = 3.0
+
 _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
 
@@ -54,9 +65,12 @@ def takes_of_this_session() -> Takes:
 def microphone(takes: Takes, *, stop: bool) -> bool:
     """Draw the control; frames go to ``takes``. True while the microphone is open.
 
+    A connection that was lost is made again, as if START had been pressed.
+
     Args:
         stop: end the running take now, as if STOP had been pressed.
     """
+    wished = False if stop else True if takes.is_interrupted else None
     sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
     context = webrtc_streamer(
         key="microphone",
@@ -65,7 +79,7 @@ def microphone(takes: Takes, *, stop: bool) -> bool:
         rtc_configuration={"iceServers": ice_servers()},
         media_stream_constraints={"audio": True, "video": False},
         translations=_TEXTS,
-        desired_playing_state=False if stop else None,
+        desired_playing_state=wished,
     )
     microphone_check()
     _note_when_opened(context.state.playing or context.state.signalling)
@@ -91,6 +105,40 @@ def connection_trouble(takes: Takes) -> str | None:
         "meet: press STOP, try another network, or ask whoever runs this app to set up a TURN "
         "server (see Deploying in the README)."
     )
+
+
+def silence_note(takes: Takes, silent_s: float) -> None:
+    """Say why nothing comes from the microphone, if nothing comes.
+
+    Args:
+        silent_s: seconds of silence in what came.
+    """
+    if takes.is_interrupted:
+        st.warning(
+            "The connection was lost; making it again. What you say now is not heard. "
+            "The take goes on when the connection is back, and ends by itself if it stays away.",
+            icon=":material/wifi_off:",
+        )
+        if st.button("End the take", icon=":material/stop:", key="end_take"):
+            takes.end()
+            stop_microphone()
+    elif takes.unheard_s > _UNHEARD_S:
+        st.warning(
+            "No sound arrives from your browser: the microphone was unplugged or taken back, or "
+            "the network is down. Press STOP and START again if it stays so.",
+            icon=":material/wifi_off:",
+        )
+    elif silent_s > _SILENT_S:
+        st.warning(
+            "No sound is arriving. Is the microphone muted, or another one chosen?",
+            icon=":material/mic_off:",
+        )
+
+
+def stop_microphone() -> None:
+    """As if STOP had been pressed; runs the page again."""
+    st.session_state["stopping"] = True
+    st.rerun()
 
 
 def waiting_note(takes: Takes) -> bool:

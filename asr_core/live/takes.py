@@ -2,6 +2,10 @@
 
 ``Takes`` belongs to one browser session. ``on_frame`` and ``on_ended`` are
 called by the thread that receives WebRTC audio, everything else by the page.
+
+A connection that ends while sound still came was stopped by the user. One that ends
+some time after the last sound was lost on the way: the take is held open for a while,
+and goes on with the next connection behind as much silence as was missed.
 """
 
 from __future__ import annotations
@@ -22,11 +26,18 @@ from asr_core.live.line import WaitingLine
 from asr_core.live.scheduler import Scheduler
 from asr_core.live.session import LiveOptions, LiveSession
 
-__all__ = ["Take", "Takes"]
+__all__ = ["HELD_OPEN_S", "Take", "Takes"]
 
 logger = logging.getLogger(__name__)
 
 _TOGETHER_S = 2.0  # gaps closer than that are told as one
+
+_LOST_S = 2.0
+"""Without a frame before the connection ends: nobody pressed STOP, since frames come
+fifty times a second. Browsers take five seconds and more to find a connection broken."""
+
+HELD_OPEN_S = 40.0
+"""After the last sound of a lost connection, a take waits so long for the next one."""
 
 
 @dataclass
@@ -44,12 +55,19 @@ class Take:
 
     def hear(self, frame: av.AudioFrame) -> None:
         """Append ``frame``, and silence for what was lost before it."""
-        lost_s = self.gaps.before(frame)
-        if lost_s:
-            at_s = self.session.snapshot.audio_s
-            self.lost = _with_gap(self.lost, at_s, lost_s)
-            self.session.append(np.zeros(round(lost_s * SAMPLE_RATE_HZ), np.float32))
+        self._miss(self.gaps.before(frame))
         self.session.append(self.resampler.push(frame))
+
+    def begin_anew(self, missed_s: float) -> None:
+        """Another connection goes on, ``missed_s`` seconds after the end of the last."""
+        self.session.append(self.resampler.flush())
+        self.resampler, self.gaps = Resampler(), Gaps()
+        self._miss(missed_s)
+
+    def _miss(self, lost_s: float) -> None:
+        if lost_s:
+            self.lost = _with_gap(self.lost, self.session.snapshot.audio_s, lost_s)
+            self.session.append(np.zeros(round(lost_s * SAMPLE_RATE_HZ), np.float32))
 
     @property
     def remaining_s(self) -> float | None:
@@ -83,6 +101,8 @@ class Takes:
         self._line: WaitingLine | None = None  # where this one is in, or waits
         self._options = LiveOptions()
         self._limit_s: float | None = None
+        self._heard_at = 0.0  # the last frame, on the clock of ``time.monotonic``
+        self._holding: threading.Timer | None = None  # ends the take that lost its connection
 
     def prepare(
         self, scheduler: Scheduler, options: LiveOptions, limit_s: float | None = None
@@ -105,6 +125,16 @@ class Takes:
         return self._running
 
     @property
+    def is_interrupted(self) -> bool:
+        """The running take lost its connection and waits for the next one."""
+        return self._holding is not None
+
+    @property
+    def unheard_s(self) -> float:
+        """Seconds without a frame in the running take, by the clock on the wall."""
+        return time.monotonic() - self._heard_at if self._running is not None else 0.0
+
+    @property
     def all(self) -> list[Take]:
         """Oldest first, a copy."""
         with self._lock:
@@ -118,19 +148,54 @@ class Takes:
     def on_frame(self, frame: av.AudioFrame) -> None:
         """Append a frame to the running take; the first one starts a take, as soon as
         the machine has room for one more speaker."""
+        if self._holding is not None:
+            self._go_on()
         take = self._running or self._start()
+        self._heard_at = time.monotonic()
         if take is not None and not take.is_over_limit:
             take.hear(frame)
 
     def on_ended(self) -> None:
-        """The connection is closed: the running take gets its last samples and ends."""
+        """The connection is closed: the running take gets its last samples and ends, or
+        waits for another connection if this one was lost."""
+        rest_s = HELD_OPEN_S - self.unheard_s
+        with self._lock:
+            if self._holding is not None:
+                return  # the attempt to connect again failed
+            if self._running is not None and self.unheard_s > _LOST_S and rest_s > 0:
+                self._holding = threading.Timer(rest_s, self._give_up)
+                self._holding.daemon = True
+                self._holding.start()
+                return
+        self.end()
+
+    def end(self) -> None:
+        """End the running take, also one that waits for a connection. Any thread may call."""
         with self._lock:
             take, self._running = self._running, None
+            if self._holding is not None:
+                self._holding.cancel()
+                self._holding = None
             self._leave_line()
         if take is not None:
             if not take.is_over_limit:
                 take.session.append(take.resampler.flush())
             take.session.finish()
+
+    def _give_up(self) -> None:
+        if self.is_interrupted:  # unless a connection came at the last moment
+            self.end()
+
+    def _go_on(self) -> None:
+        """The first frame of a new connection: the take goes on, if it is not over yet."""
+        with self._lock:
+            if self._holding is None:
+                return
+            self._holding.cancel()
+            self._holding = None
+            take = self._running
+        if take is not None:
+            take.begin_anew(self.unheard_s)
 
     def _leave_line(self) -> None:
         if self._line is not None:

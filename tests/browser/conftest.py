@@ -8,8 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,19 +31,26 @@ _SWITCHES = [
 
 
 @contextmanager
-def served(*command: str) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app with ``python command``; its address and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    switches = ["--server.headless=true", f"--server.port={port}", "--server.address=localhost"]
+def served(
+    *command: str, inside: Sequence[str] = (), host: str = "localhost", port: int = 0
+) -> Iterator[tuple[str, psutil.Process]]:
+    """Serve the app with ``python command``; its address and its process.
+
+    Args:
+        inside: what to put before the command to run it in another network.
+    """
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    switches = ["--server.headless=true", f"--server.port={port}", f"--server.address={host}"]
     log = None if os.environ.get("APP_LOG") else subprocess.DEVNULL
     with subprocess.Popen(
-        [sys.executable, *command, *switches], cwd=ROOT, stdout=log, stderr=log
+        [*inside, sys.executable, *command, *switches], cwd=ROOT, stdout=log, stderr=log
     ) as server:
-        address = f"http://localhost:{port}"
+        address = f"http://{host}:{port}"
         try:
-            _wait_for(address, server)
+            _wait_for(address, server, inside)
             yield address, psutil.Process(server.pid)
         finally:
             server.terminate()
@@ -75,15 +81,14 @@ def app_process(server: tuple[str, psutil.Process]) -> psutil.Process:
     return server[1]
 
 
-def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+def _wait_for(address: str, server: subprocess.Popen[bytes], inside: Sequence[str]) -> None:
+    ask = f"import urllib.request as r; r.urlopen('{address}/_stcore/health', timeout=1)"
     for _ in range(300):
         assert server.poll() is None, "the app ended at once"
-        try:
-            urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-        except OSError:
-            time.sleep(0.2)
-        else:
+        asked = [*inside, sys.executable, "-c", ask]
+        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
             return
+        time.sleep(0.1)
     pytest.fail("the app did not start in a minute")
 
 
@@ -93,7 +98,7 @@ def playwright() -> Iterator[Playwright]:
         yield instance
 
 
-def _chromium(playwright: Playwright) -> str:
+def chromium(playwright: Playwright) -> str:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next((path for name in names if (path := shutil.which(name))), None)
     own = playwright.chromium.executable_path
@@ -109,11 +114,15 @@ def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     """Start a browser whose microphone plays a file, or that refuses it."""
     browsers: list[Browser] = []
 
-    def start(microphone: Path | None, *, allow: bool = True) -> Browser:
-        switches = [*_SWITCHES, *(["--use-fake-ui-for-media-stream"] if allow else [])]
+    def start(
+        microphone: Path | None, *, allow: bool = True, program: Path | None = None,
+        switches: Sequence[str] = (),
+    ) -> Browser:  # fmt: skip
+        switches = [*_SWITCHES, *switches, *(["--use-fake-ui-for-media-stream"] if allow else [])]
         if microphone is not None:
             switches.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
-        browser = playwright.chromium.launch(executable_path=_chromium(playwright), args=switches)
+        path = program or chromium(playwright)
+        browser = playwright.chromium.launch(executable_path=path, args=switches)
         browsers.append(browser)
         return browser
 

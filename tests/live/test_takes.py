@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from fractions import Fraction
 
@@ -61,6 +62,76 @@ def test_times_stay_on_the_clock_when_packets_are_lost(takes: Takes, beckett: np
     assert "better" in take.session.snapshot.transcript().text.lower()
 
 
+class WallClock:
+    """A fake clock on the wall, so that nobody has to wait."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = time.monotonic()
+        monkeypatch.setattr("asr_core.live.takes.time.monotonic", lambda: self.now)
+
+    def speak(self, takes: Takes, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            self.now += 0.02
+            takes.on_frame(frame)
+
+
+def test_a_take_goes_on_after_a_lost_connection(
+    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, sound = WallClock(monkeypatch), frames(beckett)
+    clock.speak(takes, sound[:200])
+    clock.now += 6.0  # the browser finds the connection broken
+    takes.on_ended()
+    assert takes.is_interrupted
+    takes.on_ended()  # a first attempt to connect again fails
+    clock.now += 4.0
+    clock.speak(takes, sound[200:])
+    assert not takes.is_interrupted
+    takes.on_ended()
+    assert takes.running is None
+    [take] = takes.all
+    assert take.session.wait(60)
+    assert len(take.session.recording()) == pytest.approx(len(beckett) + 10 * 16_000, abs=800)
+    [gap] = take.lost
+    assert gap == pytest.approx((4.0, 10.0), abs=0.05)
+    words = take.session.snapshot.committed_words
+    assert [w for w in words if w.start > 14.0]
+    assert not [w for w in words if 5.0 < w.start < 13.5]
+
+
+def test_a_connection_that_stays_away_ends_the_take(
+    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, sound = WallClock(monkeypatch), frames(beckett)
+    monkeypatch.setattr("asr_core.live.takes.HELD_OPEN_S", 6.2)
+    n_threads = threading.active_count()
+    clock.speak(takes, sound[:200])
+    clock.now += 6.0
+    takes.on_ended()
+    assert takes.is_interrupted
+    [take] = takes.all
+    assert take.session.wait(60)
+    assert (takes.running, takes.is_interrupted) == (None, False)
+    assert take.session.snapshot.audio_s == pytest.approx(4.0, abs=0.05)
+    while threading.active_count() > n_threads:
+        time.sleep(0.05)
+
+
+def test_a_lost_take_can_be_ended_by_hand(
+    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = WallClock(monkeypatch)
+    clock.speak(takes, frames(beckett)[:100])
+    clock.now += 6.0
+    takes.on_ended()
+    takes.end()
+    assert not takes.is_interrupted
+    assert takes.all[0].session.wait(60)
+    clock.speak(takes, frames(beckett)[:10])
+    assert len(takes.all) == 2
+    takes.on_ended()
+
+
 def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarray) -> None:
     some = frames(beckett)[:10]
     takes.on_frame(some[0])
@@ -76,14 +147,9 @@ def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarra
 def test_a_time_limit_ends_the_sound(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake clock on the wall, so that nobody has to wait."""
     takes = Takes()
     takes.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
-    now = time.monotonic()
-    for i, frame in enumerate(frames(beckett)):
-        monkeypatch.setattr("asr_core.live.takes.time.monotonic", lambda i=i: now + 0.02 * i)
-        takes.on_frame(frame)
-    monkeypatch.undo()
+    WallClock(monkeypatch).speak(takes, frames(beckett))
     [take] = takes.all
     assert take.session.snapshot.audio_s == pytest.approx(2.0, abs=0.05)
     takes.on_ended()

@@ -1,0 +1,120 @@
+"""Speech from one network to another that it cannot reach, on good and on bad days."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright
+
+from tests.browser import networks
+from tests.browser.conftest import chromium, served
+from tests.browser.pages import LivePage, wait_until
+from tests.texts import TWO_CITIES, word_error_rate
+
+
+@pytest.fixture
+def middle(tmp_path: Path) -> Iterator[networks.Middle]:
+    turnserver = shutil.which("turnserver")
+    if turnserver is None or not networks.can_be_made():
+        pytest.skip("needs root's right to make networks, and Debian's iproute2 and coturn")
+    with networks.two_networks(), networks.middle_host(turnserver, tmp_path) as host:
+        yield host
+
+
+@pytest.fixture
+def open_page(
+    middle: networks.Middle,
+    tiny_en: Path,
+    launch: Callable[..., Browser],
+    playwright: Playwright,
+    speech_files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[str], LivePage]]:
+    """The live page in a browser of the one network, of an app in the other."""
+    browser = tmp_path / "browser"
+    inside = " ".join(networks.run_inside(networks.BROWSER, chromium(playwright)))
+    browser.write_text(f'#!/bin/sh\nexec {inside} "$@"\n')
+    browser.chmod(0o755)
+    allowed = f"--unsafely-treat-insecure-origin-as-secure={middle.page}"
+    monkeypatch.setenv("TURN_SECRET", "north")
+    command = ("-m", "streamlit", "run", "streamlit_app.py")
+    inside_app = networks.run_inside(networks.APP)
+
+    def start(transport: str) -> LivePage:
+        monkeypatch.setenv("TURN_URLS", f"{middle.turn}?transport={transport}")
+        servers.enter_context(
+            served(*command, inside=inside_app, host="10.77.2.2", port=networks.PAGE_PORT)
+        )
+        microphone = speech_files / "two_cities.wav"
+        context = launch(microphone, program=browser, switches=[allowed]).new_context()
+        page = LivePage(context.new_page(), middle.page)
+        page.open("tiny.en")
+        return page
+
+    with ExitStack() as servers:
+        yield start
+
+
+def _errors(page: LivePage) -> float:
+    """Let the recording be spoken to its end; the word error rate from the first words on
+    that were heard: until the connection stands, nothing is."""
+    page.start()
+    wait_until(lambda: "comparison" in page.committed(), page.page, 70)
+    page.stop()
+    page.wait_for_end_of_take()
+    said = TWO_CITIES.split()
+    return min(word_error_rate(" ".join(said[n:]), page.committed(0)) for n in range(40))
+
+
+def test_speech_arrives_where_udp_is_blocked(
+    middle: networks.Middle, open_page: Callable[[str], LivePage]
+) -> None:
+    middle.set(loss=1.0)
+    page = open_page("tcp")
+    assert _errors(page) < 0.12
+
+
+@pytest.mark.parametrize(("loss", "jitter_s", "most"), [(0.0, 0.0, 0.12), (0.05, 0.06, 0.2)])
+def test_speech_arrives_through_a_lossy_network(
+    middle: networks.Middle,
+    open_page: Callable[[str], LivePage],
+    loss: float,
+    jitter_s: float,
+    most: float,
+) -> None:
+    page = open_page("udp")
+    middle.set(loss, jitter_s)
+    assert _errors(page) < most
+
+
+def test_a_take_goes_on_after_ten_seconds_without_a_network(
+    middle: networks.Middle, open_page: Callable[[str], LivePage]
+) -> None:
+    page = open_page("udp")
+    page.start()
+    wait_until(lambda: "worst of times" in page.committed(), page.page, 40)
+    before = page.committed()
+    middle.cut()
+    page.page.wait_for_timeout(10_000)
+    middle.set()
+    # The microphone's recording begins anew with the new connection.
+    wait_until(lambda: page.committed().count("worst of times") == 2, page.page, 60)
+    page.stop()
+    page.wait_for_end_of_take()
+    assert page.page.get_by_role("heading", name="Take 1").count() == 1
+    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    assert page.committed(0).startswith(before)
+    assert page.page.get_by_text("The network lost sound").is_visible()
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="JSON", exact=True).click()
+    segments = json.loads(Path(download.value.path()).read_text())["segments"]
+    words = [word for segment in segments for word in segment["words"]]
+    pauses = [after["start"] - word["end"] for word, after in itertools.pairwise(words)]
+    assert max(pauses) > 9.5
