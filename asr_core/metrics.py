@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
@@ -15,7 +16,7 @@ from prometheus_client import REGISTRY, Counter, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-__all__ = ["count_error", "count_file", "serve_metrics"]
+__all__ = ["Figures", "count_error", "count_file", "figures", "serve_metrics"]
 
 _errors = Counter("asr_errors", "Failures, by where and by type", ["where", "kind"])
 _audio = Counter("asr_file_audio_seconds", "Seconds of files that were transcribed")
@@ -33,6 +34,53 @@ def count_file(audio_s: float, work_s: float) -> None:
     _work.inc(work_s)
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How the server does, for whoever runs it.
+
+    Attributes:
+        speaking, waiting, capacity: users who speak, who wait for a place, and how many
+            can be served in time.
+        lag_s: how far words are behind the voice, median and 95th percentile.
+        times_real_time: of files, seconds of audio for one of work; None before the first.
+        errors: how often what failed where, since the start.
+    """
+
+    speaking: int
+    waiting: int
+    capacity: int
+    lag_s: tuple[float, float]
+    times_real_time: float | None
+    errors: tuple[tuple[str, str, int], ...]
+
+
+def figures() -> Figures:
+    """As of now. Any thread may call."""
+    from asr_core.live.scheduler import schedulers  # which counts its errors here
+
+    running = list(schedulers())
+    lags = [lag for scheduler in running for lag in scheduler.lags_s()] or [0.0]
+    work_s = _total(_work)
+    return Figures(
+        speaking=sum(s.n_sessions for s in running),
+        waiting=sum(s.line.n_waiting for s in running),
+        capacity=sum(s.capacity() for s in running),
+        lag_s=(float(np.quantile(lags, 0.5)), float(np.quantile(lags, 0.95))),
+        times_real_time=_total(_audio) / work_s if work_s else None,
+        errors=tuple(
+            (sample.labels["where"], sample.labels["kind"], int(sample.value))
+            for family in _errors.collect()
+            for sample in family.samples
+            if sample.name.endswith("_total")
+        ),
+    )
+
+
+def _total(counter: Counter) -> float:
+    samples = (sample for family in counter.collect() for sample in family.samples)
+    return sum(sample.value for sample in samples if sample.name.endswith("_total"))
+
+
 class _Live(Collector):
     """Read from the schedulers when somebody asks."""
 
@@ -40,21 +88,18 @@ class _Live(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        from asr_core.live.scheduler import schedulers  # which counts its errors here
-
-        running = list(schedulers())
+        now = figures()
         for name, text, value in (
-            ("sessions", "Live sessions", sum(s.n_sessions for s in running)),
-            ("waiting", "Users who wait for a place", sum(s.line.n_waiting for s in running)),
-            ("capacity", "Speakers served in time", sum(s.capacity() for s in running)),
+            ("sessions", "Live sessions", now.speaking),
+            ("waiting", "Users who wait for a place", now.waiting),
+            ("capacity", "Speakers served in time", now.capacity),
         ):
             yield GaugeMetricFamily(f"asr_live_{name}", text, value=value)
-        lags = [lag for scheduler in running for lag in scheduler.lags_s()] or [0.0]
         family = GaugeMetricFamily(
             "asr_live_lag_seconds", "How far words are behind the voice", labels=["quantile"]
         )
-        for quantile in (0.5, 0.95):
-            family.add_metric([str(quantile)], float(np.quantile(lags, quantile)))
+        for quantile, lag_s in zip(("0.5", "0.95"), now.lag_s, strict=True):
+            family.add_metric([quantile], lag_s)
         yield family
 
 

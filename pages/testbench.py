@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from widgets.entrance import warn_if_open_to_all
 from widgets.settings import current_settings
 from widgets.testbench.case_list import case_list
 from widgets.testbench.comparison_section import comparison_section
@@ -20,6 +21,7 @@ st.title("Test bench", anchor=False)
 st.caption(
     "Recordings whose words are known, made harder, heard by models: where do they fail, and on whom?"
 )
+warn_if_open_to_all()
 section = st.segmented_control(
     "Section", SECTIONS, default=None if "section" in st.session_state else SECTIONS[0],
     required=True, key="section", label_visibility="collapsed", bind="query-params",

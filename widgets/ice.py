@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import base64
 import hmac
-import os
 import secrets
 import time
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitSecretNotFoundError
 from streamlit_webrtc.credentials import get_cloudflare_ice_servers, get_twilio_ice_servers
+
+from widgets.secrets import setting
 
 __all__ = ["ice_servers"]
 
@@ -34,17 +34,17 @@ def ice_servers() -> list[Any]:
     environment variable. All but the first give credentials that expire, so this is
     to be called for each connection.
     """
-    static = _setting("ICE_SERVERS")
+    static = setting("ICE_SERVERS")
     if static:
         return [dict(server) for server in static]
-    urls, shared = _setting("TURN_URLS"), _setting("TURN_SECRET")
+    urls, shared = setting("TURN_URLS"), setting("TURN_SECRET")
     if urls and shared:
         return [_with_fresh_credentials(urls, shared)]
     try:
-        key, token = _setting("CLOUDFLARE_TURN_KEY_ID"), _setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
+        key, token = setting("CLOUDFLARE_TURN_KEY_ID"), setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
         if key and token:
             return list(get_cloudflare_ice_servers(key, token))
-        sid, secret = _setting("TWILIO_ACCOUNT_SID"), _setting("TWILIO_AUTH_TOKEN")
+        sid, secret = setting("TWILIO_ACCOUNT_SID"), setting("TWILIO_AUTH_TOKEN")
         if sid and secret:
             return list(get_twilio_ice_servers(sid, secret))
     except Exception as error:  # three services, each with errors of its own
@@ -67,10 +67,3 @@ def _with_fresh_credentials(urls: str | list[str], secret: str) -> dict[str, Any
         "username": name,
         "credential": base64.b64encode(signed).decode(),
     }
-
-
-def _setting(name: str) -> Any:
-    try:
-        return st.secrets.get(name) or os.environ.get(name)
-    except StreamlitSecretNotFoundError:
-        return os.environ.get(name)

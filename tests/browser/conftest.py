@@ -30,6 +30,13 @@ _SWITCHES = [
 ]
 
 
+def free_port() -> int:
+    """One that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def served(
     *command: str, inside: Sequence[str] = (), host: str = "localhost", port: int = 0
@@ -39,10 +46,7 @@ def served(
     Args:
         inside: what to put before the command to run it in another network.
     """
-    if not port:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+    port = port or free_port()
     switches = ["--server.headless=true", f"--server.port={port}", f"--server.address={host}"]
     log = None if os.environ.get("APP_LOG") else subprocess.DEVNULL
     with subprocess.Popen(

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from asr_core.languages import LANGUAGES
+from asr_core.roles import Role
 from asr_core.testbench.manifests import write_set
 from asr_core.testbench.store import Case, Store
+from widgets.entrance import current_role
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
@@ -38,7 +40,9 @@ def case_list(store: Store) -> None:
         icon=":material/download:", on_click="ignore",
         help="A ZIP that Hugging Face datasets, NeMo and Kaldi read.",
     )  # fmt: skip
-    if row.button(f"Delete these {len(shown)} …", icon=":material/delete:"):
+    if current_role() >= Role.REVIEWER and row.button(
+        f"Delete these {len(shown)} …", icon=":material/delete:"
+    ):
         _confirm(store, shown)
 
 
@@ -56,6 +60,8 @@ def _case(store: Store, case: Case) -> None:
         st.caption(as_written(f"{about} · {tags}" if tags else about))
         with saying_errors():
             st.audio(store.flac(case.id), format="audio/flac")
+        if current_role() < Role.REVIEWER:
+            return
         row = st.container(horizontal=True)
         with row.popover("Change", icon=":material/edit:"):
             _change(store, case)

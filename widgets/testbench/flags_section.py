@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from asr_core.roles import Role
 from asr_core.testbench.store import Flag, Store
+from widgets.entrance import current_role
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
@@ -53,6 +55,8 @@ def _flag(store: Store, flag: Flag) -> None:
         if flag.has_audio:
             with saying_errors():
                 st.audio(store.flac(flag.id), format="audio/flac")
+        if current_role() < Role.REVIEWER:
+            return
         row = st.container(horizontal=True)
         if flag.has_audio and flag.state != "accepted":
             with row.popover("Accept", icon=":material/check:", key=f"accept-{flag.id}"):

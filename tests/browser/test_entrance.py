@@ -1,0 +1,104 @@
+"""Who may come in, with a real identity provider, and what they may do there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from oidc_provider_mock import User, run_server_in_thread
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import free_port, served
+
+_ROLES = """
+[roles]
+testers = ["*@lab.example"]
+reviewers = ["chief@lab.example"]
+operators = ["root@lab.example"]
+"""
+
+
+@pytest.fixture
+def serve(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., str]]:
+    """Serve the app with these secrets; its address."""
+
+    def start(secrets: str, port: int = 0) -> str:
+        file = tmp_path / "secrets.toml"
+        file.write_text(secrets)
+        monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(file))
+        command = ("-m", "streamlit", "run", "streamlit_app.py")
+        return servers.enter_context(served(*command, port=port))[0]
+
+    with ExitStack() as servers:
+        yield start
+
+
+@pytest.fixture
+def visitor(launch: Callable[..., Browser]) -> Callable[[], Page]:
+    """A page in a browser of its own."""
+    return lambda: launch(None).new_context().new_page()
+
+
+def _pages(page: Page) -> list[str]:
+    expect(page.get_by_role("heading", name="Recognition")).to_be_visible(timeout=60_000)
+    links = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
+    return [link.splitlines()[-1] for link in links]  # behind the name of the icon
+
+
+@pytest.mark.parametrize(
+    ("email", "pages"),
+    [
+        ("somebody@else.example", ["Live", "Upload"]),
+        ("intern@lab.example", ["Live", "Upload", "Test bench"]),
+        ("root@lab.example", ["Live", "Upload", "Test bench", "Operator"]),
+    ],
+)
+def test_who_signs_in_sees_what_their_role_allows(
+    serve: Callable[..., str], visitor: Callable[[], Page], email: str, pages: list[str]
+) -> None:
+    claims = {"email": email, "email_verified": True}
+    with run_server_in_thread(user_claims=[User(sub="someone", claims=claims)]) as provider:
+        port = free_port()
+        address = serve(
+            f"""
+            [auth]
+            redirect_uri = "http://localhost:{port}/oauth2callback"
+            cookie_secret = "a secret of the test"
+            client_id = "app"
+            client_secret = "another"
+            server_metadata_url = "http://localhost:{provider.server_port}/.well-known/openid-configuration"
+            {_ROLES}""",
+            port,
+        )
+        page = visitor()
+        page.goto(f"{address}/testbench")
+        page.get_by_role("button", name="Sign in").click(timeout=60_000)
+        page.locator('input[name="sub"]').fill("someone", timeout=30_000)
+        page.locator('button[type="submit"]').first.click()
+        assert _pages(page) == pages
+        expect(page.get_by_text(email)).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        page.wait_for_url("**/end_session**")  # the provider's own page
+        page.goto(address)
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=30_000)
+
+
+def test_only_the_secret_link_lets_in(
+    serve: Callable[..., str], visitor: Callable[[], Page]
+) -> None:
+    address = serve('ASR_INVITE = "north-wind"')
+    for path in ("", "upload", "testbench", "operator", "?invite=south-wind"):
+        page = visitor()
+        page.goto(f"{address}/{path}")
+        expect(page.get_by_text("for invited people")).to_be_visible(timeout=60_000)
+        assert not page.get_by_role("heading", name="Recognition").is_visible()
+        assert page.get_by_test_id("stSidebarNavLink").count() == 0
+    page = visitor()
+    page.goto(f"{address}/?invite=north-wind")
+    assert _pages(page) == ["Live", "Upload", "Test bench"]
+    page.get_by_role("link", name="Upload").click()
+    expect(page.get_by_role("heading", name="Upload and read")).to_be_visible(timeout=30_000)

@@ -1,0 +1,103 @@
+"""Who may come in: everybody, those with the secret link, those who signed in."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from asr_core.roles import Role, role_of
+from widgets.secrets import setting
+
+__all__ = ["admitted", "current_role", "warn_if_open_to_all"]
+
+logger = logging.getLogger(__name__)
+
+
+def admitted() -> bool:
+    """Whether this visitor may use the app; if not, the way in is drawn.
+
+    ``[auth]`` in the secrets turns on Streamlit's own sign-in (OpenID Connect),
+    ``ASR_INVITE`` the secret link ``…/?invite=THE-SECRET``; either lets in.
+    """
+    can_sign_in, invite = _can_sign_in(), setting("ASR_INVITE")
+    if not can_sign_in and not invite:
+        return True
+    if can_sign_in and st.user.is_logged_in:
+        _draw_who()
+        return True
+    if invite and _is_invited(str(invite)):
+        return True
+    st.title("Speak and read", anchor=False)
+    if can_sign_in:
+        st.write("Sign in to speak, to read, and to test models.")
+        st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
+    else:
+        st.info(
+            "This app is for invited people: open it with the link that you were sent.",
+            icon=":material/lock:",
+        )
+    return False
+
+
+def current_role() -> Role:
+    """What this visitor may do at the test bench, from ``[roles]`` in the secrets."""
+    return role_of(_email(), setting("roles") or {})
+
+
+@st.cache_resource(show_spinner=False)
+def _log_that_it_is_open() -> None:
+    logger.warning(
+        "Everybody who reaches this app may use it and change its test set: set [auth] or "
+        "ASR_INVITE, or ASR_OPEN_TO_ALL=1 if that is meant"
+    )
+
+
+def warn_if_open_to_all() -> None:
+    """On the test bench of an app that others reach too, and that lets everybody in."""
+    if _can_sign_in() or setting("ASR_INVITE") or setting("ASR_OPEN_TO_ALL") or _is_local():
+        return
+    _log_that_it_is_open()
+    st.warning(
+        "Everybody who has the address of this app can hear, change and delete what is stored "
+        "here. Whoever runs it can ask for a sign-in or a secret link (see Deploying in the "
+        "README).",
+        icon=":material/public:",
+    )
+
+
+def _can_sign_in() -> bool:
+    return bool(setting("auth"))
+
+
+def _is_invited(invite: str) -> bool:
+    """Once shown, the link's secret holds for the browser session."""
+    given = st.query_params.get("invite", "")
+    if hmac.compare_digest(given.encode(), invite.encode()):
+        st.session_state["invited"] = invite
+    return bool(st.session_state.get("invited") == invite)
+
+
+def _email() -> str | None:
+    if not _can_sign_in() or not st.user.is_logged_in or st.user.get("email_verified") is False:
+        return None
+    return str(st.user.get("email") or "") or None
+
+
+def _draw_who() -> None:
+    with st.sidebar:
+        row = st.container(horizontal=True, vertical_alignment="center")
+        row.caption(str(st.user.get("email") or st.user.get("name") or "Signed in"))
+        row.button("Sign out", on_click=st.logout, type="tertiary")
+
+
+def _is_local() -> bool:
+    """The browser is on the machine that runs the app."""
+    host = urlsplit(st.context.url or "").hostname or "localhost"
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
