@@ -4,12 +4,13 @@ import streamlit as st
 
 from asr_core.roles import Role
 from widgets.entrance import admitted, current_role
-from widgets.operator import watched_from_outside
+from widgets.operator import closing_note, ended_without_losses, watched_from_outside
 from widgets.settings import choose_settings
 
 st.set_page_config(page_title="Speak and read", page_icon="🎙️", layout="centered")
 
 watched_from_outside()
+ended_without_losses()
 pages = [
     st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
     st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),
@@ -26,4 +27,5 @@ page = st.navigation(
 if may_enter:
     with st.sidebar:
         choose_settings()
+    closing_note()
     page.run()

@@ -15,6 +15,7 @@ __all__ = [
     "fallback",
     "is_doubtful",
     "is_silence",
+    "may_be_silence",
     "repeats_itself",
     "settled",
 ]
@@ -25,9 +26,14 @@ MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROBABILITY = 0.6
 
 # Beams make up likelier texts for noise: "Yeah, wait a minute" at 0.54 and -0.64. Of 420
-# stretches of speech none had a no-speech probability above 0.47 (tiny.en and base).
-MAX_NO_SPEECH_IF_DOUBTED = 0.5
+# stretches of speech none was beyond both limits, of 1800 looks at parts of them five
+# (tiny.en and base).
+MAX_NO_SPEECH_IF_DOUBTED = 0.4
 DOUBTED_AVG_LOGPROB = -0.5
+
+MAX_NO_SPEECH_TO_COMMIT = 0.3
+"""One look in 150 at speech is beyond it, and the next one makes up for that; of the
+looks at the murmur of a crowd all are."""
 
 # Speech that the models found this hard had no-speech probabilities of at most 0.2,
 # the murmur of a crowd 0.4 and more (tiny.en and base).
@@ -94,6 +100,14 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
     """The text repeats itself or the model hardly believes it: decode again."""
     return bool(hypothesis.words) and (
         repeats_itself(hypothesis) or hypothesis.avg_logprob < MIN_AVG_LOGPROB
+    )
+
+
+def may_be_silence(hypothesis: Hypothesis) -> bool:
+    """What it says had better be heard once more before it is final."""
+    return (
+        hypothesis.no_speech_probability > MAX_NO_SPEECH_TO_COMMIT
+        and hypothesis.avg_logprob < DOUBTED_AVG_LOGPROB
     )
 
 

@@ -1,15 +1,65 @@
-"""For whoever runs the app: its figures on a port of their own, if one is set."""
+"""For whoever runs the app: figures on a port of their own, an end without losses."""
 
 from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
+import time
+from types import FrameType
 
 import streamlit as st
+from streamlit_webrtc.eventloop import get_global_event_loop
 
-__all__ = ["watched_from_outside"]
+from asr_core.live import end_all, is_closing
+
+__all__ = ["closing_note", "ended_without_losses", "watched_from_outside"]
 
 logger = logging.getLogger(__name__)
+
+_LAST_WORDS_S = 30.0
+_TO_SAVE_S = 30.0
+"""After SIGTERM: for the last words of those who speak, and for them to save their text."""
+
+
+@st.cache_resource(show_spinner=False)
+def ended_without_losses() -> None:
+    """On SIGTERM let those who speak finish and save, then end; once a process."""
+    # Only the main thread may do so, in which the server's loop runs.
+    get_global_event_loop().call_soon_threadsafe(_listen_for_sigterm)
+
+
+def _listen_for_sigterm() -> None:
+    stop = signal.getsignal(signal.SIGTERM)
+    loop = get_global_event_loop()
+
+    def stop_now() -> None:
+        if callable(stop):
+            stop(signal.SIGTERM, None)
+
+    def drain() -> None:
+        if end_all(_LAST_WORDS_S):
+            time.sleep(_TO_SAVE_S)
+        loop.call_soon_threadsafe(stop_now)
+
+    def on_sigterm(number: int, frame: FrameType | None) -> None:
+        if is_closing():
+            loop.call_soon_threadsafe(stop_now)  # asked twice: at once
+        else:
+            threading.Thread(target=drain, name="asr-drain", daemon=True).start()
+
+    signal.signal(signal.SIGTERM, on_sigterm)
+
+
+def closing_note() -> None:
+    """Tell who is here that the server ends."""
+    if is_closing():
+        st.warning(
+            f"The server is about to restart, in {_TO_SAVE_S:.0f} seconds at most: save your "
+            "words now. Your take was ended with all that you had said.",
+            icon=":material/power_settings_new:",
+        )
 
 
 @st.cache_resource(show_spinner=False)

@@ -29,11 +29,9 @@ class Window:
         language: code such as ``"en"``; None has it detected.
         task: translate goes into English, whatever was spoken.
         prompt: text that came before the window, for names and style.
-        prefix: the words at the start of the window that are settled; the
-            hypothesis repeats them and goes on from there.
-        draft: tokens that an earlier look at the beginning of this audio gave.
-            They are checked against the audio in one pass, and only what comes
-            after those that hold is decoded.
+        draft: tokens that an earlier look at the beginning of this audio gave. An
+            engine whose decoder is slow checks them against the audio in one pass, and
+            decodes only what comes after those that hold; a quick one leaves them.
         context_s: how much the encoder sees, the audio and the silence after
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
@@ -41,17 +39,19 @@ class Window:
             likely (Keskar et al. 2019).
         beam_size: how many texts are followed side by side, where the engine can;
             more finds likelier ones and takes longer.
+        is_look: this audio is decoded again when more of it is there; quick matters
+            more than sure.
     """
 
     samples: NDArray[np.float32]
     language: str | None = None
     task: Task = "transcribe"
     prompt: str = ""
-    prefix: str = ""
     draft: tuple[int, ...] = ()
     context_s: float | None = None
     repetition_penalty: float = 1.0
     beam_size: int = 1
+    is_look: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Hypothesis:
     """What the model takes a window to say.
 
     Attributes:
-        words: the prefix's words first; seconds from the window's first sample.
+        words: seconds from the window's first sample.
         tokens: the text tokens behind the words.
         token_ends: of each token, seconds from the window's first sample.
         token_probabilities: of each token.

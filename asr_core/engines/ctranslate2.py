@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -13,11 +10,11 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.base import EngineName, Window
-from asr_core.engines.one_pass import renamed, start_first
+from asr_core.engines.base import EngineName
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
+from asr_core.models.convert import array_places
 
 __all__ = ["CTranslate2Engine"]
 
@@ -72,28 +69,21 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             encodes_batches=self._on_cuda,
             has_beams=True,
         )
-        silence = self._encode(self._features([Window(np.zeros(0, np.float32))]))
-        self._silence = self._on_cpu(silence).copy()
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
+        array_places(directory / "model.bin")  # what is damaged is told before it is loaded
         try:
-            with start_first(directory) as copy:
-                return ctranslate2.models.Whisper(
-                    str(copy),
-                    device="cuda" if self._on_cuda else "cpu",
-                    compute_type=self._compute_type,
-                    inter_threads=n_workers,
-                    intra_threads=n_threads,
-                )
-        except (OSError, RuntimeError, ValueError) as error:
-            is_full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            advice = (
-                f"make room in {tempfile.gettempdir()}, which needs as much as the model's size."
-                if is_full
-                else "delete that folder and fetch the model again."
+            return ctranslate2.models.Whisper(
+                str(directory),
+                device="cuda" if self._on_cuda else "cpu",
+                compute_type=self._compute_type,
+                inter_threads=n_workers,
+                intra_threads=n_threads,
             )
+        except (OSError, RuntimeError, ValueError) as error:
             raise ModelError(
-                f"The model in {directory} cannot be loaded ({error}); {advice}"
+                f"The model in {directory} cannot be loaded ({error}); delete that folder and "
+                "fetch the model again."
             ) from None
 
     @property
@@ -128,51 +118,21 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
-        prompts = [self._renamed(request.prompt) for request in requests]
-        prefix = requests[0].prefix
-        if prefix:
-            encoded = self._with_silence(encoded)
-            prompts.insert(0, self._nothing(prompts[0]))
+        n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
             encoded,
-            prompts,
+            [request.prompt for request in requests],
             beam_size=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
-            max_length=max(2 * n_new, n_new + len(prompts[0])),
+            max_length=max(2 * n_new, n_new + n_prompt),
             return_no_speech_prob=True,
-            suppress_blank=not prefix,
             repetition_penalty=requests[0].repetition_penalty,
-        )[-len(requests) :]
+        )
         return [
-            Decoded(
-                self.vocabulary.text_only(request.prefix + self._renamed(result.sequences_ids[0])),
-                result.no_speech_prob,
-            )
-            for request, result in zip(requests, results, strict=True)
+            Decoded(self.vocabulary.text_only(result.sequences_ids[0]), result.no_speech_prob)
+            for result in results
         ]
-
-    def _renamed(self, tokens: Sequence[int]) -> list[int]:
-        return renamed(tokens, self.vocabulary.start)
-
-    def _with_silence(self, encoded: ctranslate2.StorageView) -> ctranslate2.StorageView:
-        """``encoded`` behind a row of silence, for :meth:`_nothing`."""
-        rows = self._on_cpu(encoded)
-        n_turns = -(-rows.shape[1] // self._silence.shape[1])
-        silence = np.tile(self._silence, (1, n_turns, 1))[:, : rows.shape[1]]
-        return ctranslate2.StorageView.from_array(np.concatenate([silence, rows]))
-
-    def _nothing(self, prompt: list[int]) -> list[int]:
-        """A first prompt as long as ``prompt`` to which silence answers with the end.
-
-        By the last token of the first prompt CTranslate2 decides for the whole
-        batch whether time stamps are wanted; where text goes on, that token does
-        not say so.
-        """
-        nothing = [self.vocabulary.no_timestamps] * len(prompt)
-        start = self._renamed([self.vocabulary.start])[0]
-        nothing[prompt.index(start)] = start  # in the same place in each prompt of a batch
-        return nothing
 
     def _align(
         self,
@@ -183,8 +143,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         results = self._model.align(
             encoded,
             # CTranslate2 adds the last token itself: no time stamps.
-            self._renamed(requests[0].previous + requests[0].start[:-1]),
-            [self._renamed(text) for text in texts],
+            requests[0].previous + requests[0].start[:-1],
+            texts,
             [2 * request.n_frames for request in requests],
             median_filter_width=_MEDIAN_WIDTH,
         )

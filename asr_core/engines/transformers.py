@@ -64,6 +64,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
             whisper_config.num_mel_bins,
             batch_size=1 if self._device.type == "cpu" else _GPU_BATCH,
             patient_batch_size=batch_size or _GPU_BATCH,
+            checks_drafts=True,
             encodes_batches=self._device.type != "cpu",
         )
         self._alignment_heads = _alignment_heads(directory, config, whisper_config)
@@ -109,10 +110,10 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         logits = self._logits(prompts, encoded, cache)
         no_speech = logits[:, len(requests[0].previous)].float().softmax(-1)
         no_speech = no_speech[:, self.vocabulary.no_speech].tolist()
-        texts = [list(request.prefix) for request in requests]
+        texts = [list(request.draft) for request in requests]
         running = [True] * len(requests)
         for step in range(max(request.max_new_tokens for request in requests)):
-            mask = self._mask if step or requests[0].prefix else self._first_mask
+            mask = self._mask if step or requests[0].draft else self._first_mask
             scores = logits[:, -1].float() + mask
             if requests[0].repetition_penalty != 1:
                 self._penalise(scores, texts, requests[0].repetition_penalty)

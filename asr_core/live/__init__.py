@@ -2,7 +2,7 @@
 
 from asr_core.live.scheduler import Scheduler, scheduler_of
 from asr_core.live.session import LiveOptions, LiveSession, Phase, Snapshot
-from asr_core.live.takes import Take, Takes
+from asr_core.live.takes import Take, Takes, end_all, is_closing
 
 __all__ = [
     "LiveOptions",
@@ -12,5 +12,7 @@ __all__ = [
     "Snapshot",
     "Take",
     "Takes",
+    "end_all",
+    "is_closing",
     "scheduler_of",
 ]

@@ -7,7 +7,7 @@ and what is final never waits behind what is not. A session hands out its newest
 window when its turn comes, not when it became due: when the model is slower than
 the speakers, updates come less often, each covers more audio, and partial
 results that nobody will see are never computed. Nothing is queued, so nothing
-can pile up. When looks are cheap and nobody else is served, they come sooner.
+can pile up.
 
 As many threads serve as the engine has workers, each a batch of the size that
 the engine likes best; a session is with one of them at a time. They start with
@@ -36,11 +36,6 @@ __all__ = ["Scheduler", "choose", "scheduler_of", "schedulers"]
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 0.05  # longest sleep, for sessions that finish in between
-
-_CHEAP_S = 0.08
-_LEAD_S = 0.1
-"""While looks take less than the first, whoever is alone is served so much before it is
-due: a quarter sooner to read, at two thirds of what a dearer look costs."""
 
 _MEMORY = 0.05  # weight of the newest look in their mean
 
@@ -151,9 +146,7 @@ class Scheduler:
     def _claim(self, now: float) -> LiveSession | None:
         with self._lock:
             free = (s for s in self._sessions if s not in self._claimed)
-            is_idle = self._look_s < _CHEAP_S and not self._claimed
-            due_by = now + _LEAD_S if is_idle else now
-            session = choose(((s, s.due_at()) for s in free), due_by)
+            session = choose(((s, s.due_at()) for s in free), now)
             if session is not None:
                 self._claimed.add(session)
             return session

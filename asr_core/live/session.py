@@ -25,7 +25,15 @@ from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Utterance
-from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
+from asr_core.quality import (
+    BEAM_SIZE,
+    FALLBACKS,
+    fallback,
+    is_doubtful,
+    is_silence,
+    may_be_silence,
+    settled,
+)
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
@@ -42,7 +50,7 @@ HESITATION_S = 2.0
 """A pause this long ends it in any case. People pause for up to a second in the
 middle of a sentence, and both halves are heard better together."""
 
-SETTLED_S = 0.5
+SETTLED_S = 0.3
 """Of silence after the speech: looking again would show nothing new."""
 
 TRIM_WINDOW_S = 12.0
@@ -50,6 +58,10 @@ TRIM_WINDOW_S = 12.0
 
 MIN_COMMIT_S = 1.5
 """The first second of an utterance is too little to trust what the model makes of it."""
+
+LOOK_BEAM_SIZE = 3
+"""Of a look at speech that goes on: two thirds of the errors that greedy looks commit too
+early go, for a fifth more time (tiny.en, 942 s of read speech)."""
 
 OVERLAP_S = 0.5
 """Of a full window in which nothing was said, in case a word just began."""
@@ -282,7 +294,8 @@ class LiveSession:
             prompt=utterance.prompt,
             # What nobody looks at again is decoded without the help of the past.
             draft=() if self._asked.is_final else utterance.draft,
-            beam_size=BEAM_SIZE if self._asked.is_final else 1,
+            beam_size=BEAM_SIZE if self._asked.is_final else LOOK_BEAM_SIZE,
+            is_look=not self._asked.is_final,
         )
         return fallback(window, len(self._tried) - 1) if self._tried else window
 
@@ -306,7 +319,10 @@ class LiveSession:
         if is_silence(tried, self._segmenter.speech_s(asked.start, asked.end)):
             new = ()
         self._keep_language(hypothesis, asked)
-        utterance.take(new, self._n_final(new, asked, utterance), asked.end_s)
+        n_final = self._n_final(new, asked, utterance)
+        if may_be_silence(hypothesis) and not asked.is_final:
+            n_final = 0
+        utterance.take(new, n_final, asked.end_s)
         utterance.draw_up(hypothesis, asked.seconds)
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,7 +27,7 @@ from asr_core.live.line import WaitingLine
 from asr_core.live.scheduler import Scheduler
 from asr_core.live.session import LiveOptions, LiveSession
 
-__all__ = ["HELD_OPEN_S", "Take", "Takes"]
+__all__ = ["HELD_OPEN_S", "Take", "Takes", "end_all", "is_closing"]
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,33 @@ def _with_gap(
     return (*lost, (at_s, lost_s))
 
 
+_everybody: weakref.WeakSet[Takes] = weakref.WeakSet()
+_closing = threading.Event()
+
+
+def is_closing() -> bool:
+    """The process is about to end: no take begins any more. Any thread may call."""
+    return _closing.is_set()
+
+
+def end_all(timeout_s: float) -> bool:
+    """End the running take of everybody, and let none begin; wait for the last words.
+
+    Any thread may call.
+
+    Returns:
+        Whether anybody was speaking.
+    """
+    _closing.set()
+    running = [take for takes in list(_everybody) if (take := takes.running) is not None]
+    for takes in list(_everybody):
+        takes.end()
+    deadline = time.monotonic() + timeout_s
+    for take in running:
+        take.session.wait(max(0.0, deadline - time.monotonic()))
+    return bool(running)
+
+
 class Takes:
     """All takes of one browser session, the running one last."""
 
@@ -103,6 +131,7 @@ class Takes:
         self._limit_s: float | None = None
         self._heard_at = 0.0  # the last frame, on the clock of ``time.monotonic``
         self._holding: threading.Timer | None = None  # ends the take that lost its connection
+        _everybody.add(self)
 
     def prepare(
         self, scheduler: Scheduler, options: LiveOptions, limit_s: float | None = None
@@ -204,6 +233,8 @@ class Takes:
 
     def _start(self) -> Take | None:
         with self._lock:
+            if is_closing():
+                return None
             if self._scheduler is None:
                 logger.warning("Audio came before a model was ready; it is not transcribed")
                 return None

@@ -57,7 +57,7 @@ def served(
             _wait_for(address, server, inside)
             yield address, psutil.Process(server.pid)
         finally:
-            server.terminate()
+            server.kill()
 
 
 @pytest.fixture(scope="session")

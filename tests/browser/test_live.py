@@ -12,6 +12,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.conftest import served
 from tests.browser.pages import LivePage, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -142,6 +143,28 @@ def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files:
     page.open("tiny.en")
     page.start()
     expect(page.page.get_by_text("set up a TURN server")).to_be_visible(timeout=40_000)
+
+
+def test_a_server_that_ends_lets_speakers_finish_and_save(
+    launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
+) -> None:
+    with served("-m", "streamlit", "run", "streamlit_app.py") as (address, process):
+        page = LivePage(launch(speech_files / "two_cities.wav").new_context().new_page(), address)
+        page.open("tiny.en")
+        page.start()
+        wait_until(lambda: "worst of times" in page.committed(), page.page, 40)
+        shown = f"{page.committed()} {page.tentative()}".split()
+        process.terminate()
+        expect(page.page.get_by_text("The server is about to restart")).to_be_visible(
+            timeout=20_000
+        )
+        expect(page.page.get_by_role("button", name="SRT")).to_be_visible(timeout=20_000)
+        assert len(page.committed(0).split()) >= len(shown) - 1
+        with page.page.expect_download() as download:
+            page.page.get_by_role("button", name="TXT", exact=True).click()
+        assert "worst of times" in Path(download.value.path()).read_text()
+        process.terminate()  # asked again: at once
+        process.wait(15)
 
 
 def test_a_slow_machine_tells_the_lag_and_loses_nothing(
