@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 from collections.abc import Iterator
 from itertools import pairwise
@@ -36,7 +35,7 @@ def windows(two_cities: np.ndarray, beckett: np.ndarray) -> list[Window]:
     return [
         Window(beckett, "en"),
         Window(two_cities[: 8 * 16_000], "en"),
-        Window(two_cities[19 * 16_000 : 27 * 16_000], "en", prefix=" We had", prompt="It was"),
+        Window(two_cities[19 * 16_000 : 27 * 16_000], "en", prompt="It was"),
         Window(two_cities[27 * 16_000 :], "en", prompt="It was the season of light."),
         Window(two_cities[: 20 * 16_000], "en", context_s=30.0),
     ]
@@ -94,54 +93,53 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
-def test_a_prefix_is_repeated_and_continued(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    [hypothesis] = tiny_engine.transcribe([Window(beckett, prefix=" Ever tried, ever")])
-    assert hypothesis.text.startswith("Ever tried, ever")
-    assert "better" in hypothesis.text
+@pytest.fixture(scope="module", params=["tiny.en", "base"])
+def on_torch(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Engine:
+    return TransformersEngine(tiny_en if request.param == "tiny.en" else base, device="cpu")
 
 
-@pytest.mark.parametrize("name", ["tiny.en", "base"])
-@pytest.mark.parametrize("kind", ["ctranslate2", "transformers"])
-def test_a_draft_changes_nothing_but_the_work(
-    name: str, kind: str, tiny_en: Path, base: Path, two_cities: np.ndarray
-) -> None:
-    """What holds is kept, what was wrong is decoded anew, on either engine."""
-    directory = tiny_en if name == "tiny.en" else base
-    engine = (
-        CTranslate2Engine(directory, compute_type="float32")
-        if kind == "ctranslate2"
-        else TransformersEngine(directory, device="cpu")
-    )
+def test_a_draft_changes_nothing_but_the_work(on_torch: Engine, two_cities: np.ndarray) -> None:
+    """What holds is kept, what was wrong is decoded anew."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
-    [whole] = engine.transcribe([Window(audio, "en")])
+    [whole] = on_torch.transcribe([Window(audio, "en")])
     wrong = list(whole.tokens)
     wrong[12] = wrong[3]
     for draft in (whole.tokens[:20], whole.tokens, tuple(wrong)):
-        [hypothesis] = engine.transcribe([Window(audio, "en", draft=draft)])
+        [hypothesis] = on_torch.transcribe([Window(audio, "en", draft=draft)])
         assert hypothesis.text == whole.text
         assert hypothesis.no_speech_probability == pytest.approx(
             whole.no_speech_probability, abs=1e-3
         )
 
 
-def test_a_draft_costs_less_than_decoding(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
     """Counted in tokens that the decoder had to say, not in seconds."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
-    [whole] = tiny_engine.transcribe([Window(audio, "en", prompt="It was")])
+    [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
     spoken: list[int] = []
-    decode = tiny_engine._decode  # type: ignore[attr-defined]
+    decode = on_torch._decode  # type: ignore[attr-defined]
 
     def counting(rows: object, requests: list[Request]) -> list[Decoded]:
         texts = decode(rows, requests)
-        spoken.extend(len(t.tokens) - len(r.prefix) for t, r in zip(texts, requests, strict=True))
+        spoken.extend(len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True))
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_engine, "_decode", counting)
+        patch.setattr(on_torch, "_decode", counting)
         draft = whole.draft_until(9.0)
-        [again] = tiny_engine.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
+        [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
     assert sum(spoken) < len(whole.tokens) / 2
+
+
+def test_a_look_is_cheaper_than_what_counts(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    """Counted in what the encoder sees."""
+    spoken = beckett[: 4 * 16_000]
+    seen = []
+    for is_look in (True, False):
+        window = Window(spoken, "en", beam_size=3, is_look=is_look)
+        seen.append(tiny_engine._features([window]).shape[-1])  # type: ignore[attr-defined]
+    assert seen == [1000, 1500]
 
 
 def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> None:
@@ -163,7 +161,7 @@ def test_windows_in_one_batch_do_not_disturb_one_another(
     batch = [
         Window(beckett, context_s=context_s),
         Window(two_cities[: 10 * 16_000], context_s=context_s, prompt="Dickens"),
-        Window(two_cities[: 12 * 16_000], context_s=context_s, prefix=" It was"),
+        Window(two_cities[: 12 * 16_000], context_s=context_s),
     ]
     together = tiny_engine.transcribe(batch)
     alone = [tiny_engine.transcribe([window])[0] for window in batch]
@@ -214,19 +212,6 @@ def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> Non
     for engine in (CTranslate2Engine, TransformersEngine):
         with pytest.raises(ModelError, match="model"):
             engine(tmp_path)
-
-
-def test_a_full_disk_while_loading_is_not_blamed_on_the_model(
-    tiny_en: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A fake for the fault: no disk is filled for a test."""
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("shutil.copyfile", full)
-    with pytest.raises(ModelError, match="make room in"):
-        CTranslate2Engine(tiny_en)
 
 
 def test_a_model_in_transformers_format_runs_on_both_engines(
