@@ -10,7 +10,7 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.live import LiveSession, scheduler_of
-from asr_core.metrics import count_error, count_file, serve_metrics
+from asr_core.metrics import count_error, count_file, figures, serve_metrics
 
 
 @pytest.fixture
@@ -47,6 +47,10 @@ def test_figures_are_there_and_hold_no_text(
     key = 'asr_errors_total{kind="ValueError",where="file"}'
     assert during[key] == before.get(key, 0) + 1
     assert during["asr_file_audio_seconds_total"] >= 60
+    now = figures()
+    assert now.speaking == during["asr_live_sessions"]
+    assert now.times_real_time is not None
+    assert ("file", "ValueError", during[key]) in now.errors
     session.finish()
     assert session.wait(60)
     with urllib.request.urlopen(f"{address}/metrics") as answer:

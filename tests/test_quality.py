@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Hypothesis
-from asr_core.quality import is_doubtful, is_silence, settled
+from asr_core.quality import is_doubtful, is_silence, may_be_silence, settled
 from asr_core.repetition import first_turn, length_of_cycle
 from asr_core.transcript import Word
 
@@ -41,6 +41,12 @@ def test_silence_needs_both_signs() -> None:
     assert is_silence([hypothesis("thanks", logprob=-1.5, no_speech=0.9)], 1.0)
     assert not is_silence([hypothesis("thanks", logprob=-0.1, no_speech=0.9)], 1.0)
     assert not is_silence([hypothesis("thanks", logprob=-1.5, no_speech=0.1)], 1.0)
+
+
+def test_what_may_be_silence_waits_for_another_look() -> None:
+    assert may_be_silence(hypothesis("thanks", logprob=-0.8, no_speech=0.35))
+    assert not may_be_silence(hypothesis("thanks", logprob=-0.3, no_speech=0.35))
+    assert not may_be_silence(hypothesis("thanks", logprob=-0.8, no_speech=0.2))
 
 
 def test_what_is_hopeless_needs_less_to_count_as_silence() -> None:

@@ -64,7 +64,12 @@ def closing_note() -> None:
 
 @st.cache_resource(show_spinner=False)
 def watched_from_outside() -> None:
-    """Serve ``/metrics`` and ``/health`` on ``ASR_METRICS_PORT``, once a process."""
+    """Logs as JSON if ``ASR_LOG`` is ``json``; ``/metrics`` and ``/health`` on
+    ``ASR_METRICS_PORT``; once a process."""
+    if os.environ.get("ASR_LOG", "").strip().lower() == "json":
+        from asr_core.logs import log_as_json
+
+        log_as_json()
     port = os.environ.get("ASR_METRICS_PORT", "").strip()
     if not port:
         return

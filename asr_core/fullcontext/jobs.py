@@ -137,7 +137,9 @@ class JobQueue:
                 is_cancelled=job.cancel.is_set,
             )
             job.state = JobState.DONE
-            count_file(job.transcript.duration, self._clock() - job.started_at)
+            work_s = self._clock() - job.started_at
+            count_file(job.transcript.duration, work_s)
+            logger.info("file done", extra={"seconds": job.transcript.duration, "work_s": work_s})
         except Cancelled as cancelled:
             job.error, job.state = str(cancelled), JobState.CANCELLED
         except AsrError as error:

@@ -210,6 +210,10 @@ class Takes:
             if not take.is_over_limit:
                 take.session.append(take.resampler.flush())
             take.session.finish()
+            snapshot = take.session.snapshot
+            figures = {"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s}
+            lost_s = sum(lost_s for _, lost_s in take.lost)
+            logger.info("take ended", extra=figures | {"lost_s": lost_s})
 
     def _give_up(self) -> None:
         if self.is_interrupted:  # unless a connection came at the last moment
@@ -250,4 +254,5 @@ class Takes:
             self._takes.append(take)
             self._running = take
             self._scheduler.add(session)
+            logger.info("take began", extra={"speakers": self._scheduler.n_sessions})
             return take
