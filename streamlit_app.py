@@ -19,7 +19,7 @@ pages = [
 ]
 needed = (Role.GUEST, Role.GUEST, Role.TESTER, Role.OPERATOR)
 may_enter = admitted()
-role = current_role()
+role = current_role() if may_enter else Role.OPERATOR  # who is outside sees none anyway
 page = st.navigation(
     [page for page, least in zip(pages, needed, strict=True) if role >= least],
     position="sidebar" if may_enter else "hidden",
