@@ -1,0 +1,210 @@
+"""Three times as many speakers as the machine serves, over real WebRTC: who gets what.
+
+``python -m benchmarks.crowd DATA`` with a folder as :mod:`benchmarks.clips` describes.
+Clients send Opus over WebRTC on this machine, from a process of their own; the page's
+``Takes`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
+waits. Told are the lag of those who were let in, how long others waited, whether anybody
+was cut off, the words of each take beside full context on the very same sound, and memory
+and threads before and afterwards.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fractions
+import gc
+import multiprocessing
+import threading
+import time
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import psutil
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from numpy.typing import NDArray
+from streamlit_webrtc.sink import AudioSinkTrack
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.decode import decode
+from asr_core.engines import Engine, load_engine
+from asr_core.engines.base import Window
+from asr_core.live import LiveOptions, Takes, scheduler_of
+from asr_core.models import resolve
+from benchmarks.clips import english_clips, percent_wrong, print_table
+
+FRAME = 320  # 20 ms at 16 kHz
+
+
+class Speech(MediaStreamTrack):
+    """The recording over and over, as a microphone gives it, from some place on."""
+
+    kind = "audio"
+
+    def __init__(self, samples: NDArray[np.int16], start: int) -> None:
+        super().__init__()
+        self._samples, self._at, self._sent = samples, start, 0
+        self._began = time.monotonic()
+
+    async def recv(self) -> av.AudioFrame:
+        ahead_s = self._sent / SAMPLE_RATE_HZ - (time.monotonic() - self._began)
+        if ahead_s > 0:
+            await asyncio.sleep(ahead_s)
+        part = np.take(self._samples, range(self._at, self._at + FRAME), mode="wrap")
+        frame = av.AudioFrame.from_ndarray(part[None], "s16", "mono")
+        frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, self._sent
+        frame.time_base = fractions.Fraction(1, SAMPLE_RATE_HZ)
+        self._at = (self._at + FRAME) % len(self._samples)
+        self._sent += FRAME
+        return frame
+
+
+def clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
+    """The clients' process: ``("call", n)`` answers with an offer, ``("answer", n, sdp)``
+    connects, ``("leave", n)`` hangs up."""
+    asyncio.run(_clients(pipe, samples))
+
+
+async def _clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
+    calls: dict[int, RTCPeerConnection] = {}
+    loop = asyncio.get_running_loop()
+    while True:
+        kind, number, *rest = await loop.run_in_executor(None, pipe.recv)
+        if kind == "call":
+            calls[number] = call = RTCPeerConnection()
+            call.addTrack(Speech(samples, number * len(samples) // 64))
+            await call.setLocalDescription(await call.createOffer())
+            pipe.send(call.localDescription.sdp)
+        elif kind == "answer":
+            await calls[number].setRemoteDescription(RTCSessionDescription(rest[0], "answer"))
+        elif kind == "leave":
+            await calls.pop(number).close()
+        else:
+            return
+
+
+@dataclass
+class Guest:
+    """One client as the app sees it."""
+
+    number: int
+    takes: Takes = field(default_factory=Takes)
+    connection: RTCPeerConnection | None = None
+    called_at: float = field(default_factory=time.monotonic)
+    let_in_at: float | None = None
+    lags_s: list[float] = field(default_factory=list)
+
+    async def answer(self, offer: str) -> str:
+        self.connection = RTCPeerConnection()
+        sink = AudioSinkTrack(self.takes.on_frame)
+        sink._on_ended_callback = self.takes.on_ended
+
+        @self.connection.on("track")
+        def hear(track: MediaStreamTrack) -> None:
+            sink.addTrack(track)
+            sink.start()
+
+        await self.connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.connection.setLocalDescription(await self.connection.createAnswer())
+        return str(self.connection.localDescription.sdp)
+
+
+async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float) -> list[Guest]:
+    """Let ``n_guests`` call at once, each to speak for ``seconds`` when let in."""
+    scheduler = scheduler_of(engine)
+    loop = asyncio.get_running_loop()
+    guests = [Guest(number) for number in range(n_guests)]
+    for guest in guests:
+        guest.takes.prepare(scheduler, LiveOptions(language="en", keep_recording=True))
+        pipe.send(("call", guest.number))
+        offer = await loop.run_in_executor(None, pipe.recv)
+        pipe.send(("answer", guest.number, await guest.answer(offer)))
+    left: set[int] = set()
+    while len(left) < n_guests:
+        await asyncio.sleep(0.1)
+        now = time.monotonic()
+        for guest in guests:
+            take = guest.takes.running
+            if take is None:
+                continue
+            if guest.let_in_at is None:
+                guest.let_in_at = now
+            guest.lags_s.append(take.session.snapshot.lag_s)
+            if now - guest.let_in_at > seconds and guest.number not in left:
+                left.add(guest.number)
+                pipe.send(("leave", guest.number))
+                assert guest.connection is not None
+                await guest.connection.close()
+    for guest in guests:
+        for take in guest.takes.all:
+            await loop.run_in_executor(None, take.session.wait, 120)
+    return guests
+
+
+def words_lost(engine: Engine, guests: list[Guest]) -> float:
+    """Word error rate of the takes against full context on the very same sound, percent."""
+    said, heard = [], []
+    for guest in guests:
+        [take] = guest.takes.all
+        sound = take.session.recording().astype(np.float32) / 32768
+        size = 25 * SAMPLE_RATE_HZ
+        parts = [sound[at : at + size] for at in range(0, len(sound), size)]
+        windows = [Window(part, "en", beam_size=5) for part in parts]
+        said.append(" ".join(h.text for h in engine.transcribe(windows, patient=True)))
+        heard.append(take.session.snapshot.transcript().text)
+    return percent_wrong(said, heard)
+
+
+def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dict[str, Any]:
+    engine = load_engine(resolve(model), "ctranslate2")
+    speech = np.concatenate([decode(data / c["path"]) for c in english_clips(data, "long")])
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe()
+    args = (other, (np.clip(speech, -1, 1) * 32767).astype(np.int16))
+    process = context.Process(target=clients, args=args, daemon=True)
+    process.start()
+    scheduler = scheduler_of(engine)
+    asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
+    if capacity:
+        scheduler.line._capacity = lambda: capacity
+    memory, n_threads = psutil.Process().memory_info().rss / 1e6, threading.active_count()
+    served = capacity or scheduler.capacity()
+    guests = asyncio.run(crowd(engine, pipe, 3 * served, seconds))
+    pipe.send(("end", 0))
+    lags = [lag for guest in guests for lag in guest.lags_s]
+    waits = sorted((guest.let_in_at or 0) - guest.called_at for guest in guests)
+    spoken = [take.session.snapshot.audio_s for guest in guests for take in guest.takes.all]
+    row = {
+        "model": model,
+        "served_at_once": served,
+        "guests": len(guests),
+        "takes": len(spoken),
+        "lag_p50_p95_s": " / ".join(f"{q:.2f}" for q in np.percentile(lags, (50, 95))),
+        "waited_longest_s": round(waits[-1]),
+        "shortest_take_s": round(min(spoken), 1),
+        "errors_beside_full_context": words_lost(engine, guests),
+    }
+    del guests
+    gc.collect()
+    time.sleep(5)
+    row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
+    row["memory_grew_mb"] = round(psutil.Process().memory_info().rss / 1e6 - memory)
+    return row
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
+    parser.add_argument("--model", default="base")
+    parser.add_argument("--capacity", type=int, help="speakers at once (default: as measured)")
+    parser.add_argument("--seconds", type=float, default=30.0, help="that each speaks")
+    options = parser.parse_args()
+    print_table([measure(options.data, options.model, options.capacity, options.seconds)])
+
+
+if __name__ == "__main__":
+    main()
