@@ -28,7 +28,7 @@ half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
 
-_PATIENT_BATCH = 3
+_PATIENT_BATCH = 4
 """Windows of a file that are decoded together: the decoder's weights are read once
 for all of them."""
 

@@ -34,7 +34,7 @@ PADDING_S = 5.0
 itself; five seconds measured as good as padding to thirty (word error rate of
 tiny.en and base on 32 LJ Speech clips)."""
 
-BEAM_PADDING_S = 3.0
+BEAM_PADDING_S = 2.0
 """The same for a beam, in which texts that run on lose to those that end: from two
 seconds on as good as five (1000 s of read speech, both models, beams of five)."""
 
