@@ -137,10 +137,13 @@ class SpeechSegmenter:
         frame = self._onset_frame if self._onset_frame is not None else self._n_frames
         return self._with_pre_roll(frame)
 
+    def voices(self, start: int, end: int) -> bytes:
+        """Of each frame between two samples, whether somebody spoke: 1 or 0."""
+        return bytes(self._is_speech[start // FRAME_SAMPLES : end // FRAME_SAMPLES])
+
     def speech_s(self, start: int, end: int) -> float:
         """For how many seconds somebody spoke between two samples."""
-        frames = self._is_speech[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
-        return sum(frames) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+        return sum(self.voices(start, end)) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
     def push(self, probabilities: Samples) -> list[SpeechSpan]:
         """Take one probability per frame; return the spans that these ended."""

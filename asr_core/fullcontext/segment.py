@@ -33,16 +33,31 @@ class SpokenWindow:
     Attributes:
         start_s: of its first sample in the recording.
         samples: (n_samples,) float32, mono 16 kHz.
-        speech_s: how much of it the voice detector takes for speech.
+        voices: of each frame of the voice detector, whether somebody spoke: 1 or 0.
     """
 
     start_s: float
     samples: NDArray[np.float32]
-    speech_s: float
+    voices: bytes
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE_HZ
 
     @property
     def end_s(self) -> float:
-        return self.start_s + len(self.samples) / SAMPLE_RATE_HZ
+        return self.start_s + self.seconds
+
+    @property
+    def speech_s(self) -> float:
+        """For how long somebody spoke."""
+        return sum(self.voices) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    def part(self, start_s: float, end_s: float) -> SpokenWindow:
+        """The stretch between two times, in seconds from the window's first sample."""
+        start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
+        voices = self.voices[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
+        return SpokenWindow(self.start_s + start_s, self.samples[start:end], voices)
 
 
 def spoken_windows(
@@ -78,9 +93,8 @@ def _windows(
         assert span.end is not None
         start, end = max(span.start, buffer.start), min(span.end, buffer.end)
         if end > start:
-            speech_s = segmenter.speech_s(start, end)
             at_s = start_s + start / SAMPLE_RATE_HZ
-            yield SpokenWindow(at_s, buffer.read(start, end), speech_s)
+            yield SpokenWindow(at_s, buffer.read(start, end), segmenter.voices(start, end))
 
 
 class _Cutter:

@@ -11,12 +11,13 @@ from typing import BinaryIO
 from asr_core.audio.decode import AudioFile
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
+from asr_core.fullcontext.missed import merged, missed
 from asr_core.fullcontext.pipeline import side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
 from asr_core.lines import lines
 from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
-from asr_core.transcript import Segment, Transcript
+from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
 
@@ -26,7 +27,14 @@ _TELLING_S = 3.0
 """Of less speech the language is guessed badly; then it is that of the whole file."""
 
 Listen = Callable[[Sequence[Window]], list[Hypothesis]]
-_Heard = tuple[SpokenWindow, list[Hypothesis]]
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """What a window says: words on the clock of the file, and their language."""
+
+    words: tuple[Word, ...] = ()
+    language: str | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +121,10 @@ def transcribe(
     n_workers, most = engine.n_parallel, engine.patient_batch_size
     rounds = _rounds(itertools.chain(first, windows), 2 * n_workers * most)
 
-    def tries(share: Sequence[SpokenWindow]) -> list[list[Hypothesis]]:
-        return _tries([options.window(spoken, language) for spoken in share], listen)
+    def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
+        return _with_missed(share, lambda some: _hear(some, options, language, listen))
 
-    for heard in side_by_side(rounds, tries, n_workers=n_workers, most=most):
+    for heard in side_by_side(rounds, hear, n_workers=n_workers, most=most):
         n_windows += len(heard)
         segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
@@ -153,16 +161,47 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
         size = min(2 * size, most)
 
 
-def _lines_in(heard: Sequence[_Heard], *, with_language: bool) -> list[Segment]:
+def _lines_in(
+    heard: Sequence[tuple[SpokenWindow, _Heard]], *, with_language: bool
+) -> list[Segment]:
     """The lines of windows that follow one another."""
-    segments: list[Segment] = []
-    for spoken, tried in heard:
-        if not is_silence(tried, spoken.speech_s):
-            hypothesis = settled(tried)
-            found = lines(word.shifted(spoken.start_s) for word in hypothesis.words)
-            language = hypothesis.language if with_language else None
-            segments += (replace(line, language=language) for line in found)
-    return segments
+    return [
+        replace(line, language=reading.language if with_language else None)
+        for _, reading in heard
+        for line in lines(reading.words)
+    ]
+
+
+def _with_missed(
+    share: Sequence[SpokenWindow], hear: Callable[[Sequence[SpokenWindow]], list[_Heard]]
+) -> list[_Heard]:
+    """What the windows say, and what was left out at first, heard by itself."""
+    heard = hear(share)
+    skipped = [
+        (i, part)
+        for i, (spoken, reading) in enumerate(zip(share, heard, strict=True))
+        for part in missed(spoken, [word.shifted(-spoken.start_s) for word in reading.words])
+    ]
+    found = hear([part for _, part in skipped]) if skipped else []
+    for (i, _), extra in zip(skipped, found, strict=True):
+        heard[i] = replace(heard[i], words=merged(heard[i].words, extra.words))
+    return heard
+
+
+def _hear(
+    share: Sequence[SpokenWindow], options: FileOptions, language: str | None, listen: Listen
+) -> list[_Heard]:
+    """What each window says, nothing where nobody speaks."""
+    tries = _tries([options.window(spoken, language) for spoken in share], listen)
+    heard = []
+    for spoken, tried in zip(share, tries, strict=True):
+        if is_silence(tried, spoken.speech_s):
+            heard.append(_Heard())
+        else:
+            best = settled(tried)
+            words = tuple(word.shifted(spoken.start_s) for word in best.words)
+            heard.append(_Heard(words, best.language))
+    return heard
 
 
 def _tries(windows: Sequence[Window], listen: Listen) -> list[list[Hypothesis]]:

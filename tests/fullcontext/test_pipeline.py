@@ -14,7 +14,7 @@ from asr_core.fullcontext.segment import SpokenWindow
 
 
 def window(n_samples: int) -> SpokenWindow:
-    return SpokenWindow(0.0, np.zeros(n_samples, np.float32), 0.0)
+    return SpokenWindow(0.0, np.zeros(n_samples, np.float32), b"")
 
 
 def lengths(windows: Sequence[SpokenWindow]) -> list[int]:

@@ -1,0 +1,57 @@
+"""Utterances that a hypothesis skipped: voices for which it has no words.
+
+Where another voice or another loudness begins within a window, Whisper may leave out
+all that one of them says. Heard alone, it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from asr_core.fullcontext.segment import SpokenWindow
+from asr_core.transcript import Word, normalised
+
+__all__ = ["merged", "missed"]
+
+MISSED_S = 1.5
+"""Of voices without a word. The longest pauses that alignment leaves within what was
+written are shorter."""
+
+AROUND_S = 0.2
+"""Is heard with it on either side: words begin softly."""
+
+
+def missed(spoken: SpokenWindow, words: Sequence[Word]) -> list[SpokenWindow]:
+    """The stretches of ``spoken`` in which somebody speaks and no word of ``words`` lies.
+
+    ``words`` are in order, in seconds from the window's first sample. A window without
+    any words is not asked about again.
+    """
+    if not words:
+        return []
+    edges = [0.0, *(t for word in words for t in (word.start, word.end)), spoken.seconds]
+    gaps = [(a, b) for i, (a, b) in enumerate(pairwise(edges)) if i % 2 == 0]
+    return [
+        spoken.part(max(0.0, a - AROUND_S), min(spoken.seconds, b + AROUND_S))
+        for a, b in gaps
+        if b > a and spoken.part(a, b).speech_s >= MISSED_S
+    ]
+
+
+def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
+    """``words`` with those ``found`` in a stretch between them; without, if they stand
+    there already, beside a gap in which the alignment went astray.
+
+    Both are in order and on one clock.
+    """
+    if not found:
+        return tuple(words)
+    at = sum(word.start < found[0].start for word in words)
+    n = len(found)
+    texts = [normalised(word.text) for word in found]
+    beside = [normalised(word.text) for word in words[max(0, at - n) : at + n]]
+    n_known = sum(text in beside for text in texts)
+    if n_known > n / 2:
+        return tuple(words)
+    return (*words[:at], *found, *words[at:])
