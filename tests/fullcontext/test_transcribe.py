@@ -100,7 +100,7 @@ def test_mixed_languages_are_detected_passage_by_passage(
 ) -> None:
     engine = Listening(base_engine)
     quiet = np.zeros(64_000, np.float32)
-    speech = np.concatenate([two_cities[: 16_000 * 20], quiet, two_cities[: 16_000 * 2]])
+    speech = np.concatenate([two_cities[: 16_000 * 16], quiet, two_cities[: 16_000 * 2]])
     found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
     # The last passage is too short to tell by itself.
     assert [window.language for window in engine.heard][-2:] == [None, "en"]
