@@ -92,13 +92,14 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
 ) -> None:
     page = open_page("udp")
     page.start()
-    wait_until(lambda: "worst of times" in page.committed(), page.page, 40)
+    wait_until(lambda: "season" in page.committed(), page.page, 60)
     before = page.committed()
     middle.cut()
     page.page.wait_for_timeout(10_000)
     middle.set()
     # The microphone's recording begins anew with the new connection.
-    wait_until(lambda: page.committed().count("worst of times") == 2, page.page, 60)
+    n_words = len(before.split())
+    wait_until(lambda: len(page.committed().split()) > n_words + 25, page.page, 60)
     page.stop()
     page.wait_for_end_of_take()
     assert page.page.get_by_role("heading", name="Take 1").count() == 1
