@@ -7,6 +7,7 @@ all that one of them says. Heard alone, it is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from asr_core.fullcontext.segment import SpokenWindow
@@ -43,7 +44,7 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
     """``words`` with those ``found`` in a stretch between them; without, if they stand
     there already, beside a gap in which the alignment went astray.
 
-    Both are in order and on one clock.
+    Both are in order and on one clock, and so is the result.
     """
     if not found:
         return tuple(words)
@@ -54,4 +55,12 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
     n_known = sum(text in beside for text in texts)
     if n_known > n / 2:
         return tuple(words)
-    return (*words[:at], *found, *words[at:])
+    low = words[at - 1].end if at else found[0].start
+    high = words[at].start if at < len(words) else found[-1].end
+    fitted = (_within(word, low, max(low, high)) for word in found)
+    return (*words[:at], *fitted, *words[at:])
+
+
+def _within(word: Word, low: float, high: float) -> Word:
+    start, end = (min(max(t, low), high) for t in (word.start, word.end))
+    return replace(word, start=start, end=end)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +60,15 @@ def test_what_was_found_goes_into_its_place() -> None:
     whole = merged([*before, *after], found)
     assert [w.text for w in whole] == [w.text for w in [*before, *found, *after]]
     assert [w.start for w in whole] == sorted(w.start for w in whole)
+
+
+@given(st.floats(0, 5), st.floats(0.1, 0.6), st.floats(0.1, 0.6))
+def test_times_stay_in_order(start: float, each: float, other: float) -> None:
+    text = words("a b c", 0.0, other) + words("d e f", 3.0 + other, other)
+    whole = merged(text, words("one two three four", start, each))
+    times = [t for word in whole for t in (word.start, word.end)]
+    assert all(a <= b + 1e-9 for a, b in pairwise(times[::2]))
+    assert len(whole) == 10
 
 
 def test_what_stands_beside_the_gap_is_not_written_twice() -> None:
