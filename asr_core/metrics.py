@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
@@ -16,7 +17,13 @@ from prometheus_client import REGISTRY, Counter, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+if TYPE_CHECKING:
+    from asr_core.live.scheduler import Scheduler
+
 __all__ = ["Figures", "count_error", "count_file", "figures", "serve_metrics"]
+
+_HANGS_S = 60.0
+_WELL = ("200 OK", b"ok\n")
 
 _errors = Counter("asr_errors", "Failures, by where and by type", ["where", "kind"])
 _audio = Counter("asr_file_audio_seconds", "Seconds of files that were transcribed")
@@ -54,11 +61,20 @@ class Figures:
     errors: tuple[tuple[str, str, int], ...]
 
 
-def figures() -> Figures:
-    """As of now. Any thread may call."""
+def _schedulers() -> list[Scheduler]:
     from asr_core.live.scheduler import schedulers  # which counts its errors here
 
-    running = list(schedulers())
+    return schedulers()
+
+
+def _hangs() -> bool:
+    """Somebody has been waiting for the model for longer than any window takes."""
+    return any(scheduler.longest_wait_s() > _HANGS_S for scheduler in _schedulers())
+
+
+def figures() -> Figures:
+    """As of now. Any thread may call."""
+    running = _schedulers()
     lags = [lag for scheduler in running for lag in scheduler.lags_s()] or [0.0]
     work_s = _total(_work)
     return Figures(
@@ -121,8 +137,9 @@ def serve_metrics(port: int, address: str = "127.0.0.1") -> WSGIServer:
 
     def app(environ: dict[str, object], start_response: object) -> Iterator[bytes]:
         if environ["PATH_INFO"] == "/health":
-            start_response("200 OK", [("Content-Type", "text/plain")])  # type: ignore[operator]
-            return iter([b"ok\n"])
+            status, text = ("503 Service Unavailable", b"the model hangs\n") if _hangs() else _WELL
+            start_response(status, [("Content-Type", "text/plain")])  # type: ignore[operator]
+            return iter([text])
         return iter(metrics(environ, start_response))
 
     server = make_server(address, port, app, handler_class=_Quiet)

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from asr_core.limits import Limits
-from asr_core.live import LiveOptions, Take, Takes, scheduler_of
+from asr_core.live import Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
 from widgets.flagging import flag_take
+from widgets.live_settings import live_options
 from widgets.microphone import (
     connection_trouble,
+    hanging_note,
     lost_note,
     microphone,
     silence_note,
@@ -20,28 +21,6 @@ from widgets.texts import as_written
 from widgets.transcript_view import finished_view, live_view
 
 _NOTHING_HEARD = "No speech was heard in this take."
-
-
-def live_options(allowed: Limits) -> tuple[LiveOptions, float | None]:
-    settings = current_settings()
-    with st.sidebar:
-        st.header("Live")
-        period = st.slider(
-            "Update every … seconds", 0.2, 3.0, 0.4, 0.1, key="period",
-            help="Shorter is livelier and costs more. Under load updates come less often.",
-        )  # fmt: skip
-        keep = st.toggle(
-            "Keep the recording", key="keep",
-            help="Holds the audio in memory until you clear it or close the tab, to save it.",
-        )  # fmt: skip
-        limited = st.toggle("Time limit", key="limited")
-        minutes = st.number_input("Minutes", 0.1, 600.0, 10.0, key="minutes") if limited else None
-        most_s = allowed.take_s
-        if most_s is not None:
-            st.caption(f"A take lasts at most {most_s / 60:g} minutes here.")
-    options = LiveOptions(settings.language, settings.task, period, keep)
-    wished = [s for s in (minutes * 60 if minutes else None, most_s) if s is not None]
-    return options, min(wished, default=None)
 
 
 def current_take(takes: Takes) -> Take | None:
@@ -79,10 +58,19 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool]) ->
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
+    if hanging_note(takes, take) and not is_open:
+        save_buttons(take)
     if is_open or takes.is_interrupted:
         silence_note(takes, snapshot.silent_s)
     if is_open and take.is_over_limit and not st.session_state.get("stopping"):
         stop_microphone()
+
+
+def save_buttons(take: Take) -> str:
+    """Downloads of what is final so far; what the files are called."""
+    name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
+    download_buttons(name, name, take.session.snapshot.transcript(), take.session)
+    return name
 
 
 def draw_finished(take: Take) -> None:
@@ -92,8 +80,7 @@ def draw_finished(take: Take) -> None:
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
-    name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
-    download_buttons(name, name, snapshot.transcript(), take.session)
+    name = save_buttons(take)
     flag_take(name, f"Take {take.number}", take.session, current_settings().model)
 
 

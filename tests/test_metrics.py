@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from asr_core.engines.base import Engine
-from asr_core.live import LiveSession, scheduler_of
+from asr_core.live import LiveSession, Scheduler, scheduler_of
 from asr_core.metrics import count_error, count_file, figures, serve_metrics
+from tests.live.engines import Counting
 
 
 @pytest.fixture
@@ -55,6 +57,13 @@ def test_figures_are_there_and_hold_no_text(
     assert session.wait(60)
     with urllib.request.urlopen(f"{address}/metrics") as answer:
         assert b"secret" not in answer.read()
+
+
+def test_health_says_that_the_model_hangs(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Scheduler, "longest_wait_s", lambda self: 61.0)
+    scheduler_of(Counting())  # type: ignore[arg-type]
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(f"{address}/health")
 
 
 def test_health_says_that_the_process_answers(address: str) -> None:

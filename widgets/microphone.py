@@ -14,6 +14,7 @@ from widgets.transcript_view import line_clock
 
 __all__ = [
     "connection_trouble",
+    "hanging_note",
     "lost_note",
     "microphone",
     "silence_note",
@@ -49,6 +50,9 @@ _NOTED_S = 0.2
 
 _SILENT_S = 8.0
 _UNHEARD_S = 3.0
+
+_HANGS_S = 20.0
+"""The longest window takes less on a machine that is worth using."""
 
 _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
@@ -152,6 +156,20 @@ def waiting_note(takes: Takes) -> bool:
         f"All places are taken: you are number {place} in line{about}. Keep this page open; "
         "you get in by yourself, and the page says when to speak.",
         icon=":material/hourglass:",
+    )
+    return True
+
+
+def hanging_note(takes: Takes, take: Take) -> bool:
+    """Say that the model does not answer; False if it does."""
+    waits_s = takes.waits_s(take)
+    if waits_s < _HANGS_S:
+        return False
+    st.warning(
+        f"The model has not answered for {waits_s:.0f} seconds. What you say is kept, and its "
+        "words come when it answers. If it does not, press STOP, save what there is, and tell "
+        "whoever runs this app to restart it.",
+        icon=":material/hourglass_disabled:",
     )
     return True
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.base import EngineName
+from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
@@ -71,6 +72,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
+        use_widest_instructions()
         array_places(directory / "model.bin")  # what is damaged is told before it is loaded
         try:
             return ctranslate2.models.Whisper(

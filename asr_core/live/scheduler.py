@@ -18,6 +18,7 @@ session, once, so that one speaker's trouble stays theirs.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import threading
 import time
@@ -87,7 +88,7 @@ class Scheduler:
         self._most_threads = engine.n_parallel if start else 0
         self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
-        self._claimed: set[LiveSession] = set()  # those that a thread is busy with
+        self._claimed: dict[LiveSession, float] = {}  # those that a thread is busy with: since when
         self._n_threads = 0
         self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
         self.line = WaitingLine(self.capacity, clock)
@@ -112,6 +113,21 @@ class Scheduler:
         with self._lock:
             sessions = list(self._sessions)
         return [session.snapshot.lag_s for session in sessions]
+
+    def waits_s(self, session: LiveSession) -> float:
+        """How long ``session`` has been waiting for the model, in line or while it works;
+        long only if the model hangs. 0 once the session is done."""
+        with self._lock:
+            if session not in self._sessions:
+                return 0.0
+            since = self._claimed.get(session, session.due_at())
+        return max(0.0, self._clock() - since) if math.isfinite(since) else 0.0
+
+    def longest_wait_s(self) -> float:
+        """Of all sessions."""
+        with self._lock:
+            sessions = list(self._sessions)
+        return max(map(self.waits_s, sessions), default=0.0)
 
     def add(self, session: LiveSession) -> None:
         """Serve ``session`` until it is done."""
@@ -148,12 +164,13 @@ class Scheduler:
             free = (s for s in self._sessions if s not in self._claimed)
             session = choose(((s, s.due_at()) for s in free), now)
             if session is not None:
-                self._claimed.add(session)
+                self._claimed[session] = now
             return session
 
     def _release(self, sessions: Sequence[LiveSession]) -> None:
         with self._lock:
-            self._claimed.difference_update(sessions)
+            for session in sessions:
+                del self._claimed[session]
             # Those just served go behind the others: that decides between equals.
             waiting = [session for session in self._sessions if session not in sessions]
             self._sessions = [s for s in (*waiting, *sessions) if not s.is_done]

@@ -163,6 +163,10 @@ class Takes:
         """Seconds without a frame in the running take, by the clock on the wall."""
         return time.monotonic() - self._heard_at if self._running is not None else 0.0
 
+    def waits_s(self, take: Take) -> float:
+        """How long ``take`` has been waiting for the model; long only if that hangs."""
+        return self._scheduler.waits_s(take.session) if self._scheduler is not None else 0.0
+
     @property
     def all(self) -> list[Take]:
         """Oldest first, a copy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,11 +15,18 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.pages import LivePage
 
 ROOT = Path(__file__).parents[2]
+expect.set_options(timeout=30_000)  # two cores serve app, model and browser
 _SWITCHES = [
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
@@ -61,10 +69,15 @@ def served(
 
 
 @pytest.fixture(scope="session")
-def server(base: Path, tiny_en: Path) -> Iterator[tuple[str, psutil.Process]]:
+def server(
+    base: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, psutil.Process]]:
     """The app as its own process, and its address."""
-    with served("-m", "streamlit", "run", "streamlit_app.py") as running:
-        yield running
+    file = tmp_path_factory.mktemp("app") / "threads"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THREADS_FILE", str(file))
+        with served("-m", "tests.browser.watched_app") as running:
+            yield running
 
 
 @pytest.fixture
@@ -81,8 +94,21 @@ def app(server: tuple[str, psutil.Process]) -> str:
 
 
 @pytest.fixture(scope="session")
-def app_process(server: tuple[str, psutil.Process]) -> psutil.Process:
-    return server[1]
+def threads_of_app(server: tuple[str, psutil.Process]) -> Callable[[], list[str]]:
+    """The names of the running app's threads, as of now."""
+    process = server[1]
+    file = Path(process.environ()["THREADS_FILE"])
+
+    def names() -> list[str]:
+        file.unlink(missing_ok=True)
+        process.send_signal(signal.SIGUSR1)
+        deadline = time.monotonic() + 10
+        while not file.exists() or not file.read_text().endswith("\n.\n"):
+            assert time.monotonic() < deadline, "the app does not answer"
+            time.sleep(0.05)
+        return file.read_text().splitlines()[:-1]
+
+    return names
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], inside: Sequence[str]) -> None:

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Browser, expect
 
+from asr_core.live.takes import HELD_OPEN_S
 from tests.browser.conftest import served
 from tests.browser.pages import LivePage, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
@@ -183,26 +183,25 @@ def test_a_slow_machine_tells_the_lag_and_loses_nothing(
 
 
 def test_a_closed_browser_leaves_nothing_running(
-    app_process: psutil.Process, live: Live, speech_files: Path
+    threads_of_app: Callable[[], list[str]], live: Live, speech_files: Path
 ) -> None:
-    def speak_and_close() -> None:
+    def threads_of_speakers() -> list[str]:
+        ours = ("asr-scheduler", "audio-decoder", "ScriptRunner", "ShutdownPolling", "Timer")
+        return [name for name in threads_of_app() if name.startswith(ours)]
+
+    for _ in range(2):
         page = live(speech_files / "two_cities.wav", "tiny.en")
         page.start()
         wait_until(page.committed, page.page, 60)
+        assert threads_of_speakers()
         browser = page.page.context.browser
         assert browser is not None
         browser.close()
-
-    speak_and_close()  # what is set up once
-    time.sleep(5)
-    before = app_process.num_threads()
-    for _ in range(3):
-        speak_and_close()
-    deadline = time.monotonic() + 60
-    while app_process.num_threads() > before and time.monotonic() < deadline:
+    # The take is held open for a while, in case that the network comes back.
+    deadline = time.monotonic() + 2 * HELD_OPEN_S
+    while threads_of_speakers() and time.monotonic() < deadline:
         time.sleep(0.5)
-    # Python's and Streamlit's own pools may hold a thread or two more at the moment.
-    assert app_process.num_threads() <= before + 2
+    assert not threads_of_speakers()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -36,6 +37,21 @@ class Failing:
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         if self.fails(windows):
             raise EngineError("The model failed on purpose.")
+        return self.engine.transcribe(windows)
+
+
+class Hanging:
+    """An engine that answers nothing until ``go_on`` is set."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.go_on, self.is_asked = engine, threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.engine, name)
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        self.is_asked.set()
+        self.go_on.wait()
         return self.engine.transcribe(windows)
 
 

@@ -4,6 +4,7 @@ import gc
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.live import LiveSession, Scheduler
+from asr_core.live import LiveOptions, LiveSession, Scheduler
 from asr_core.live.replay import replay
 from asr_core.live.scheduler import choose
-from tests.live.engines import Counting, Failing, Slow
+from tests.live.engines import Counting, Failing, Hanging, Slow
 from tests.texts import BECKETT, word_error_rate
 
 
@@ -136,6 +137,27 @@ def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engi
     assert max(lags) > 1.5
     assert session.snapshot.lag_s == 0
     assert session.snapshot.audio_s == pytest.approx(len(beckett) / 16_000)
+    assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
+
+
+def test_a_hanging_model_is_noticed_and_nothing_is_lost(
+    beckett: np.ndarray, tiny_engine: Engine, eventually: Callable[..., None]
+) -> None:
+    now = 0.0
+    engine = Hanging(tiny_engine)
+    scheduler = Scheduler(engine, clock=lambda: now)
+    session = LiveSession(LiveOptions("en"))
+    session.append(beckett)
+    scheduler.add(session)
+    eventually(engine.is_asked.is_set)
+    assert scheduler.longest_wait_s() == 0
+    now = 70.0
+    assert scheduler.waits_s(session) == scheduler.longest_wait_s() == 70
+    session.finish()
+    assert not session.is_done
+    engine.go_on.set()
+    assert session.wait(60)
+    eventually(lambda: scheduler.longest_wait_s() == 0)
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 

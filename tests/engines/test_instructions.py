@@ -1,0 +1,39 @@
+"""The processor's widest instructions are used, and only those it has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from asr_core.engines.instructions import use_widest_instructions
+
+_WIDE = "flags\t\t: fpu avx2 avx512f avx512dq avx512cd avx512bw avx512vl\n"
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "before", "after"),
+    [
+        (f"processor\t: 0\n{_WIDE}", None, "AVX512"),
+        (_WIDE, "AVX2", "AVX2"),
+        ("flags\t\t: fpu avx2 avx512f\n", None, None),
+        ("processor\t: 0\n", None, None),
+        (None, None, None),
+    ],
+)
+def test_what_the_processor_has_is_used(
+    cpuinfo: str | None,
+    before: str | None,
+    after: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CT2_FORCE_CPU_ISA", before or "")
+    if before is None:
+        del os.environ["CT2_FORCE_CPU_ISA"]
+    file = tmp_path / "cpuinfo"
+    if cpuinfo is not None:
+        file.write_text(cpuinfo)
+    use_widest_instructions(file)
+    assert os.environ.get("CT2_FORCE_CPU_ISA") == after
