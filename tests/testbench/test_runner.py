@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from asr_core.testbench.trial import Setup
 from asr_core.testbench.trials import carry_out
 
 SETUPS = (Setup("tiny.en"), Setup("tiny.en", mode="streaming"))
-CONDITIONS = (CLEAN, Condition("babble", 5), Condition("pitch", 3), Condition("loss", 10))
+CONDITIONS = (CLEAN, Condition("babble", 5), Condition("loss", 10))
 
 Eventually = Callable[..., None]
 
@@ -79,7 +78,7 @@ def test_a_run_that_was_killed_twice_ends_with_the_same_table(
         for trials in (store.trials(run), store.trials(whole))
     ]
     assert tables[0] == tables[1]
-    assert len(tables[0]) == 8
+    assert len(tables[0]) == 6
 
 
 def test_a_run_is_cancelled_and_its_thread_ends(
@@ -118,10 +117,9 @@ def test_a_condition_that_lacks_something_fails_alone(
     assert "second one" in (errors["babble:5"] or "")
 
 
-def test_streaming_tells_its_latency(store: Store, run: Run) -> None:
-    started = time.perf_counter()
-    trials = [t for t in carry_out(plan_of(run, store)) if t.condition == CLEAN]
-    assert time.perf_counter() - started < 120
+def test_streaming_tells_its_latency(store: Store, failures: list[NewCase], tiny_en: Path) -> None:
+    ids = [store.add_case(new).id for new in failures]
+    trials = list(carry_out(plan_of(store.add_run("r", ids, [CLEAN], SETUPS), store)))
     streamed = [t for t in trials if t.setup.mode == "streaming"]
     assert all(len(t.heard.latencies) == len(t.heard.words) for t in streamed)
     assert [t.score.words.errors < 4 for t in trials if t.name == "whole"] == [True, True]
