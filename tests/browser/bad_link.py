@@ -1,7 +1,7 @@
-"""What lies between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT``.
+"""What lies between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT …``.
 
-Forwards TCP on the first port to the second address (the page), and TCP and UDP on the
-third port to the fourth (the relay) on this host. Datagrams are lost, delayed and
+Forwards TCP on the first port to the second address (the page), and of each further pair
+TCP and UDP on the first to the second port of this host (the relay). Datagrams are lost, delayed and
 reordered as a line on standard input says: ``loss jitter_s`` (0.05 0.03); ``cut`` stops
 everything, page included, until the next line. The kernel's netem does the same, but is
 not in every kernel.
@@ -10,6 +10,7 @@ not in every kernel.
 from __future__ import annotations
 
 import asyncio
+import functools
 import random
 import sys
 from collections.abc import Callable
@@ -100,20 +101,23 @@ async def _forward(link: Link, port: int, host: str, host_port: int) -> None:
     await asyncio.start_server(accept, "0.0.0.0", port)
 
 
-async def _main(page: int, target: str, relay_in: int, relay_out: int) -> None:
+async def _main(page: int, target: str, relays: list[tuple[int, int]]) -> None:
     link = Link(seed=1)
     host, port = target.split(":")
     await _forward(link, page, host, int(port))
-    await _forward(link, relay_in, "127.0.0.1", relay_out)
     loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(
-        lambda: _Front(link, ("127.0.0.1", relay_out)), local_addr=("0.0.0.0", relay_in)
-    )
+    for relay_in, relay_out in relays:
+        await _forward(link, relay_in, "127.0.0.1", relay_out)
+        await loop.create_datagram_endpoint(
+            functools.partial(_Front, link, ("127.0.0.1", relay_out)),
+            local_addr=("0.0.0.0", relay_in),
+        )
     print("ready", flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         link.set(line)
 
 
 if __name__ == "__main__":
-    _page, _target, _relay = sys.argv[1:]
-    asyncio.run(_main(int(_page), _target, *map(int, _relay.split(":"))))
+    _page, _target, *_pairs = sys.argv[1:]
+    _relays = [(int(a), int(b)) for a, b in (pair.split(":") for pair in _pairs)]
+    asyncio.run(_main(int(_page), _target, _relays))

@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 __all__ = ["APP", "Middle", "can_be_made", "middle_host", "run_inside", "two_networks"]
 
 BROWSER, MIDDLE, APP = "asr-browser", "asr-middle", "asr-app"
-PAGE_PORT, TURN_PORT, _RELAY_PORT = 8501, 3478, 3479
+PAGE_PORT, TURN_PORT, TLS_PORT = 8501, 3478, 5349
+_RELAY_PORT, _TLS_RELAY_PORT = 3479, 5350
 _ROOT = Path(__file__).parents[2]
 
 
@@ -64,10 +66,14 @@ class Middle:
     """The host in the middle: a proxy for the page, coturn, and how good the way is."""
 
     page = f"http://10.77.1.1:{PAGE_PORT}"
-    turn = f"turn:10.77.1.1:{TURN_PORT}"
+    turn: ClassVar = {
+        "udp": f"turn:10.77.1.1:{TURN_PORT}?transport=udp",
+        "tcp": f"turn:10.77.1.1:{TURN_PORT}?transport=tcp",
+        "tls": f"turns:10.77.1.1:{TLS_PORT}?transport=tcp",
+    }
 
-    def __init__(self, link: subprocess.Popen[str]) -> None:
-        self._link = link
+    def __init__(self, link: subprocess.Popen[str], certificate: Path) -> None:
+        self._link, self.certificate = link, certificate
 
     def set(self, loss: float = 0.0, jitter_s: float = 0.0) -> None:
         """Lose so many datagrams, delay the others by up to so much (which reorders them)."""
@@ -83,18 +89,33 @@ class Middle:
         self._link.stdin.flush()
 
 
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """Of the host in the middle, signed by itself; and its key."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+         "/CN=10.77.1.1", "-addext", "subjectAltName=IP:10.77.1.1",
+         "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
 @contextmanager
 def middle_host(turnserver: str, folder: Path) -> Iterator[Middle]:
     """Serve the host in the middle of :func:`two_networks`."""
+    certificate, key = _certificate(folder)
     relay = run_inside(
-        MIDDLE, turnserver, "-n", "--no-cli", "--no-tls", "--no-dtls", "--listening-ip=127.0.0.1",
-        f"--listening-port={_RELAY_PORT}", "--relay-ip=10.77.2.1", "--use-auth-secret",
+        MIDDLE, turnserver, "-n", "--no-cli", "--no-dtls", "--listening-ip=127.0.0.1",
+        f"--listening-port={_RELAY_PORT}", f"--tls-listening-port={_TLS_RELAY_PORT}",
+        f"--cert={certificate}", f"--pkey={key}", "--relay-ip=10.77.2.1", "--use-auth-secret",
         "--static-auth-secret=north", "--realm=example.org", "--no-multicast-peers",
         f"--pidfile={folder / 'pid'}", "--log-file=stdout",
     )  # fmt: skip
     link = run_inside(
         MIDDLE, sys.executable, "-m", "tests.browser.bad_link",
         str(PAGE_PORT), f"10.77.2.2:{PAGE_PORT}", f"{TURN_PORT}:{_RELAY_PORT}",
+        f"{TLS_PORT}:{_TLS_RELAY_PORT}",
     )  # fmt: skip
     pipe = subprocess.PIPE
     with (
@@ -106,7 +127,7 @@ def middle_host(turnserver: str, folder: Path) -> Iterator[Middle]:
             assert way.stdout.readline() == "ready\n"
             time.sleep(0.5)  # coturn says nothing when it listens
             assert coturn.poll() is None, "coturn ended at once"
-            yield Middle(way)
+            yield Middle(way, certificate)
         finally:
             coturn.terminate()
             way.terminate()

@@ -1,0 +1,95 @@
+"""Two users of one app: whatever the one asks for, nothing of the other's comes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import APIRequestContext, Browser, Page, expect
+
+from tests.browser.pages import LivePage, UploadPage, wait_until
+
+
+@pytest.fixture
+def stranger(app: str, launch: Callable[..., Browser]) -> Page:
+    return launch(None).new_context().new_page()
+
+
+def _seen(page: Page) -> list[tuple[str, str]]:
+    """Method and URL of all that the page will ask for."""
+    seen: list[tuple[str, str]] = []
+    page.on("request", lambda request: seen.append((request.method, request.url)))
+    return seen
+
+
+def _answer(request: APIRequestContext, url: str) -> int:
+    return request.get(url).status
+
+
+def _changed(url: str) -> str:
+    """With one digit of the name otherwise: as near as guessing comes."""
+    stem, dot, extension = url.rpartition(".")
+    other = "0" if stem[-1] != "0" else "1"
+    return f"{stem[:-1]}{other}{dot}{extension}"
+
+
+def test_nothing_of_a_transcript_crosses(
+    app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
+) -> None:
+    owner = UploadPage(launch(None).new_context().new_page(), app)
+    seen = _seen(owner.page)
+    owner.open()
+    owner.drop(speech_files / "beckett.wav")
+    owner.wait_for_words()
+    assert "Fail better" in owner.saved("TXT")
+    wait_until(lambda: any("/media/" in url for _, url in seen), owner.page, 20)
+    sounds = [url for _, url in seen if "/media/" in url and url.endswith(".wav")]
+    texts = [url for _, url in seen if "/media/" in url and not url.endswith(".wav")]
+    uploads = [url for method, url in seen if method == "PUT"]
+    assert sounds and uploads
+
+    other = UploadPage(stranger, app)
+    other.open()
+    assert other.text() == ""
+    expect(stranger.get_by_text("beckett.wav")).to_have_count(0)
+    request = stranger.context.request
+    for url in (*sounds, *texts):
+        assert _answer(request, url) in (200, 404)  # who is given the name of a file may have it
+        assert _answer(request, _changed(url)) == 404
+    for path in ("media", "media/", "_stcore/upload_file", "_stcore/upload_file/"):
+        answer = request.get(f"{app}/{path}")
+        assert not any(url.rsplit("/", 1)[1] in answer.text() for url in sounds)
+    for url in uploads:
+        # What was uploaded cannot be read; without the owner's session nothing can be added.
+        assert _answer(request, url) in (400, 403, 404, 405)
+        *_, session, file = url.rsplit("/", 2)
+        assert request.put(url.replace(session, str(uuid.uuid4())), data=b"x").status >= 400
+        assert request.put(url.replace(file, "../../x"), data=b"x").status >= 400
+
+    owner.page.get_by_role("button", name="Clear").click()
+    expect(owner.page.get_by_role("log", name="Transcript")).to_have_count(0)
+    wait_until(lambda: {_answer(request, url) for url in sounds} == {404}, owner.page, 60)
+    assert other.text() == ""
+
+
+def test_nothing_of_a_take_crosses(
+    app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
+) -> None:
+    owner = LivePage(launch(speech_files / "beckett.wav").new_context().new_page(), app)
+    owner.open("tiny.en")
+    owner.page.get_by_text("Keep the recording").click()
+    owner.start()
+    wait_until(lambda: "ever" in owner.committed().lower(), owner.page, 30)
+    other = LivePage(stranger, app)
+    other.open("base")
+    assert not other.committed() and not other.status()
+    expect(other.views()).to_have_count(0)
+    owner.stop()
+    owner.wait_for_end_of_take()
+    expect(other.views()).to_have_count(0)
+    stranger.reload()  # a new session is no way in either
+    other.button("START").wait_for(timeout=60_000)
+    expect(other.views()).to_have_count(0)
+    assert stranger.get_by_role("button", name="SRT").count() == 0
