@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jiwer
 
-from asr_core.transcript import Segment, Transcript, Word
+from asr_core.transcript import Segment, Transcript, Word, normalised
 
 TWO_CITIES = """
 It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
@@ -39,6 +39,11 @@ def word_error_rate(said: str, heard: str) -> float:
             hypothesis_transform=_NORMALISED,
         )
     )
+
+
+def words_of(text: str) -> list[str]:
+    """Without case and punctuation."""
+    return [word for word in map(normalised, text.split()) if word]
 
 
 def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
