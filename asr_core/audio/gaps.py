@@ -1,4 +1,4 @@
-"""What was lost on the way: silence in its place, so that times stay on the clock."""
+"""How much was lost on the way, so that something of its length can take its place."""
 
 from __future__ import annotations
 

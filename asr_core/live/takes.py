@@ -19,8 +19,10 @@ from datetime import datetime
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.concealment import REPEATED_S, concealed
 from asr_core.audio.gaps import Gaps
 from asr_core.audio.resample import Resampler
 from asr_core.live.line import WaitingLine
@@ -30,6 +32,8 @@ from asr_core.live.session import LiveOptions, LiveSession
 __all__ = ["HELD_OPEN_S", "Take", "Takes", "end_all", "is_closing"]
 
 logger = logging.getLogger(__name__)
+
+_NEWEST = round(REPEATED_S * SAMPLE_RATE_HZ)
 
 _TOGETHER_S = 2.0  # gaps closer than that are told as one
 
@@ -51,24 +55,31 @@ class Take:
     ends_at: float | None = None  # on the clock of ``time.monotonic``
     resampler: Resampler = field(default_factory=Resampler)
     gaps: Gaps = field(default_factory=Gaps)
+    newest: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """The last packet's worth of samples."""
     lost: tuple[tuple[float, float], ...] = ()
     """Where sound was lost on the way: when, and how much of it, in seconds."""
 
     def hear(self, frame: av.AudioFrame) -> None:
-        """Append ``frame``, and silence for what was lost before it."""
+        """Append ``frame``, and something for what was lost before it."""
         self._miss(self.gaps.before(frame))
-        self.session.append(self.resampler.push(frame))
+        self._append(self.resampler.push(frame))
 
     def begin_anew(self, missed_s: float) -> None:
         """Another connection goes on, ``missed_s`` seconds after the end of the last."""
-        self.session.append(self.resampler.flush())
+        self._append(self.resampler.flush())
         self.resampler, self.gaps = Resampler(), Gaps()
         self._miss(missed_s)
+
+    def _append(self, samples: NDArray[np.float32]) -> None:
+        self.session.append(samples)
+        self.newest = np.concatenate([self.newest, samples])[-_NEWEST:]
 
     def _miss(self, lost_s: float) -> None:
         if lost_s:
             self.lost = _with_gap(self.lost, self.session.snapshot.audio_s, lost_s)
-            self.session.append(np.zeros(round(lost_s * SAMPLE_RATE_HZ), np.float32))
+            n_lost = round(lost_s * SAMPLE_RATE_HZ)
+            self.session.append(concealed(self.newest, n_lost, SAMPLE_RATE_HZ))
 
     @property
     def remaining_s(self) -> float | None:

@@ -18,6 +18,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.concealment import concealed
 
 __all__ = [
     "amr",
@@ -150,7 +151,7 @@ def louder(samples: Samples, gain_db: float) -> Samples:
 
 
 def opus_with_losses(samples: Samples, percent: float, rng: np.random.Generator) -> Samples:
-    """Over WebRTC with ``percent`` of the packets lost: 20 ms of silence each."""
+    """Over WebRTC with ``percent`` of the packets lost, the holes filled as for speakers."""
     return _through_codec(samples, "libopus", 48000, 32, lost=percent / 100, rng=rng)
 
 
@@ -203,15 +204,21 @@ def _decoded(
     rng: np.random.Generator | None,
 ) -> Samples:
     pieces: list[Samples] = []
+    n_lost, newest = 0, np.zeros(0, np.float32)
     for packet in packets:
         if rng is not None and rng.random() < lost:
-            pieces.append(np.zeros(size, np.float32))
+            n_lost += size
             continue
+        if n_lost:
+            pieces.append(concealed(newest, n_lost, decoder.sample_rate))
+            n_lost = 0
         for frame in decoder.decode(packet):
             piece = frame.to_ndarray().reshape(-1)
             scale = 1.0 if piece.dtype.kind == "f" else 32768.0
-            pieces.append((piece / scale).astype(np.float32))
-    return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+            newest = (piece / scale).astype(np.float32)
+            pieces.append(newest)
+    pieces.append(concealed(newest, n_lost, decoder.sample_rate))
+    return np.concatenate(pieces)
 
 
 def _resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:

@@ -39,14 +39,15 @@ def test_nothing_of_a_transcript_crosses(
     app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
 ) -> None:
     owner = UploadPage(launch(None).new_context().new_page(), app)
+    media = f"{app}/media/"
     seen = _seen(owner.page)
     owner.open()
     owner.drop(speech_files / "beckett.wav")
     owner.wait_for_words()
     assert "Fail better" in owner.saved("TXT")
-    wait_until(lambda: any("/media/" in url for _, url in seen), owner.page, 20)
-    sounds = [url for _, url in seen if "/media/" in url and url.endswith(".wav")]
-    texts = [url for _, url in seen if "/media/" in url and not url.endswith(".wav")]
+    wait_until(lambda: any(media in url for _, url in seen), owner.page, 20)
+    sounds = [url for _, url in seen if media in url and url.endswith(".wav")]
+    texts = [url for _, url in seen if media in url and not url.endswith(".wav")]
     uploads = [url for method, url in seen if method == "PUT"]
     assert sounds and uploads
 

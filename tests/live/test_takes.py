@@ -62,6 +62,19 @@ def test_times_stay_on_the_clock_when_packets_are_lost(takes: Takes, beckett: np
     assert "better" in take.session.snapshot.transcript().text.lower()
 
 
+def test_a_lost_packet_sounds_like_the_one_before(takes: Takes) -> None:
+    tone = np.sin(np.arange(32_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
+    for number, frame in enumerate(frames(tone)):
+        frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
+        if number != 50:
+            takes.on_frame(frame)
+    takes.on_ended()
+    [take] = takes.all
+    recording = take.session.recording()
+    quietest = np.abs(recording[8_000:24_000].reshape(-1, 80)).max(axis=1).min()
+    assert quietest > 32767 / 2 * 0.7
+
+
 class WallClock:
     """A fake clock on the wall, so that nobody has to wait."""
 
