@@ -7,6 +7,7 @@ import time
 import streamlit as st
 from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, webrtc_streamer
 
+from asr_core.audio.packets import receive_packets_in_order
 from asr_core.live import Take, Takes
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
@@ -56,6 +57,9 @@ _HANGS_S = 20.0
 
 _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
+
+
+receive_packets_in_order()
 
 
 def takes_of_this_session() -> Takes:

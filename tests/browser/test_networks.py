@@ -116,7 +116,7 @@ def test_speech_arrives_through_a_lossy_network(
 ) -> None:
     page = open_page("udp")
     middle.set(loss=0.05, jitter_s=0.06)
-    assert _errors_beside(clean, _heard(page)) < 0.25
+    assert _errors_beside(clean, _heard(page)) < 0.2
 
 
 def test_a_take_goes_on_after_ten_seconds_without_a_network(
