@@ -46,7 +46,7 @@ class PacketOrder:
         if first is None:
             return False, None
         self._next = (self._next + 1) % _NUMBERS
-        return False, JitterFrame(data=first._data, timestamp=first.timestamp)
+        return False, JitterFrame(data=vars(first)["_data"], timestamp=first.timestamp)
 
     def _behind(self, number: int) -> int:
         """By how many the packet comes too late; nearly 65,536 for those that are early."""

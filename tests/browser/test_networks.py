@@ -13,10 +13,8 @@ import pytest
 from playwright.sync_api import Browser, Playwright
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.audio.decode import decode
 from asr_core.engines import load_engine
-from asr_core.live import LiveOptions, LiveSession
-from asr_core.live.replay import replay
+from asr_core.fullcontext import FileOptions, transcribe
 from tests.browser import networks
 from tests.browser.conftest import chromium, served
 from tests.browser.pages import LivePage, wait_until
@@ -95,12 +93,9 @@ def _errors_beside(clean: str, heard: str) -> float:
 
 @pytest.fixture(scope="module")
 def clean(tiny_en: Path, speech_files: Path) -> str:
-    """What is heard on one machine, without any network."""
-    session = LiveSession(LiveOptions("en"))
-    speech = decode(speech_files / "two_cities.wav")
-    for _ in replay([speech], session, load_engine(tiny_en, "ctranslate2"), speed=None):
-        pass
-    return session.snapshot.transcript().text
+    """What is heard without any network."""
+    engine = load_engine(tiny_en, "ctranslate2")
+    return transcribe(speech_files / "two_cities.wav", engine, FileOptions("en")).text
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])

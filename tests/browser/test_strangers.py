@@ -69,7 +69,7 @@ def test_nothing_of_a_transcript_crosses(
         assert request.put(url.replace(session, str(uuid.uuid4())), data=b"x").status >= 400
         assert request.put(url.replace(file, "../../x"), data=b"x").status >= 400
 
-    owner.page.get_by_role("button", name="Clear").click()
+    owner.page.get_by_role("button", name="Clear", exact=True).click()
     expect(owner.page.get_by_role("log", name="Transcript")).to_have_count(0)
     wait_until(lambda: {_answer(request, url) for url in sounds} == {404}, owner.page, 60)
     assert other.text() == ""
