@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import io
 import multiprocessing
 import random
 import resource
+import struct
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import av
 import numpy as np
 
 from asr_core.audio.decode import AudioFile
+from asr_core.engines.tokens import Vocabulary
 from asr_core.errors import AsrError
 from asr_core.formats import parse_clock
 from asr_core.limits import Limits
+from asr_core.models.convert import read_arrays, read_config
 from asr_core.testbench.cases import parse_tags
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.manifests import read_entries
@@ -91,6 +97,44 @@ def _manifest(rng: random.Random, _: list[bytes]) -> None:
     read_entries(name, _damaged(content, rng))
 
 
+def _model_bin() -> bytes:
+    """Two small arrays and an alias, in CTranslate2's format."""
+    text = lambda name: struct.pack("<H", len(name) + 1) + name + b"\0"  # noqa: E731
+    array = struct.pack("<B2IBI", 2, 2, 3, 4, 12) + bytes(12)
+    places = b"".join(text(name) + array for name in (b"encoder/a", b"decoder/b"))
+    head = struct.pack("<I", 6) + text(b"WhisperSpec") + struct.pack("<II", 3, 2)
+    return head + places + struct.pack("<I", 1) + text(b"alias") + text(b"decoder/b")
+
+
+_MODEL = {
+    "model.bin": _model_bin(),
+    "config.json": b'{"alignment_heads": [[1, 0], [2, 0]], "lang_ids": [50259], "suppress_ids": [1]}',
+    "tokenizer.json": b'{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "added_tokens": []}',
+}
+
+
+def _model(rng: random.Random, _: list[bytes]) -> None:
+    """A model's directory; damage that changes only numbers is read all the same."""
+    folder = _scratch()
+    hurt = rng.choice(list(_MODEL))
+    for name, content in _MODEL.items():
+        (folder / name).write_bytes(_damaged(content, rng) if name == hurt else content)
+    for read in (
+        lambda: read_arrays(folder / "model.bin"),
+        lambda: read_config(folder),
+        lambda: Vocabulary(folder, multilingual=True),
+    ):
+        with contextlib.suppress(AsrError):
+            read()
+
+
+@functools.cache
+def _scratch() -> Path:
+    """In memory where the system has it: it is written thousands of times a second."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
+
+
 def _text(rng: random.Random, _: list[bytes]) -> None:
     letters = "white:pitchnoise@-+.,=0123456789eInfNaN \n\x00é中:/\\"
     text = "".join(rng.choice(letters) for _ in range(rng.randrange(24)))
@@ -103,6 +147,7 @@ def _text(rng: random.Random, _: list[bytes]) -> None:
 TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {
     "decode": _decode,
     "manifest": _manifest,
+    "model": _model,
     "text": _text,
 }
 

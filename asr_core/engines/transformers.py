@@ -242,7 +242,9 @@ def _load(directory: Path) -> Any:
     if (directory / "model.bin").exists():
         return to_transformers(directory)
     try:
-        return WhisperForConditionalGeneration.from_pretrained(directory)
+        return WhisperForConditionalGeneration.from_pretrained(
+            directory, use_safetensors=True, trust_remote_code=False
+        )
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(f"The model in {directory} cannot be loaded ({error}).") from None
 

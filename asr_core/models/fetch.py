@@ -35,7 +35,6 @@ _STAGING_PREFIX = ".fetching-"
 _STALE_S = 24 * 3600
 _CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
 _TRANSFORMERS_FILES = ("config.json", "tokenizer.json")
-_TRANSFORMERS_WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 
 
 @dataclass(frozen=True)
@@ -124,12 +123,14 @@ def resolve(model: str, report: Report | None = None) -> Path:
 
 
 def missing_file(directory: Path) -> str | None:
-    """The name of a file without which ``directory`` is no model, or None."""
+    """What ``directory`` lacks to be a model: the name of a file, or None."""
     names: tuple[str, ...] = _CT2_FILES
-    if not (directory / "model.bin").exists() and _has_transformers_weights(directory):
+    if not (directory / "model.bin").exists() and _has_safetensors(directory):
         names = _TRANSFORMERS_FILES
     for name in names:
         if not (directory / name).is_file():
+            if name == "model.bin":
+                return "model.bin or model.safetensors (pickles, which may run code, are not read)"
             return name
     if names is _CT2_FILES and not list(directory.glob("vocabulary.*")):
         return "vocabulary.json"
@@ -169,8 +170,8 @@ def _cached(model: str) -> Path:
     return cache_dir() / model.replace("/", "--")
 
 
-def _has_transformers_weights(directory: Path) -> bool:
-    return any(list(directory.glob(pattern)) for pattern in _TRANSFORMERS_WEIGHTS)
+def _has_safetensors(directory: Path) -> bool:
+    return any(directory.glob("*.safetensors"))
 
 
 def _in_hub_cache(repo: str) -> Path | None:
@@ -306,7 +307,7 @@ def _wanted_files(names: list[str]) -> set[str]:
         return {name for name in kept if not name.endswith(".safetensors")}
     if any(name.endswith(".safetensors") for name in kept):
         return {name for name in kept if not name.endswith(".bin") and "fp32" not in name}
-    return kept
+    return {name for name in kept if not name.endswith(".bin")}
 
 
 # --- data wheels -----------------------------------------------------------------

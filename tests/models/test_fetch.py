@@ -12,6 +12,7 @@ import pytest
 
 from asr_core.errors import ModelError
 from asr_core.models import Progress, fetch, find_local, resolve
+from asr_core.models.fetch import _wanted_files
 
 
 @pytest.fixture
@@ -114,3 +115,12 @@ def test_a_directory_is_used_as_it_is(tiny_en: Path, tmp_path: Path) -> None:
         resolve(str(copy))
     with pytest.raises(ModelError, match="does not exist"):
         resolve(str(tmp_path / "nothing"))
+
+
+def test_weights_that_may_run_code_are_not_read(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json", "pytorch_model.bin", "model.pt"):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(ModelError, match="pickles, which may run code, are not read"):
+        resolve(str(tmp_path))
+    names = ["config.json", "pytorch_model.bin", "pytorch_model-00001-of-2.bin", "a.pkl"]
+    assert _wanted_files(names) == {"config.json"}
