@@ -179,12 +179,13 @@ def test_a_failing_model_is_told_and_the_session_goes_on(
 
     session = LiveSession()
     errors = []
-    for snapshot in replay([two_cities], session, Failing(tiny_engine, fails), speed=None):
+    half = two_cities[: 22 * 16_000]
+    for snapshot in replay([half], session, Failing(tiny_engine, fails), speed=None):
         errors.append(snapshot.error)
     assert any(error and "failed" in error for error in errors)
     assert session.snapshot.error is None
     assert session.is_done
-    assert "superlative degree" in session.snapshot.transcript().text
+    assert "spring of hope" in session.snapshot.transcript().text
 
 
 def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
