@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Error, Locator, Page
 
 
 def choose(page: Page, label: str, option: str) -> None:
@@ -25,15 +25,26 @@ def wait_until(condition: Callable[[], object], page: Page, seconds: float) -> N
         page.wait_for_timeout(200)
 
 
+def go_to(page: Page, address: str, heading: str) -> None:
+    """Open the page and wait for its heading; once more if it does not come, as a user would
+    who looks at an empty page: one load in some hundred stops halfway when two cores serve
+    everything."""
+    page.goto(address)
+    title = page.get_by_role("heading", name=heading)
+    try:
+        title.wait_for(timeout=40_000)
+    except Error:
+        print(f"{address} did not come: {page.inner_text('body')!r}")
+        page.reload()
+        title.wait_for(timeout=60_000)
+
+
 class LivePage:
     def __init__(self, page: Page, address: str) -> None:
         self.page, self.address = page, address
 
     def open(self, model: str) -> None:
-        self.page.goto(self.address)
-        expect(self.page.get_by_role("heading", name="Speak and read")).to_be_visible(
-            timeout=60_000
-        )
+        go_to(self.page, self.address, "Speak and read")
         if model != "base":
             choose(self.page, "Model", model)
         self.button("START").wait_for(timeout=60_000)
@@ -85,10 +96,7 @@ class UploadPage:
         self.page, self.address = page, address
 
     def open(self) -> None:
-        self.page.goto(f"{self.address}/upload")
-        expect(self.page.get_by_role("heading", name="Upload and read")).to_be_visible(
-            timeout=60_000
-        )
+        go_to(self.page, f"{self.address}/upload", "Upload and read")
 
     def drop(self, *files: Path) -> None:
         self.page.locator('input[type="file"]').set_input_files(list(files))
