@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.allocations import limit_allocations
 from asr_core.audio.resample import Resampler
 from asr_core.errors import AudioError
 
@@ -43,6 +44,7 @@ class AudioFile:
     def __init__(self, source: str | Path | BinaryIO, name: str | None = None) -> None:
         self.name = name or (Path(source).name if isinstance(source, str | Path) else "the file")
         self.notes: list[str] = []
+        limit_allocations()
         try:
             file = str(source) if isinstance(source, Path) else source
             self._container = av.open(file, "r", metadata_errors="ignore")
@@ -52,7 +54,7 @@ class AudioFile:
             raise AudioError(f"{self.name} is a folder; give the files in it.") from None
         except PermissionError:
             raise AudioError(f"{self.name} may not be read; check its permissions.") from None
-        except (av.error.FFmpegError, OSError, ValueError):
+        except (av.error.FFmpegError, OSError, ValueError, MemoryError):
             raise AudioError(self._unreadable()) from None
         if not self._container.streams.audio:
             self._container.close()
@@ -102,12 +104,18 @@ class AudioFile:
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
                     self._check_rate(frame.sample_rate)
-                    yield resampler.push(frame)
+                    yield self._heard(frame, resampler)
         yield resampler.flush()
         if n_bad:
             self.notes.append(
                 f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
             )
+
+    def _heard(self, frame: av.AudioFrame, resampler: Resampler) -> Samples:
+        try:
+            return resampler.push(frame)
+        except ValueError:  # such as samples of 64 bits
+            raise AudioError(self._unreadable()) from None
 
     def _check_rate(self, rate_hz: int) -> None:
         """A header that lies about the rate turns a small file into hours, or into more

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from asr_core.audio.allocations import limit_allocations
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.audio.encode import to_flac
 from asr_core.errors import AudioError
@@ -144,6 +147,40 @@ def _wav(rate_hz: int, n_channels: int) -> io.BytesIO:
                          n_channels, rate_hz, rate_hz * block % 2**32, block % 2**16, 16,
                          b"data", len(data))  # fmt: skip
     return io.BytesIO(header + data)
+
+
+_PEAK_OF_A_LIE = """
+import io, resource, struct
+from asr_core.audio.decode import AudioFile
+from asr_core.errors import AudioError
+header = b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + struct.pack("<I", 16)
+header += struct.pack("<HHIIHH", 1, 1, 16000, 32000, 2, 16)
+header += b"LIST" + struct.pack("<I", 0x7FFFFFFF) + b"INFOISFT" + struct.pack("<I", 0x70000000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    list(AudioFile(io.BytesIO(header + bytes(2000)), "lie.wav"))
+except AudioError:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_a_header_that_lies_about_its_size_takes_no_memory() -> None:
+    """Found by ``tests.fuzz decode``, seed 1000628692."""
+    assert limit_allocations()
+    run = subprocess.run(
+        [sys.executable, "-c", _PEAK_OF_A_LIE], capture_output=True, check=True, text=True
+    )
+    assert int(run.stdout) < 100_000  # kilobytes
+
+
+def test_samples_of_64_bits_get_one_sentence(beckett: np.ndarray) -> None:
+    """Found by ``tests.fuzz decode``, seed 1000385258."""
+    wide = (beckett[:16_000] * 2**62).astype(np.int64).tobytes()
+    header = b"RIFF" + struct.pack("<I", 36 + len(wide)) + b"WAVEfmt " + struct.pack("<I", 16)
+    header += struct.pack("<HHIIHH", 1, 1, 16_000, 128_000, 8, 64)
+    file = io.BytesIO(header + b"data" + struct.pack("<I", len(wide)) + wide)
+    with pytest.raises(AudioError, match="holds no sound that can be read"):
+        decode(file, "wide.wav")
 
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 7, 900, 2_000_000, 2**31 - 1, 2**32 - 1])
