@@ -202,7 +202,7 @@ def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
         before = final
     assert take is not None
     takes.end()
-    assert take.session.wait(60), "the take does not end"
+    assert take.session.wait(300), "the take does not end"
     snapshot = take.session.snapshot
     final = tuple(word.text for word in snapshot.committed_words)
     seen.taken_back += final[: len(before)] != before
