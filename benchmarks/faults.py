@@ -21,6 +21,7 @@ import contextlib
 import fractions
 import logging
 import random
+import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -38,6 +39,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
+from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError, StoreError
@@ -80,23 +82,21 @@ class Place:
 
 
 @contextlib.contextmanager
-def engine_raises(place: Place) -> Iterator[None]:
+def _raising(place: Place, error: Exception) -> Iterator[None]:
     def fault() -> None:
-        raise EngineError("The model failed on purpose.")
+        raise error
 
     place.engine.fault = fault
     yield
     place.engine.fault = None
 
 
-@contextlib.contextmanager
-def out_of_memory(place: Place) -> Iterator[None]:
-    def fault() -> None:
-        raise MemoryError
+def engine_raises(place: Place) -> contextlib.AbstractContextManager[None]:
+    return _raising(place, EngineError("The model failed on purpose."))
 
-    place.engine.fault = fault
-    yield
-    place.engine.fault = None
+
+def out_of_memory(place: Place) -> contextlib.AbstractContextManager[None]:
+    return _raising(place, MemoryError())
 
 
 @contextlib.contextmanager
@@ -234,15 +234,11 @@ class Tester(threading.Thread):
 
 def measure(data: Path, minutes: float, seed: int) -> list[dict[str, Any]]:
     rng = random.Random(seed)
-    source = resolve("tiny.en")
     speech = np.concatenate([decode(data / c["path"]) for c in english_clips(data, "long")])
-    sound = (np.clip(speech, -1, 1) * 32767).astype(np.int16)
+    sound = to_int16(speech)
     seen: dict[str, Seen] = defaultdict(Seen)
     with tempfile.TemporaryDirectory() as name, small_disk(Path(name) / "disk") as folder:
-        model = Path(name) / "model"
-        model.mkdir()
-        for file in source.iterdir():
-            (model / file.name).write_bytes(file.read_bytes())
+        model = shutil.copytree(resolve("tiny.en"), Path(name) / "model")
         place = Place(Faulty(load_engine(model, "ctranslate2")), model, folder)
         store = Store(f"sqlite:///{folder}/testbench.db", folder / "audio")
         tester = Tester(store)
