@@ -21,7 +21,8 @@ class Word:
             join to running text in any language (Chinese has none).
         start: seconds.
         end: seconds, never before ``start``.
-        probability: mean probability of the word's tokens, 0 to 1.
+        probability: mean probability of the word's tokens, times the share of the texts
+            that the decoder's beam kept in which the word is said; 0 to 1.
     """
 
     text: str

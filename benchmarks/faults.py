@@ -29,6 +29,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -271,30 +272,19 @@ def _round(
     n = int(TAKE_S * SAMPLE_RATE_HZ)
     parts = [sound[at : at + n] for at in (rng.randrange(len(sound) - n) for _ in range(2))]
     name = " and ".join(sorted(fault.__name__.replace("_", " ") for fault in faults))
-    texts: dict[str, list[str]] = {}
-    for kind in (name, "no fault"):
-        trouble = threading.Thread(target=_cause, args=(place, faults, rng.random()))
-        if kind == name:
-            trouble.start()
-        texts[kind] = _both(place, parts, seen[kind])
-        if kind == name:
-            trouble.join()
-    seen[name].said += texts["no fault"]
-    seen[name].heard += texts[name]
+    # A pool, so that what goes wrong in one of its threads ends the run.
+    with ThreadPoolExecutor(3) as pool:
+        trouble = pool.submit(_cause, place, faults, rng.random())
+        heard = _both(pool, place, parts, seen[name])
+        trouble.result()
+        seen[name].said += _both(pool, place, parts, seen["no fault"])
+        seen[name].heard += heard
 
 
-def _both(place: Place, parts: Sequence[NDArray[np.int16]], seen: Seen) -> list[str]:
-    texts = [""] * len(parts)
-
-    def one(i: int) -> None:
-        texts[i] = watched(place, parts[i], seen)
-
-    threads = [threading.Thread(target=one, args=(i,)) for i in range(len(parts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return texts
+def _both(
+    pool: ThreadPoolExecutor, place: Place, parts: Sequence[NDArray[np.int16]], seen: Seen
+) -> list[str]:
+    return list(pool.map(lambda part: watched(place, part, seen), parts))
 
 
 def _cause(place: Place, faults: Sequence[Any], seed: float) -> None:

@@ -126,15 +126,17 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             encoded,
             [request.prompt for request in requests],
             beam_size=requests[0].beam_size,
+            num_hypotheses=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
             max_length=max(2 * n_new, n_new + n_prompt),
             return_no_speech_prob=True,
             repetition_penalty=requests[0].repetition_penalty,
         )
-        return [
-            Decoded(self.vocabulary.text_only(result.sequences_ids[0]), result.no_speech_prob)
-            for result in results
-        ]
+        decoded = []
+        for result in results:
+            best, *others = map(self.vocabulary.text_only, result.sequences_ids)
+            decoded.append(Decoded(best, result.no_speech_prob, others))
+        return decoded
 
     def _align(
         self,

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window, nothing
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
+from asr_core.engines.support import support
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
 from asr_core.engines.turns import Turns
 from asr_core.errors import AsrError, EngineError
@@ -68,6 +69,7 @@ class Decoded:
 
     tokens: list[int]
     no_speech_probability: float
+    alternatives: Sequence[list[int]] = ()  # the other texts that the beam kept
 
 
 @dataclass(frozen=True)
@@ -360,7 +362,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         words: tuple[Word, ...] = ()
         avg_logprob = 0.0
         if aligned is not None:
-            words = self._words(decoded.tokens, aligned, language)
+            words = self._words(decoded, aligned, language)
             avg_logprob = float(np.mean(np.log(np.maximum(aligned.probabilities, 1e-10))))
         text = "".join(word.text for word in words).encode()
         return Hypothesis(
@@ -375,16 +377,22 @@ class WhisperEngine(ABC, Generic[Encoded]):
             compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
         )
 
-    def _words(self, tokens: list[int], aligned: Aligned, language: str) -> tuple[Word, ...]:
+    def _words(self, decoded: Decoded, aligned: Aligned, language: str) -> tuple[Word, ...]:
+        pieces, *others = (
+            self.vocabulary.split_words(tokens, language)
+            for tokens in (decoded.tokens, *decoded.alternatives)
+        )
+        backed = support([p.text for p in pieces], [[p.text for p in other] for other in others])
         words: list[Word] = []
         at = 0
-        for piece in self.vocabulary.split_words(tokens, language):
+        for piece, share in zip(pieces, backed, strict=True):
             after = at + piece.n_tokens
+            probability = share * float(np.mean(aligned.probabilities[at:after]))
             start = float(aligned.frames[at]) * SECONDS_PER_FRAME
             end = float(aligned.frames[after]) * SECONDS_PER_FRAME
             words.append(
                 _plausible(
-                    Word(piece.text, start, end, float(np.mean(aligned.probabilities[at:after]))),
+                    Word(piece.text, start, end, probability),
                     is_first=not words,
                 )
             )
@@ -415,7 +423,7 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
     tokens = decoded.tokens
     if len(tokens) < len(request.draft) + request.max_new_tokens:
         return decoded
-    return Decoded(first_turn(tokens), decoded.no_speech_probability)
+    return replace(decoded, tokens=first_turn(tokens))
 
 
 def _plausible(word: Word, *, is_first: bool) -> Word:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
         assert sum(h.avg_logprob for h in beams) >= sum(h.avg_logprob for h in greedy) - 0.02
         [short] = engine.transcribe([Window(beckett[:32_000], "en", beam_size=5)])
         assert short.text.lower().count("ever tried") <= 1
+
+
+def test_what_the_beam_disputes_is_less_probable(
+    tiny_engine: Engine, two_cities: np.ndarray
+) -> None:
+    window = Window(two_cities[: 10 * 16_000], "en", beam_size=5)
+    [doubted] = tiny_engine.transcribe([window])
+    decode = tiny_engine._decode  # type: ignore[attr-defined]
+
+    def alone(rows: object, requests: list[Request]) -> list[Decoded]:
+        return [replace(text, alternatives=()) for text in decode(rows, requests)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiny_engine, "_decode", alone)
+        [believed] = tiny_engine.transcribe([window])
+    assert doubted.text == believed.text
+    pairs = list(zip(doubted.words, believed.words, strict=True))
+    assert all(a.probability <= b.probability for a, b in pairs)
+    assert 0 < sum(a.probability < b.probability for a, b in pairs) < len(pairs)
 
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
