@@ -41,9 +41,10 @@ _IDLE_S = 0.05  # longest sleep, for sessions that finish in between
 _MEMORY = 0.05  # weight of the newest look in their mean
 
 _AT_LEAST_EVERY_S = 0.85
-_FILLED = 0.9
+_FILLED = 0.75
 """A speaker who is looked at so often reads words within two seconds; how much of the
-workers' time is given away for that."""
+workers' time is given away for that: sound and pages want some too, and beside others a
+look takes longer than alone."""
 
 Key = TypeVar("Key")
 
