@@ -145,17 +145,17 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
     return guests
 
 
-def words_lost(engine: Engine, guests: list[Guest]) -> float:
-    """Word error rate of the takes against full context on the very same sound, percent."""
+def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> float:
+    """Word error rate of takes, sound and text, against full context on the very same
+    sound, percent."""
     said, heard = [], []
-    for guest in guests:
-        [take] = guest.takes.all
-        sound = take.session.recording().astype(np.float32) / 32768
+    for recording, text in takes:
+        sound = recording.astype(np.float32) / 32768
         size = 25 * SAMPLE_RATE_HZ
         parts = [sound[at : at + size] for at in range(0, len(sound), size)]
         windows = [Window(part, "en", beam_size=5) for part in parts]
         said.append(" ".join(h.text for h in engine.transcribe(windows, patient=True)))
-        heard.append(take.session.snapshot.transcript().text)
+        heard.append(text)
     return percent_wrong(said, heard)
 
 
@@ -177,22 +177,23 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     pipe.send(("end", 0))
     lags = [lag for guest in guests for lag in guest.lags_s]
     waits = sorted((guest.let_in_at or 0) - guest.called_at for guest in guests)
-    spoken = [take.session.snapshot.audio_s for guest in guests for take in guest.takes.all]
+    sessions = [take.session for guest in guests for take in guest.takes.all]
+    takes = [(s.recording(), s.snapshot.transcript().text) for s in sessions]
     row = {
         "model": model,
         "served_at_once": served,
         "guests": len(guests),
-        "takes": len(spoken),
+        "takes": len(takes),
         "lag_p50_p95_s": " / ".join(f"{q:.2f}" for q in np.percentile(lags, (50, 95))),
         "waited_longest_s": round(waits[-1]),
-        "shortest_take_s": round(min(spoken), 1),
-        "errors_beside_full_context": words_lost(engine, guests),
+        "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
     }
-    del guests
+    del guests, sessions
     gc.collect()
     time.sleep(5)
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
     row["memory_grew_mb"] = round(psutil.Process().memory_info().rss / 1e6 - memory)
+    row["errors_beside_full_context"] = words_lost(engine, takes)
     return row
 
 
