@@ -221,12 +221,15 @@ class LiveSession:
     def snapshot(self) -> Snapshot:
         """The latest state; the clock and the level are of this moment."""
         audio_s = self._buffer.end / SAMPLE_RATE_HZ
+        latest = self._snapshot
+        ends = latest.phase is Phase.LISTENING and self._finish_requested.is_set()
         return replace(
-            self._snapshot,
+            latest,
+            phase=Phase.FINISHING if ends else latest.phase,  # even while the model hangs
             audio_s=audio_s,
             level_dbfs=self._level_dbfs,
             silent_s=audio_s - self._last_sound / SAMPLE_RATE_HZ,
-            transcribed_s=min(self._snapshot.transcribed_s, audio_s),
+            transcribed_s=min(latest.transcribed_s, audio_s),
         )
 
     @property

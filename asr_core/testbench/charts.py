@@ -89,7 +89,7 @@ def tag_chart(rows: Mapping[tuple[str, str], Row], tag: str) -> Any:
         if row.words.rate is not None
     ]
     base = alt.Chart(_data(values)).encode(
-        y=alt.Y("value:N", title=tag, sort=order, axis=alt.Axis(labelLimit=160)),
+        y=alt.Y("value:N", title=tag, sort=order, axis=alt.Axis(labelLimit=180)),
         yOffset=alt.YOffset("setup:N"),
         color=alt.Color("setup:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
         tooltip=[alt.Tooltip("value:N", title=tag), *_TOOLTIP],

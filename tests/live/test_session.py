@@ -141,6 +141,15 @@ def test_what_is_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine
     assert word_error_rate(said, text) <= 0.34
 
 
+def test_a_session_that_ends_says_so_before_the_model_does() -> None:
+    session = LiveSession(LiveOptions(language="en"))
+    session.append(np.zeros(1_600, np.float32))
+    assert session.snapshot.phase is Phase.LISTENING
+    session.finish()
+    assert session.snapshot.phase is Phase.FINISHING
+    assert not session.is_done
+
+
 def test_nothing_is_taken_after_finish(beckett: np.ndarray) -> None:
     session = LiveSession()
     session.finish()

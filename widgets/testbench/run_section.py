@@ -39,8 +39,9 @@ def run_section(store: Store) -> None:
             n_trials = len(chosen) * len(conditions) * len(setups)
             seconds = sum(case.seconds for case in chosen) * len(conditions) * len(setups)
             st.caption(
-                f"{len(chosen)} recordings × {len(conditions)} conditions × {len(setups)} "
-                f"models = {n_trials} trials, {seconds / 60:.0f} minutes of audio. "
+                f"{_counted(len(chosen), 'recording')} × {_counted(len(conditions), 'condition')}"
+                f" × {_counted(len(setups), 'model')} = {_counted(n_trials, 'trial')}, "
+                f"{seconds / 60:.0f} minutes of audio. "
                 "The results are stored, with the words that were heard."
             )
             if st.button(
@@ -52,6 +53,10 @@ def run_section(store: Store) -> None:
                     runner_of(store).start(store.add_run(run, ids, conditions, setups))
                     st.rerun()
     _watched(store)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def _chosen_setups() -> list[Setup]:
