@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -146,15 +145,8 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     # The microphone's recording begins anew with the new connection.
     n_words = len(before.split())
     wait_until(lambda: len(page.committed().split()) > n_words + 25, page.page, 60)
-    _stop(page)
-    page.wait_for_end_of_take(100)
     assert page.page.get_by_role("heading", name="Take 1").count() == 1
     assert page.page.get_by_role("heading", name="Take 2").count() == 0
     assert page.committed(0).startswith(before)
-    assert page.page.get_by_text("The network lost sound").is_visible()
-    with page.page.expect_download() as download:
-        page.page.get_by_role("button", name="JSON", exact=True).click()
-    segments = json.loads(Path(download.value.path()).read_text())["segments"]
-    words = [word for segment in segments for word in segment["words"]]
-    pauses = [after["start"] - word["end"] for word, after in itertools.pairwise(words)]
-    assert max(pauses) > 9.5
+    note = page.page.get_by_text("The network lost sound").inner_text()
+    assert max(map(float, re.findall(r"([0-9.]+) s at ", note))) > 9.5
