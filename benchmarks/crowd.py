@@ -31,6 +31,7 @@ from streamlit_webrtc.sink import AudioSinkTrack
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
+from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.live import LiveOptions, Takes, scheduler_of
@@ -164,7 +165,7 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     speech = np.concatenate([decode(data / c["path"]) for c in english_clips(data, "long")])
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()
-    args = (other, (np.clip(speech, -1, 1) * 32767).astype(np.int16))
+    args = (other, to_int16(speech))
     process = context.Process(target=clients, args=args, daemon=True)
     process.start()
     scheduler = scheduler_of(engine)
