@@ -92,17 +92,20 @@ engine = prepared_engine(current_settings())
 if engine is not None:
     takes.prepare(scheduler_of(engine, allowed), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
-    is_open = microphone(takes, stop=st.session_state.get("stopping", False))
-    if not is_open:
-        st.session_state.pop("stopping", None)
+    # Read once: what changes while the page is drawn must differ from it, to be drawn again.
+    state = state_of(takes)
+    is_lost = state[1]
+    is_open = microphone(takes, start=is_lost, stop=st.session_state.get("stopping", False))
     take = current_take(takes)
+    if not is_open and take is None and st.session_state.pop("stopping", False):
+        st.rerun()  # the buttons come back
     for finished in takes.all:
         if finished is not take:
             draw_finished(finished)
     if take is not None:
         st.subheader(f"Take {take.number}", anchor=False)
     refresh = st.fragment(run_every=0.3 if is_open or take else None)(draw_current)
-    refresh(takes, is_open, state_of(takes))
+    refresh(takes, is_open, state)
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
         takes.clear()
         st.rerun()

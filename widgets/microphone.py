@@ -70,15 +70,15 @@ def takes_of_this_session() -> Takes:
     return takes
 
 
-def microphone(takes: Takes, *, stop: bool) -> bool:
+def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     """Draw the control; frames go to ``takes``. True while the microphone is open.
 
-    A connection that was lost is made again, as if START had been pressed.
-
     Args:
-        stop: end the running take now, as if STOP had been pressed.
+        start: open it now, as if START had been pressed.
+        stop: close it now, as if STOP had been pressed. The buttons are hidden while the
+            page asks for either.
     """
-    wished = False if stop else True if takes.is_interrupted else None
+    wished = False if stop else True if start else None
     sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
     context = webrtc_streamer(
         key="microphone",

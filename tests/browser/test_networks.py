@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -161,3 +163,14 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     ]
     assert not [time for time in times if at_s + 1 < time < at_s + lost_s - 1]
     assert max(times) > at_s + lost_s - 1
+
+    page.stop()
+    page.wait_for_end_of_take()
+    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    assert page.committed(0).startswith(before)
+    with page.page.expect_download() as download:
+        page.page.get_by_role("button", name="JSON", exact=True).click()
+    segments = json.loads(Path(download.value.path()).read_text())["segments"]
+    words = [word for segment in segments for word in segment["words"]]
+    pauses = [after["start"] - word["end"] for word, after in itertools.pairwise(words)]
+    assert max(pauses) > 9.5

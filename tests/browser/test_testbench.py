@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from asr_core.audio.encode import to_flac, to_int16
 from asr_core.testbench.cases import NewCase
+from asr_core.testbench.store import Store
+from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.conftest import Samples
 from tests.texts import BECKETT
@@ -38,6 +44,10 @@ def packed(tmp_path: Path, beckett: Samples) -> Path:
         NewCase("some", "Ever tried. Ever failed.", to_int16(beckett[:half]), "en",
                 {"accent": "Scots"}),
     ]  # fmt: skip
+    return pack(tmp_path / "set.zip", cases)
+
+
+def pack(path: Path, cases: list[NewCase]) -> Path:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         rows = []
@@ -45,9 +55,22 @@ def packed(tmp_path: Path, beckett: Samples) -> Path:
             archive.writestr(f"set/{case.name}.flac", to_flac(case.samples))
             rows.append({"file_name": f"{case.name}.flac", "text": case.said, **case.tags})
         archive.writestr("set/metadata.jsonl", "\n".join(map(json.dumps, rows)))
-    path = tmp_path / "set.zip"
     path.write_bytes(file.getvalue())
     return path
+
+
+def choose_set(page: Page, packed: Path) -> Locator:
+    """The button that stores it."""
+    add = page.get_by_text("Add recordings")
+    add.wait_for(timeout=60_000)
+    page.wait_for_timeout(500)
+    if not page.get_by_role("tab", name="Import a set").is_visible():
+        add.click()
+    page.get_by_role("tab", name="Import a set").click()
+    page.locator('input[type="file"]').last.set_input_files(packed)
+    button = page.get_by_role("button", name="Store them in the test set")
+    expect(button).to_be_enabled(timeout=15_000)
+    return button
 
 
 def go(page: Page, section: str) -> None:
@@ -60,11 +83,7 @@ def test_from_nothing_to_where_a_model_fails(
     bench: Callable[..., Page], packed: Path, app: str
 ) -> None:
     page = bench()
-    page.get_by_role("tab", name="Import a set").click()
-    page.locator('input[type="file"]').last.set_input_files(packed)
-    button = page.get_by_role("button", name="Store them in the test set")
-    expect(button).to_be_enabled(timeout=15_000)
-    button.click()
+    choose_set(page, packed).click()
     expect(page.get_by_text("2 of 2 recordings are in the test set.")).to_be_visible(timeout=30_000)
 
     choose(page, "Model", "tiny.en")
@@ -150,3 +169,47 @@ def test_no_section_is_wider_than_the_screen(
         expect(page.get_by_role("heading", name="Test bench")).to_be_visible(timeout=60_000)
         page.wait_for_timeout(1_500)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+_N_IN_SET = 60
+_N_STORED = re.compile(rf"(\d+) of {_N_IN_SET}\b")
+
+
+def test_what_the_page_has_confirmed_outlives_the_app(
+    database_url: str,
+    launch: Callable[..., Browser],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two browsers import sets while the app is killed, ``$N_KILLS`` times."""
+    monkeypatch.setenv("ASR_TESTBENCH_URL", database_url)
+    monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "bench"))
+    pages = [launch(None).new_context().new_page() for _ in range(2)]
+    rng = np.random.default_rng(int(time.time()))
+    confirmed: list[str] = []
+    for kill in range(int(os.environ.get("N_KILLS", "1"))):
+        sets = [[f"Kill {kill}, page {n}, case {i}" for i in range(_N_IN_SET)] for n in range(2)]
+        with served("-m", "streamlit", "run", "streamlit_app.py") as (address, app):
+            buttons = []
+            for page, texts in zip(pages, sets, strict=True):
+                cases = [
+                    NewCase(f"{i}", said, rng.integers(-99, 99, 8_000, np.int16), "en", {})
+                    for i, said in enumerate(texts)
+                ]
+                page.goto(f"{address}/testbench")
+                buttons.append(choose_set(page, pack(tmp_path / "set.zip", cases)))
+            for button in buttons:
+                button.click()
+            page.wait_for_timeout(float(rng.uniform(100, 1_500)))
+            app.kill()
+        shown = [_N_STORED.findall(page.inner_text("body")) for page in pages]
+        n_shown = [max(map(int, found), default=0) for found in shown]
+        print(f"kill {kill}: the pages had confirmed {n_shown} of {_N_IN_SET}")
+        confirmed += [said for n, texts in zip(n_shown, sets, strict=True) for said in texts[:n]]
+
+    store = Store(database_url, tmp_path / "bench")
+    kept = store.cases()
+    print(f"{len(confirmed)} confirmed, {len(kept)} kept")
+    assert set(confirmed) <= {case.said for case in kept}
+    assert all(len(store.samples(case.id)) == 8_000 for case in kept)
+    store.close()
