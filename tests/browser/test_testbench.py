@@ -200,14 +200,14 @@ def test_what_the_page_has_confirmed_outlives_the_app(
                 buttons.append(choose_set(page, pack(tmp_path / "set.zip", cases)))
             for button in buttons:
                 button.click()
-            page.wait_for_timeout(float(rng.uniform(100, 1_500)))
+            page.wait_for_timeout(float(rng.uniform(200, 2_500)))
             app.kill()
         shown = [_N_STORED.findall(page.inner_text("body")) for page in pages]
         n_shown = [max(map(int, found), default=0) for found in shown]
         print(f"kill {kill}: the pages had confirmed {n_shown} of {_N_IN_SET}")
         confirmed += [said for n, texts in zip(n_shown, sets, strict=True) for said in texts[:n]]
 
-    store = Store(database_url, tmp_path / "bench")
+    store = Store(database_url, tmp_path / "bench" / "audio")
     kept = store.cases()
     print(f"{len(confirmed)} confirmed, {len(kept)} kept")
     assert set(confirmed) <= {case.said for case in kept}
