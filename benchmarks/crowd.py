@@ -4,8 +4,8 @@
 Clients send Opus over WebRTC on this machine, from a process of their own; the page's
 ``Takes`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
 waits. Told are the lag of those who were let in, how long others waited, whether anybody
-was cut off, the words of each take beside full context on the very same sound, and memory
-and threads before and afterwards.
+was cut off, the words of each take beside full context on the very same sound, threads
+before and afterwards, and by how much memory grew in a first crowd and in a second one.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class Guest:
     connection: RTCPeerConnection | None = None
     called_at: float = field(default_factory=time.monotonic)
     let_in_at: float | None = None
+    n_beside: int = 0  # the most who spoke at once meanwhile, this one among them
     lags_s: list[float] = field(default_factory=list)
 
     async def answer(self, offer: str) -> str:
@@ -134,6 +135,7 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
                 continue
             if guest.let_in_at is None:
                 guest.let_in_at = now
+            guest.n_beside = max(guest.n_beside, scheduler.line.n_inside)
             guest.lags_s.append(take.session.snapshot.lag_s)
             if now - guest.let_in_at > seconds and guest.number not in left:
                 left.add(guest.number)
@@ -172,9 +174,11 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
     if capacity:
         scheduler.line._capacity = lambda: capacity
-    memory, n_threads = psutil.Process().memory_info().rss / 1e6, threading.active_count()
-    served = capacity or scheduler.capacity()
-    guests = asyncio.run(crowd(engine, pipe, 3 * served, seconds))
+    memory, n_threads = _memory_mb(), threading.active_count()
+    n_guests = 3 * (capacity or scheduler.capacity())
+    asyncio.run(crowd(engine, pipe, n_guests, 15))  # what one crowd leaves, the next may not add
+    memory_after_one = _memory_mb()
+    guests = asyncio.run(crowd(engine, pipe, n_guests, seconds))
     pipe.send(("end", 0))
     lags = [lag for guest in guests for lag in guest.lags_s]
     waits = sorted((guest.let_in_at or 0) - guest.called_at for guest in guests)
@@ -182,20 +186,27 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     takes = [(s.recording(), s.snapshot.transcript().text) for s in sessions]
     row = {
         "model": model,
-        "served_at_once": served,
         "guests": len(guests),
+        "spoke_at_once": max(guest.n_beside for guest in guests),
         "takes": len(takes),
         "lag_p50_p95_s": " / ".join(f"{q:.2f}" for q in np.percentile(lags, (50, 95))),
         "waited_longest_s": round(waits[-1]),
         "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
     }
     del guests, sessions
-    gc.collect()
-    time.sleep(5)
+    memory_after_two = _memory_mb()
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
-    row["memory_grew_mb"] = round(psutil.Process().memory_info().rss / 1e6 - memory)
+    grew = memory_after_one - memory, memory_after_two - memory_after_one
+    row["memory_grew_mb"] = " / ".join(f"{more:.0f}" for more in grew)
     row["errors_beside_full_context"] = words_lost(engine, takes)
     return row
+
+
+def _memory_mb() -> float:
+    """Once what is gone is given back."""
+    gc.collect()
+    time.sleep(5)
+    return psutil.Process().memory_info().rss / 1e6
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ tab was closed) loses the place.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -21,12 +22,17 @@ _USUAL_STAY_S = 120.0
 
 _MEMORY = 0.2
 
+_SETTLE_S = 5.0
+"""After one came in, until it is known what that one costs."""
+
 
 class WaitingLine:
     """Any thread may call; the lock is held for moments.
 
     Args:
-        capacity: how many may be in at this moment; who is in stays in when it falls.
+        capacity: how many may be in at this moment; who is in stays in when it falls. The
+            second half of them come in one by one: capacity is measured, and what is
+            measured while few speak is less than what each costs among many.
         clock: seconds, monotonic.
     """
 
@@ -34,10 +40,11 @@ class WaitingLine:
         self, capacity: Callable[[], int], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._capacity, self._clock = capacity, clock
-        self._lock = threading.Lock()  # guards the three below
+        self._lock = threading.Lock()  # guards the four below
         self._inside: dict[Hashable, float] = {}  # since when
         self._waiting: dict[Hashable, float] = {}  # in order; when they last asked
         self._stay_s = _USUAL_STAY_S
+        self._entered_at = -math.inf  # the last one
 
     def enter(self, who: Hashable) -> bool:
         """Ask to be let in; True once ``who`` is. To be asked again and again."""
@@ -47,11 +54,10 @@ class WaitingLine:
                 return True
             self._waiting[who] = now
             self._forget_those_gone(now)
-            n_free = self._capacity() - len(self._inside)
-            if list(self._waiting).index(who) >= n_free:
+            if list(self._waiting).index(who) >= self._n_free(now):
                 return False
             del self._waiting[who]
-            self._inside[who] = now
+            self._inside[who] = self._entered_at = now
             return True
 
     def leave(self, who: Hashable) -> None:
@@ -83,6 +89,12 @@ class WaitingLine:
     @property
     def n_waiting(self) -> int:
         return len(self._waiting)
+
+    def _n_free(self, now: float) -> int:
+        capacity = self._capacity()
+        if now - self._entered_at < _SETTLE_S:
+            capacity = (capacity + 1) // 2
+        return capacity - len(self._inside)
 
     def _forget_those_gone(self, now: float) -> None:
         gone = [who for who, asked in self._waiting.items() if now - asked > _GONE_S]

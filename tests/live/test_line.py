@@ -49,11 +49,36 @@ def test_the_estimate_learns_how_long_people_stay() -> None:
     assert line.wait_s("a") is None
 
 
+def test_the_second_half_comes_in_one_by_one() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 4, clock)
+    let_in = []
+    for _ in range(30):
+        let_in.append(sum([line.enter(who) for who in "abcdef"]))
+        clock.now += 0.5
+    assert let_in == [2] * 10 + [3] * 10 + [4] * 10
+
+
+def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
+    """The machine turns out slower with the second speaker: the third waits."""
+    clock = Clock()
+    line = WaitingLine(lambda: 3 if line.n_inside < 2 else 2, clock)
+    for _ in range(60):
+        for who in "abc":
+            line.enter(who)
+        clock.now += 0.5
+    assert line.n_inside == 2
+    assert line.place("c") == 1
+
+
 @given(st.integers(1, 5))
 def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
-    line = WaitingLine(lambda: room[0], Clock())
-    assert all(line.enter(n) for n in range(capacity))
+    clock = Clock()
+    line = WaitingLine(lambda: room[0], clock)
+    for n in range(capacity):
+        clock.now += 10
+        assert line.enter(n)
     room[0] = 1
     assert all(line.enter(n) for n in range(capacity))
     assert not line.enter("new")
@@ -62,8 +87,15 @@ def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
 class Crowd(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.line = WaitingLine(lambda: 3, Clock())
+        self.clock = Clock()
+        self.line = WaitingLine(lambda: 3, self.clock)
         self.asked: list[int] = []
+
+    @rule()
+    def settle(self) -> None:
+        self.clock.now += 5
+        for who in list(self.asked):
+            self.ask(who)
 
     @rule(who=st.integers(0, 8))
     def ask(self, who: int) -> None:
