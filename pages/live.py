@@ -5,6 +5,7 @@ import streamlit as st
 from asr_core.live import Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
 from widgets.flagging import flag_take
+from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
 from widgets.microphone import (
     connection_trouble,
@@ -27,6 +28,10 @@ def current_take(takes: Takes) -> Take | None:
     """The take that runs or is still being finished."""
     last = takes.all[-1] if takes.all else None
     return last if last is not None and not last.session.is_done else None
+
+
+def name_of(take: Take) -> str:
+    return f"take-{take.number}"
 
 
 def state_of(takes: Takes) -> tuple[int | None, bool]:
@@ -54,7 +59,7 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool]) ->
         return
     snapshot = take.session.snapshot
     empty = "Speak now: the words appear here."
-    live_view(f"take-{take.number}", snapshot, empty, take.remaining_s)
+    live_view(name_of(take), snapshot, empty, take.remaining_s)
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
@@ -68,7 +73,7 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool]) ->
 
 def save_buttons(take: Take) -> str:
     """Downloads of what is final so far; what the files are called."""
-    name = f"take-{take.number}-{take.started:%Y%m%d-%H%M}"
+    name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
     download_buttons(name, name, take.session.snapshot.transcript(), take.session)
     return name
 
@@ -76,7 +81,7 @@ def save_buttons(take: Take) -> str:
 def draw_finished(take: Take) -> None:
     snapshot = take.session.snapshot
     st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
-    finished_view(f"take-{take.number}", snapshot.utterances, _NOTHING_HEARD)
+    finished_view(name_of(take), snapshot.utterances, _NOTHING_HEARD)
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
@@ -106,6 +111,7 @@ if engine is not None:
         st.subheader(f"Take {take.number}", anchor=False)
     refresh = st.fragment(run_every=0.3 if is_open or take else None)(draw_current)
     refresh(takes, is_open, state)
+    kept_words(name_of(take) for take in takes.all)
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
         takes.clear()
         st.rerun()

@@ -14,6 +14,7 @@ import streamlit as st
 from asr_core.live import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
 from widgets.clipboard import COPY_JS
+from widgets.kept_words import KEEP_JS, key_in_tab
 
 __all__ = ["finished_view", "growing_view", "line_clock", "live_view"]
 
@@ -103,6 +104,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   $(".empty").hidden = state.n > 0 || !open.hidden;
   $(".copy").hidden = !(state.n > 0 || data.committed);
   drawHead(root, data.head);
+  if (data.keep) keep(state, data.keep, `${state.n} ${data.committed || ""}`, () => text(root));
   if (data.live && state.follow) box.scrollTop = box.scrollHeight;
 }
 
@@ -144,13 +146,16 @@ function text(root) {
 }
 """
 
-_component = st.components.v2.component("transcript_view", html=_HTML, css=_CSS, js=_JS + COPY_JS)
+_component = st.components.v2.component(
+    "transcript_view", html=_HTML, css=_CSS, js=_JS + COPY_JS + KEEP_JS
+)
 
 
 def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
-    """All lines of a transcript; ``empty`` stands there if it has none."""
+    """All lines of a take; ``empty`` stands there if it has none."""
+    lines = _lines(segments)
     _component(
-        data={"id": name, "first": 0, "lines": _lines(segments), "empty": empty},
+        data={"id": name, "first": 0, "lines": lines, "empty": empty, "keep": key_in_tab(name)},
         key=f"view-{name}",
         on_resend_change=_nothing,
     )
@@ -167,6 +172,7 @@ def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | No
             "tentative": _tentative(snapshot),
             "empty": empty,
             "head": _head(snapshot, remaining_s),
+            "keep": key_in_tab(name),
         },
     )
 
