@@ -301,6 +301,8 @@ def _transcribe_one(
         return False
     for note in transcript.notes:
         _say(note)
+    if not transcript.segments:
+        _say(f"No speech was heard in {item.name}.")
     if options.word_timestamps:
         transcript = word_by_word(transcript)
     content = as_bytes(transcript, options.format)

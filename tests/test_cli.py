@@ -8,8 +8,11 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.encode import to_flac
 from asr_core.cli import main
 from asr_core.engines.base import Engine
 from tests.texts import BECKETT, word_error_rate
@@ -53,6 +56,15 @@ def test_one_bad_file_fails_alone_and_sets_the_exit_code(
     assert "Traceback" not in printed.err
     assert [path.name for path in out.iterdir()] == [f"{talk.stem}.srt"]
     assert "-->" in (out / f"{talk.stem}.srt").read_text()
+
+
+def test_a_file_without_speech_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    silence = tmp_path / "silence.flac"
+    silence.write_bytes(to_flac(np.zeros(3 * SAMPLE_RATE_HZ, np.int16)))
+    assert main(["transcribe", str(silence), "--model", "tiny.en"]) == 0
+    out, err = capsys.readouterr()
+    assert out.strip() == ""
+    assert err.strip() == "No speech was heard in silence.flac."
 
 
 def test_a_folder_is_done_once_and_what_is_there_is_skipped(
