@@ -135,7 +135,7 @@ def test_speech_arrives_through_a_lossy_network(
 
 
 def test_a_take_goes_on_after_ten_seconds_without_a_network(
-    middle: networks.Middle, open_page: Callable[[str], LivePage]
+    middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str
 ) -> None:
     page = open_page("udp")
     start_speaking(page)
@@ -174,3 +174,5 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     words = [word for segment in segments for word in segment["words"]]
     pauses = [after["start"] - word["end"] for word, after in itertools.pairwise(words)]
     assert max(pauses) > 9.5
+    after = words[pauses.index(max(pauses)) + 1 :]
+    assert _errors_beside(clean, "".join(word["text"] for word in after)) < 0.1
