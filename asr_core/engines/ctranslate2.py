@@ -144,14 +144,19 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         requests: list[Request],
         texts: list[list[int]],
     ) -> list[Aligned]:
-        results = self._model.align(
-            encoded,
-            # CTranslate2 adds the last token itself: no time stamps.
-            requests[0].previous + requests[0].start[:-1],
-            texts,
-            [2 * request.n_frames for request in requests],
-            median_filter_width=_MEDIAN_WIDTH,
-        )
+        # On a CPU one after the other: together each takes half as long again.
+        size = len(texts) if self._on_cuda else 1
+        results = []
+        for at in range(0, len(texts), size):
+            rows = list(range(at, at + size))
+            results += self._model.align(
+                self._take(encoded, rows),
+                # CTranslate2 adds the last token itself: no time stamps.
+                requests[0].previous + requests[0].start[:-1],
+                [texts[i] for i in rows],
+                [2 * requests[i].n_frames for i in rows],
+                median_filter_width=_MEDIAN_WIDTH,
+            )
         aligned = []
         for result, text in zip(results, texts, strict=True):
             path = np.array(result.alignments, np.int64)
