@@ -10,7 +10,7 @@ REQUIREMENTS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo requiremen
 
 run: $(VENV)/.run ## open the app with a working model
 	$(BIN)/python -m asr_core models fetch base
-	$(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
+	MALLOC_ARENA_MAX=2 $(BIN)/streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(VENV)/.dev ## run every test, with real weights, speech and a browser
 	$(BIN)/python -m tests.fetch
