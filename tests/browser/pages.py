@@ -49,6 +49,16 @@ class LivePage:
             choose(self.page, "Model", model)
         self.button("START").wait_for(timeout=60_000)
 
+    def reload(self) -> None:
+        """Load the page anew, and let all of it come."""
+        self.page.reload()
+        self.button("START").wait_for(timeout=60_000)
+        self.page.wait_for_timeout(1_000)
+
+    def kept_words(self) -> Locator:
+        """What the tab kept of takes before the page was loaded."""
+        return self.page.get_by_role("region", name="Kept words")
+
     def button(self, name: str) -> Locator:
         frame = self.page.frame_locator('iframe[title*="webrtc"]')
         return frame.get_by_role("button", name=name, exact=True)
