@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from widgets.clipboard import COPY_JS
+from widgets.looks import BUTTON_CSS
 
 __all__ = ["KEEP_JS", "kept_words", "key_in_tab"]
 
@@ -46,11 +47,6 @@ p { margin: 0 0 .5rem; }
 .takes { max-height: 40vh; overflow-y: auto; white-space: pre-line; }
 time { opacity: .65; font-size: .85em; }
 .foot { display: flex; justify-content: flex-end; gap: .5rem; }
-button { font: inherit; font-size: .85rem; padding: .2rem .7rem; border-radius: .4rem;
-  cursor: pointer; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); }
-button:hover, button:focus-visible { border-color: var(--st-primary-color);
-  color: var(--st-primary-color); }
 """
 
 _JS = """
@@ -88,7 +84,9 @@ function save(text) {
 }
 """
 
-_component = st.components.v2.component("kept_words", html=_HTML, css=_CSS, js=_JS + COPY_JS)
+_component = st.components.v2.component(
+    "kept_words", html=_HTML, css=BUTTON_CSS + _CSS, js=_JS + COPY_JS
+)
 
 
 def key_in_tab(name: str) -> str:

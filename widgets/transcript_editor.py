@@ -14,6 +14,7 @@ import streamlit as st
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Segment, Transcript
 from widgets.clipboard import COPY_JS
+from widgets.looks import BUTTON_CSS
 from widgets.transcript_view import line_clock
 
 __all__ = ["transcript_editor"]
@@ -46,12 +47,8 @@ _CSS = """
   color: var(--st-text-color); background: var(--st-secondary-background-color); }
 .count:empty { display: none; }
 .count { font-size: .85rem; opacity: .75; color: var(--st-text-color); }
-button { font: inherit; font-size: .85rem; padding: .2rem .7rem; border-radius: .4rem;
-  cursor: pointer; color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); }
-button:hover, button:focus-visible, button[aria-pressed="true"] {
-  border-color: var(--st-primary-color); color: var(--st-primary-color); }
-button[hidden] { display: none; }
+button[aria-pressed="true"] { border-color: var(--st-primary-color);
+  color: var(--st-primary-color); }
 .hint { margin: .35rem 0 .5rem; font-size: .85rem; opacity: .75; color: var(--st-text-color); }
 .box { max-height: 55vh; overflow-y: auto; padding: .75rem 1rem; border-radius: .5rem;
   border: 1px solid var(--st-border-color); line-height: 1.6; color: var(--st-text-color);
@@ -342,7 +339,9 @@ class View {
 }
 """
 
-_component = st.components.v2.component("transcript_editor", html=_HTML, css=_CSS, js=_JS + COPY_JS)
+_component = st.components.v2.component(
+    "transcript_editor", html=_HTML, css=BUTTON_CSS + _CSS, js=_JS + COPY_JS
+)
 
 
 def transcript_editor(

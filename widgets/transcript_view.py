@@ -15,6 +15,7 @@ from asr_core.live import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
 from widgets.clipboard import COPY_JS
 from widgets.kept_words import KEEP_JS, key_in_tab
+from widgets.looks import BUTTON_CSS
 
 __all__ = ["finished_view", "growing_view", "line_clock", "live_view"]
 
@@ -64,12 +65,6 @@ _CSS = """
   font-variant-numeric: tabular-nums; }
 .tentative { opacity: .6; font-style: italic; }
 .foot { display: flex; justify-content: flex-end; gap: .5rem; margin-top: .35rem; min-height: 0; }
-button { font: inherit; font-size: .85rem; padding: .2rem .7rem; border-radius: .4rem; cursor: pointer;
-  color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); }
-button:hover, button:focus-visible { border-color: var(--st-primary-color);
-  color: var(--st-primary-color); }
-button[hidden] { display: none; }
 """
 
 _JS = """
@@ -147,7 +142,7 @@ function text(root) {
 """
 
 _component = st.components.v2.component(
-    "transcript_view", html=_HTML, css=_CSS, js=_JS + COPY_JS + KEEP_JS
+    "transcript_view", html=_HTML, css=BUTTON_CSS + _CSS, js=_JS + COPY_JS + KEEP_JS
 )
 
 
