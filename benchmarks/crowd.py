@@ -194,7 +194,7 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
         "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
     }
     del guests, sessions
-    memory_after_two = _memory_mb()
+    memory_after_two = _memory_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
     grew = memory_after_one - memory, memory_after_two - memory_after_one
     row["memory_grew_mb"] = " / ".join(f"{more:.0f}" for more in grew)

@@ -17,6 +17,7 @@ from enum import Enum
 from asr_core.engines.base import Engine
 from asr_core.errors import AsrError, Cancelled
 from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
+from asr_core.memory import give_back
 from asr_core.metrics import count_error, count_file
 from asr_core.transcript import Transcript
 
@@ -119,9 +120,10 @@ class JobQueue:
                 job = next((job for job in self._jobs if job.state is JobState.WAITING), None)
                 if job is None:
                     self._worker = None
-                    return
+                    break
                 job.state, job.started_at = JobState.RUNNING, self._clock()
             self._run(job)
+        give_back()
 
     def _run(self, job: Job) -> None:
         def report(progress: FileProgress) -> None:

@@ -30,6 +30,7 @@ from asr_core.errors import AsrError
 from asr_core.limits import Limits
 from asr_core.live.line import WaitingLine
 from asr_core.live.session import LiveSession
+from asr_core.memory import give_back
 from asr_core.metrics import count_error
 
 __all__ = ["Scheduler", "choose", "scheduler_of", "schedulers"]
@@ -191,9 +192,11 @@ class Scheduler:
             with self._lock:
                 if self._n_threads > len(self._sessions):
                     self._n_threads -= 1
-                    return
+                    break
             if not busy:
                 time.sleep(_IDLE_S)
+        if not self._n_threads:
+            give_back()
 
     def _serve(self, batch: list[tuple[LiveSession, Window]]) -> None:
         if not batch:
