@@ -1,18 +1,21 @@
 """When each token was said: dynamic time warping over cross-attention.
 
-The method is that of openai-whisper's word time stamps; CTranslate2 carries its
-own copy, this one serves the transformers engine.
+The method is that of openai-whisper's word time stamps. CTranslate2 carries its own
+copy, which serves what its own decoder decodes.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-__all__ = ["token_frames", "warp"]
+__all__ = ["median_of_seven", "token_frames", "warp"]
 
-_MEDIAN_WIDTH = 7
+_EXCHANGES = (
+    *((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6)),
+    *((2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)),
+)
+"""That bring the median of seven to the middle (Paeth 1990)."""
 
 
 def token_frames(weights: NDArray[np.float32], n_start: int) -> NDArray[np.int64]:
@@ -20,52 +23,55 @@ def token_frames(weights: NDArray[np.float32], n_start: int) -> NDArray[np.int64
 
     Args:
         weights: (n_heads, n_tokens, n_frames), attention of the alignment heads,
-            rows summing to one, for start sequence, text and end token.
+            rows summing to one, for start sequence and text.
         n_start: length of the start sequence.
 
     Returns:
-        (n_tokens - n_start,) frame indices, never falling.
+        (n_tokens - n_start + 1,) frame indices, never falling.
     """
     mean = weights.mean(axis=1, keepdims=True)
     deviation = weights.std(axis=1, keepdims=True)
     standardised = (weights - mean) / np.maximum(deviation, 1e-9)
-    reach = _MEDIAN_WIDTH // 2
-    padded = np.pad(standardised, ((0, 0), (0, 0), (reach, reach)), mode="reflect")
-    smooth = np.median(sliding_window_view(padded, _MEDIAN_WIDTH, axis=2), axis=-1)
     # A token is said where the one before it, which predicts it, looks.
-    tokens, frames = warp(-smooth.mean(axis=0)[n_start - 1 : -1])
-    first = np.searchsorted(tokens, np.arange(weights.shape[1] - n_start))
-    return frames[first]
+    smooth = median_of_seven(standardised[:, n_start - 1 :])
+    return warp(-smooth.mean(axis=0, dtype=np.float64))
 
 
-def warp(cost: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def median_of_seven(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Along the last axis, each with three neighbours at both sides, reflected at the ends."""
+    padded = np.pad(values, ((0, 0), (0, 0), (3, 3)), mode="reflect")
+    n = values.shape[-1]
+    parts = [padded[..., at : at + n] for at in range(7)]
+    for a, b in _EXCHANGES:
+        parts[a], parts[b] = np.minimum(parts[a], parts[b]), np.maximum(parts[a], parts[b])
+    return parts[3]
+
+
+def warp(cost: NDArray[np.float64]) -> NDArray[np.int64]:
     """The cheapest monotone path through ``cost``, (n, m), corner to corner.
 
     Returns:
-        Row and column of each step. Runs along anti-diagonals, whose cells do
-        not depend on one another.
+        (n,) the column at which the path enters each row. Runs row by row: within a row
+        the path comes from above at one column and stays until another, so that its cost
+        is a difference of running sums.
     """
     n, m = cost.shape
-    total = np.full((n + 1, m + 1), np.inf)
-    total[0, 0] = 0
-    for diagonal in range(2, n + m + 1):
-        row = np.arange(max(1, diagonal - m), min(n, diagonal - 1) + 1)
-        column = diagonal - row
-        before = np.minimum(total[row - 1, column - 1], total[row - 1, column])
-        total[row, column] = cost[row - 1, column - 1] + np.minimum(before, total[row, column - 1])
-    return _trace_back(total)
-
-
-def _trace_back(total: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    row, column = total.shape[0] - 1, total.shape[1] - 1
-    path = []
-    while row > 0 and column > 0:
-        path.append((row - 1, column - 1))
-        steps = (
-            (total[row - 1, column - 1], row - 1, column - 1),
-            (total[row - 1, column], row - 1, column),
-            (total[row, column - 1], row, column - 1),
-        )
-        _, row, column = min(steps, key=lambda step: step[0])
-    rows, columns = np.array(path[::-1], np.int64).T
-    return rows, columns
+    entries = np.zeros((n, m), np.int64)
+    is_straight = np.zeros((n, m), bool)  # from straight above, not from above on the left
+    sums = np.cumsum(cost, axis=1)
+    total = sums[0]
+    columns = np.arange(m)
+    for i in range(1, n):
+        left = np.concatenate(([np.inf], total[:-1]))
+        is_straight[i] = total < left
+        entering = np.minimum(total, left)
+        entering[1:] -= sums[i, :-1]
+        least = np.minimum.accumulate(entering)
+        entries[i] = np.maximum.accumulate(np.where(entering == least, columns, 0))
+        total = sums[i] + least
+    first = np.zeros(n, np.int64)
+    column = m - 1
+    for i in range(n - 1, 0, -1):
+        first[i] = entries[i, column]
+        column = first[i] - (not is_straight[i, first[i]])
+    return first

@@ -30,8 +30,8 @@ class Window:
         task: translate goes into English, whatever was spoken.
         prompt: text that came before the window, for names and style.
         draft: tokens that an earlier look at the beginning of this audio gave. An
-            engine whose decoder is slow checks them against the audio in one pass, and
-            decodes only what comes after those that hold; a quick one leaves them.
+            engine checks them against the audio in one pass, and decodes only what comes
+            after those that hold; or it leaves them, where that is no quicker.
         context_s: how much the encoder sees, the audio and the silence after
             it; None lets the engine add what its accuracy needs. Never less
             than the audio, never more than 30 s.
@@ -84,11 +84,9 @@ class Hypothesis:
     def text(self) -> str:
         return join_words(self.words)
 
-    def draft_until(self, end_s: float, min_probability: float = 0.0) -> tuple[int, ...]:
-        """The tokens up to the first that is not over by ``end_s`` seconds, or that
-        is less likely than ``min_probability``."""
-        each = enumerate(zip(self.token_ends, self.token_probabilities, strict=True))
-        ends = (i for i, (end, p) in each if end > end_s or p < min_probability)
+    def draft_until(self, end_s: float) -> tuple[int, ...]:
+        """The tokens up to the first that is not over by ``end_s`` seconds."""
+        ends = (i for i, end in enumerate(self.token_ends) if end > end_s)
         return self.tokens[: next(ends, len(self.tokens))]
 
 

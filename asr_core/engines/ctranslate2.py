@@ -10,10 +10,14 @@ import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
+from asr_core.engines.beam import Ask, search
 from asr_core.engines.instructions import use_widest_instructions
+from asr_core.engines.onnx_decoder import OnnxDecoder
+from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.whisper import ACCEPT, Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
 
@@ -61,6 +65,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
+        self._decoder = None
+        if self._compute_type == "int8" and not self._on_cuda:
+            self._decoder = OnnxDecoder(directory, n_threads=max(1, cores // n_workers))
         super().__init__(
             vocabulary,
             self._model.n_mels,
@@ -69,6 +76,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             patient_batch_size=batch_size or _PATIENT_BATCH,
             encodes_batches=self._on_cuda,
             has_beams=True,
+            checks_drafts=self._decoder is not None,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -120,6 +128,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
+        first = requests[0]
+        if self._decoder and first.is_urgent and first.repetition_penalty == 1:
+            return [self._decode_alone(self._decoder, encoded, first)]
         n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
@@ -130,13 +141,50 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
             max_length=max(2 * n_new, n_new + n_prompt),
             return_no_speech_prob=True,
+            return_scores=True,
             repetition_penalty=requests[0].repetition_penalty,
         )
         decoded = []
         for result in results:
             best, *others = map(self.vocabulary.text_only, result.sequences_ids)
-            decoded.append(Decoded(best, result.no_speech_prob, others))
+            # The scores are means over the tokens and the end.
+            lengths = [len(tokens) + 1 for tokens in result.sequences_ids]
+            totals = [n * score for n, score in zip(lengths, result.scores, strict=True)]
+            weights = beside_the_best(totals)
+            decoded.append(Decoded(best, result.no_speech_prob, others, weights))
         return decoded
+
+    def _decode_alone(
+        self, decoder: OnnxDecoder, encoded: ctranslate2.StorageView, request: Request
+    ) -> Decoded:
+        ask = Ask(
+            previous=request.previous,
+            start=request.start,
+            draft=request.draft,
+            size=request.beam_size,
+            end=self.vocabulary.end,
+            n_most=len(request.draft) + request.max_new_tokens,
+            accept=ACCEPT,
+        )
+        found = search(decoder, decoder.begin(np.asarray(encoded)), ask)
+        texts = found.best()
+        best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
+        aligned = None
+        if best and len(best) == len(texts[0].tokens):
+            attention = found.attention_of(texts[0])[..., : request.n_frames]
+            attention /= attention.sum(axis=-1, keepdims=True)
+            begins = token_frames(attention, len(request.start))
+            # The last row tells where the text ends; one that was cut off has none.
+            frames = np.append(begins, request.n_frames)[: len(best) + 1]
+            probabilities = np.exp(texts[0].logprobs[: len(best)]).tolist()
+            aligned = Aligned(frames, probabilities)
+        return Decoded(
+            best,
+            decoder.probability(self.vocabulary.no_speech, found.first),
+            others,
+            beside_the_best([text.total for text in texts]),
+            aligned,
+        )
 
     def _align(
         self,

@@ -155,7 +155,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         probabilities = logits[:, len(start) - 1 : -1].float().softmax(-1)
         aligned = []
         for i, (request, text) in enumerate(zip(requests, texts, strict=True)):
-            n_tokens = len(start) + len(text) + 1
+            n_tokens = len(start) + len(text)
             weights = queries.weights(encoded, i, n_tokens, request.n_frames)
             spoken = probabilities[i, torch.arange(len(text)), text]
             aligned.append(Aligned(token_frames(weights, len(start)), spoken.tolist()))

@@ -44,7 +44,7 @@ BEAM_CONTEXT_S = 15.0
 On 124 clips of 1 to 20 s, tiny.en had 12.1 % of words wrong without such a floor,
 10.7 % with one of ten seconds, 9.0 % with fifteen, 8.7 % with twenty; greedy 11.6 %."""
 
-ACCEPT = 0.35
+ACCEPT = 0.1
 """Probability from which a token of a draft stands. Above one half no other token
 could be likelier; down to this, word errors measured the same (tiny.en, 942 s of
 read speech), and at 0.2 they rose: what is doubtful wants to be heard anew."""
@@ -64,20 +64,22 @@ Encoded = TypeVar("Encoded")
 
 
 @dataclass(frozen=True)
+class Aligned:
+    """Of each text token the first frame and the probability, and the last end."""
+
+    frames: NDArray[np.int64]  # (n_tokens + 1,): the last is where the text ends
+    probabilities: Sequence[float]  # (n_tokens,)
+
+
+@dataclass(frozen=True)
 class Decoded:
     """Text tokens, those of the draft first, and the no-speech probability."""
 
     tokens: list[int]
     no_speech_probability: float
     alternatives: Sequence[list[int]] = ()  # the other texts that the beam kept
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """Of each text token the first frame and the probability, and the last end."""
-
-    frames: NDArray[np.int64]  # (n_tokens + 1,): the last is where the text ends
-    probabilities: Sequence[float]  # (n_tokens,)
+    weights: Sequence[float] = ()  # how likely each of them is beside the best one
+    aligned: Aligned | None = None  # where it comes with the text, the draft checked
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Request:
     repetition_penalty: float
     beam_size: int
     n_frames: int  # encoder frames that hold audio
+    is_urgent: bool  # of a call that is not patient
 
     @property
     def prompt(self) -> list[int]:
@@ -237,9 +240,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
             encoded = self._encoded_in_turns(windows, between_steps)
             between_steps()
             with self._turns.take(patient=True):
-                return self._read(windows, encoded)
+                return self._read(windows, encoded, patient)
         with self._turns.take(patient=False):
-            return self._read(windows, self._encode(self._features(windows)))
+            return self._read(windows, self._encode(self._features(windows)), patient)
 
     def _encoded_in_turns(
         self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
@@ -254,11 +257,11 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 encoded.append(self._encode(part))
         return encoded[0] if len(encoded) == 1 else self._join(encoded)
 
-    def _read(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
+    def _read(self, windows: Sequence[Window], encoded: Encoded, patient: bool) -> list[Hypothesis]:
         """What the decoder makes of encoded windows."""
         languages = self._languages_of(encoded, windows)
         requests = [
-            self._request(window, language)
+            self._request(window, language, patient)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
         texts: dict[int, tuple[Decoded, Aligned | None]] = {}
@@ -269,7 +272,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 group = [requests[i] for i in indices]
                 for i, text in zip(indices, self._decode_and_align(rows, group), strict=True):
                     n_held = _n_held(requests[i], text[1])
-                    if n_held == len(requests[i].draft):
+                    if text[0].aligned or n_held == len(requests[i].draft):
                         texts[i] = text
                     else:
                         requests[i] = requests[i].cut(n_held)
@@ -310,7 +313,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             for i, window in enumerate(windows)
         ]
 
-    def _request(self, window: Window, language: str) -> Request:
+    def _request(self, window: Window, language: str, patient: bool) -> Request:
         duration_s = len(window.samples) / SAMPLE_RATE_HZ
         previous = self.vocabulary.previous_text(window.prompt)
         start = self.vocabulary.start_sequence(language, window.task)
@@ -325,6 +328,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             repetition_penalty=window.repetition_penalty,
             beam_size=self._beam_size(window),
             n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
+            is_urgent=not patient,
         )
 
     def _decode_and_align(
@@ -340,8 +344,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
         self, rows: Encoded, requests: list[Request], decoded: list[Decoded]
     ) -> list[Aligned | None]:
         """Align those rows in which anything was said."""
-        spoken = [i for i, text in enumerate(decoded) if text.tokens]
-        aligned: list[Aligned | None] = [None] * len(decoded)
+        aligned = [text.aligned for text in decoded]
+        spoken = [i for i, text in enumerate(decoded) if text.tokens and not text.aligned]
         if spoken:
             results = self._align(
                 self._take(rows, spoken),
@@ -382,7 +386,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
             self.vocabulary.split_words(tokens, language)
             for tokens in (decoded.tokens, *decoded.alternatives)
         )
-        backed = support([p.text for p in pieces], [[p.text for p in other] for other in others])
+        texts = [[piece.text for piece in other] for other in others]
+        backed = support([piece.text for piece in pieces], texts, decoded.weights)
         words: list[Word] = []
         at = 0
         for piece, share in zip(pieces, backed, strict=True):
@@ -423,7 +428,7 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
     tokens = decoded.tokens
     if len(tokens) < len(request.draft) + request.max_new_tokens:
         return decoded
-    return replace(decoded, tokens=first_turn(tokens))
+    return replace(decoded, tokens=first_turn(tokens), aligned=None)
 
 
 def _plausible(word: Word, *, is_first: bool) -> Word:

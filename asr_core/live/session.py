@@ -326,7 +326,7 @@ class LiveSession:
         if may_be_silence(hypothesis) and not asked.is_final:
             n_final = 0
         utterance.take(new, n_final, asked.end_s)
-        utterance.draw_up(hypothesis, asked.seconds)
+        utterance.draw_up(hypothesis, asked.start / SAMPLE_RATE_HZ)
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:

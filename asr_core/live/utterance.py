@@ -17,12 +17,7 @@ from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Utterance"]
 
-DRAFT_EDGE_S = 0.5
-"""Tokens that ended this close to the end of the audio are decoded anew."""
-
-DRAFT_PROBABILITY = 0.4
-"""From the first token below this on, the rest is decoded anew: by the next look the
-model most likely doubts it even more, and to find that out costs as much."""
+_ROUNDING_S = 0.01  # half a frame
 
 PROMPT_CHARACTERS = 200
 """Of the same utterance, given to the model when its audio is gone."""
@@ -34,7 +29,7 @@ class Utterance:
     Attributes:
         window_start: first sample that the model still looks at.
         prompt: what was said before the window.
-        draft: the last hypothesis of this window, less its newest tokens.
+        draft: of the last hypothesis of this window the tokens of its final words.
         tentative: words after the final ones, as they seem now.
         shown: of those, what a reader is given: steadier, and no halves of words.
     """
@@ -81,9 +76,15 @@ class Utterance:
         shown = [word for word in self.shown if word.end > final_until_s]
         self.shown = steady(shown, before, heard_whole(self.tentative, heard_until_s))
 
-    def draw_up(self, hypothesis: Hypothesis, heard_s: float) -> None:
-        """Keep of a hypothesis of ``heard_s`` seconds what the next look may start from."""
-        self.draft = hypothesis.draft_until(heard_s - DRAFT_EDGE_S, DRAFT_PROBABILITY)
+    def draw_up(self, hypothesis: Hypothesis, offset_s: float) -> None:
+        """Keep the tokens of the final words: from these the next look starts. What seems
+        likely is heard anew, since only then other texts can speak against it.
+
+        Args:
+            offset_s: where the window begins on the session's clock.
+        """
+        final_s = self._committed[-1].end - offset_s if self._committed else 0.0
+        self.draft = hypothesis.draft_until(final_s + _ROUNDING_S)
 
     def move_on(self, window_start: int, n_passed: int) -> list[Segment]:
         """Begin the window later, behind ``n_passed`` of its final words.

@@ -97,12 +97,12 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
 def test_what_the_beam_disputes_is_less_probable(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
-    window = Window(two_cities[: 10 * 16_000], "en", beam_size=5)
+    window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
     [doubted] = tiny_engine.transcribe([window])
     decode = tiny_engine._decode  # type: ignore[attr-defined]
 
     def alone(rows: object, requests: list[Request]) -> list[Decoded]:
-        return [replace(text, alternatives=()) for text in decode(rows, requests)]
+        return [replace(text, alternatives=(), weights=()) for text in decode(rows, requests)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiny_engine, "_decode", alone)
@@ -169,9 +169,6 @@ def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> N
     assert hypothesis.draft_until(0.0) == ()
     assert hypothesis.draft_until(99.0) == hypothesis.tokens
     assert 0 < len(hypothesis.draft_until(5.0)) < len(hypothesis.tokens)
-    least = min(hypothesis.token_probabilities)
-    n_likely = hypothesis.token_probabilities.index(least)
-    assert hypothesis.draft_until(99.0, least + 1e-6) <= hypothesis.tokens[:n_likely]
 
 
 def test_windows_in_one_batch_do_not_disturb_one_another(

@@ -55,7 +55,11 @@ def test_a_line_is_kept_until_its_sentence_ends() -> None:
     assert utterance.prompt == "One two. Three"
 
 
-def test_the_draft_leaves_out_what_was_at_the_edge() -> None:
-    utterance = Utterance(0)
-    utterance.draw_up(hypothesis([" a", " b", " c"]), 3.0)
+def test_the_draft_is_what_is_final() -> None:
+    utterance = Utterance(16_000)
+    heard = hypothesis([" a", " b", " c"])
+    utterance.draw_up(heard, 1.0)
+    assert utterance.draft == ()
+    utterance.take(utterance.new_words(heard, 1.0), 2, 4.0)
+    utterance.draw_up(heard, 1.0)
     assert utterance.draft == (0, 1)

@@ -1,0 +1,196 @@
+"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, several texts in one pass.
+
+CTranslate2's encoder is quick, but on a CPU its decoder arranges all weights anew for each
+token, and takes the tokens of a draft one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from asr_core.engines.onnx_graph import Arrays, Dimensions, decoder_graphs, quantised
+from asr_core.errors import ModelError
+from asr_core.models.convert import read_arrays, read_config
+
+__all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
+
+N_BEST = 12
+"""Tokens told of each position."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the decoder has seen.
+
+    Attributes:
+        n_tokens: of each row so far.
+        own: keys and values of these, layer by layer, each (n_rows, n_heads, n_tokens,
+            head_width).
+        cross: keys (1, n_heads, n_frames, head_width) and values (1, n_heads, head_width,
+            n_frames) of the sound.
+    """
+
+    n_tokens: int
+    own: Sequence[onnxruntime.OrtValue]
+    cross: Sequence[NDArray[np.float32]]
+
+    def until(self, n_tokens: int) -> Past:
+        """The same without what came after ``n_tokens``."""
+        if n_tokens == self.n_tokens:
+            return self
+        own = [np.ascontiguousarray(part.numpy()[:, :, :n_tokens]) for part in self.own]
+        values = [onnxruntime.OrtValue.ortvalue_from_numpy(part) for part in own]
+        return Past(n_tokens, values, self.cross)
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a pass says of the positions that were asked for.
+
+    Attributes:
+        tokens: (n_rows, n_wanted, N_BEST) the likeliest, best first.
+        logprobs: theirs.
+        all_logprobs: (n_rows, n_wanted, n_vocabulary).
+        hidden: (n_rows, n_wanted, width) behind them.
+        attention: (n_heads, n_frames, n_rows × n_new) of the heads that follow the sound.
+        past: for the next pass.
+    """
+
+    tokens: NDArray[np.int64]
+    logprobs: NDArray[np.float32]
+    all_logprobs: onnxruntime.OrtValue
+    hidden: onnxruntime.OrtValue
+    attention: NDArray[np.float32]
+    past: Past
+
+    def logprobs_of(self, tokens: Sequence[int]) -> NDArray[np.float32]:
+        """(n_tokens,) of the first row, at the positions from the second wanted one on."""
+        if not tokens:
+            return np.zeros(0, np.float32)
+        each: NDArray[np.float32] = self.all_logprobs.numpy()[0]
+        return each[np.arange(1, len(tokens) + 1), list(tokens)]
+
+
+class OnnxDecoder:
+    """Any thread may call; calls run side by side.
+
+    Args:
+        directory: a model in CTranslate2 format.
+        n_threads: of one call.
+
+    Raises:
+        ModelError: ``directory`` holds no Whisper model.
+    """
+
+    def __init__(self, directory: Path, *, n_threads: int) -> None:
+        config = read_config(directory)
+        try:
+            arrays = _in_float(read_arrays(directory / "model.bin"))
+            self._dimensions = Dimensions.of(arrays)
+            graphs = decoder_graphs(
+                arrays,
+                self._dimensions,
+                suppressed=config.get("suppress_ids") or [],
+                n_best=N_BEST,
+                alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
+            )
+        except KeyError as error:
+            raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+        self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
+        self._embeddings, self._scale = quantised(arrays["decoder/embeddings/weight"])
+        self._positions = arrays["decoder/position_encodings/encodings"]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        self._cross = onnxruntime.InferenceSession(graphs.cross, options)
+        self._step = onnxruntime.InferenceSession(graphs.step, options)
+
+    def probability(self, token: int, step: Step) -> float:
+        """Of a token that is else suppressed, at the first position asked for."""
+        hidden, likeliest = step.hidden.numpy()[0, 0], int(step.tokens[0, 0, 0])
+        logit, other = (hidden @ self._embeddings[t] * self._scale[t] for t in (token, likeliest))
+        total = other - step.logprobs[0, 0, 0]
+        return float(1 / (1 + np.exp(total - logit)))
+
+    def begin(self, encoded: NDArray[np.float32]) -> Past:
+        """Before the first token, from (1, n_frames, width) of the encoder."""
+        d = self._dimensions
+        cross = self._cross.run(None, {"encoded": encoded})
+        nothing = np.zeros((1, d.n_heads, 0, d.head_width), np.float32)
+        own = [onnxruntime.OrtValue.ortvalue_from_numpy(nothing)] * (2 * d.n_layers)
+        return Past(0, own, cross)
+
+    def step(
+        self,
+        tokens: NDArray[np.int64],
+        past: Past,
+        *,
+        origins: Sequence[int],
+        wanted: Sequence[int],
+    ) -> Step:
+        """One pass.
+
+        Args:
+            tokens: (n_rows, n_new).
+            origins: of each row the one of ``past`` that it goes on from.
+            wanted: positions in ``tokens`` whose next tokens are asked for.
+        """
+        n_new = tokens.shape[1]
+        until = past.n_tokens + n_new
+        hidden = self._embeddings[tokens] * self._scale[tokens][..., None]
+        hidden += self._positions[past.n_tokens : until]
+        binding = self._step.io_binding()
+        inputs: dict[str, Any] = {
+            "hidden": hidden.astype(np.float32, copy=False),
+            "mask": np.triu(np.full((n_new, until), -1e9, np.float32), past.n_tokens + 1),
+            "origins": np.asarray(origins, np.int64),
+            "wanted": np.asarray(wanted, np.int64),
+        }
+        for i in range(self._dimensions.n_layers):
+            inputs[f"ck{i}"], inputs[f"cv{i}"] = past.cross[2 * i : 2 * i + 2]
+            binding.bind_ortvalue_input(f"k{i}", past.own[2 * i])
+            binding.bind_ortvalue_input(f"v{i}", past.own[2 * i + 1])
+        for name, value in inputs.items():
+            binding.bind_cpu_input(name, value)
+        for output in self._step.get_outputs():
+            binding.bind_output(output.name)
+        self._step.run_with_iobinding(binding)
+        _, logprobs, best, likeliest, hidden_wanted, attention, *own = binding.get_outputs()
+        return Step(
+            tokens=likeliest.numpy(),
+            logprobs=best.numpy(),
+            all_logprobs=logprobs,
+            hidden=hidden_wanted,
+            attention=attention.numpy()[0],
+            past=Past(until, own, past.cross),
+        )
+
+
+def _upper_half(d: Dimensions) -> list[tuple[int, int]]:
+    layers = range(d.n_layers // 2, d.n_layers)
+    return [(layer, head) for layer in layers for head in range(d.n_heads)]
+
+
+def _in_float(arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """The decoder's arrays; integers of a quantised model times their scale."""
+    return {
+        name: _float(array, arrays.get(f"{name}_scale"))
+        for name, array in arrays.items()
+        if name.startswith("decoder/") and not name.endswith("_scale")
+    }
+
+
+def _float(array: NDArray[Any], scale: NDArray[Any] | None) -> NDArray[Any]:
+    if not array.ndim:
+        return array  # a number, such as that of heads
+    if scale is None:
+        return array.astype(np.float32)
+    floats: NDArray[Any] = array.astype(np.float32)
+    floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
+    return floats

@@ -1,0 +1,263 @@
+"""Whisper's decoder as ONNX graphs, from the arrays of a CTranslate2 model.
+
+Weights are 8-bit integers with a scale for each output, activations are quantised as
+they come (ONNX Runtime's DynamicQuantizeMatMul); attention and norms are in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+__all__ = ["DecoderGraphs", "Dimensions", "decoder_graphs", "quantised"]
+
+_OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1))
+_IR_VERSION = 10
+_EPSILON = 1e-5
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """Of a decoder."""
+
+    n_layers: int
+    n_heads: int
+    width: int
+    n_tokens: int
+
+    @property
+    def head_width(self) -> int:
+        return self.width // self.n_heads
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Dimensions:
+        n_tokens, width = arrays["decoder/embeddings/weight"].shape
+        layers = (name.split("/")[1] for name in arrays if name.startswith("decoder/layer_"))
+        n_layers = len({layer for layer in layers if layer != "layer_norm"})
+        return cls(n_layers, int(arrays["decoder/num_heads"]), width, n_tokens)
+
+
+@dataclass(frozen=True)
+class DecoderGraphs:
+    """Serialised models.
+
+    Attributes:
+        cross: ``encoded`` (1, n_frames, width) → of each layer ``k0`` … (1, n_heads,
+            n_frames, head_width) and ``v0`` … (1, n_heads, head_width, n_frames).
+        step: ``hidden`` (n_rows, n_new, width) and what was before → ``logits`` of the
+            positions ``wanted``, their likeliest tokens, and what is before the next.
+    """
+
+    cross: bytes
+    step: bytes
+
+
+def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """(n_out, n_in) → 8-bit integers and the scale (n_out,) that gives them back."""
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32) / 127
+    return np.rint(weight / scale[:, None]).astype(np.int8), scale
+
+
+def decoder_graphs(
+    arrays: Arrays,
+    dimensions: Dimensions,
+    *,
+    suppressed: Sequence[int],
+    n_best: int,
+    alignment_heads: Sequence[tuple[int, int]],
+) -> DecoderGraphs:
+    """The graphs of one model.
+
+    Args:
+        arrays: by CTranslate2's names, in float.
+        suppressed: tokens that are never said.
+        n_best: how many tokens of each position are told.
+        alignment_heads: layer and head of those that follow the sound.
+    """
+    return DecoderGraphs(
+        _cross_graph(arrays, dimensions),
+        _step_graph(arrays, dimensions, suppressed, n_best, alignment_heads),
+    )
+
+
+class _Graph:
+    """Nodes and weights as they are added; every node is named by its output."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def add(
+        self, kind: str, inputs: Sequence[str], name: str, domain: str = "", **more: Any
+    ) -> str:
+        self.nodes.append(helper.make_node(kind, inputs, [name], domain=domain, **more))
+        return name
+
+    def weight(self, name: str, value: NDArray[Any]) -> str:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def linear(
+        self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None
+    ) -> str:
+        integers, scale = quantised(weight)
+        inputs = [
+            x,
+            self.weight(f"{name}.weight", integers.T),
+            self.weight(f"{name}.scale", scale),
+        ]
+        if bias is not None:
+            inputs += ["", self.weight(f"{name}.bias", bias)]
+        return self.add("DynamicQuantizeMatMul", inputs, name, "com.microsoft")
+
+    def norm(self, x: str, name: str, arrays: Arrays) -> str:
+        gamma = self.weight(f"{name}.gamma", arrays[f"{name}/gamma"])
+        beta = self.weight(f"{name}.beta", arrays[f"{name}/beta"])
+        return self.add("LayerNormalization", [x, gamma, beta], f"{name}.out", epsilon=_EPSILON)
+
+    def serialised(
+        self,
+        inputs: Sequence[onnx.ValueInfoProto],
+        outputs: Sequence[str],
+        integers: Sequence[str] = (),
+    ) -> bytes:
+        told = [
+            helper.make_tensor_value_info(
+                name, TensorProto.INT64 if name in integers else TensorProto.FLOAT, None
+            )
+            for name in outputs
+        ]
+        graph = helper.make_graph(self.nodes, "decoder", inputs, told, self.weights)
+        model = helper.make_model(graph, opset_imports=_OPSETS, ir_version=_IR_VERSION)
+        return bytes(model.SerializeToString())
+
+
+def _cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
+    graph, width = _Graph(), dimensions.width
+    shape = graph.weight("heads", np.array([0, -1, dimensions.n_heads, dimensions.head_width]))
+    outputs = []
+    for i in range(dimensions.n_layers):
+        name = f"decoder/layer_{i}/attention/linear_1"
+        weight, bias = arrays[f"{name}/weight"], arrays[f"{name}/bias"]
+        for letter, part in (("k", slice(0, width)), ("v", slice(width, 2 * width))):
+            x = graph.linear("encoded", f"{letter}{i}.flat", weight[part], bias[part])
+            x = graph.add("Reshape", [x, shape], f"{letter}{i}.heads")
+            order = [0, 2, 1, 3] if letter == "k" else [0, 2, 3, 1]
+            outputs.append(graph.add("Transpose", [x], f"{letter}{i}", perm=order))
+    sound = (1, "n_frames", width)
+    encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, sound)
+    return graph.serialised([encoded], outputs)
+
+
+def _step_graph(
+    arrays: Arrays,
+    dimensions: Dimensions,
+    suppressed: Sequence[int],
+    n_best: int,
+    alignment_heads: Sequence[tuple[int, int]],
+) -> bytes:
+    graph, d = _Graph(), dimensions
+    graph.weight("heads", np.array([0, -1, d.n_heads, d.head_width]))
+    graph.weight("whole", np.array([0, -1, d.width]))
+    graph.weight("all_rows", np.array([1, -1, d.n_heads, d.head_width]))
+    graph.add("Shape", ["hidden"], "hidden.shape")
+    x, outputs, attentions = "hidden", [], []
+    for i in range(d.n_layers):
+        x, kept, attention = _layer(graph, x, i, arrays, d)
+        outputs += kept
+        heads = [head for layer, head in alignment_heads if layer == i]
+        if heads:
+            index = graph.weight(f"follow{i}", np.array(heads))
+            attentions.append(graph.add("Gather", [attention, index], f"followed{i}", axis=1))
+    graph.add("Concat", attentions, "attention", axis=1)
+    x = graph.add("Gather", [x, "wanted"], "wanted.hidden", axis=1)
+    x = graph.norm(x, "decoder/layer_norm", arrays)
+    x = graph.add("Identity", [x], "hidden_wanted")
+    embeddings = arrays["decoder/embeddings/weight"]
+    bias = np.zeros(d.n_tokens, np.float32)
+    bias[list(suppressed)] = -1e9
+    logits = graph.linear(x, "logits", embeddings, bias)
+    graph.add("LogSoftmax", [logits], "logprobs", axis=-1)
+    count = graph.weight("n_best", np.array([n_best]))
+    graph.nodes.append(helper.make_node("TopK", ["logprobs", count], ["best", "tokens"]))
+    floats, ints = TensorProto.FLOAT, TensorProto.INT64
+    info = helper.make_tensor_value_info
+    inputs = [
+        info("hidden", floats, ["n_rows", "n_new", d.width]),
+        info("mask", floats, ["n_new", "n_all"]),
+        info("origins", ints, ["n_rows"]),
+        info("wanted", ints, ["n_wanted"]),
+    ]
+    shapes: dict[str, list[str | int | None]] = {
+        "k": ["n_before", d.n_heads, "n_past", d.head_width],
+        "v": ["n_before", d.n_heads, "n_past", d.head_width],
+        "ck": [1, d.n_heads, "n_frames", d.head_width],
+        "cv": [1, d.n_heads, d.head_width, "n_frames"],
+    }
+    for i in range(d.n_layers):
+        inputs += [info(f"{kind}{i}", floats, shape) for kind, shape in shapes.items()]
+    names = ["logits", "logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
+    return graph.serialised(inputs, names, integers=["tokens"])
+
+
+def _layer(
+    graph: _Graph, x: str, i: int, arrays: Arrays, d: Dimensions
+) -> tuple[str, list[str], str]:
+    """One layer: its output, the names of its new keys and values, the cross-attention."""
+    name = f"decoder/layer_{i}"
+
+    def linear(x: str, part: str) -> str:
+        full = f"{name}/{part}"
+        return graph.linear(x, full, arrays[f"{full}/weight"], arrays[f"{full}/bias"])
+
+    def split(x: str, to: str) -> str:
+        """(n_rows, n, width) → (n_rows, n_heads, n, head_width)."""
+        parts = graph.add("Reshape", [x, "heads"], f"{to}.parts")
+        return graph.add("Transpose", [parts], to, perm=[0, 2, 1, 3])
+
+    def compare(a: str, b: str, to: str) -> str:
+        more = {"transB": 1, "alpha": d.head_width**-0.5}
+        return graph.add("FusedMatMul", [a, b], to, "com.microsoft", **more)
+
+    own = graph.norm(x, f"{name}/self_attention/layer_norm", arrays)
+    qkv = linear(own, "self_attention/linear_0")
+    parts = [f"{name}/{letter}" for letter in "qkv"]
+    graph.nodes.append(helper.make_node("Split", [qkv], parts, axis=-1, num_outputs=3))
+    kept = []
+    for letter, part in zip("kv", parts[1:], strict=True):
+        past = graph.add("Gather", [f"{letter}{i}", "origins"], f"{part}.past", axis=0)
+        new = split(part, f"{part}.new")
+        kept.append(graph.add("Concat", [past, new], f"{letter}{i}.next", axis=2))
+    k, v = kept
+    scores = compare(split(parts[0], f"{name}/q.heads"), k, f"{name}/self.scores")
+    scores = graph.add("Add", [scores, "mask"], f"{name}/self.masked")
+    own = graph.add("Softmax", [scores], f"{name}/self.attention", axis=-1)
+    seen = graph.add("MatMul", [own, v], f"{name}/self.seen")
+    seen = graph.add("Transpose", [seen], f"{name}/self.joined", perm=[0, 2, 1, 3])
+    seen = graph.add("Reshape", [seen, "whole"], f"{name}/self.whole")
+    x = graph.add("Add", [x, linear(seen, "self_attention/linear_1")], f"{name}/after_self")
+
+    asked = linear(graph.norm(x, f"{name}/attention/layer_norm", arrays), "attention/linear_0")
+    # All rows look at the same sound: their queries go together.
+    asked = graph.add("Reshape", [asked, "all_rows"], f"{name}/asked.parts")
+    asked = graph.add("Transpose", [asked], f"{name}/asked", perm=[0, 2, 1, 3])
+    # Sound first, then the few queries: what is second is what gets rearranged.
+    scores = compare(f"ck{i}", asked, f"{name}/cross.scores")
+    attention = graph.add("Softmax", [scores], f"{name}/cross.attention", axis=-2)
+    seen = graph.add("MatMul", [f"cv{i}", attention], f"{name}/cross.seen")
+    seen = graph.add("Transpose", [seen], f"{name}/cross.joined", perm=[0, 3, 1, 2])
+    seen = graph.add("Reshape", [seen, "hidden.shape"], f"{name}/cross.whole")
+    x = graph.add("Add", [x, linear(seen, "attention/linear_2")], f"{name}/after_cross")
+
+    inner = linear(graph.norm(x, f"{name}/ffn/layer_norm", arrays), "ffn/linear_0")
+    inner = graph.add("Gelu", [inner], f"{name}/ffn.gelu", "com.microsoft")
+    x = graph.add("Add", [x, linear(inner, "ffn/linear_1")], f"{name}/out")
+    return x, kept, attention

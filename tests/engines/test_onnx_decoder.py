@@ -1,0 +1,114 @@
+"""Our decoder of single windows beside those of CTranslate2 and transformers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from asr_core.engines.base import Window
+from asr_core.engines.ctranslate2 import CTranslate2Engine
+from asr_core.engines.onnx_decoder import Step
+from asr_core.engines.onnx_graph import quantised
+from asr_core.engines.transformers import TransformersEngine
+from asr_core.engines.whisper import Decoded, Request
+
+
+@pytest.fixture(scope="module", params=["tiny.en", "base"])
+def directory(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Path:
+    return tiny_en if request.param == "tiny.en" else base
+
+
+@pytest.fixture(scope="module")
+def engine(directory: Path) -> CTranslate2Engine:
+    return CTranslate2Engine(directory)
+
+
+def decoded(
+    engine: CTranslate2Engine, window: Window, *, patient: bool = False
+) -> tuple[Decoded, Request]:
+    """As CTranslate2 decodes it if ``patient``."""
+    request = engine._request(window, "en", patient)
+    [text] = engine._decode(engine._encode(engine._features([window])), [request])
+    return text, request
+
+
+def test_its_logits_are_those_of_the_float_model(
+    directory: Path, engine: CTranslate2Engine, two_cities: np.ndarray
+) -> None:
+    on_torch = TransformersEngine(directory, device="cpu")
+    window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en", context_s=20.0)
+    text, request = decoded(engine, window)
+    assert text.aligned is not None
+    [theirs] = on_torch._align(
+        on_torch._encode(on_torch._features([window])), [request], [text.tokens]
+    )
+    ours = np.log(text.aligned.probabilities)
+    assert np.abs(ours - np.log(theirs.probabilities)).mean() < 0.08
+    apart = np.abs(text.aligned.frames - theirs.frames)
+    assert np.median(apart) <= 2
+    assert (apart <= 5).mean() > 0.9
+
+
+@pytest.mark.parametrize("beam_size", [1, 5])
+def test_it_says_what_the_other_decoder_says(
+    engine: CTranslate2Engine, two_cities: np.ndarray, beam_size: int
+) -> None:
+    n_same = 0
+    for at in range(0, 40, 8):
+        window = Window(two_cities[at * 16_000 : (at + 8) * 16_000], "en", beam_size=beam_size)
+        ours, theirs = (decoded(engine, window, patient=p)[0] for p in (False, True))
+        assert ours.no_speech_probability == pytest.approx(theirs.no_speech_probability, abs=0.15)
+        assert len(ours.alternatives) == len(theirs.alternatives) == beam_size - 1
+        words = (engine.vocabulary.decode(text.tokens).lower() for text in (ours, theirs))
+        n_same += len({"".join(c for c in text if c.isalnum()) for text in words}) == 1
+    assert n_same >= 4
+
+
+def test_a_draft_that_holds_changes_nothing_but_the_work(
+    engine: CTranslate2Engine, beckett: np.ndarray
+) -> None:
+    window = Window(beckett[: 9 * 16_000], "en", beam_size=3)
+    assert engine._decoder is not None
+    step, passes = engine._decoder.step, [0]
+
+    def counted(*args: Any, **more: Any) -> Step:
+        passes[-1] += 1
+        return step(*args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine._decoder, "step", counted)
+        free, _ = decoded(engine, window)
+        wrong = list(free.tokens)
+        wrong[12] = wrong[3]
+        for draft in (free.tokens[:10], free.tokens, wrong):
+            passes.append(0)
+            text, _ = decoded(engine, replace(window, draft=tuple(draft)))
+            assert text.tokens == free.tokens
+            assert text.aligned is not None and free.aligned is not None
+            apart = np.abs(text.aligned.frames - free.aligned.frames)
+            assert (apart <= 5).mean() > 0.9
+    none, some, whole, broken = passes
+    assert some <= none - 10
+    assert whole < 5
+    assert broken <= none - 12
+
+
+def test_word_times_rise_and_stay_inside(engine: CTranslate2Engine, beckett: np.ndarray) -> None:
+    for end_s in (0.4, 2, 5, 9):
+        samples = beckett[: int(end_s * 16_000)]
+        [hypothesis] = engine.transcribe([Window(samples, "en", beam_size=5)])
+        assert all(0 <= w.start <= w.end <= end_s + 0.02 for w in hypothesis.words)
+        assert all(a.start <= b.start for a, b in pairwise(hypothesis.words))
+        assert len(hypothesis.token_ends) == len(hypothesis.tokens)
+
+
+def test_weights_come_back_from_their_integers() -> None:
+    weight = np.random.default_rng(1).normal(size=(7, 64)).astype(np.float32)
+    weight[3] = 0
+    integers, scale = quantised(weight)
+    assert np.abs(integers * scale[:, None] - weight).max() <= scale.max() / 2 + 1e-6
