@@ -74,7 +74,7 @@ def lags(engine: Engine, speech: NDArray[np.float32], n_speakers: int) -> list[f
 
 def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
     """A row per number of speakers, until they are too many."""
-    engine = load_engine(resolve(model), "ctranslate2")
+    engine = load_engine(resolve(model), "ctranslate2", live=True)
     clips = [decode(data / clip["path"]) for clip in english_clips(data, "long")]
     speech = np.concatenate(clips)
     n_speakers = 1
@@ -97,7 +97,7 @@ def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
 
 def measure_beside_file(data: Path, model: str) -> Iterator[dict[str, Any]]:
     """One speaker alone, and beside a file."""
-    engine = load_engine(resolve(model), "ctranslate2")
+    engine = load_engine(resolve(model), "ctranslate2", live=True)
     paths = [data / clip["path"] for clip in english_clips(data, "long")]
     speech = np.concatenate([decode(path) for path in paths])
     for beside_file in (False, True):

@@ -102,7 +102,7 @@ def prepared_engine(settings: Settings) -> Engine | None:
         if directory is None:
             directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
         with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
-            engine = load_engine(directory)
+            engine = load_engine(directory, live=True)
     except AsrError as error:
         place.error(as_written(str(error)), icon=":material/error:")
         return None

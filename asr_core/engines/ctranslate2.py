@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 from typing import cast
 
@@ -65,9 +66,10 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
-        self._decoder = None
-        if self._compute_type == "int8" and not self._on_cuda:
-            self._decoder = OnnxDecoder(directory, n_threads=max(1, cores // n_workers))
+        self._has_look_decoder = self._compute_type == "int8" and not self._on_cuda
+        self._directory, self._n_threads = directory, max(1, cores // n_workers)
+        self._making = threading.Lock()  # guards the one below
+        self._look_decoder: OnnxDecoder | None = None  # made when speech is first looked at
         super().__init__(
             vocabulary,
             self._model.n_mels,
@@ -76,7 +78,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             patient_batch_size=batch_size or _PATIENT_BATCH,
             encodes_batches=self._on_cuda,
             has_beams=True,
-            checks_drafts=self._decoder is not None,
+            checks_drafts=self._has_look_decoder,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -129,8 +131,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
         first = requests[0]
-        if self._decoder and first.is_urgent and first.repetition_penalty == 1:
-            return [self._decode_alone(self._decoder, encoded, first)]
+        if self._has_look_decoder and first.is_look and first.repetition_penalty == 1:
+            return self._decode_looks(encoded, requests)
         n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
@@ -154,8 +156,23 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             decoded.append(Decoded(best, result.no_speech_prob, others, weights))
         return decoded
 
-    def _decode_alone(
-        self, decoder: OnnxDecoder, encoded: ctranslate2.StorageView, request: Request
+    def _made_look_decoder(self) -> OnnxDecoder:
+        with self._making:
+            if self._look_decoder is None:
+                self._look_decoder = OnnxDecoder(self._directory, n_threads=self._n_threads)
+            return self._look_decoder
+
+    def _decode_looks(
+        self, encoded: ctranslate2.StorageView, requests: list[Request]
+    ) -> list[Decoded]:
+        decoder = self._made_look_decoder()
+        return [
+            self._decode_look(decoder, np.asarray(self._take(encoded, [i])), request)
+            for i, request in enumerate(requests)
+        ]
+
+    def _decode_look(
+        self, decoder: OnnxDecoder, encoded: NDArray[np.float32], request: Request
     ) -> Decoded:
         ask = Ask(
             previous=request.previous,
@@ -166,7 +183,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             n_most=len(request.draft) + request.max_new_tokens,
             accept=ACCEPT,
         )
-        found = search(decoder, decoder.begin(np.asarray(encoded)), ask)
+        found = search(decoder, decoder.begin(encoded), ask)
         texts = found.best()
         best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
         aligned = None

@@ -56,6 +56,7 @@ def load_engine(
     *,
     n_threads: int | None = None,
     batch_size: int | None = None,
+    live: bool = False,
 ) -> Engine:
     """The model in ``directory``, warmed up; loaded once and shared by all callers.
 
@@ -65,6 +66,8 @@ def load_engine(
         n_threads: cores to use; all there are by default.
         batch_size: windows of a file that are decoded together; what the engine
             likes best by default.
+        live: make ready for speech too, which takes a second more; else the first
+            speaker waits for that.
 
     Raises:
         EngineError: the engine is not installed.
@@ -74,12 +77,16 @@ def load_engine(
     key = (name, directory.resolve(), n_threads, batch_size)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = _load(name, directory, n_threads, batch_size)
+            _loaded[key] = _load(name, directory, n_threads, batch_size, live)
         return _loaded[key]
 
 
 def _load(
-    name: EngineName, directory: Path, n_threads: int | None, batch_size: int | None
+    name: EngineName,
+    directory: Path,
+    n_threads: int | None,
+    batch_size: int | None,
+    live: bool,
 ) -> Engine:
     if name == "ctranslate2":
         from asr_core.engines.ctranslate2 import CTranslate2Engine
@@ -88,10 +95,10 @@ def _load(
         on_cpu = CTranslate2Engine(
             as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size
         )
-        on_cpu.warm_up()
+        on_cpu.warm_up(live=live)
         return on_cpu
     from asr_core.engines.transformers import TransformersEngine
 
     on_torch = TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
-    on_torch.warm_up()
+    on_torch.warm_up(live=live)
     return on_torch

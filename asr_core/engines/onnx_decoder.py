@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_graph import Arrays, Dimensions, decoder_graphs, quantised
+from asr_core.engines.onnx_graph import Dimensions, Quantised, decoder_graphs
 from asr_core.errors import ModelError
-from asr_core.models.convert import read_arrays, read_config
+from asr_core.models.convert import FloatArrays, read_config
 
 __all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
 
@@ -91,21 +91,22 @@ class OnnxDecoder:
 
     def __init__(self, directory: Path, *, n_threads: int) -> None:
         config = read_config(directory)
+        arrays = FloatArrays(directory / "model.bin")
         try:
-            arrays = _in_float(read_arrays(directory / "model.bin"))
             self._dimensions = Dimensions.of(arrays)
+            self._embeddings = Quantised.of(arrays["decoder/embeddings/weight"])
             graphs = decoder_graphs(
                 arrays,
                 self._dimensions,
+                self._embeddings,
                 suppressed=config.get("suppress_ids") or [],
                 n_best=N_BEST,
                 alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
             )
+            self._positions = arrays["decoder/position_encodings/encodings"]
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
-        self._embeddings, self._scale = quantised(arrays["decoder/embeddings/weight"])
-        self._positions = arrays["decoder/position_encodings/encodings"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         self._cross = onnxruntime.InferenceSession(graphs.cross, options)
@@ -113,8 +114,8 @@ class OnnxDecoder:
 
     def probability(self, token: int, step: Step) -> float:
         """Of a token that is else suppressed, at the first position asked for."""
-        hidden, likeliest = step.hidden.numpy()[0, 0], int(step.tokens[0, 0, 0])
-        logit, other = (hidden @ self._embeddings[t] * self._scale[t] for t in (token, likeliest))
+        both = np.array([token, step.tokens[0, 0, 0]])
+        logit, other = self._embeddings.rows(both) @ step.hidden.numpy()[0, 0]
         total = other - step.logprobs[0, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
 
@@ -143,11 +144,10 @@ class OnnxDecoder:
         """
         n_new = tokens.shape[1]
         until = past.n_tokens + n_new
-        hidden = self._embeddings[tokens] * self._scale[tokens][..., None]
-        hidden += self._positions[past.n_tokens : until]
+        hidden = self._embeddings.rows(tokens) + self._positions[past.n_tokens : until]
         binding = self._step.io_binding()
         inputs: dict[str, Any] = {
-            "hidden": hidden.astype(np.float32, copy=False),
+            "hidden": hidden,
             "mask": np.triu(np.full((n_new, until), -1e9, np.float32), past.n_tokens + 1),
             "origins": np.asarray(origins, np.int64),
             "wanted": np.asarray(wanted, np.int64),
@@ -175,22 +175,3 @@ class OnnxDecoder:
 def _upper_half(d: Dimensions) -> list[tuple[int, int]]:
     layers = range(d.n_layers // 2, d.n_layers)
     return [(layer, head) for layer in layers for head in range(d.n_heads)]
-
-
-def _in_float(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """The decoder's arrays; integers of a quantised model times their scale."""
-    return {
-        name: _float(array, arrays.get(f"{name}_scale"))
-        for name, array in arrays.items()
-        if name.startswith("decoder/") and not name.endswith("_scale")
-    }
-
-
-def _float(array: NDArray[Any], scale: NDArray[Any] | None) -> NDArray[Any]:
-    if not array.ndim:
-        return array  # a number, such as that of heads
-    if scale is None:
-        return array.astype(np.float32)
-    floats: NDArray[Any] = array.astype(np.float32)
-    floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
-    return floats

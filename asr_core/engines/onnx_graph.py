@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["DecoderGraphs", "Dimensions", "decoder_graphs", "quantised"]
+__all__ = ["DecoderGraphs", "Dimensions", "Quantised", "decoder_graphs"]
 
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1))
 _IR_VERSION = 10
@@ -60,15 +60,28 @@ class DecoderGraphs:
     step: bytes
 
 
-def quantised(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """(n_out, n_in) → 8-bit integers and the scale (n_out,) that gives them back."""
-    scale = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32) / 127
-    return np.rint(weight / scale[:, None]).astype(np.int8), scale
+@dataclass(frozen=True)
+class Quantised:
+    """(n_out, n_in) as 8-bit integers, and the scale (n_out,) that gives them back."""
+
+    integers: NDArray[np.int8]
+    scale: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, weight: NDArray[np.float32]) -> Quantised:
+        scale = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32) / 127
+        scaled = weight * (1 / scale)[:, None]
+        return cls(np.rint(scaled, out=scaled).astype(np.int8), scale)
+
+    def rows(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(…, n_in) those of the outputs ``which``, in float."""
+        return self.integers[which] * self.scale[which][..., None]
 
 
 def decoder_graphs(
     arrays: Arrays,
     dimensions: Dimensions,
+    embeddings: Quantised,
     *,
     suppressed: Sequence[int],
     n_best: int,
@@ -78,13 +91,14 @@ def decoder_graphs(
 
     Args:
         arrays: by CTranslate2's names, in float.
+        embeddings: of the tokens, which are the weights of the last layer too.
         suppressed: tokens that are never said.
         n_best: how many tokens of each position are told.
         alignment_heads: layer and head of those that follow the sound.
     """
     return DecoderGraphs(
         _cross_graph(arrays, dimensions),
-        _step_graph(arrays, dimensions, suppressed, n_best, alignment_heads),
+        _step_graph(arrays, dimensions, embeddings, suppressed, n_best, alignment_heads),
     )
 
 
@@ -105,17 +119,10 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def linear(
-        self, x: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32] | None
-    ) -> str:
-        integers, scale = quantised(weight)
-        inputs = [
-            x,
-            self.weight(f"{name}.weight", integers.T),
-            self.weight(f"{name}.scale", scale),
-        ]
-        if bias is not None:
-            inputs += ["", self.weight(f"{name}.bias", bias)]
+    def linear(self, x: str, name: str, weight: Quantised, bias: NDArray[np.float32]) -> str:
+        integers = self.weight(f"{name}.weight", weight.integers.T)
+        scale = self.weight(f"{name}.scale", weight.scale)
+        inputs = [x, integers, scale, "", self.weight(f"{name}.bias", bias)]
         return self.add("DynamicQuantizeMatMul", inputs, name, "com.microsoft")
 
     def norm(self, x: str, name: str, arrays: Arrays) -> str:
@@ -148,7 +155,8 @@ def _cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
         name = f"decoder/layer_{i}/attention/linear_1"
         weight, bias = arrays[f"{name}/weight"], arrays[f"{name}/bias"]
         for letter, part in (("k", slice(0, width)), ("v", slice(width, 2 * width))):
-            x = graph.linear("encoded", f"{letter}{i}.flat", weight[part], bias[part])
+            quantised = Quantised.of(weight[part])
+            x = graph.linear("encoded", f"{letter}{i}.flat", quantised, bias[part])
             x = graph.add("Reshape", [x, shape], f"{letter}{i}.heads")
             order = [0, 2, 1, 3] if letter == "k" else [0, 2, 3, 1]
             outputs.append(graph.add("Transpose", [x], f"{letter}{i}", perm=order))
@@ -160,6 +168,7 @@ def _cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
 def _step_graph(
     arrays: Arrays,
     dimensions: Dimensions,
+    embeddings: Quantised,
     suppressed: Sequence[int],
     n_best: int,
     alignment_heads: Sequence[tuple[int, int]],
@@ -181,7 +190,6 @@ def _step_graph(
     x = graph.add("Gather", [x, "wanted"], "wanted.hidden", axis=1)
     x = graph.norm(x, "decoder/layer_norm", arrays)
     x = graph.add("Identity", [x], "hidden_wanted")
-    embeddings = arrays["decoder/embeddings/weight"]
     bias = np.zeros(d.n_tokens, np.float32)
     bias[list(suppressed)] = -1e9
     logits = graph.linear(x, "logits", embeddings, bias)
@@ -216,7 +224,8 @@ def _layer(
 
     def linear(x: str, part: str) -> str:
         full = f"{name}/{part}"
-        return graph.linear(x, full, arrays[f"{full}/weight"], arrays[f"{full}/bias"])
+        weight = Quantised.of(arrays[f"{full}/weight"])
+        return graph.linear(x, full, weight, arrays[f"{full}/bias"])
 
     def split(x: str, to: str) -> str:
         """(n_rows, n, width) → (n_rows, n_heads, n, head_width)."""

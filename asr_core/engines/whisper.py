@@ -93,7 +93,7 @@ class Request:
     repetition_penalty: float
     beam_size: int
     n_frames: int  # encoder frames that hold audio
-    is_urgent: bool  # of a call that is not patient
+    is_look: bool
 
     @property
     def prompt(self) -> list[int]:
@@ -222,10 +222,12 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 hypotheses += self._transcribe(share, patient, between_steps)
         return hypotheses
 
-    def warm_up(self) -> None:
-        """One second of silence, so that the first speaker does not wait for set-up."""
+    def warm_up(self, *, live: bool = False) -> None:
+        """One second of silence, so that the first speaker does not wait for set-up; with
+        ``live`` also a look at it."""
         silence = Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en")
-        self.transcribe([silence], patient=True)  # nobody is speaking yet
+        windows = [silence, replace(silence, is_look=True)] if live else [silence]
+        self.transcribe(windows, patient=True)  # nobody is speaking yet
 
     def _check(self, window: Window) -> None:
         if len(window.samples) > MAX_WINDOW_S * SAMPLE_RATE_HZ:
@@ -240,9 +242,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
             encoded = self._encoded_in_turns(windows, between_steps)
             between_steps()
             with self._turns.take(patient=True):
-                return self._read(windows, encoded, patient)
+                return self._read(windows, encoded)
         with self._turns.take(patient=False):
-            return self._read(windows, self._encode(self._features(windows)), patient)
+            return self._read(windows, self._encode(self._features(windows)))
 
     def _encoded_in_turns(
         self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
@@ -257,11 +259,11 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 encoded.append(self._encode(part))
         return encoded[0] if len(encoded) == 1 else self._join(encoded)
 
-    def _read(self, windows: Sequence[Window], encoded: Encoded, patient: bool) -> list[Hypothesis]:
+    def _read(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
         """What the decoder makes of encoded windows."""
         languages = self._languages_of(encoded, windows)
         requests = [
-            self._request(window, language, patient)
+            self._request(window, language)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
         texts: dict[int, tuple[Decoded, Aligned | None]] = {}
@@ -313,7 +315,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             for i, window in enumerate(windows)
         ]
 
-    def _request(self, window: Window, language: str, patient: bool) -> Request:
+    def _request(self, window: Window, language: str) -> Request:
         duration_s = len(window.samples) / SAMPLE_RATE_HZ
         previous = self.vocabulary.previous_text(window.prompt)
         start = self.vocabulary.start_sequence(language, window.task)
@@ -328,7 +330,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             repetition_penalty=window.repetition_penalty,
             beam_size=self._beam_size(window),
             n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
-            is_urgent=not patient,
+            is_look=window.is_look,
         )
 
     def _decode_and_align(
@@ -471,6 +473,7 @@ def _alike(requests: Sequence[Request], which: Sequence[int]) -> list[list[int]]
     for i in which:
         request = requests[i]
         before = (*request.previous, *request.start)
-        kind = (before, len(request.draft), request.repetition_penalty, request.beam_size)
+        how = (request.repetition_penalty, request.beam_size, request.is_look)
+        kind = (before, len(request.draft), *how)
         groups[kind].append(i)
     return list(groups.values())

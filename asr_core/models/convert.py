@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayPlace",
+    "FloatArrays",
     "array_places",
     "as_ctranslate2",
     "read_arrays",
@@ -125,6 +126,41 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
         aliases = [(_text(file), _text(file)) for _ in range(_u32(file))]
         arrays = {place.name: _array(file, place) for place in places}
         return arrays | {alias: arrays[name] for alias, name in aliases}
+
+
+class FloatArrays(Mapping[str, NDArray[Any]]):
+    """The arrays of a CTranslate2 ``model.bin`` by name, aliases left out: each is read and
+    made float32 when it is asked for, so that a large model is never in memory as a whole.
+    Integers of a quantised model come times their scale, single numbers as they are.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._places = {place.name: place for place in array_places(path)}
+        self._bytes = np.memmap(path, np.uint8, "r")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        array = self._stored(name)
+        if not array.ndim:
+            return array
+        floats: NDArray[Any] = array.astype(np.float32)
+        if f"{name}_scale" in self._places:
+            scale = self._stored(f"{name}_scale")
+            floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
+        return floats
+
+    def _stored(self, name: str) -> NDArray[Any]:
+        place = self._places[name]
+        part = self._bytes[place.offset : place.offset + place.n_bytes]
+        return np.frombuffer(part, place.dtype).reshape(place.shape)
 
 
 @contextmanager
