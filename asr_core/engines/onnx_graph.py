@@ -6,7 +6,7 @@ they come (ONNX Runtime's DynamicQuantizeMatMul); attention and norms are in flo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,10 +120,38 @@ class _Graph:
         return name
 
     def linear(self, x: str, name: str, weight: Quantised, bias: NDArray[np.float32]) -> str:
+        return self.add(
+            "DynamicQuantizeMatMul",
+            [*self._weights(x, name, weight), "", self.weight(f"{name}.bias", bias)],
+            name,
+            "com.microsoft",
+        )
+
+    def linear_by_row(self, x: str, name: str, weight: Quantised, bias: NDArray[np.float32]) -> str:
+        """The same, each row in proportion to its own largest value: where one row's is
+        hundreds of times that of the others, one scale for all leaves these nothing."""
+        size = self.add("Abs", [x], f"{name}.absolute")
+        size = self.add(
+            "ReduceMax", [size, self.weight(f"{name}.axis", np.array([-1]))], f"{name}.largest"
+        )
+        size = self.add(
+            "Max",
+            [size, self.weight(f"{name}.least", np.array([1e-6], np.float32))],
+            f"{name}.size",
+        )
+        even = self.add("Div", [x, size], f"{name}.even")
+        y = self.add(
+            "DynamicQuantizeMatMul",
+            self._weights(even, name, weight),
+            f"{name}.raw",
+            "com.microsoft",
+        )
+        y = self.add("Mul", [y, size], f"{name}.sized")
+        return self.add("Add", [y, self.weight(f"{name}.bias", bias)], name)
+
+    def _weights(self, x: str, name: str, weight: Quantised) -> list[str]:
         integers = self.weight(f"{name}.weight", weight.integers.T)
-        scale = self.weight(f"{name}.scale", weight.scale)
-        inputs = [x, integers, scale, "", self.weight(f"{name}.bias", bias)]
-        return self.add("DynamicQuantizeMatMul", inputs, name, "com.microsoft")
+        return [x, integers, self.weight(f"{name}.scale", weight.scale)]
 
     def norm(self, x: str, name: str, arrays: Arrays) -> str:
         gamma = self.weight(f"{name}.gamma", arrays[f"{name}/gamma"])
@@ -222,10 +250,9 @@ def _layer(
     """One layer: its output, the names of its new keys and values, the cross-attention."""
     name = f"decoder/layer_{i}"
 
-    def linear(x: str, part: str) -> str:
+    def linear(x: str, part: str, add: Callable[..., str] = graph.linear) -> str:
         full = f"{name}/{part}"
-        weight = Quantised.of(arrays[f"{full}/weight"])
-        return graph.linear(x, full, weight, arrays[f"{full}/bias"])
+        return add(x, full, Quantised.of(arrays[f"{full}/weight"]), arrays[f"{full}/bias"])
 
     def split(x: str, to: str) -> str:
         """(n_rows, n, width) → (n_rows, n_heads, n, head_width)."""
@@ -268,5 +295,5 @@ def _layer(
 
     inner = linear(graph.norm(x, f"{name}/ffn/layer_norm", arrays), "ffn/linear_0")
     inner = graph.add("Gelu", [inner], f"{name}/ffn.gelu", "com.microsoft")
-    x = graph.add("Add", [x, linear(inner, "ffn/linear_1")], f"{name}/out")
+    x = graph.add("Add", [x, linear(inner, "ffn/linear_1", graph.linear_by_row)], f"{name}/out")
     return x, kept, attention
