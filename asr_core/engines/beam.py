@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_decoder import OnnxDecoder, Past, Step
+if TYPE_CHECKING:
+    from asr_core.engines.onnx_decoder import OnnxDecoder, Past, Step
 
 __all__ = ["Ask", "Found", "Text", "search"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import ctranslate2
 import numpy as np
@@ -15,12 +15,14 @@ from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
 from asr_core.engines.beam import Ask, search
 from asr_core.engines.instructions import use_widest_instructions
-from asr_core.engines.onnx_decoder import OnnxDecoder
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import ACCEPT, Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
+
+if TYPE_CHECKING:
+    from asr_core.engines.onnx_decoder import OnnxDecoder
 
 __all__ = ["CTranslate2Engine"]
 
@@ -159,6 +161,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     def _made_look_decoder(self) -> OnnxDecoder:
         with self._making:
             if self._look_decoder is None:
+                from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
+
                 self._look_decoder = OnnxDecoder(self._directory, n_threads=self._n_threads)
             return self._look_decoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -105,6 +106,18 @@ def test_word_times_rise_and_stay_inside(engine: CTranslate2Engine, beckett: np.
         assert all(0 <= w.start <= w.end <= end_s + 0.02 for w in hypothesis.words)
         assert all(a.start <= b.start for a, b in pairwise(hypothesis.words))
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
+
+
+def test_it_is_made_once_and_for_looks_alone(tiny_en: Path, beckett: np.ndarray) -> None:
+    engine = CTranslate2Engine(tiny_en)
+    window = Window(beckett[: 3 * 16_000], "en", beam_size=3)
+    engine.transcribe([window], patient=True)
+    assert engine._look_decoder is None
+    with ThreadPoolExecutor(4) as threads:
+        looks = list(threads.map(engine.transcribe, [[replace(window, is_look=True)]] * 4))
+        made = list(threads.map(lambda _: engine._made_look_decoder(), range(4)))
+    assert len(set(map(id, made))) == 1
+    assert len({hypothesis.text for [hypothesis] in looks}) == 1
 
 
 def test_weights_come_back_from_their_integers() -> None:
