@@ -12,13 +12,13 @@ from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
 
-PATIENCE = ((0.7, 0.5), (0.4, 1.0), (0.2, 2.0), (0.0, 3.0))
+PATIENCE = ((0.8, 0.5), (0.5, 1.0), (0.2, 2.0), (0.0, 3.0))
 """How much has to be said after a word before agreement makes it final: from
 which probability on (in both hypotheses), how many seconds. Less than the first,
 and the word may be cut in two; what the model doubts, it often corrects when it
 hears more."""
 
-EDGES = ((0.6, 0.12), (0.4, 0.3), (0.0, 0.6))
+EDGES = ((0.7, 0.12), (0.5, 0.3), (0.0, 0.6))
 """Words that end this close to the end of the audio were most likely cut in two:
 from which probability on, how many seconds."""
 
