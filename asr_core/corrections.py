@@ -48,7 +48,9 @@ def _with_text(segment: Segment, text: str) -> Segment | None:
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
-            words += old[a:b]
+            # A space that was put before it, or taken away, is what was written.
+            kept = zip(old[a:b], new[c:d], strict=True)
+            words += [replace(word, text=piece) for word, piece in kept]
         else:
             start, end = _gap(old, a, b)
             words += _spread(new[c:d], start, end, 1.0)

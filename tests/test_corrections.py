@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from asr_core.corrections import corrected
@@ -53,6 +53,7 @@ WORD = st.text().map(lambda text: "".join(text.split())).filter(bool)
 
 
 @given(st.lists(WORD, min_size=1), st.text())
+@example(["0㐀"], "0 㐀")
 def test_any_text_comes_out_as_it_was_written_in_order_and_in_the_line(
     heard: list[str], text: str
 ) -> None:

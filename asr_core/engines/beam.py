@@ -79,6 +79,7 @@ class Found:
 
     Attributes:
         first: the pass over the prompt and the draft.
+        n_held: tokens of the draft that stand.
         texts: those that go on, best first.
         ended: those that do not.
         attention: of each later pass.
@@ -86,6 +87,7 @@ class Found:
 
     ask: Ask
     first: Step
+    n_held: int
     texts: list[Text]
     ended: list[Text] = field(default_factory=list)
     attention: list[NDArray[np.float32]] = field(default_factory=list)
@@ -127,8 +129,7 @@ class Found:
     def attention_of(self, text: Text) -> NDArray[np.float32]:
         """(n_heads, n_tokens, n_frames): of the start sequence and of the text's tokens, but
         for a last one that no pass took."""
-        n_held = len(text.tokens) - len(text.rows)
-        begun = slice(len(self.ask.previous), self.ask.n_prompt + n_held)
+        begun = slice(len(self.ask.previous), self.ask.n_prompt + self.n_held)
         columns = [self.first.attention[:, :, begun]]
         for attention, row in zip(self.attention, text.rows, strict=False):
             columns.append(attention[:, :, row : row + 1])
@@ -147,7 +148,7 @@ def search(decoder: OnnxDecoder, past: Past, ask: Ask) -> Found:
     begun = Text(
         tuple(ask.draft[:n_held]), tuple(said[:n_held].tolist()), float(said[:n_held].sum())
     )
-    found = Found(ask, first, [begun])
+    found = Found(ask, first, n_held, [begun])
     past = first.past.until(ask.n_prompt + n_held)
     likeliest, logprobs = first.tokens[:, 1 + n_held], first.logprobs[:, 1 + n_held]
     if not n_held:

@@ -103,9 +103,11 @@ def test_one_text_is_the_greedy_one(table: list[list[float]]) -> None:
     assert found.best()[0].tokens == tuple(tokens)
 
 
-@given(TABLES, st.integers(1, 4))
-def test_the_attention_is_that_of_the_tokens(table: list[list[float]], size: int) -> None:
-    found, _ = found_by(table, size=size)
+@given(TABLES, st.integers(1, 4), st.lists(st.integers(2, N_WORDS - 1), max_size=3))
+def test_the_attention_is_that_of_the_tokens(
+    table: list[list[float]], size: int, draft: list[int]
+) -> None:
+    found, _ = found_by(table, size=size, draft=draft)
     for text in found.best():
         taken = found.attention_of(text)[0, :, 0].tolist()
         assert taken in ([START, *text.tokens], [START, *text.tokens[:-1]])
