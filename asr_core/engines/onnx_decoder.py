@@ -109,6 +109,7 @@ class OnnxDecoder:
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
+        options.enable_cpu_mem_arena = False  # no slower, and 40 MB less (base)
         self._cross = onnxruntime.InferenceSession(graphs.cross, options)
         self._step = onnxruntime.InferenceSession(graphs.step, options)
 
