@@ -6,6 +6,7 @@ token, and takes the tokens of a draft one by one.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,8 +111,8 @@ class OnnxDecoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.enable_cpu_mem_arena = False  # no slower, and 40 MB less (base)
-        self._cross = onnxruntime.InferenceSession(graphs.cross, options)
-        self._step = onnxruntime.InferenceSession(graphs.step, options)
+        self._cross = _session(graphs.cross, options)
+        self._step = _session(graphs.step, options)
 
     def probability(self, token: int, step: Step) -> float:
         """Of a token that is else suppressed, at the first position asked for."""
@@ -171,6 +172,18 @@ class OnnxDecoder:
             attention=attention.numpy()[0],
             past=Past(until, own, past.cross),
         )
+
+
+def _session(graph: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    """By way of a file, since a session that is given bytes keeps them; where there is no
+    room for one, it may."""
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "decoder.onnx"
+            path.write_bytes(graph)
+            return onnxruntime.InferenceSession(path, options)
+    except OSError:
+        return onnxruntime.InferenceSession(graph, options)
 
 
 def _upper_half(d: Dimensions) -> list[tuple[int, int]]:
