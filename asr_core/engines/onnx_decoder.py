@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_graph import Dimensions, Quantised, decoder_graphs
+from asr_core.engines.onnx_graph import Dimensions, Quantised, cross_graph, step_graph
 from asr_core.errors import ModelError
 from asr_core.models.convert import FloatArrays, read_config
 
@@ -94,9 +94,10 @@ class OnnxDecoder:
         config = read_config(directory)
         arrays = FloatArrays(directory / "model.bin")
         try:
-            self._dimensions = Dimensions.of(arrays)
             self._embeddings = Quantised.of(arrays["decoder/embeddings/weight"])
-            graphs = decoder_graphs(
+            self._dimensions = Dimensions.of(arrays, self._embeddings)
+            cross = cross_graph(arrays, self._dimensions)
+            step = step_graph(
                 arrays,
                 self._dimensions,
                 self._embeddings,
@@ -111,8 +112,8 @@ class OnnxDecoder:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
         options.enable_cpu_mem_arena = False  # no slower, and 40 MB less (base)
-        self._cross = _session(graphs.cross, options)
-        self._step = _session(graphs.step, options)
+        self._cross = _session(cross, options)
+        self._step = _session(step, options)
 
     def probability(self, token: int, step: Step) -> float:
         """Of a token that is else suppressed, at the first position asked for."""
@@ -163,7 +164,7 @@ class OnnxDecoder:
         for output in self._step.get_outputs():
             binding.bind_output(output.name)
         self._step.run_with_iobinding(binding)
-        _, logprobs, best, likeliest, hidden_wanted, attention, *own = binding.get_outputs()
+        logprobs, best, likeliest, hidden_wanted, attention, *own = binding.get_outputs()
         return Step(
             tokens=likeliest.numpy(),
             logprobs=best.numpy(),

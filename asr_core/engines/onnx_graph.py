@@ -15,7 +15,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["DecoderGraphs", "Dimensions", "Quantised", "decoder_graphs"]
+from asr_core.models.convert import n_layers
+
+__all__ = ["Dimensions", "Quantised", "cross_graph", "step_graph"]
 
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1))
 _IR_VERSION = 10
@@ -38,26 +40,9 @@ class Dimensions:
         return self.width // self.n_heads
 
     @classmethod
-    def of(cls, arrays: Arrays) -> Dimensions:
-        n_tokens, width = arrays["decoder/embeddings/weight"].shape
-        layers = (name.split("/")[1] for name in arrays if name.startswith("decoder/layer_"))
-        n_layers = len({layer for layer in layers if layer != "layer_norm"})
-        return cls(n_layers, int(arrays["decoder/num_heads"]), width, n_tokens)
-
-
-@dataclass(frozen=True)
-class DecoderGraphs:
-    """Serialised models.
-
-    Attributes:
-        cross: ``encoded`` (1, n_frames, width) → of each layer ``k0`` … (1, n_heads,
-            n_frames, head_width) and ``v0`` … (1, n_heads, head_width, n_frames).
-        step: ``hidden`` (n_rows, n_new, width) and what was before → ``logits`` of the
-            positions ``wanted``, their likeliest tokens, and what is before the next.
-    """
-
-    cross: bytes
-    step: bytes
+    def of(cls, arrays: Arrays, embeddings: Quantised) -> Dimensions:
+        n_tokens, width = embeddings.integers.shape
+        return cls(n_layers(arrays, "decoder"), int(arrays["decoder/num_heads"]), width, n_tokens)
 
 
 @dataclass(frozen=True)
@@ -76,30 +61,6 @@ class Quantised:
     def rows(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
         """(…, n_in) those of the outputs ``which``, in float."""
         return self.integers[which] * self.scale[which][..., None]
-
-
-def decoder_graphs(
-    arrays: Arrays,
-    dimensions: Dimensions,
-    embeddings: Quantised,
-    *,
-    suppressed: Sequence[int],
-    n_best: int,
-    alignment_heads: Sequence[tuple[int, int]],
-) -> DecoderGraphs:
-    """The graphs of one model.
-
-    Args:
-        arrays: by CTranslate2's names, in float.
-        embeddings: of the tokens, which are the weights of the last layer too.
-        suppressed: tokens that are never said.
-        n_best: how many tokens of each position are told.
-        alignment_heads: layer and head of those that follow the sound.
-    """
-    return DecoderGraphs(
-        _cross_graph(arrays, dimensions),
-        _step_graph(arrays, dimensions, embeddings, suppressed, n_best, alignment_heads),
-    )
 
 
 class _Graph:
@@ -176,7 +137,9 @@ class _Graph:
         return bytes(model.SerializeToString())
 
 
-def _cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
+def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
+    """What the sound gives: ``encoded`` (1, n_frames, width) → of each layer ``k0`` …
+    (1, n_heads, n_frames, head_width) and ``v0`` … (1, n_heads, head_width, n_frames)."""
     graph, width = _Graph(), dimensions.width
     shape = graph.weight("heads", np.array([0, -1, dimensions.n_heads, dimensions.head_width]))
     outputs = []
@@ -194,14 +157,25 @@ def _cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
     return graph.serialised([encoded], outputs)
 
 
-def _step_graph(
+def step_graph(
     arrays: Arrays,
     dimensions: Dimensions,
     embeddings: Quantised,
+    *,
     suppressed: Sequence[int],
     n_best: int,
     alignment_heads: Sequence[tuple[int, int]],
 ) -> bytes:
+    """A pass: ``hidden`` (n_rows, n_new, width) and what was before → the likeliest tokens
+    after the positions ``wanted``, and what is before the next pass.
+
+    Args:
+        arrays: by CTranslate2's names, in float.
+        embeddings: of the tokens, which are the weights of the last layer too.
+        suppressed: tokens that are never said.
+        n_best: how many tokens of each position are told.
+        alignment_heads: layer and head of those that follow the sound.
+    """
     graph, d = _Graph(), dimensions
     graph.weight("heads", np.array([0, -1, d.n_heads, d.head_width]))
     graph.weight("whole", np.array([0, -1, d.width]))
@@ -241,7 +215,7 @@ def _step_graph(
     }
     for i in range(d.n_layers):
         inputs += [info(f"{kind}{i}", floats, shape) for kind, shape in shapes.items()]
-    names = ["logits", "logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
+    names = ["logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
     return graph.serialised(inputs, names, integers=["tokens"])
 
 

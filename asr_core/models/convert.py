@@ -31,6 +31,7 @@ __all__ = [
     "FloatArrays",
     "array_places",
     "as_ctranslate2",
+    "n_layers",
     "read_arrays",
     "read_config",
     "to_transformers",
@@ -230,7 +231,8 @@ def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
     return model
 
 
-def _n_layers(arrays: Arrays, part: str) -> int:
+def n_layers(arrays: Arrays, part: str) -> int:
+    """Of the encoder or the decoder."""
     return 1 + max(
         int(name.split("/")[1].removeprefix("layer_"))
         for name in arrays
@@ -244,8 +246,8 @@ def _dimensions(arrays: Arrays) -> dict[str, int]:
         "vocab_size": n_tokens,
         "d_model": width,
         "num_mel_bins": arrays["encoder/conv1/weight"].shape[1],
-        "encoder_layers": _n_layers(arrays, "encoder"),
-        "decoder_layers": _n_layers(arrays, "decoder"),
+        "encoder_layers": n_layers(arrays, "encoder"),
+        "decoder_layers": n_layers(arrays, "decoder"),
         "encoder_attention_heads": int(arrays["encoder/num_heads"]),
         "decoder_attention_heads": int(arrays["decoder/num_heads"]),
         "encoder_ffn_dim": arrays["encoder/layer_0/ffn/linear_0/weight"].shape[0],
@@ -266,7 +268,7 @@ def _state_dict(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
         positions = arrays[f"{part}/position_encodings/encodings"]
         state[f"model.{part}.embed_positions.weight"] = positions
         state |= _norm(arrays, f"{part}/layer_norm", f"model.{part}.layer_norm")
-        for i in range(_n_layers(arrays, part)):
+        for i in range(n_layers(arrays, part)):
             state |= _layer(arrays, f"{part}/layer_{i}", f"model.{part}.layers.{i}")
     return {name: np.array(array, np.float32) for name, array in state.items()}
 
