@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import av
 
 __all__ = ["LONGEST_GAP_S", "Gaps"]
@@ -11,14 +9,14 @@ __all__ = ["LONGEST_GAP_S", "Gaps"]
 LONGEST_GAP_S = 120.0
 """A longer jump is no loss but another clock: the source began anew."""
 
-_ROUNDING_S = Fraction(1, 1000)
+_ROUNDING_S = 0.001
 
 
 class Gaps:
     """Watches the time stamps of consecutive frames; not for two threads at once."""
 
     def __init__(self) -> None:
-        self._next: Fraction | None = None
+        self._next: float | None = None
 
     def before(self, frame: av.AudioFrame) -> float:
         """Seconds between the end of the last frame and the beginning of this one; 0 where
@@ -26,9 +24,9 @@ class Gaps:
         if frame.pts is None or not frame.time_base or not frame.sample_rate:
             self._next = None
             return 0.0
-        begins = frame.pts * Fraction(frame.time_base)
+        begins = frame.pts * float(frame.time_base)
         expected = self._next
-        self._next = begins + Fraction(frame.samples, frame.sample_rate)
+        self._next = begins + frame.samples / frame.sample_rate
         if expected is None or not _ROUNDING_S < begins - expected <= LONGEST_GAP_S:
             return 0.0
-        return float(begins - expected)
+        return round(begins - expected, 6)

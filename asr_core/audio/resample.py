@@ -32,16 +32,19 @@ def to_mono(frame: av.AudioFrame) -> Samples:
     """
     data: NDArray[Any] = frame.to_ndarray()
     if not frame.format.is_planar:
-        data = data.reshape(-1, len(frame.layout.channels)).T
-    scaled: NDArray[Any]
+        data = data.reshape(-1, frame.layout.nb_channels).T
+    if not np.issubdtype(data.dtype, np.integer):
+        data = np.asarray(np.nan_to_num(data, nan=0.0, posinf=1.0, neginf=-1.0))
+    mono: Samples = data[0].astype(np.float32)
+    for channel in data[1:]:
+        mono += channel
+    mono /= len(data)
     if data.dtype == np.uint8:
-        scaled = data.astype(np.float32) / 128 - 1
+        mono /= 128
+        mono -= 1
     elif np.issubdtype(data.dtype, np.integer):
-        scaled = data.astype(np.float32) / 2.0 ** (8 * data.dtype.itemsize - 1)
-    else:
-        scaled = np.nan_to_num(data, nan=0.0, posinf=1.0, neginf=-1.0).astype(np.float32)
-    mono = scaled[0] if len(scaled) == 1 else scaled.mean(axis=0, dtype=np.float32)
-    return cast(Samples, np.clip(mono, -1, 1))
+        mono /= 2.0 ** (8 * data.dtype.itemsize - 1)
+    return np.clip(mono, -1, 1, out=mono)
 
 
 class Resampler:
@@ -59,7 +62,8 @@ class Resampler:
         self._filter: av.AudioResampler | None = None
         self._interleaver: tuple[object, av.AudioResampler] | None = None
         self._recent: Samples = _EMPTY  # the last input, at its own rate
-        self._seconds_in = Fraction(0)
+        self._seconds_before = Fraction(0)  # those at other rates
+        self._n_in = 0  # at this rate
         self._n_out = 0
         self._n_skip = 0  # of the filter's next output: what the other side of a seam gave
 
@@ -73,7 +77,7 @@ class Resampler:
             if frame.sample_rate != self._rate
             else _EMPTY
         )
-        self._seconds_in += Fraction(len(mono), self._rate)
+        self._n_in += len(mono)
         self._recent = np.concatenate([self._recent, mono])[-int(SEAM_S * self._rate) :]
         out = mono if self._filter is None else self._skipped(self._run(self._filter, mono))
         self._n_out += len(out)
@@ -88,7 +92,9 @@ class Resampler:
         past, future = _across_seam(self._recent, self._rate, coming, rate)
         drained = self._drain(future)
         self._recent = past
-        self._rate = rate
+        if self._n_in:
+            self._seconds_before += Fraction(self._n_in, self._rate)
+        self._rate, self._n_in = rate, 0
         self._n_skip = 0
         self._filter = None
         if rate != SAMPLE_RATE_HZ:
@@ -105,7 +111,8 @@ class Resampler:
         ends = [self._run(self._filter, coming)] if len(coming) else []
         out = self._skipped(np.concatenate([*ends, self._run(self._filter, None)]))
         self._filter = None
-        wanted = max(0, round(self._seconds_in * SAMPLE_RATE_HZ) - self._n_out)
+        seconds_in = self._seconds_before + Fraction(self._n_in, self._rate)
+        wanted = max(0, round(seconds_in * SAMPLE_RATE_HZ) - self._n_out)
         if len(out) < wanted:  # the filter rounds at its end
             last = out[-1] if len(out) else np.float32(0)
             out = np.concatenate([out, np.full(wanted - len(out), last, np.float32)])

@@ -9,6 +9,7 @@ own clock for the pacing of updates.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -201,10 +202,13 @@ class LiveSession:
         """Take (n_samples,) float32; returns at once. Ignored after ``finish``."""
         if self._finish_requested.is_set() or not len(samples):
             return
-        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+        energy = float(np.vdot(samples, samples))
+        if not math.isfinite(energy):
+            samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+            energy = float(np.vdot(samples, samples))
         self._buffer.append(samples)
         fallen = self._level_dbfs - LEVEL_FALL_DB_PER_S * len(samples) / SAMPLE_RATE_HZ
-        level_dbfs = _level_dbfs(samples)
+        level_dbfs = _level_dbfs(energy / len(samples))
         self._level_dbfs = max(level_dbfs, fallen)
         if level_dbfs > SOUND_DBFS:
             self._last_sound = self._buffer.end
@@ -447,6 +451,5 @@ def _seconds_to_trust(language_probability: float) -> float:
     return TRIM_WINDOW_S
 
 
-def _level_dbfs(samples: Samples) -> float:
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return max(LEVEL_FLOOR_DBFS, 10 * np.log10(power)) if power > 0 else LEVEL_FLOOR_DBFS
+def _level_dbfs(power: float) -> float:
+    return max(LEVEL_FLOOR_DBFS, 10 * math.log10(power)) if power > 0 else LEVEL_FLOOR_DBFS
