@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn.functional import gelu
-from transformers import DynamicCache, EncoderDecoderCache, WhisperForConditionalGeneration
+from transformers import WhisperForConditionalGeneration
 
 from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
 from asr_core.engines.tokens import Vocabulary
+from asr_core.engines.torch_decoder import TorchDecoder
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import read_config, to_transformers
@@ -27,9 +28,8 @@ _MULTILINGUAL_VOCABULARY = 51865  # models for English alone have one token less
 class TransformersEngine(WhisperEngine[torch.Tensor]):
     """See :class:`~asr_core.engines.whisper.WhisperEngine`.
 
-    Decodes greedily with a key-value cache of its own making: the library's
-    ``generate`` takes neither a shortened encoder context nor windows with
-    prefixes of different lengths.
+    Decodes greedily, step by step: the library's ``generate`` takes neither a shortened
+    encoder context nor windows with prefixes of different lengths.
 
     Args:
         directory: a model in transformers or CTranslate2 format.
@@ -53,22 +53,24 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
             torch.set_num_threads(n_threads)
         self._device = torch.device(device or _best_device())
         self._dtype = _best_dtype(self._device)
+        # cuDNN's attention plans each new shape anew, and every step of a decoder is one.
+        torch.backends.cuda.enable_cudnn_sdp(False)
         config = read_config(directory)
         model = _load(directory)
         model.set_attn_implementation("sdpa")
-        self._model: Any = model.to(device=self._device, dtype=self._dtype).eval()
-        whisper_config = self._model.config
-        multilingual = whisper_config.vocab_size >= _MULTILINGUAL_VOCABULARY
+        model = model.to(device=self._device, dtype=self._dtype).eval()
+        n_vocabulary: int = model.config.vocab_size
         super().__init__(
-            Vocabulary(directory, multilingual=multilingual),
-            whisper_config.num_mel_bins,
+            Vocabulary(directory, multilingual=n_vocabulary >= _MULTILINGUAL_VOCABULARY),
+            model.config.num_mel_bins,
             batch_size=1 if self._device.type == "cpu" else _GPU_BATCH,
             patient_batch_size=batch_size or _GPU_BATCH,
             checks_drafts=True,
             encodes_batches=self._device.type != "cpu",
         )
-        self._alignment_heads = _alignment_heads(directory, config, whisper_config)
-        self._mask, self._first_mask = self._token_masks(directory, config)
+        self._encoder: Any = model.model.encoder
+        self._decoder = TorchDecoder(model, _alignment_heads(directory, config, model.config))
+        self._mask, self._first_mask = self._token_masks(directory, config, n_vocabulary)
 
     @property
     def name(self) -> EngineName:
@@ -81,7 +83,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     @torch.inference_mode()
     def _encode(self, features: NDArray[np.float32]) -> torch.Tensor:
         """The encoder's own steps; its ``forward`` insists on 30 s of audio."""
-        encoder = self._model.model.encoder
+        encoder = self._encoder
         mel = torch.from_numpy(features).to(self._device, self._dtype)
         hidden = gelu(encoder.conv2(gelu(encoder.conv1(mel)))).permute(0, 2, 1)
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
@@ -99,22 +101,26 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
     @torch.inference_mode()
     def _language_probabilities(self, encoded: torch.Tensor) -> list[dict[str, float]]:
         start = torch.full((len(encoded), 1), self.vocabulary.start, device=self._device)
+        logits = self._decoder.logits(
+            self._decoder.read(start, self._decoder.begin(encoded, n_tokens=1))[:, 0]
+        )
         codes, numbers = zip(*self.vocabulary.language_tokens.items(), strict=True)
-        logits = self._logits(start, encoded)[:, -1, list(numbers)]
-        return [dict(zip(codes, row, strict=True)) for row in logits.float().softmax(-1).tolist()]
+        rows = logits[:, list(numbers)].softmax(-1).tolist()
+        return [dict(zip(codes, row, strict=True)) for row in rows]
 
     @torch.inference_mode()
     def _decode(self, encoded: torch.Tensor, requests: list[Request]) -> list[Decoded]:
-        cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
         prompts = torch.tensor([request.prompt for request in requests], device=self._device)
-        logits = self._logits(prompts, encoded, cache)
-        no_speech = logits[:, len(requests[0].previous)].float().softmax(-1)
+        n_new = max(request.max_new_tokens for request in requests)
+        past = self._decoder.begin(encoded, prompts.shape[1] + n_new)
+        hidden = self._decoder.read(prompts, past)
+        no_speech = self._decoder.logits(hidden[:, len(requests[0].previous)]).softmax(-1)
         no_speech = no_speech[:, self.vocabulary.no_speech].tolist()
         texts = [list(request.draft) for request in requests]
         running = [True] * len(requests)
-        for step in range(max(request.max_new_tokens for request in requests)):
+        for step in range(n_new):
             mask = self._mask if step or requests[0].draft else self._first_mask
-            scores = logits[:, -1].float() + mask
+            scores = self._decoder.logits(hidden[:, -1]) + mask
             if requests[0].repetition_penalty != 1:
                 self._penalise(scores, texts, requests[0].repetition_penalty)
             tokens = scores.argmax(-1).tolist()
@@ -124,9 +130,8 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
                     texts[i].append(tokens[i])
             if not any(running):
                 break
-            logits = self._logits(
-                torch.tensor(tokens, device=self._device)[:, None], encoded, cache
-            )
+            newest = torch.tensor(tokens, device=self._device)[:, None]
+            hidden = self._decoder.read(newest, past)
         return [
             Decoded(self.vocabulary.text_only(text), probability)
             for text, probability in zip(texts, no_speech, strict=True)
@@ -149,36 +154,22 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         longest = max(len(text) for text in texts)
         # Rows are filled up at the right; what comes after the end is not looked at.
         rows = [start + text + [self.vocabulary.end] * (longest + 1 - len(text)) for text in texts]
-        queries = _CrossQueries(self._model, self._alignment_heads)
-        with queries:
-            logits = self._logits(torch.tensor(rows, device=self._device), encoded)
-        probabilities = logits[:, len(start) - 1 : -1].float().softmax(-1)
+        tokens = torch.tensor(rows, device=self._device)
+        past = self._decoder.begin(encoded, tokens.shape[1])
+        hidden, attention = self._decoder.follow(tokens, past)
+        probabilities = self._decoder.logits(hidden[:, len(start) - 1 : -1]).softmax(-1)
+        said = tokens[:, len(start) :, None]
+        spoken = probabilities.gather(-1, said).squeeze(-1).tolist()
+        weights = attention.cpu().numpy()
         aligned = []
         for i, (request, text) in enumerate(zip(requests, texts, strict=True)):
-            n_tokens = len(start) + len(text)
-            weights = queries.weights(encoded, i, n_tokens, request.n_frames)
-            spoken = probabilities[i, torch.arange(len(text)), text]
-            aligned.append(Aligned(token_frames(weights, len(start)), spoken.tolist()))
+            own = weights[i, :, : len(start) + len(text), : request.n_frames]
+            own = own / own.sum(axis=-1, keepdims=True)
+            aligned.append(Aligned(token_frames(own, len(start)), spoken[i][: len(text)]))
         return aligned
 
-    def _logits(
-        self,
-        tokens: torch.Tensor,
-        encoded: torch.Tensor,
-        cache: EncoderDecoderCache | None = None,
-    ) -> torch.Tensor:
-        """(batch, n_tokens) → (batch, n_tokens, n_vocabulary)."""
-        hidden = self._model.model.decoder(
-            input_ids=tokens,
-            encoder_hidden_states=encoded,
-            cache=cache,
-            use_cache=cache is not None,
-        )
-        logits: torch.Tensor = self._model.proj_out(hidden.last_hidden_state)
-        return logits
-
     def _token_masks(
-        self, directory: Path, config: dict[str, Any]
+        self, directory: Path, config: dict[str, Any], n_vocabulary: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """What to add to the logits: minus infinity for what is never text."""
         generation = config
@@ -188,54 +179,12 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
             generation = json.loads((directory / "generation_config.json").read_text())
         never = generation.get("suppress_ids", generation.get("suppress_tokens")) or []
         not_first = generation.get("suppress_ids_begin", generation.get("begin_suppress_tokens"))
-        mask = torch.zeros(self._model.config.vocab_size, device=self._device)
+        mask = torch.zeros(n_vocabulary, device=self._device)
         mask[[token for token in never if token >= 0]] = -torch.inf
         mask[self.vocabulary.no_timestamps + 1 :] = -torch.inf
         first = mask.clone()
         first[not_first or []] = -torch.inf
         return mask, first
-
-
-class _CrossQueries:
-    """Records what the alignment heads ask of the audio, while it is entered.
-
-    The fused attention kernels do not hand out their weights, so those of the
-    few heads that matter are computed again from the recorded queries.
-    """
-
-    def __init__(self, model: Any, heads: list[tuple[int, int]]) -> None:
-        self._layers = model.model.decoder.layers
-        self._heads = heads
-        self._inputs: dict[int, torch.Tensor] = {}
-        self._hooks: list[Any] = []
-
-    def __enter__(self) -> None:
-        for i in {layer for layer, _ in self._heads}:
-            attention = self._layers[i].encoder_attn
-
-            def record(module: Any, args: Any, kwargs: Any, i: int = i) -> None:
-                self._inputs[i] = args[0] if args else kwargs["hidden_states"]
-
-            self._hooks.append(attention.register_forward_pre_hook(record, with_kwargs=True))
-
-    def __exit__(self, *exception: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
-
-    def weights(
-        self, encoded: torch.Tensor, row: int, n_tokens: int, n_frames: int
-    ) -> NDArray[np.float32]:
-        """(n_heads, n_tokens, n_frames) attention of one row of the batch."""
-        weights = []
-        for layer, head in self._heads:
-            attention = self._layers[layer].encoder_attn
-            size = attention.head_dim
-            span = slice(head * size, (head + 1) * size)
-            query = attention.q_proj(self._inputs[layer][row, :n_tokens])[:, span]
-            key = attention.k_proj(encoded[row, :n_frames])[:, span]
-            scores = (query * attention.scaling) @ key.T
-            weights.append(scores.float().softmax(-1))
-        return torch.stack(weights).cpu().numpy()
 
 
 def _load(directory: Path) -> Any:
