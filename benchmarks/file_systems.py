@@ -1,7 +1,8 @@
 """One system transcribes files; run by :mod:`benchmarks.files` in the system's environment.
 
 ``python file_systems.py SYSTEM FOLDER MODEL OUT``: every WAV file of FOLDER, times and
-words into OUT. Two threads, the same weights, whatever the system.
+words into OUT. Two threads, the same weights, whatever the system; what runs on torch takes
+the GPU if there is one.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ def transformers(model: str, mode: str) -> Transcriber:
         first_task = max(tokens.values()) + 1
         known.task_to_id = {"translate": first_task, "transcribe": first_task + 1}
     options: dict[str, Any] = {"chunk_length_s": 30, "batch_size": 8} if mode == "chunked" else {}
+    if torch.cuda.is_available():
+        options |= {"device": 0, "dtype": torch.float16}
+        whisper = whisper.to("cuda", torch.float16)
     pipeline = transformers.pipeline(
         "automatic-speech-recognition",
         model=whisper,

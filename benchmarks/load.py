@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from asr_core.live import LiveOptions, LiveSession, Scheduler
 from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
 from benchmarks.clips import english_clips, print_table
+
+EngineChoice = Literal["auto", "ctranslate2", "transformers"]
 
 LIMIT_S = 2.0
 SECONDS = 40.0
@@ -72,9 +74,9 @@ def lags(engine: Engine, speech: NDArray[np.float32], n_speakers: int) -> list[f
     return seen
 
 
-def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
+def measure(data: Path, model: str, engine_name: EngineChoice) -> Iterator[dict[str, Any]]:
     """A row per number of speakers, until they are too many."""
-    engine = load_engine(resolve(model), "ctranslate2", live=True)
+    engine = load_engine(resolve(model), engine_name, live=True)
     clips = [decode(data / clip["path"]) for clip in english_clips(data, "long")]
     speech = np.concatenate(clips)
     n_speakers = 1
@@ -95,9 +97,11 @@ def measure(data: Path, model: str) -> Iterator[dict[str, Any]]:
         n_speakers += 1 if n_speakers < 4 else 2
 
 
-def measure_beside_file(data: Path, model: str) -> Iterator[dict[str, Any]]:
+def measure_beside_file(
+    data: Path, model: str, engine_name: EngineChoice
+) -> Iterator[dict[str, Any]]:
     """One speaker alone, and beside a file."""
-    engine = load_engine(resolve(model), "ctranslate2", live=True)
+    engine = load_engine(resolve(model), engine_name, live=True)
     paths = [data / clip["path"] for clip in english_clips(data, "long")]
     speech = np.concatenate([decode(path) for path in paths])
     for beside_file in (False, True):
@@ -128,9 +132,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--beside-file", action="store_true", help="one speaker and a file")
+    parser.add_argument("--engine", default="auto", choices=get_args(EngineChoice))
     options = parser.parse_args()
     rows = measure_beside_file if options.beside_file else measure
-    print_table([row for model in options.models for row in rows(options.data, model)])
+    print_table(
+        [row for model in options.models for row in rows(options.data, model, options.engine)]
+    )
 
 
 if __name__ == "__main__":

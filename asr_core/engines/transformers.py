@@ -22,6 +22,8 @@ from asr_core.models.convert import read_config, to_transformers
 __all__ = ["TransformersEngine"]
 
 _GPU_BATCH = 8
+_PATIENT_BATCH = 8
+_PATIENT_GPU_BATCH = 16
 _MULTILINGUAL_VOCABULARY = 51865  # models for English alone have one token less
 
 
@@ -60,13 +62,14 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         model.set_attn_implementation("sdpa")
         model = model.to(device=self._device, dtype=self._dtype).eval()
         n_vocabulary: int = model.config.vocab_size
+        on_gpu = self._device.type != "cpu"
         super().__init__(
             Vocabulary(directory, multilingual=n_vocabulary >= _MULTILINGUAL_VOCABULARY),
             model.config.num_mel_bins,
-            batch_size=1 if self._device.type == "cpu" else _GPU_BATCH,
-            patient_batch_size=batch_size or _GPU_BATCH,
+            batch_size=_GPU_BATCH if on_gpu else 1,
+            patient_batch_size=batch_size or (_PATIENT_GPU_BATCH if on_gpu else _PATIENT_BATCH),
             checks_drafts=True,
-            encodes_batches=self._device.type != "cpu",
+            encodes_batches=on_gpu,
         )
         self._encoder: Any = model.model.encoder
         self._decoder = TorchDecoder(model, _alignment_heads(directory, config, model.config))
