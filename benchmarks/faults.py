@@ -190,7 +190,7 @@ def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
     """One take; its final text."""
     takes = Takes()
     scheduler = scheduler_of(place.engine)  # type: ignore[arg-type]
-    scheduler.line._capacity = lambda: 2  # however slow the faults make it
+    scheduler.line._capacity = lambda: 4  # both at once, however slow the faults make it
     takes.prepare(scheduler, LiveOptions("en"))
     before: tuple[str, ...] = ()
     take = None

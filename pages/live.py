@@ -34,13 +34,14 @@ def name_of(take: Take) -> str:
     return f"take-{take.number}"
 
 
-def state_of(takes: Takes) -> tuple[int | None, bool]:
-    """The number of the current take, and whether its connection is lost."""
+def state_of(takes: Takes) -> tuple[int | None, bool, bool]:
+    """The number of the current take, whether its connection is lost, and whether this one
+    waits to speak."""
     take = current_take(takes)
-    return take.number if take else None, takes.is_interrupted
+    return take.number if take else None, takes.is_interrupted, takes.place is not None
 
 
-def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool]) -> None:
+def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, bool]) -> None:
     """The part that is drawn again several times a second."""
     take = current_take(takes)
     if state_of(takes) != shown:
@@ -99,7 +100,7 @@ if engine is not None:
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
     # Read once: what changes while the page is drawn must differ from it, to be drawn again.
     state = state_of(takes)
-    is_lost = state[1]
+    _, is_lost, waits = state
     is_open = microphone(takes, start=is_lost, stop=st.session_state.get("stopping", False))
     take = current_take(takes)
     if not is_open and take is None and st.session_state.pop("stopping", False):
@@ -109,7 +110,9 @@ if engine is not None:
             draw_finished(finished)
     if take is not None:
         st.subheader(f"Take {take.number}", anchor=False)
-    refresh = st.fragment(run_every=0.3 if is_open or take else None)(draw_current)
+    # Who waits sees a number that seldom changes; drawing it takes from those who speak.
+    every_s = 1.0 if waits else 0.3
+    refresh = st.fragment(run_every=every_s if is_open or take else None)(draw_current)
     refresh(takes, is_open, state)
     kept_words(name_of(take) for take in takes.all)
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
