@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
+from scipy.fft import rfft
 
 from asr_core.audio import SAMPLE_RATE_HZ
 
@@ -48,6 +49,17 @@ def mel_filters(n_mels: int) -> NDArray[np.float32]:
 
 
 @functools.cache
+def _bands(n_mels: int) -> list[tuple[slice, NDArray[np.float32]]]:
+    """Of each filter the few bins that it hears, and their weights."""
+    bands = []
+    for weights in mel_filters(n_mels):
+        heard = np.flatnonzero(weights)
+        band = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0)
+        bands.append((band, weights[band]))
+    return bands
+
+
+@functools.cache
 def _hann() -> NDArray[np.float32]:
     return np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 
@@ -77,7 +89,11 @@ def log_mel(samples: NDArray[np.float32], n_mels: int, n_frames: int) -> NDArray
 def _log_power(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
     padded = np.pad(samples, N_FFT // 2, mode="reflect")
     frames = sliding_window_view(padded, N_FFT)[::HOP_SAMPLES][: len(samples) // HOP_SAMPLES]
-    power = np.abs(np.fft.rfft(frames * _hann(), axis=1)).astype(np.float32) ** 2
-    # Not ``@``: BLAS would wake a second thread that burns a core for 25 ms a call.
-    mel_power = np.einsum("mf,tf->mt", mel_filters(n_mels), power)
+    # scipy's transform takes several frames at once: a tenth of the time of numpy's.
+    spectrum = rfft(frames * _hann(), axis=1)
+    power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T)
+    mel_power = np.empty((n_mels, len(frames)), np.float32)
+    for mel, (band, weights) in zip(mel_power, _bands(n_mels), strict=True):
+        # Not ``@``: BLAS would wake a second thread that burns a core for 25 ms a call.
+        np.einsum("f,ft->t", weights, power[band], out=mel)
     return cast(NDArray[np.float32], np.log10(np.maximum(mel_power, 10**_LEAST_LOG_POWER)))
