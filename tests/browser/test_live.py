@@ -124,6 +124,35 @@ def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> N
     assert "foolishness" not in page.committed(0)
 
 
+def test_who_finds_the_place_taken_is_told_and_gets_in_without_pressing_anything(
+    launch: Callable[..., Browser],
+    speech_files: Path,
+    tiny_en: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ASR_MAX_SPEAKERS", "1")
+    with served("-m", "streamlit", "run", "streamlit_app.py") as (address, _):
+        first, second = (
+            LivePage(launch(speech_files / name).new_context().new_page(), address)
+            for name in ("beckett.wav", "two_cities.wav")
+        )
+        first.open("tiny.en")
+        second.open("tiny.en")
+        first.start()
+        wait_until(first.committed, first.page, 40)
+        second.start()
+        told = second.page.get_by_text("you are number 1 in line")
+        expect(told).to_be_visible()
+        second.page.wait_for_timeout(3_000)
+        expect(told).to_be_visible()
+        assert not second.committed()
+        first.stop()
+        wait_until(second.committed, second.page, 30)
+        expect(told).to_be_hidden()
+        first.wait_for_end_of_take()
+        assert first.committed(0)
+
+
 def test_leaving_the_page_frees_the_microphone(live: Live, speech_files: Path) -> None:
     page = live(speech_files / "two_cities.wav", "tiny.en")
     page.start()
