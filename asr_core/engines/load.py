@@ -11,6 +11,7 @@ from typing import Literal
 
 from asr_core.engines.base import Engine, EngineName
 from asr_core.errors import EngineError
+from asr_core.memory import give_back
 
 __all__ = ["choose_engine", "load_engine"]
 
@@ -96,6 +97,7 @@ def _load(
             as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size
         )
         on_cpu.warm_up(live=live)
+        give_back()  # of what the model was made from
         return on_cpu
     from asr_core.engines.transformers import TransformersEngine
 

@@ -22,6 +22,8 @@ from asr_core.models.convert import FloatArrays, read_config
 
 __all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
 
+_EMBEDDINGS = "decoder/embeddings/weight"
+
 N_BEST = 12
 """Tokens told of each position."""
 
@@ -94,13 +96,13 @@ class OnnxDecoder:
         config = read_config(directory)
         arrays = FloatArrays(directory / "model.bin")
         try:
-            self._embeddings = Quantised.of(arrays["decoder/embeddings/weight"])
-            self._dimensions = Dimensions.of(arrays, self._embeddings)
+            embeddings = Quantised.of(arrays[_EMBEDDINGS])
+            self._dimensions = Dimensions.of(arrays, embeddings)
             cross = cross_graph(arrays, self._dimensions)
             step = step_graph(
                 arrays,
                 self._dimensions,
-                self._embeddings,
+                embeddings,
                 suppressed=config.get("suppress_ids") or [],
                 n_best=N_BEST,
                 alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
@@ -108,6 +110,7 @@ class OnnxDecoder:
             self._positions = arrays["decoder/position_encodings/encodings"]
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+        self._file = FloatArrays(directory / "model.bin")  # for a few rows now and then
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
@@ -118,7 +121,7 @@ class OnnxDecoder:
     def probability(self, token: int, step: Step) -> float:
         """Of a token that is else suppressed, at the first position asked for."""
         both = np.array([token, step.tokens[0, 0, 0]])
-        logit, other = self._embeddings.rows(both) @ step.hidden.numpy()[0, 0]
+        logit, other = self._file.rows(_EMBEDDINGS, both) @ step.hidden.numpy()[0, 0]
         total = other - step.logprobs[0, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
 
@@ -147,7 +150,7 @@ class OnnxDecoder:
         """
         n_new = tokens.shape[1]
         until = past.n_tokens + n_new
-        hidden = self._embeddings.rows(tokens) + self._positions[past.n_tokens : until]
+        hidden = self._file.rows(_EMBEDDINGS, tokens) + self._positions[past.n_tokens : until]
         binding = self._step.io_binding()
         inputs: dict[str, Any] = {
             "hidden": hidden,

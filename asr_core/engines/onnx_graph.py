@@ -58,10 +58,6 @@ class Quantised:
         scaled = weight * (1 / scale)[:, None]
         return cls(np.rint(scaled, out=scaled).astype(np.int8), scale)
 
-    def rows(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(…, n_in) those of the outputs ``which``, in float."""
-        return self.integers[which] * self.scale[which][..., None]
-
 
 class _Graph:
     """Nodes and weights as they are added; every node is named by its output."""

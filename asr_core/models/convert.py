@@ -158,6 +158,15 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
             floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
         return floats
 
+    def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(…, n_in) those rows of the matrix ``name``; of the others nothing is read."""
+        stored = self._stored(name)
+        floats: NDArray[np.float32] = stored[which].astype(np.float32)
+        if f"{name}_scale" in self._places:
+            scale = np.broadcast_to(self._stored(f"{name}_scale"), len(stored))
+            floats /= scale[which][..., None]
+        return floats
+
     def _stored(self, name: str) -> NDArray[Any]:
         place = self._places[name]
         part = self._bytes[place.offset : place.offset + place.n_bytes]

@@ -64,4 +64,7 @@ def test_arrays_come_in_float_one_by_one(tmp_path: Path) -> None:
     assert floats["a/weight"] == pytest.approx(whole, abs=0.02)
     assert floats["b"] == pytest.approx(whole, abs=0.002)
     assert int(floats["heads"]) == 6
+    which = np.array([[2, 0]])
+    for name in ("a/weight", "b"):
+        assert floats.rows(name, which) == pytest.approx(floats[name][which])
     assert read_arrays(path)["b"].dtype == np.float16
