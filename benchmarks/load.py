@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
-from asr_core.engines import Engine, load_engine
+from asr_core.engines import Engine, EngineName, load_engine
 from asr_core.errors import Cancelled
 from asr_core.fullcontext import FileOptions, transcribe
 from asr_core.live import LiveOptions, LiveSession, Scheduler
@@ -32,7 +32,7 @@ from asr_core.live.replay import FRAME_S
 from asr_core.models import resolve
 from benchmarks.clips import english_clips, print_table
 
-EngineChoice = Literal["auto", "ctranslate2", "transformers"]
+EngineChoice = EngineName | Literal["auto"]
 
 LIMIT_S = 2.0
 SECONDS = 40.0
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--beside-file", action="store_true", help="one speaker and a file")
-    parser.add_argument("--engine", default="auto", choices=get_args(EngineChoice))
+    parser.add_argument("--engine", default="auto", choices=("auto", *get_args(EngineName)))
     options = parser.parse_args()
     rows = measure_beside_file if options.beside_file else measure
     print_table(

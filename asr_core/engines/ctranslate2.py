@@ -19,7 +19,6 @@ from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import ACCEPT, Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
-from asr_core.memory import give_back
 from asr_core.models.convert import array_places
 
 if TYPE_CHECKING:
@@ -165,7 +164,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
                 from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
 
                 self._look_decoder = OnnxDecoder(self._directory, n_threads=self._n_threads)
-                give_back()  # of what it was made from
             return self._look_decoder
 
     def _decode_looks(

@@ -110,7 +110,8 @@ class OnnxDecoder:
             self._positions = arrays["decoder/position_encodings/encodings"]
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
-        self._file = FloatArrays(directory / "model.bin")  # for a few rows now and then
+        # Mapped anew, for a few rows now and then: all that was read stays with the first.
+        self._file = FloatArrays(directory / "model.bin")
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = n_threads
