@@ -18,17 +18,20 @@ _EXCHANGES = (
 """That bring the median of seven to the middle (Paeth 1990)."""
 
 
-def token_frames(weights: NDArray[np.float32], n_start: int) -> NDArray[np.int64]:
+def token_frames(attention: NDArray[np.float32], n_start: int, n_frames: int) -> NDArray[np.int64]:
     """The frame at which each text token, and the end token, begins.
 
     Args:
-        weights: (n_heads, n_tokens, n_frames), attention of the alignment heads,
-            rows summing to one, for start sequence and text.
+        attention: (n_heads, n_tokens, n_frames or more) of the alignment heads, for start
+            sequence and text.
         n_start: length of the start sequence.
+        n_frames: that hold audio; what the silence after it gets does not count.
 
     Returns:
         (n_tokens - n_start + 1,) frame indices, never falling.
     """
+    heard = attention[..., :n_frames]
+    weights = heard / heard.sum(axis=-1, keepdims=True)
     mean = weights.mean(axis=1, keepdims=True)
     deviation = weights.std(axis=1, keepdims=True)
     standardised = (weights - mean) / np.maximum(deviation, 1e-9)

@@ -192,9 +192,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
         aligned = None
         if best and len(best) == len(texts[0].tokens):
-            attention = found.attention_of(texts[0])[..., : request.n_frames]
-            attention /= attention.sum(axis=-1, keepdims=True)
-            begins = token_frames(attention, len(request.start))
+            attention = found.attention_of(texts[0])
+            begins = token_frames(attention, len(request.start), request.n_frames)
             # The last row tells where the text ends; one that was cut off has none.
             frames = np.append(begins, request.n_frames)[: len(best) + 1]
             probabilities = np.exp(texts[0].logprobs[: len(best)]).tolist()

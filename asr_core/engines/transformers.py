@@ -166,9 +166,10 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         weights = attention.cpu().numpy()
         aligned = []
         for i, (request, text) in enumerate(zip(requests, texts, strict=True)):
-            own = weights[i, :, : len(start) + len(text), : request.n_frames]
-            own = own / own.sum(axis=-1, keepdims=True)
-            aligned.append(Aligned(token_frames(own, len(start)), spoken[i][: len(text)]))
+            frames = token_frames(
+                weights[i, :, : len(start) + len(text)], len(start), request.n_frames
+            )
+            aligned.append(Aligned(frames, spoken[i][: len(text)]))
         return aligned
 
     def _token_masks(

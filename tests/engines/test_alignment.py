@@ -51,8 +51,9 @@ def test_the_median_is_the_middle_one_of_seven(values: np.ndarray) -> None:
 
 
 def test_each_token_begins_where_the_one_before_it_looks() -> None:
-    weights = np.full((1, 5, 40), 0.01, np.float32)
+    weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of sound, ten of silence
+    weights[..., 45:] = 1.0
     for row, frame in ((2, 0), (3, 10), (4, 30)):  # rows 0 and 1: the start sequence before
         weights[0, row, frame : frame + 10] = 1.0
-    frames = token_frames(weights, n_start=3)
+    frames = token_frames(weights, n_start=3, n_frames=40)
     assert np.abs(frames - [0, 10, 30]).max() <= 3
