@@ -15,7 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
 
-__all__ = ["Past", "TorchDecoder"]
+__all__ = ["Past", "Sound", "TorchDecoder"]
+
+
+@dataclass
+class Sound:
+    """A batch as the encoder gives it; for one thread at a time.
+
+    Attributes:
+        encoded: (batch, n_frames, width).
+        cross: what a decoder makes of it, of each layer, once it was asked to: to decode, to
+            check a draft and to align take the same.
+    """
+
+    encoded: Tensor
+    cross: Sequence[tuple[Tensor, Tensor]] | None = None
 
 
 @dataclass
@@ -53,9 +67,11 @@ class TorchDecoder:
         for layer, head in alignment_heads:
             self._followers[layer].append(head)
 
-    def begin(self, encoded: Tensor, n_tokens: int) -> Past:
-        """Before the first of ``n_tokens``, from (batch, n_frames, width) of the encoder."""
-        cross = [layer.of_sound(encoded) for layer in self._layers]
+    def begin(self, sound: Sound, n_tokens: int) -> Past:
+        """Before the first of ``n_tokens``."""
+        encoded = sound.encoded
+        cross = sound.cross or [layer.of_sound(encoded) for layer in self._layers]
+        sound.cross = cross
         width = encoded.shape[-1] // self._n_heads
         room = (len(encoded), self._n_heads, n_tokens, width)
         own = [(encoded.new_empty(room), encoded.new_empty(room)) for _ in self._layers]

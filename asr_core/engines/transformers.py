@@ -14,7 +14,7 @@ from transformers import WhisperForConditionalGeneration
 from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
 from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.torch_decoder import TorchDecoder
+from asr_core.engines.torch_decoder import Sound, TorchDecoder
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import read_config, to_transformers
@@ -27,7 +27,7 @@ _PATIENT_GPU_BATCH = 16
 _MULTILINGUAL_VOCABULARY = 51865  # models for English alone have one token less
 
 
-class TransformersEngine(WhisperEngine[torch.Tensor]):
+class TransformersEngine(WhisperEngine[Sound]):
     """See :class:`~asr_core.engines.whisper.WhisperEngine`.
 
     Decodes greedily, step by step: the library's ``generate`` takes neither a shortened
@@ -84,7 +84,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         return f"{self._device.type.upper()}, {str(self._dtype).removeprefix('torch.')}"
 
     @torch.inference_mode()
-    def _encode(self, features: NDArray[np.float32]) -> torch.Tensor:
+    def _encode(self, features: NDArray[np.float32]) -> Sound:
         """The encoder's own steps; its ``forward`` insists on 30 s of audio."""
         encoder = self._encoder
         mel = torch.from_numpy(features).to(self._device, self._dtype)
@@ -92,18 +92,19 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         hidden = hidden + encoder.embed_positions.weight[: hidden.shape[1]]
         for layer in encoder.layers:
             hidden = layer(hidden, None)
-        output: torch.Tensor = encoder.layer_norm(hidden)
-        return output
+        return Sound(encoder.layer_norm(hidden))
 
-    def _take(self, encoded: torch.Tensor, indices: list[int]) -> torch.Tensor:
-        return encoded[indices]
+    def _take(self, encoded: Sound, indices: list[int]) -> Sound:
+        if indices == list(range(len(encoded.encoded))):
+            return encoded
+        return Sound(encoded.encoded[indices])
 
-    def _join(self, encoded: list[torch.Tensor]) -> torch.Tensor:
-        return torch.cat(encoded)
+    def _join(self, encoded: list[Sound]) -> Sound:
+        return Sound(torch.cat([part.encoded for part in encoded]))
 
     @torch.inference_mode()
-    def _language_probabilities(self, encoded: torch.Tensor) -> list[dict[str, float]]:
-        start = torch.full((len(encoded), 1), self.vocabulary.start, device=self._device)
+    def _language_probabilities(self, encoded: Sound) -> list[dict[str, float]]:
+        start = torch.full((len(encoded.encoded), 1), self.vocabulary.start, device=self._device)
         logits = self._decoder.logits(
             self._decoder.read(start, self._decoder.begin(encoded, n_tokens=1))[:, 0]
         )
@@ -112,7 +113,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
         return [dict(zip(codes, row, strict=True)) for row in rows]
 
     @torch.inference_mode()
-    def _decode(self, encoded: torch.Tensor, requests: list[Request]) -> list[Decoded]:
+    def _decode(self, encoded: Sound, requests: list[Request]) -> list[Decoded]:
         prompts = torch.tensor([request.prompt for request in requests], device=self._device)
         n_new = max(request.max_new_tokens for request in requests)
         past = self._decoder.begin(encoded, prompts.shape[1] + n_new)
@@ -151,7 +152,7 @@ class TransformersEngine(WhisperEngine[torch.Tensor]):
 
     @torch.inference_mode()
     def _align(
-        self, encoded: torch.Tensor, requests: list[Request], texts: list[list[int]]
+        self, encoded: Sound, requests: list[Request], texts: list[list[int]]
     ) -> list[Aligned]:
         start = requests[0].previous + requests[0].start
         longest = max(len(text) for text in texts)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from asr_core.engines.torch_decoder import TorchDecoder
+from asr_core.engines.torch_decoder import Sound, TorchDecoder
 from asr_core.models.convert import to_transformers
 
 HEADS = [(1, 2), (3, 0), (3, 5)]
@@ -35,9 +35,9 @@ def test_it_says_what_the_library_says_all_at_once_and_step_by_step(
     known = model.model.decoder(input_ids=TOKENS, encoder_hidden_states=encoded)
     wanted = model.proj_out(known.last_hidden_state)
     decoder = TorchDecoder(model, HEADS)
-    at_once = decoder.logits(decoder.read(TOKENS, decoder.begin(encoded, 4)))
+    at_once = decoder.logits(decoder.read(TOKENS, decoder.begin(Sound(encoded), n_tokens=4)))
     torch.testing.assert_close(at_once, wanted, atol=1e-3, rtol=1e-4)
-    past = decoder.begin(encoded, n_tokens=4)
+    past = decoder.begin(Sound(encoded), n_tokens=4)
     parts = [decoder.read(part, past) for part in (TOKENS[:, :2], TOKENS[:, 2:3], TOKENS[:, 3:])]
     torch.testing.assert_close(
         decoder.logits(torch.cat(parts, dim=1)), wanted, atol=1e-3, rtol=1e-4
@@ -51,7 +51,8 @@ def test_it_tells_where_in_the_sound_its_followers_look(model: Any, encoded: tor
     )
     wanted = torch.stack([known.cross_attentions[layer][:, head] for layer, head in HEADS], dim=1)
     decoder = TorchDecoder(model, HEADS)
-    hidden, attention = decoder.follow(TOKENS, decoder.begin(encoded, n_tokens=4))
+    sound = Sound(encoded)
+    hidden, attention = decoder.follow(TOKENS, decoder.begin(sound, n_tokens=4))
     torch.testing.assert_close(attention, wanted, atol=1e-5, rtol=1e-3)
-    alone = decoder.read(TOKENS, decoder.begin(encoded, n_tokens=4))
+    alone = decoder.read(TOKENS, decoder.begin(sound, n_tokens=4))
     torch.testing.assert_close(hidden, alone)
