@@ -17,6 +17,10 @@ from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_
 
 __all__ = ["Past", "Sound", "TorchDecoder"]
 
+_FEW_ROWS = 16
+"""Up to so many rows a CPU is quicker when the embeddings come first in the product: with
+tiny.en 2 to 7 ms in place of 14 to 20, for one row on its own 2 in place of 10."""
+
 
 @dataclass
 class Sound:
@@ -94,7 +98,12 @@ class TorchDecoder:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(…, width) → (…, n_vocabulary), in float32."""
-        return linear(hidden, self._embeddings).float()
+        rows = hidden.flatten(0, -2)
+        if hidden.device.type != "cpu" or len(rows) > _FEW_ROWS:
+            return linear(hidden, self._embeddings).float()
+        several = rows.expand(2, -1) if len(rows) == 1 else rows
+        turned = (self._embeddings @ several.mT).mT[: len(rows)]
+        return turned.unflatten(0, hidden.shape[:-1]).float()
 
     def _read(self, tokens: Tensor, past: Past, attentions: list[Tensor] | None) -> Tensor:
         begin, end = past.n_tokens, past.n_tokens + tokens.shape[1]

@@ -37,6 +37,8 @@ def test_it_says_what_the_library_says_all_at_once_and_step_by_step(
     decoder = TorchDecoder(model, HEADS)
     at_once = decoder.logits(decoder.read(TOKENS, decoder.begin(Sound(encoded), n_tokens=4)))
     torch.testing.assert_close(at_once, wanted, atol=1e-3, rtol=1e-4)
+    alone = decoder.read(TOKENS[:1], decoder.begin(Sound(encoded[:1]), n_tokens=4))[:, -1]
+    torch.testing.assert_close(decoder.logits(alone), wanted[:1, -1], atol=1e-3, rtol=1e-4)
     past = decoder.begin(Sound(encoded), n_tokens=4)
     parts = [decoder.read(part, past) for part in (TOKENS[:, :2], TOKENS[:, 2:3], TOKENS[:, 3:])]
     torch.testing.assert_close(
