@@ -124,7 +124,9 @@ def transcribe(
     def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
 
-    for heard in side_by_side(rounds, hear, n_workers=n_workers, most=most):
+    for heard in side_by_side(
+        rounds, hear, n_workers=n_workers, most=most, stop_if_cancelled=stop_if_cancelled
+    ):
         n_windows += len(heard)
         segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
