@@ -74,12 +74,12 @@ class TorchDecoder:
     def begin(self, sound: Sound, n_tokens: int) -> Past:
         """Before the first of ``n_tokens``."""
         encoded = sound.encoded
-        cross = sound.cross or [layer.of_sound(encoded) for layer in self._layers]
-        sound.cross = cross
+        if sound.cross is None:
+            sound.cross = [layer.of_sound(encoded) for layer in self._layers]
         width = encoded.shape[-1] // self._n_heads
         room = (len(encoded), self._n_heads, n_tokens, width)
         own = [(encoded.new_empty(room), encoded.new_empty(room)) for _ in self._layers]
-        return Past(cross, own)
+        return Past(sound.cross, own)
 
     def read(self, tokens: Tensor, past: Past) -> Tensor:
         """Take ``tokens`` (batch, n_new), several at once only as the first ones.
