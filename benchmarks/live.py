@@ -181,26 +181,29 @@ def _peak_mb() -> float:
 
 
 def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[dict[str, Any]]:
-    """Cost and memory of each minute while somebody reads on and on; of a day, of each hour."""
+    """Cost of each minute, and memory in its mean (looks come and go), while somebody reads
+    on and on; of a day, of each hour."""
     session = LiveSession(LiveOptions(language="en"))
     each_s = 3600 if minutes > 120 else 60
     rows: list[dict[str, Any]] = []
     started, first = time.process_time(), None
+    process, memory = psutil.Process(), []
     for now, _ in speak(_endless(data, minutes), session, engine, simulated=True):
+        memory.append(process.memory_info().rss / 1e6)
         if now >= each_s * (len(rows) + 1):
             spent, started = time.process_time() - started, time.process_time()
             first = first or spent
-            memory = psutil.Process().memory_info().rss / 1e6
             rows.append(
                 {
                     "model": name,
                     "minute": len(rows) + 1 if each_s == 60 else 60 * (len(rows) + 1),
                     "core_s": round(spent, 1),
                     "over_first": round(spent / first, 2),
-                    "memory_mb": round(memory),
+                    "memory_mb": round(np.mean(memory)),
                     "words": len(session.snapshot.committed_words),
                 }
             )
+            memory.clear()
     return rows
 
 
