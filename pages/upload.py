@@ -1,5 +1,7 @@
 """Upload: record or drop files, read, hear and correct them when they are done."""
 
+import itertools
+
 import streamlit as st
 
 from asr_core.engines import Engine
@@ -23,11 +25,13 @@ def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOp
     if engine is None:
         return  # a file that waits in the uploader is added when there is one
     done = st.session_state.setdefault("added", set())
+    new = []
     for file in [*([recorded] if recorded else []), *dropped]:
         if file.file_id not in done:
             done.add(file.file_id)
             name = "Recording" if file is recorded else file.name
-            queue.add(Job(file.file_id, name, file.getvalue(), engine, model, options))
+            new.append(Job(file.file_id, name, file.getvalue(), engine, model, options))
+    queue.add(*new)
 
 
 st.title("Upload and read", anchor=False)
@@ -36,7 +40,7 @@ engine = prepared_engine(settings)
 queue = job_queue()
 options = file_options(settings)
 add_jobs(queue, engine, settings.model, options)
-for job in reversed(queue.jobs):
+for job in itertools.chain.from_iterable(reversed(queue.batches)):
     if file_card(job) and engine is not None:
         key = f"{job.key}-{len(queue.jobs)}"
         queue.add(Job(key, job.name, job.data, engine, settings.model, options))

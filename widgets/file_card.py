@@ -34,7 +34,7 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
         if job.name.lower().endswith(_VIDEO):
             subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
             st.video(job.data, subtitles=subtitles)
-        elif job.state is not JobState.FAILED:
+        elif job.state is not JobState.FAILED or job.transcript is not None:
             st.audio(job.data)
 
 
@@ -51,7 +51,7 @@ def _running(job: Job) -> None:
     if st.button("Cancel", key=f"cancel-{job.key}", icon=":material/close:"):
         job.cancel.set()
     if job.progress is not None:
-        growing_view(job.key, job.progress.segments)
+        growing_view(job.key, job.progress.transcript.segments)
 
 
 @st.fragment
@@ -61,9 +61,17 @@ def _done(job: Job) -> None:
     texts: dict[int, str] = st.session_state.setdefault(f"texts-{job.key}", {})
     shown = corrected(heard, texts)
     _player(job, shown)
+    if job.error:
+        st.warning(
+            as_written(f"{job.error} Below is what was heard up to {line_clock(heard.duration)}."),
+            icon=":material/warning:",
+        )
     for note in heard.notes:
         st.warning(as_written(note), icon=":material/warning:")
     st.caption(as_written(_summary(job, heard)))
+    if not heard.segments:
+        st.info("No speech was heard in this file.", icon=":material/hearing_disabled:")
+        return
     transcript_editor(job.key, heard, texts, shown, _player_key(job))
     download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
     flag_transcript(job, heard, shown)
@@ -92,12 +100,13 @@ def file_card(job: Job) -> bool:
             "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
             help="Transcribe once more, with what the sidebar says now; this one stays.",
         )  # fmt: skip
-        if job.state is JobState.DONE:
+        if job.is_over and job.transcript is not None:
             _done(job)
         else:
             _player(job)
             if job.is_over:
-                st.error(as_written(job.error or ""), icon=":material/error:")
+                show = st.info if job.state is JobState.CANCELLED else st.error
+                show(as_written(job.error or ""), icon=":material/error:")
             else:
                 st.fragment(run_every=0.5)(_running)(job)
     return again

@@ -22,8 +22,6 @@ __all__ = ["transcript_editor"]
 DOUBTFUL = 0.5
 """A word that the model gives a lower probability is marked."""
 
-_EMPTY = "No speech was heard in this file."
-
 _HTML = """
 <div class="bar">
   <input class="find" type="search" placeholder="Find" aria-label="Find in the transcript">
@@ -53,7 +51,6 @@ button[aria-pressed="true"] { border-color: var(--st-primary-color);
 .box { max-height: 55vh; overflow-y: auto; padding: .75rem 1rem; border-radius: .5rem;
   border: 1px solid var(--st-border-color); line-height: 1.6; color: var(--st-text-color);
   overflow-wrap: anywhere; }
-.empty { margin: 0; opacity: .7; }
 .line { display: flex; gap: .75rem; margin: 0 0 .35rem; content-visibility: auto;
   contain-intrinsic-height: auto 1.6em; }
 .line .time { flex: none; align-self: flex-start; min-width: 3.9em; text-align: left; opacity: .7;
@@ -139,14 +136,6 @@ class View {
       if (old) old.replaceWith(element); else this.box.append(element);
       this.lines[i] = line;
     });
-    if (!data.lines.length) {
-      const p = document.createElement("p");
-      p.className = "empty";
-      p.textContent = data.empty;
-      this.box.replaceChildren(p);
-    }
-    this.root.querySelector(".bar").hidden = !data.lines.length;
-    this.root.querySelector(".hint").hidden = !data.lines.length;
     this.index();
   }
 
@@ -351,14 +340,14 @@ def transcript_editor(
 
     Args:
         name: of the transcript, for keys.
-        heard: what the model made of the recording.
+        heard: what the model made of the recording; some words at least.
         texts: corrections so far, by the index of the line; an empty one removes it.
         shown: ``heard`` with the corrections.
         player: key of the container with the ``st.audio`` or ``st.video``.
     """
     key = f"editor-{name}"
     _component(
-        data={"id": name, "player": player, "lines": _lines(heard, texts, shown), "empty": _EMPTY},
+        data={"id": name, "player": player, "lines": _lines(heard, texts, shown)},
         key=key,
         on_texts_change=lambda: _take(texts, st.session_state[key]["texts"]),
     )

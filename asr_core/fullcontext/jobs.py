@@ -7,6 +7,7 @@ worker thread works, started with the first job and gone after the last.
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import threading
 import time
@@ -44,7 +45,8 @@ class Job:
         key: of the upload, so that it is not transcribed twice.
         data: the file's bytes.
         model: what the engine's model is called, for the reader.
-        error: a sentence, once the job has failed.
+        transcript: of a job that failed or was cancelled, what was heard until then.
+        error: a sentence, once the job has failed or was cancelled.
     """
 
     key: str
@@ -71,6 +73,12 @@ class Job:
             return 0.0
         return min(self.progress.done_s / self.progress.total_s, 1.0)
 
+    def stop(self, state: JobState, error: str) -> None:
+        """End it before its time; what was heard stays."""
+        if self.progress is not None and self.progress.transcript.segments:
+            self.transcript = self.progress.transcript
+        self.error, self.state = error, state  # the state last: who reads it reads the rest
+
     def seconds_left(self, now: float) -> float | None:
         """At the speed so far; None before there is a speed."""
         if self.state is not JobState.RUNNING or self.share == 0:
@@ -84,25 +92,32 @@ class JobQueue:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()  # guards the two below
-        self._jobs: list[Job] = []
+        self._batches: list[list[Job]] = []
         self._worker: threading.Thread | None = None
+
+    @property
+    def batches(self) -> list[list[Job]]:
+        """Jobs that were added at once, batches in the order they came; a copy."""
+        with self._lock:
+            return list(map(list, self._batches))
 
     @property
     def jobs(self) -> list[Job]:
         """In the order they were added, a copy."""
-        with self._lock:
-            return list(self._jobs)
+        return list(itertools.chain.from_iterable(self.batches))
 
     @property
     def is_busy(self) -> bool:
         return any(not job.is_over for job in self.jobs)
 
-    def add(self, job: Job) -> None:
-        """Queue ``job`` unless one with its key is here already."""
+    def add(self, *jobs: Job) -> None:
+        """Queue ``jobs`` but those whose keys are here already."""
         with self._lock:
-            if any(known.key == job.key for known in self._jobs):
+            known = {job.key for batch in self._batches for job in batch}
+            new = [job for job in jobs if job.key not in known]
+            if not new:
                 return
-            self._jobs.append(job)
+            self._batches.append(new)
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="asr-files", daemon=True)
                 self._worker.start()
@@ -110,14 +125,15 @@ class JobQueue:
     def clear(self) -> None:
         """Cancel what runs and forget everything."""
         with self._lock:
-            for job in self._jobs:
+            for job in itertools.chain.from_iterable(self._batches):
                 job.cancel.set()
-            self._jobs = []
+            self._batches = []
 
     def _work(self) -> None:
         while True:
             with self._lock:
-                job = next((job for job in self._jobs if job.state is JobState.WAITING), None)
+                jobs = itertools.chain.from_iterable(self._batches)
+                job = next((job for job in jobs if job.state is JobState.WAITING), None)
                 if job is None:
                     self._worker = None
                     break
@@ -143,12 +159,12 @@ class JobQueue:
             count_file(job.transcript.duration, work_s)
             logger.info("file done", extra={"seconds": job.transcript.duration, "work_s": work_s})
         except Cancelled as cancelled:
-            job.error, job.state = str(cancelled), JobState.CANCELLED
+            job.stop(JobState.CANCELLED, str(cancelled))
         except AsrError as error:
             count_error("file", error)
-            job.error, job.state = str(error), JobState.FAILED
+            job.stop(JobState.FAILED, str(error))
         except Exception as error:
             logger.exception("A file could not be transcribed")  # its name is the user's
             count_error("file", error)
-            job.error = f"{job.name} could not be transcribed; the log of the server says why."
-            job.state = JobState.FAILED
+            sentence = f"{job.name} could not be transcribed; the log of the server says why."
+            job.stop(JobState.FAILED, sentence)

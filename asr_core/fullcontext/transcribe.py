@@ -44,12 +44,12 @@ class FileProgress:
     Attributes:
         done_s, total_s: seconds of the stretch; the total is None where the file
             does not tell it.
-        segments: what is recognised so far.
+        transcript: what is recognised so far.
     """
 
     done_s: float
     total_s: float | None
-    segments: tuple[Segment, ...]
+    transcript: Transcript
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,10 @@ def transcribe(
     n_workers, most = engine.n_parallel, engine.patient_batch_size
     rounds = _rounds(itertools.chain(first, windows), 2 * n_workers * most)
 
+    def so_far(until_s: float) -> Transcript:
+        found = (language, probability) if n_windows else (None, 0.0)
+        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes))
+
     def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
 
@@ -130,16 +134,11 @@ def transcribe(
         n_windows += len(heard)
         segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
-            done_s = heard[-1][0].end_s - options.stretch.start_s
+            until_s = heard[-1][0].end_s
             total_s = options.stretch.at_most(options.most_s).length_in(audio.duration_s)
-            on_progress(FileProgress(done_s, total_s, tuple(segments)))
-    return Transcript(
-        segments=tuple(segments),
-        duration=pieces.seconds,
-        language=language if n_windows else None,
-        language_probability=probability if n_windows else 0.0,
-        notes=tuple(audio.notes),
-    )
+            done_s = until_s - options.stretch.start_s
+            on_progress(FileProgress(done_s, total_s, so_far(until_s)))
+    return so_far(pieces.seconds)
 
 
 def _language(

@@ -137,5 +137,5 @@ class UploadPage:
     def saved(self, name: str) -> str:
         """What the download called ``name`` brings."""
         with self.page.expect_download() as download:
-            self.page.get_by_role("button", name=name, exact=True).click()
+            self.page.get_by_role("button", name=name, exact=True).first.click()
         return Path(download.value.path()).read_text(encoding="utf-8")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 
+from asr_core.audio.encode import to_flac
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
@@ -53,6 +55,25 @@ def test_a_bad_file_among_good_ones_fails_alone(
     assert word_error_rate(BECKETT, page.text()) < 0.2
     page.page.get_by_role("button", name="Clear").click()
     expect(page.page.get_by_role("log", name="Transcript")).to_have_count(0)
+
+
+def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
+    upload: Callable[..., UploadPage], speech_files: Path, two_cities: np.ndarray, tmp_path: Path
+) -> None:
+    page = upload()
+    choose(page.page, "Model", "tiny.en")
+    page.page.wait_for_timeout(2_000)
+    long = tmp_path / "long.flac"
+    long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
+    page.drop(long, speech_files / "beckett.wav")
+    names = page.page.get_by_role("heading", level=3)
+    expect(names).to_have_text(["long.flac", "beckett.wav"], timeout=60_000)
+    growing = page.page.get_by_role("log", name="Transcript")
+    expect(growing).to_contain_text("best of times", timeout=60_000)
+    page.page.get_by_role("button", name="Cancel").first.click()
+    expect(page.page.get_by_text("Below is what was heard up to")).to_be_visible()
+    wait_until(lambda: page.page.get_by_role("button", name="SRT").count() == 2, page.page, 60)
+    assert "best of times" in page.saved("TXT").lower()
 
 
 def test_a_recording_is_transcribed(upload: Callable[..., UploadPage], speech_files: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from asr_core.audio.encode import to_flac
 from asr_core.engines.base import Engine
+from asr_core.errors import EngineError
 from asr_core.fullcontext import FileProgress, Job, JobQueue, JobState
+from asr_core.transcript import Transcript
 
 
 @pytest.fixture
@@ -19,6 +21,21 @@ def queue(eventually: Callable[..., None]) -> JobQueue:
     eventually(lambda: "asr-files" not in [thread.name for thread in threading.enumerate()])
 
 
+class BreaksLater:
+    """A real engine until it is broken, as one is whose memory runs out."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self.is_broken = engine, False
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def transcribe(self, *args: object, **named: object) -> object:
+        if self.is_broken:
+            raise EngineError("The model failed on this audio (out of memory).")
+        return self._engine.transcribe(*args, **named)
+
+
 def flac(samples: np.ndarray) -> bytes:
     return to_flac((samples * 32767).astype(np.int16))
 
@@ -27,16 +44,17 @@ def test_a_bad_file_among_good_ones_fails_alone(
     queue: JobQueue, tiny_engine: Engine, beckett: np.ndarray, eventually: Callable[..., None]
 ) -> None:
     good = flac(beckett)
-    for key, data in (("1", good), ("2", b"no audio"), ("3", good)):
-        queue.add(Job(key, f"{key}.flac", data, tiny_engine))
+    three = (("1", good), ("2", b"no audio"), ("3", good))
+    queue.add(*(Job(key, f"{key}.flac", data, tiny_engine) for key, data in three))
     queue.add(Job("1", "again.flac", good, tiny_engine))
+    assert [[job.key for job in batch] for batch in queue.batches] == [["1", "2", "3"]]
     eventually(lambda: not queue.is_busy, 60)
     assert [job.state for job in queue.jobs] == [JobState.DONE, JobState.FAILED, JobState.DONE]
     assert "2.flac holds no sound" in (queue.jobs[1].error or "")
     assert "better" in queue.jobs[2].transcript.text.lower()
 
 
-def test_cancel_stops_a_job_and_the_next_one_runs(
+def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
     queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, eventually: Callable[..., None]
 ) -> None:
     long = Job("1", "long.flac", flac(np.tile(two_cities, 20)), tiny_engine)
@@ -48,10 +66,28 @@ def test_cancel_stops_a_job_and_the_next_one_runs(
     long.cancel.set()
     eventually(lambda: not queue.is_busy, 60)
     assert [job.state for job in queue.jobs] == [JobState.CANCELLED, JobState.DONE]
+    assert [[job.key for job in batch] for batch in queue.batches] == [["1"], ["2"]]
+    assert "best of times" in long.transcript.text.lower()
+    assert 10 < long.transcript.duration < 800
+    assert "long.flac was cancelled" in long.error
+
+
+def test_a_model_that_fails_halfway_leaves_what_was_heard(
+    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, eventually: Callable[..., None]
+) -> None:
+    engine = BreaksLater(tiny_engine)
+    job = Job("1", "long.flac", flac(np.tile(two_cities, 5)), engine)
+    queue.add(job)
+    eventually(lambda: job.progress is not None, 60)
+    engine.is_broken = True
+    eventually(lambda: not queue.is_busy, 60)
+    assert job.state is JobState.FAILED
+    assert "out of memory" in job.error
+    assert "best of times" in job.transcript.text.lower()
 
 
 def test_time_left_follows_the_speed(tiny_engine: Engine) -> None:
     job = Job("1", "x", b"", tiny_engine, state=JobState.RUNNING, started_at=100.0)
     assert job.seconds_left(110.0) is None
-    job.progress = FileProgress(25.0, 100.0, ())
+    job.progress = FileProgress(25.0, 100.0, Transcript((), 25.0))
     assert job.seconds_left(110.0) == pytest.approx(30.0)

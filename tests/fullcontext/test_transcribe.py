@@ -31,7 +31,8 @@ def test_base_makes_few_errors(base_engine: Engine, speech_files: Path) -> None:
     assert transcript.notes == ()
     assert all(a.start <= b.start for a, b in pairwise(transcript.words))
     assert [p.done_s for p in seen] == sorted(p.done_s for p in seen)
-    assert seen[-1].segments == transcript.segments
+    assert seen[-1].transcript.segments == transcript.segments
+    assert seen[-1].transcript.language == "en"
 
 
 def test_silence_gives_an_empty_transcript(tiny_engine: Engine) -> None:
