@@ -41,7 +41,7 @@ queue = job_queue()
 options = file_options(settings)
 add_jobs(queue, engine, settings.model, options)
 for job in itertools.chain.from_iterable(reversed(queue.batches)):
-    if file_card(job) and engine is not None:
+    if file_card(queue, job) and engine is not None:
         key = f"{job.key}-{len(queue.jobs)}"
         queue.add(Job(key, job.name, job.data, engine, settings.model, options))
         st.rerun()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from asr_core.corrections import corrected
 from asr_core.formats import to_vtt
-from asr_core.fullcontext import Job, JobState
+from asr_core.fullcontext import Job, JobQueue, JobState
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
@@ -38,7 +38,7 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
             st.audio(job.data)
 
 
-def _running(job: Job) -> None:
+def _running(queue: JobQueue, job: Job) -> None:
     """Drawn again while the job runs; when it ends, the page around it follows."""
     if job.is_over:
         st.rerun()
@@ -49,7 +49,7 @@ def _running(job: Job) -> None:
         text = f"{job.share:.0%}" + (f" · about {left:.0f} s left" if left is not None else "")
     st.progress(job.share, text)
     if st.button("Cancel", key=f"cancel-{job.key}", icon=":material/close:"):
-        job.cancel.set()
+        queue.cancel(job)
     if job.progress is not None:
         growing_view(job.key, job.progress.transcript.segments)
 
@@ -91,8 +91,8 @@ def _summary(job: Job, heard: Transcript) -> str:
     return f"{line_clock(heard.duration)}{of_it} · {language} · {job.model}"
 
 
-def file_card(job: Job) -> bool:
-    """Draw a file, whatever its state. True if it is to be transcribed once more."""
+def file_card(queue: JobQueue, job: Job) -> bool:
+    """Draw a file of the queue, whatever its state. True if it is to be transcribed once more."""
     with st.container(border=True):
         title, button = st.columns([4, 1], vertical_alignment="center")
         title.subheader(as_written(job.name), anchor=False)
@@ -108,5 +108,5 @@ def file_card(job: Job) -> bool:
                 show = st.info if job.state is JobState.CANCELLED else st.error
                 show(as_written(job.error or ""), icon=":material/error:")
             else:
-                st.fragment(run_every=0.5)(_running)(job)
+                st.fragment(run_every=0.5)(_running)(queue, job)
     return again

@@ -28,9 +28,8 @@ _HTML = """
   <span class="count" role="status"></span>
   <button type="button" class="previous" aria-label="Previous match" hidden>↑</button>
   <button type="button" class="next" aria-label="Next match" hidden>↓</button>
-  <span class="space"></span>
-  <button type="button" class="edit" aria-pressed="false">Correct</button>
-  <button type="button" class="copy">Copy</button>
+  <span class="actions"><button type="button" class="edit" aria-pressed="false">Correct</button>
+    <button type="button" class="copy">Copy</button></span>
 </div>
 <p class="hint"></p>
 <div class="box" tabindex="0" role="log" aria-label="Transcript"></div>
@@ -39,7 +38,7 @@ _HTML = """
 _CSS = """
 :host { display: block; }
 .bar { display: flex; align-items: center; gap: .4rem; flex-wrap: wrap; }
-.space { flex: 1 1 0; }
+.actions { display: flex; gap: .4rem; margin-left: auto; }
 .find { font: inherit; font-size: .9rem; padding: .25rem .6rem; flex: 0 1 11rem; min-width: 5rem;
   border-radius: .4rem; border: 1px solid var(--st-border-color);
   color: var(--st-text-color); background: var(--st-secondary-background-color); }

@@ -122,6 +122,13 @@ class JobQueue:
                 self._worker = threading.Thread(target=self._work, name="asr-files", daemon=True)
                 self._worker.start()
 
+    def cancel(self, job: Job) -> None:
+        """Stop it, or take it out of the line; what was heard stays."""
+        job.cancel.set()
+        with self._lock:
+            if job.state is JobState.WAITING:
+                job.stop(JobState.CANCELLED, f"{job.name} was cancelled before its turn.")
+
     def clear(self) -> None:
         """Cancel what runs and forget everything."""
         with self._lock:

@@ -63,7 +63,7 @@ def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
     eventually(lambda: long.progress is not None, 60)
     assert 0 < long.share < 1
     assert long.seconds_left(now=1e9) > 0
-    long.cancel.set()
+    queue.cancel(long)
     eventually(lambda: not queue.is_busy, 60)
     assert [job.state for job in queue.jobs] == [JobState.CANCELLED, JobState.DONE]
     assert [[job.key for job in batch] for batch in queue.batches] == [["1"], ["2"]]
@@ -84,6 +84,19 @@ def test_a_model_that_fails_halfway_leaves_what_was_heard(
     assert job.state is JobState.FAILED
     assert "out of memory" in job.error
     assert "best of times" in job.transcript.text.lower()
+
+
+def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
+    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray
+) -> None:
+    long, waiting = (
+        Job(key, f"{key}.flac", flac(np.tile(two_cities, 20)), tiny_engine) for key in "12"
+    )
+    queue.add(long, waiting)
+    queue.cancel(waiting)
+    assert waiting.state is JobState.CANCELLED
+    assert "2.flac was cancelled" in waiting.error
+    assert not long.is_over
 
 
 def test_time_left_follows_the_speed(tiny_engine: Engine) -> None:
