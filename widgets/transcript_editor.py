@@ -193,6 +193,7 @@ class View {
     cancelAnimationFrame(this.frame);
     const media = this.media();
     if (!media) return;
+    if (media.paused && media.currentTime === 0) { this.mark(undefined, false); return; }
     let low = 0, high = this.starts.length;
     while (low < high) {
       const middle = (low + high) >> 1;
