@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_core.engines.draft import n_standing
+
 if TYPE_CHECKING:
     from asr_core.engines.onnx_decoder import OnnxDecoder, Past, Step
 
@@ -57,7 +59,6 @@ class Ask:
         size: how many texts are followed.
         end: the token that ends a text.
         n_most: tokens of a text, the draft's among them.
-        accept: probability from which a token of the draft stands.
     """
 
     previous: Sequence[int]
@@ -66,7 +67,6 @@ class Ask:
     size: int
     end: int
     n_most: int
-    accept: float
 
     @property
     def n_prompt(self) -> int:
@@ -144,7 +144,7 @@ def search(decoder: OnnxDecoder, past: Past, ask: Ask) -> Found:
     first = decoder.step(tokens, past, origins=[0], wanted=wanted)
     # The position asked for first tells whether anybody speaks, the others what comes next.
     said = first.logprobs_of(ask.draft)
-    n_held = _n_held(said, ask.accept)
+    n_held = n_standing(np.exp(said).tolist())
     begun = Text(
         tuple(ask.draft[:n_held]), tuple(said[:n_held].tolist()), float(said[:n_held].sum())
     )
@@ -160,10 +160,3 @@ def search(decoder: OnnxDecoder, past: Past, ask: Ask) -> Found:
         found.attention.append(step.attention)
         past, likeliest, logprobs = step.past, step.tokens[:, 0], step.logprobs[:, 0]
     return found
-
-
-def _n_held(said: NDArray[np.float32], accept: float) -> int:
-    """How many tokens of a draft stand, of these log-probabilities (Leviathan et al. 2023,
-    with the past as the draft model)."""
-    stands = said >= np.log(accept)
-    return len(stands) if stands.all() else int(np.argmin(stands))

@@ -17,7 +17,7 @@ from asr_core.engines.beam import Ask, search
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.whisper import ACCEPT, Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
 
@@ -185,7 +185,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             size=request.beam_size,
             end=self.vocabulary.end,
             n_most=len(request.draft) + request.max_new_tokens,
-            accept=ACCEPT,
         )
         found = search(decoder, decoder.begin(encoded), ask)
         texts = found.best()

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window, nothing
+from asr_core.engines.draft import n_standing
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.support import support
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
@@ -43,11 +44,6 @@ BEAM_CONTEXT_S = 15.0
 """But never less altogether: with little to look at, a beam says a short phrase twice.
 On 124 clips of 1 to 20 s, tiny.en had 12.1 % of words wrong without such a floor,
 10.7 % with one of ten seconds, 9.0 % with fifteen, 8.7 % with twenty; greedy 11.6 %."""
-
-ACCEPT = 0.1
-"""Probability from which a token of a draft stands: its words are final, and where a comma
-is as good as a full stop neither is likely. Down from 0.35 word errors measured the same and
-a tenth of the time was saved (tiny.en, 446 s of read speech)."""
 
 LOOK_CONTEXT_S = 10.0
 """Of a look that is followed by others: two thirds of the time, and what it says twice is
@@ -273,8 +269,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 rows = self._take(encoded, indices)
                 group = [requests[i] for i in indices]
                 for i, text in zip(indices, self._decode_and_align(rows, group), strict=True):
-                    n_held = _n_held(requests[i], text[1])
-                    if text[0].aligned or n_held == len(requests[i].draft):
+                    n_draft = len(requests[i].draft)
+                    n_held = n_standing(text[1].probabilities[:n_draft]) if text[1] else 0
+                    if text[0].aligned or n_held == n_draft:
                         texts[i] = text
                     else:
                         requests[i] = requests[i].cut(n_held)
@@ -445,16 +442,6 @@ def _plausible(word: Word, *, is_first: bool) -> Word:
     if is_first:
         return Word(word.text, word.end - longest, word.end, word.probability)
     return Word(word.text, word.start, word.start + longest, word.probability)
-
-
-def _n_held(request: Request, aligned: Aligned | None) -> int:
-    """How many tokens of the draft stand: those up to the first that the model doubts
-    (Leviathan et al. 2023, with the past as the draft model)."""
-    probabilities = [] if aligned is None else aligned.probabilities
-    for i in range(len(request.draft)):
-        if i >= len(probabilities) or probabilities[i] < ACCEPT:
-            return i
-    return len(request.draft)
 
 
 def _token_ends(aligned: Aligned | None) -> tuple[float, ...]:

@@ -64,7 +64,7 @@ def found_by(
     table: Sequence[Sequence[float]], *, size: int, draft: Sequence[int] = (), n_most: int = 4
 ) -> tuple[Found, TableDecoder]:
     decoder = TableDecoder(table)
-    ask = Ask((5,), (START,), draft, size, END, n_most, accept=0.35)
+    ask = Ask((5,), (START,), draft, size, END, n_most)
     return search(decoder, Past(0, (), ()), ask), decoder  # type: ignore[arg-type]
 
 
