@@ -21,11 +21,11 @@ from asr_core.testbench.command import add_evaluate
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
-    from asr_core.fullcontext import FileOptions
+    from asr_core.fullcontext import FileOptions, FileProgress
     from asr_core.inputs import Input
     from asr_core.live import Snapshot
     from asr_core.models import Progress
-    from asr_core.transcript import Word
+    from asr_core.transcript import Transcript, Word
 
 __all__ = ["main"]
 
@@ -283,19 +283,10 @@ def _transcribe_one(
     item: Input,
     place: Path | None,
 ) -> bool:
-    """Whether it went well; if not, the user was told."""
-    from asr_core.formats import as_bytes, word_by_word
-    from asr_core.fullcontext import transcribe
-
+    """Whether it went well; if not, the user was told and has what was heard until then."""
     try:
-        with _progress_line() as show:
-            transcript = transcribe(
-                item.source,
-                engine,
-                wanted,
-                name=item.name,
-                on_progress=lambda p: show(f"{item.name}: {_share(p.done_s, p.total_s)}"),
-            )
+        with _until_then_printed(options) as heard:
+            transcript = _heard(item, engine, wanted, heard)
     except AsrError as error:
         _say(str(error))
         return False
@@ -303,13 +294,47 @@ def _transcribe_one(
         _say(note)
     if not transcript.segments:
         _say(f"No speech was heard in {item.name}.")
-    if options.word_timestamps:
-        transcript = word_by_word(transcript)
-    content = as_bytes(transcript, options.format)
+    content = _content(options, transcript)
     if place is None:
         _print(content)
         return True
     return _write(place, content)
+
+
+def _heard(
+    item: Input, engine: Engine, wanted: FileOptions, until_now: list[Transcript]
+) -> Transcript:
+    """The transcript; what there is of it meanwhile is put into ``until_now``."""
+    from asr_core.fullcontext import transcribe
+
+    with _progress_line() as show:
+
+        def report(progress: FileProgress) -> None:
+            until_now[:] = [progress.transcript]
+            show(f"{item.name}: {_share(progress.done_s, progress.total_s)}")
+
+        return transcribe(item.source, engine, wanted, name=item.name, on_progress=report)
+
+
+@contextmanager
+def _until_then_printed(options: argparse.Namespace) -> Iterator[list[Transcript]]:
+    """Prints the transcript put into the list if a failure or Ctrl-C ends the work on it."""
+    heard: list[Transcript] = []
+    try:
+        yield heard
+    except (AsrError, KeyboardInterrupt):
+        if heard and heard[0].segments:
+            _print(_content(options, heard[0]))
+            _say(f"What was heard up to {heard[0].duration:.0f} s is printed.")
+        raise
+
+
+def _content(options: argparse.Namespace, transcript: Transcript) -> bytes:
+    from asr_core.formats import as_bytes, word_by_word
+
+    if options.word_timestamps:
+        transcript = word_by_word(transcript)
+    return as_bytes(transcript, options.format)
 
 
 def _file_options(options: argparse.Namespace) -> FileOptions:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import os
+import pty
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +101,29 @@ def test_standard_input_and_times_of_words(
     rows = [line.split("\t") for line in capsys.readouterr().out.splitlines()[1:]]
     assert len(rows) > 10
     assert all(len(text.split()) == 1 for _, _, text in rows)
+
+
+def test_ctrl_c_prints_what_was_heard_until_then(
+    tiny_en: Path, two_cities: np.ndarray, tmp_path: Path
+) -> None:
+    long = tmp_path / "long.flac"
+    long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
+    command = [sys.executable, "-m", "asr_core", "transcribe", str(long), "--model", "tiny.en"]
+    terminal, its_end = pty.openpty()  # where progress is shown at once
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end) as process:
+        os.close(its_end)
+        shown = b""
+        while b"%" not in shown:
+            shown += os.read(terminal, 1000)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    shown += os.read(terminal, 10_000)
+    os.close(terminal)
+    assert process.returncode == 130
+    assert "best of times" in out.decode().lower()
+    assert b"is printed" in shown
+    assert b"Stopped." in shown
+    assert b"Traceback" not in shown
 
 
 def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
