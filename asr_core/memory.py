@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
+from collections.abc import Callable
 
 __all__ = ["give_back"]
 
@@ -12,8 +14,13 @@ def give_back() -> None:
     """Have the C library return what it keeps of freed blocks: after a crowd of speakers
     that is a hundred megabytes and more, which others on the machine could use. Takes some
     milliseconds; does nothing where the C library is not glibc. Any thread may call."""
-    if sys.platform != "linux":
-        return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = _trim()
     if trim is not None:
         trim(ctypes.c_size_t(0))
+
+
+@functools.cache  # every look at the library leaves something behind
+def _trim() -> Callable[[ctypes.c_size_t], int] | None:
+    if sys.platform != "linux":
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
