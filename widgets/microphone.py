@@ -9,6 +9,7 @@ from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, 
 
 from asr_core.audio.packets import receive_packets_in_order
 from asr_core.live import Take, Takes
+from asr_core.live.line import WaitingLine
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.transcript_view import line_clock
@@ -21,6 +22,7 @@ __all__ = [
     "silence_note",
     "stop_microphone",
     "takes_of_this_session",
+    "turned_away",
     "waiting_note",
 ]
 
@@ -141,6 +143,26 @@ def silence_note(takes: Takes, silent_s: float) -> None:
             "No sound is arriving. Is the microphone muted, or another one chosen?",
             icon=":material/mic_off:",
         )
+
+
+def turned_away(takes: Takes, line: WaitingLine) -> bool:
+    """Say that even the line is full, to those who are not in it; the microphone is not drawn
+    then, and the page is drawn again when there is room."""
+    is_here = takes.running is not None or takes.place is not None
+    if is_here or "microphone_opened" in st.session_state or not line.is_full:
+        return False
+    st.fragment(run_every=2.0)(_until_there_is_room)(line)
+    return True
+
+
+def _until_there_is_room(line: WaitingLine) -> None:
+    if not line.is_full:
+        st.rerun()
+    st.info(
+        "All places are taken and many people wait already. Keep this page open: START appears "
+        "here by itself when there is room in the line.",
+        icon=":material/groups:",
+    )
 
 
 def stop_microphone() -> None:

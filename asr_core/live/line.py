@@ -22,6 +22,9 @@ _USUAL_STAY_S = 120.0
 
 _MEMORY = 0.2
 
+_MOST_WAITING = 2
+"""For each place: who waits keeps a connection, which takes from those who speak."""
+
 _SETTLE_S = 5.0
 """After one came in, until it is known what that one costs."""
 
@@ -81,6 +84,13 @@ class WaitingLine:
             if place is None or not self._inside:
                 return None
             return self._stay_s * place / len(self._inside)
+
+    @property
+    def is_full(self) -> bool:
+        """Nobody else should begin to wait."""
+        with self._lock:
+            self._forget_those_gone(self._clock())
+            return len(self._waiting) >= _MOST_WAITING * max(1, self._capacity())
 
     @property
     def n_inside(self) -> int:

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from asr_core.live.takes import HELD_OPEN_S
 from tests.browser.conftest import served
-from tests.browser.pages import LivePage, wait_until
+from tests.browser.pages import LivePage, choose, go_to, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
 Live = Callable[..., LivePage]
@@ -124,31 +124,37 @@ def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> N
     assert "foolishness" not in page.committed(0)
 
 
-def test_who_finds_the_place_taken_is_told_and_gets_in_without_pressing_anything(
+def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
     launch: Callable[..., Browser],
     speech_files: Path,
     tiny_en: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """All come in turn without pressing anything but START."""
     monkeypatch.setenv("ASR_MAX_SPEAKERS", "1")
     with served("-m", "streamlit", "run", "streamlit_app.py") as (address, _):
-        first, second = (
-            LivePage(launch(speech_files / name).new_context().new_page(), address)
-            for name in ("beckett.wav", "two_cities.wav")
+        browser = launch(speech_files / "two_cities.wav")
+        first, second, third, fourth = (
+            LivePage(browser.new_context().new_page(), address) for _ in range(4)
         )
-        first.open("tiny.en")
-        second.open("tiny.en")
-        first.start()
-        wait_until(first.committed, first.page, 40)
-        second.start()
+        for page in (first, second, third):
+            page.open("tiny.en")
+            page.start()
+            wait_until(page.button("STOP").is_visible, page.page, 40)
         told = second.page.get_by_text("you are number 1 in line")
         expect(told).to_be_visible()
-        second.page.wait_for_timeout(3_000)
-        expect(told).to_be_visible()
+        expect(third.page.get_by_text("you are number 2 in line")).to_be_visible()
+        go_to(fourth.page, address, "Speak and read")
+        choose(fourth.page, "Model", "tiny.en")
+        turned_away = fourth.page.get_by_text("many people wait already")
+        expect(turned_away).to_be_visible()
+        wait_until(first.committed, first.page, 40)
         assert not second.committed()
         first.stop()
         wait_until(second.committed, second.page, 30)
         expect(told).to_be_hidden()
+        fourth.button("START").wait_for(timeout=30_000)
+        expect(turned_away).to_be_hidden()
         first.wait_for_end_of_take()
         assert first.committed(0)
 

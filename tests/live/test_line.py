@@ -36,6 +36,16 @@ def test_who_closed_the_tab_loses_the_place() -> None:
     assert line.place("c") == 1
 
 
+def test_the_line_is_full_with_two_for_each_place() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 2, clock)
+    for who in "abcde":  # the first is in, until the second may follow
+        line.enter(who)
+        assert line.is_full == (who == "e")
+    clock.now = 6
+    assert not line.is_full  # all who waited have closed their tabs
+
+
 def test_the_estimate_learns_how_long_people_stay() -> None:
     clock = Clock()
     line = WaitingLine(lambda: 1, clock)
