@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fractions
-import gc
 import multiprocessing
 import threading
 import time
@@ -27,7 +26,6 @@ from typing import Any
 
 import av
 import numpy as np
-import psutil
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
 from streamlit_webrtc.sink import AudioSinkTrack
@@ -38,9 +36,9 @@ from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.live import LiveOptions, Takes, scheduler_of
-from asr_core.memory import give_back
 from asr_core.models import resolve
 from benchmarks.clips import english_clips, percent_wrong, print_table
+from benchmarks.memory import held_mb
 
 PACKET_S = 0.02
 OPUS_RATE_HZ = 48_000
@@ -195,13 +193,13 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
     if capacity:
         scheduler.line._capacity = lambda: capacity
-    memory, n_threads = _memory_mb(), threading.active_count()
+    memory, n_threads = _held_mb(), threading.active_count()
     # As many as seem possible while one speaks; fewer are served while they do.
     few = asyncio.run(crowd(engine, pipe, capacity or scheduler.capacity(), 15))
     n_guests = 3 * max(guest.n_beside for guest in few)
     del few
     asyncio.run(crowd(engine, pipe, n_guests, 15))  # what one crowd leaves, the next may not add
-    memory_after_one = _memory_mb()
+    memory_after_one = _held_mb()
     guests = asyncio.run(crowd(engine, pipe, n_guests, seconds))
     pipe.send(("end", 0))
     lags = [lag for guest in guests for lag in guest.lags_s]
@@ -218,7 +216,7 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
         "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
     }
     del guests, sessions
-    memory_after_two = _memory_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6
+    memory_after_two = _held_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
     grew = memory_after_one - memory, memory_after_two - memory_after_one
     for name, mb in zip(("in_use", "pages"), np.transpose(grew), strict=True):
@@ -227,14 +225,10 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     return row
 
 
-def _memory_mb() -> NDArray[np.float64]:
-    """In use, and pages of the process's own; once what is gone is given back, as the next
-    speaker would have it done after ten seconds."""
-    gc.collect()
+def _held_mb() -> NDArray[np.float64]:
+    """See :func:`benchmarks.memory.held_mb`; once the threads of those who left are gone."""
     time.sleep(5)
-    give_back()
-    heap, pages = psutil.heap_info(), psutil.Process().memory_info()
-    return np.array([heap.heap_used + heap.mmap_used, pages.rss - pages.shared]) / 1e6
+    return held_mb()
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ from benchmarks.clips import (
     print_table,
     silent_clips,
 )
+from benchmarks.memory import held_mb
 
 Samples = NDArray[np.float32]
 
@@ -181,8 +182,8 @@ def _peak_mb() -> float:
 
 
 def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[dict[str, Any]]:
-    """Cost of each minute, and memory in its mean (looks come and go), while somebody reads
-    on and on; of a day, of each hour."""
+    """Cost of each minute, and memory after it (in use, and the pages that hold it) and in
+    its mean (looks come and go), while somebody reads on and on; of a day, of each hour."""
     session = LiveSession(LiveOptions(language="en"))
     each_s = 3600 if minutes > 120 else 60
     rows: list[dict[str, Any]] = []
@@ -191,19 +192,23 @@ def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[
     for now, _ in speak(_endless(data, minutes), session, engine, simulated=True):
         memory.append(process.memory_info().rss / 1e6)
         if now >= each_s * (len(rows) + 1):
-            spent, started = time.process_time() - started, time.process_time()
+            spent = time.process_time() - started
             first = first or spent
+            in_use, pages = held_mb()
             rows.append(
                 {
                     "model": name,
                     "minute": len(rows) + 1 if each_s == 60 else 60 * (len(rows) + 1),
                     "core_s": round(spent, 1),
                     "over_first": round(spent / first, 2),
-                    "memory_mb": round(np.mean(memory)),
+                    "mean_mb": round(np.mean(memory)),
+                    "in_use_mb": round(in_use),
+                    "pages_mb": round(pages),
                     "words": len(session.snapshot.committed_words),
                 }
             )
             memory.clear()
+            started = time.process_time()  # after what was only to measure
     return rows
 
 

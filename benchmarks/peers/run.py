@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.peers.run DATA`` with a folder as :mod:`benchmarks.clips`
 describes. Each peer runs in an environment of its own, made on first use, and hears
-the clips in real time; :mod:`player` notes what it shows, and when.
+the clips in real time; :mod:`player` notes what it shows, and when. whisper-streaming,
+WhisperLive and RealtimeSTT build on Debian's ``libasound2-dev`` and ``portaudio19-dev``.
 
 A word counts as shown, or final, when it first stands in the text; when it was said
 is taken from full context, since most peers tell no times of words.
