@@ -39,7 +39,8 @@ class JobState(Enum):
 
 @dataclass
 class Job:
-    """One file. The worker writes, the page reads; each attribute is set whole.
+    """One file. The worker writes (while it waits, the queue does), the page reads; each
+    attribute is set whole.
 
     Attributes:
         key: of the upload, so that it is not transcribed twice.
