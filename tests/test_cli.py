@@ -22,6 +22,15 @@ from asr_core.cli import main
 from asr_core.engines.base import Engine
 from tests.texts import BECKETT, word_error_rate
 
+HEEDS_CTRL_C = """
+import signal, sys
+from asr_core.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
+"""The command line as from a terminal: who runs in the background of a shell, such as these
+tests may, is started with Ctrl-C ignored."""
+
 
 @pytest.fixture
 def talk(speech_files: Path, tmp_path: Path) -> Path:
@@ -108,7 +117,7 @@ def test_ctrl_c_prints_what_was_heard_until_then(
 ) -> None:
     long = tmp_path / "long.flac"
     long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
-    command = [sys.executable, "-m", "asr_core", "transcribe", str(long), "--model", "tiny.en"]
+    command = [sys.executable, "-c", HEEDS_CTRL_C, "transcribe", str(long), "--model", "tiny.en"]
     terminal, its_end = pty.openpty()  # where progress is shown at once
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end) as process:
         os.close(its_end)
