@@ -15,7 +15,6 @@ from widgets.microphone import (
     silence_note,
     stop_microphone,
     takes_of_this_session,
-    turned_away,
     waiting_note,
 )
 from widgets.settings import current_settings, limits, prepared_engine
@@ -97,15 +96,12 @@ allowed = limits()
 options, limit_s = live_options(allowed)
 engine = prepared_engine(current_settings())
 if engine is not None:
-    scheduler = scheduler_of(engine, allowed)
-    takes.prepare(scheduler, options, limit_s)
+    takes.prepare(scheduler_of(engine, allowed), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
     # Read once: what changes while the page is drawn must differ from it, to be drawn again.
     state = state_of(takes)
     _, is_lost, waits = state
-    is_open = not turned_away(takes, scheduler.line) and microphone(
-        takes, start=is_lost, stop=st.session_state.get("stopping", False)
-    )
+    is_open = microphone(takes, start=is_lost, stop=st.session_state.get("stopping", False))
     take = current_take(takes)
     if not is_open and take is None and st.session_state.pop("stopping", False):
         st.rerun()  # the buttons come back

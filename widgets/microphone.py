@@ -9,7 +9,6 @@ from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, 
 
 from asr_core.audio.packets import receive_packets_in_order
 from asr_core.live import Take, Takes
-from asr_core.live.line import WaitingLine
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.transcript_view import line_clock
@@ -22,7 +21,6 @@ __all__ = [
     "silence_note",
     "stop_microphone",
     "takes_of_this_session",
-    "turned_away",
     "waiting_note",
 ]
 
@@ -75,11 +73,16 @@ def takes_of_this_session() -> Takes:
 def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     """Draw the control; frames go to ``takes``. True while the microphone is open.
 
+    Who comes when even the line is full is told instead, until there is room in it.
+
     Args:
         start: open it now, as if START had been pressed.
         stop: close it now, as if STOP had been pressed. The buttons are hidden while the
             page asks for either.
     """
+    if takes.is_turned_away and "microphone_opened" not in st.session_state:
+        st.fragment(run_every=2.0)(_until_there_is_room)(takes)
+        return False
     wished = False if stop else True if start else None
     sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
     context = webrtc_streamer(
@@ -145,18 +148,8 @@ def silence_note(takes: Takes, silent_s: float) -> None:
         )
 
 
-def turned_away(takes: Takes, line: WaitingLine) -> bool:
-    """Say that even the line is full, to those who are not in it; the microphone is not drawn
-    then, and the page is drawn again when there is room."""
-    is_here = takes.running is not None or takes.place is not None
-    if is_here or "microphone_opened" in st.session_state or not line.is_full:
-        return False
-    st.fragment(run_every=2.0)(_until_there_is_room)(line)
-    return True
-
-
-def _until_there_is_room(line: WaitingLine) -> None:
-    if not line.is_full:
+def _until_there_is_room(takes: Takes) -> None:
+    if not takes.is_turned_away:
         st.rerun()
     st.info(
         "All places are taken and many people wait already. Keep this page open: START appears "

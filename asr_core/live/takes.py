@@ -160,6 +160,13 @@ class Takes:
         return (place, line.wait_s(self)) if line is not None and place is not None else None
 
     @property
+    def is_turned_away(self) -> bool:
+        """This one neither speaks nor waits, and even the line is full."""
+        if self._scheduler is None or self._running is not None or self.place is not None:
+            return False
+        return self._scheduler.line.is_full
+
+    @property
     def running(self) -> Take | None:
         """The take that audio goes into."""
         return self._running

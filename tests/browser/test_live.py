@@ -149,6 +149,8 @@ def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
         turned_away = fourth.page.get_by_text("many people wait already")
         expect(turned_away).to_be_visible()
         wait_until(first.committed, first.page, 40)
+        second.page.wait_for_timeout(3_000)
+        expect(told).to_be_visible()
         assert not second.committed()
         first.stop()
         wait_until(second.committed, second.page, 30)
@@ -211,8 +213,7 @@ def test_a_server_that_ends_lets_speakers_finish_and_save(
         page = LivePage(launch(speech_files / "two_cities.wav").new_context().new_page(), address)
         page.open("tiny.en")
         page.start()
-        # Sixty seconds: if they began while the connection was made, the words come again.
-        wait_until(lambda: "worst of times" in page.committed(), page.page, 60)
+        wait_until(lambda: "worst of times" in page.committed(), page.page, 40)
         shown = f"{page.committed()} {page.tentative()}".split()
         process.terminate()
         expect(page.page.get_by_text("The server is about to restart")).to_be_visible(
