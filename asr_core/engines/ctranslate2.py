@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,14 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.alignment import token_frames
-from asr_core.engines.base import EngineName
+from asr_core.engines.base import MAX_WINDOW_S, EngineName
 from asr_core.engines.beam import Ask, search
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.whisper import (
+    SECONDS_PER_FRAME,
+    Aligned,
+    Decoded,
+    Request,
+    WhisperEngine,
+)
 from asr_core.errors import ModelError
-from asr_core.models.convert import array_places
+from asr_core.models.convert import ArrayPlace, array_places
 
 if TYPE_CHECKING:
     from asr_core.engines.onnx_decoder import OnnxDecoder
@@ -37,8 +44,12 @@ half, measured with base and four windows of 15 s)."""
 _CUDA_BATCH = 8
 
 _PATIENT_BATCH = 4
-"""Windows of a file that are decoded together: the decoder's weights are read once
+"""Windows of a file that are decoded together at most: the decoder's weights are read once
 for all of them."""
+
+_KEYS_BYTES = 600_000_000
+"""What a worker may take for the keys and values of windows that it decodes together: four
+of small fit, two of medium, one of large-v3."""
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
@@ -66,6 +77,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
         cores = n_threads or os.cpu_count() or 1
         n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
+        # What is damaged is told before it is loaded.
+        keys_bytes = _keys_bytes(array_places(directory / "model.bin"))
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
         self._has_look_decoder = self._compute_type == "int8" and not self._on_cuda
@@ -77,7 +90,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
-            patient_batch_size=batch_size or _PATIENT_BATCH,
+            patient_batch_size=batch_size or min(_PATIENT_BATCH, max(1, _KEYS_BYTES // keys_bytes)),
             encodes_batches=self._on_cuda,
             has_beams=True,
             checks_drafts=self._has_look_decoder,
@@ -85,7 +98,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
         use_widest_instructions()
-        array_places(directory / "model.bin")  # what is damaged is told before it is loaded
         try:
             return ctranslate2.models.Whisper(
                 str(directory),
@@ -231,3 +243,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             frames = np.append(path[:, 1], path[-1, 1] + 1)[first]
             aligned.append(Aligned(cast(NDArray[np.int64], frames), result.text_token_probs))
         return aligned
+
+
+def _keys_bytes(places: Sequence[ArrayPlace]) -> int:
+    """Of keys and values that the decoder makes of the longest window, in 32-bit floats."""
+    widths = [p.shape[0] for p in places if p.name.endswith("/attention/linear_1/weight")]
+    return 4 * round(MAX_WINDOW_S / SECONDS_PER_FRAME) * max(1, sum(widths))
