@@ -61,6 +61,14 @@ def test_where_silence_is_likelier_than_speech_words_must_be_sure() -> None:
     assert not is_silence([hypothesis("two", logprob=-0.9, no_speech=0.45)], 0.3)
 
 
+def test_words_that_last_as_long_as_the_voices_are_kept_in_noise() -> None:
+    in_noise = hypothesis("so this is the corpus", logprob=-0.6, no_speech=0.6)
+    assert not is_silence([in_noise], 6.0)
+    assert is_silence([in_noise], 10.0)  # half of it is not accounted for
+    assert is_silence([in_noise], 2.0)  # too little to tell
+    assert is_silence([hypothesis("so this is the corpus", logprob=-1.1, no_speech=0.7)], 6.0)
+
+
 def test_words_must_explain_the_speech() -> None:
     doubted, trusted = hypothesis("thank you", logprob=-0.8), hypothesis("thank you")
     assert is_silence([doubted], 9.0)
