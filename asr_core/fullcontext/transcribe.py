@@ -119,7 +119,7 @@ def transcribe(
     segments: list[Segment] = []
     n_windows = 0
     n_workers, most = engine.n_parallel, engine.patient_batch_size
-    rounds = _rounds(itertools.chain(first, windows), 2 * n_workers * most)
+    rounds = _rounds(itertools.chain(first, windows), n_workers * most)
 
     def so_far(until_s: float) -> Transcript:
         found = (language, probability) if n_windows else (None, 0.0)
