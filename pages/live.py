@@ -4,7 +4,6 @@ import streamlit as st
 
 from asr_core.live import Take, Takes, scheduler_of
 from widgets.downloads import download_buttons
-from widgets.flagging import flag_take
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
 from widgets.microphone import (
@@ -86,8 +85,9 @@ def draw_finished(take: Take) -> None:
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
-    name = save_buttons(take)
-    flag_take(name, f"Take {take.number}", take.session, current_settings().model)
+    from widgets.flagging import flag_take  # not before: it brings the database along
+
+    flag_take(save_buttons(take), f"Take {take.number}", take.session, current_settings().model)
 
 
 st.title("Speak and read", anchor=False)

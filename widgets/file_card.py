@@ -13,7 +13,6 @@ from asr_core.fullcontext import Job, JobQueue, JobState
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
-from widgets.flagging import flag_transcript
 from widgets.texts import as_written
 from widgets.transcript_editor import transcript_editor
 from widgets.transcript_view import growing_view, line_clock
@@ -74,6 +73,8 @@ def _done(job: Job) -> None:
         return
     transcript_editor(job.key, heard, texts, shown, _player_key(job))
     download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
+    from widgets.flagging import flag_transcript  # not before: it brings the database along
+
     flag_transcript(job, heard, shown)
 
 
