@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,14 @@ def test_the_engine_for_a_cpu_does_not_load_torch() -> None:
         "print([m for m in ('torch', 'transformers', 'streamlit') if m in sys.modules])"
     )
     assert run("-c", code).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("page", ["live", "upload"])
+def test_a_page_does_not_load_torch_or_the_database(page: str) -> None:
+    script = ast.parse((Path("pages") / f"{page}.py").read_text())
+    imports = [ast.unparse(n) for n in script.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    look = "print([m for m in ('torch', 'transformers', 'sqlalchemy') if m in sys.modules])"
+    assert run("-c", "\n".join(["import sys", *imports, look])).stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize("arguments", [["-c", "import asr_core"], ["-m", "asr_core", "--help"]])
