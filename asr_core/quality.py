@@ -130,20 +130,25 @@ def is_silence(tried: Sequence[Hypothesis], speech_s: float) -> bool:
 
 
 def _is_unspoken(hypothesis: Hypothesis, speech_s: float) -> bool:
-    """The model hears no speech and hardly believes its words; or it doubts them and
-    they take up little of the voices; or they are what it writes on silence."""
+    """The model hears no speech and hardly believes its words; or it hears little and doubts
+    words that do not fill long voices; or it doubts words that take up little of them; or they
+    are what it writes on silence."""
     said_s = sum(word.end - word.start for word in hypothesis.words)
-    unexplained = speech_s > MIN_SPEECH_S and said_s < MIN_EXPLAINED * speech_s
-    explained = speech_s > MIN_SPEECH_S and said_s >= WELL_EXPLAINED * speech_s
+    is_long = speech_s > MIN_SPEECH_S
+    unexplained = is_long and said_s < MIN_EXPLAINED * speech_s
+    explained = is_long and said_s >= WELL_EXPLAINED * speech_s
     no_speech, logprob = hypothesis.no_speech_probability, hypothesis.avg_logprob
     if normalised(hypothesis.text) in CREDITS:
         return unexplained or no_speech > MAX_NO_SPEECH_IF_CREDITS
     hopeless = logprob < HOPELESS_AVG_LOGPROB
     limit = MAX_NO_SPEECH_IF_HOPELESS if hopeless else MAX_NO_SPEECH_PROBABILITY
     unheard = no_speech > limit and logprob < MIN_AVG_LOGPROB
-    if not explained:
-        unheard |= no_speech > MAX_NO_SPEECH_IF_DOUBTED and logprob < DOUBTED_AVG_LOGPROB
-    return unheard or (unexplained and logprob < MIN_AVG_LOGPROB_IF_UNEXPLAINED)
+    doubted = no_speech > MAX_NO_SPEECH_IF_DOUBTED and logprob < DOUBTED_AVG_LOGPROB
+    return (
+        unheard
+        or (doubted and not explained)
+        or (unexplained and logprob < MIN_AVG_LOGPROB_IF_UNEXPLAINED)
+    )
 
 
 def fallback(window: Window, attempt: int) -> Window:

@@ -48,7 +48,7 @@ _PATIENT_BATCH = 4
 for all of them."""
 
 _KEYS_BYTES = 600_000_000
-"""What a worker may take for the keys and values of windows that it decodes together: four
+"""What a worker on a CPU may take for the keys and values of windows that it decodes together: four
 of small fit, two of medium, one of large-v3."""
 
 
@@ -77,8 +77,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
         cores = n_threads or os.cpu_count() or 1
         n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
-        # What is damaged is told before it is loaded.
-        keys_bytes = _keys_bytes(array_places(directory / "model.bin"))
+        places = array_places(directory / "model.bin")  # tells what is damaged before it is loaded
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
         self._has_look_decoder = self._compute_type == "int8" and not self._on_cuda
@@ -90,7 +89,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
-            patient_batch_size=batch_size or min(_PATIENT_BATCH, max(1, _KEYS_BYTES // keys_bytes)),
+            patient_batch_size=batch_size or (_PATIENT_BATCH if self._on_cuda else _n_fit(places)),
             encodes_batches=self._on_cuda,
             has_beams=True,
             checks_drafts=self._has_look_decoder,
@@ -245,7 +244,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return aligned
 
 
-def _keys_bytes(places: Sequence[ArrayPlace]) -> int:
-    """Of keys and values that the decoder makes of the longest window, in 32-bit floats."""
+def _n_fit(places: Sequence[ArrayPlace]) -> int:
+    """How many windows a worker on a CPU decodes together, each as long as they come."""
     widths = [p.shape[0] for p in places if p.name.endswith("/attention/linear_1/weight")]
-    return 4 * round(MAX_WINDOW_S / SECONDS_PER_FRAME) * max(1, sum(widths))
+    each = 4 * round(MAX_WINDOW_S / SECONDS_PER_FRAME) * sum(widths)  # 32-bit floats
+    return min(_PATIENT_BATCH, max(1, _KEYS_BYTES // max(1, each)))
