@@ -5,9 +5,10 @@ Clients send Opus over WebRTC on this machine, from a process of their own; the 
 ``Takes`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
 waits. Told are the lag of those who were let in, how long others waited, whether anybody
 was cut off, the words of each take beside full context on the very same sound, threads
-before and afterwards, and by how much memory grew in a first crowd and in a second one:
-what is in use, and the pages that hold it (glibc leaves holes in them). Pages of files,
-such as those of the model, are the system's and are not counted. Needs Linux.
+before and afterwards, and by how much more memory than before was held after each of
+``--crowds``, the last of them the one that is measured: what is in use, and the pages that
+hold it (glibc leaves holes in them). Pages of files, such as those of the model, are the
+system's and are not counted. Needs Linux.
 """
 
 from __future__ import annotations
@@ -181,7 +182,9 @@ def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> fl
     return percent_wrong(said, heard)
 
 
-def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dict[str, Any]:
+def measure(
+    data: Path, model: str, capacity: int | None, seconds: float, n_crowds: int
+) -> dict[str, Any]:
     engine = load_engine(resolve(model), "ctranslate2", live=True)
     speech = np.concatenate([decode(data / c["path"]) for c in english_clips(data, "long")])
     context = multiprocessing.get_context("spawn")
@@ -193,13 +196,14 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
     asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
     if capacity:
         scheduler.line._capacity = lambda: capacity
-    memory, n_threads = _held_mb(), threading.active_count()
+    held, n_threads = [_held_mb()], threading.active_count()
     # As many as seem possible while one speaks; fewer are served while they do.
     few = asyncio.run(crowd(engine, pipe, capacity or scheduler.capacity(), 15))
     n_guests = 3 * max(guest.n_beside for guest in few)
     del few
-    asyncio.run(crowd(engine, pipe, n_guests, 15))  # what one crowd leaves, the next may not add
-    memory_after_one = _held_mb()
+    for _ in range(n_crowds - 1):  # what one crowd leaves, the next may not add
+        asyncio.run(crowd(engine, pipe, n_guests, 15))
+        held.append(_held_mb())
     guests = asyncio.run(crowd(engine, pipe, n_guests, seconds))
     pipe.send(("end", 0))
     lags = [lag for guest in guests for lag in guest.lags_s]
@@ -216,11 +220,10 @@ def measure(data: Path, model: str, capacity: int | None, seconds: float) -> dic
         "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
     }
     del guests, sessions
-    memory_after_two = _held_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6
+    held.append(_held_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6)
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
-    grew = memory_after_one - memory, memory_after_two - memory_after_one
-    for name, mb in zip(("in_use", "pages"), np.transpose(grew), strict=True):
-        row[f"{name}_grew_mb"] = " / ".join(f"{more:.0f}" for more in mb)
+    for name, mb in zip(("in_use", "pages"), np.transpose(held), strict=True):
+        row[f"{name}_grew_mb"] = " / ".join(f"{after - mb[0]:.0f}" for after in mb[1:])
     row["errors_beside_full_context"] = words_lost(engine, takes)
     return row
 
@@ -237,8 +240,10 @@ def main() -> None:
     parser.add_argument("--model", default="base")
     parser.add_argument("--capacity", type=int, help="speakers at once (default: as measured)")
     parser.add_argument("--seconds", type=float, default=30.0, help="that each speaks")
+    parser.add_argument("--crowds", type=int, default=5, help="one after the other")
     options = parser.parse_args()
-    print_table([measure(options.data, options.model, options.capacity, options.seconds)])
+    row = measure(options.data, options.model, options.capacity, options.seconds, options.crowds)
+    print_table([row])
 
 
 if __name__ == "__main__":
