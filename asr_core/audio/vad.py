@@ -38,6 +38,8 @@ def _network() -> onnxruntime.InferenceSession:
     """Silero's network, loaded once per process; safe for many threads."""
     import onnxruntime
 
+    from asr_core.audio.vad_graph import with_products
+
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or not spec.submodule_search_locations:
         raise EngineError(
@@ -47,7 +49,8 @@ def _network() -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     path = Path(spec.submodule_search_locations[0]) / "assets" / "silero_vad_v6.onnx"
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    network = with_products(path)
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 class SileroVad:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +25,19 @@ def probabilities(samples: np.ndarray, sizes: list[int]) -> np.ndarray:
 def test_streaming_equals_whole(beckett: np.ndarray, sizes: list[int]) -> None:
     whole = SileroVad().push(beckett)
     assert np.allclose(probabilities(beckett, [max(s, 100) for s in sizes]), whole, atol=1e-5)
+
+
+def test_the_network_says_what_the_one_in_its_file_says(two_cities: np.ndarray) -> None:
+    frames = two_cities[: 300 * FRAME_SAMPLES].reshape(300, FRAME_SAMPLES)
+    seen = np.hstack([np.vstack([np.zeros((1, 64)), frames[:-1, -64:]]), frames])
+    state = np.zeros((1, 1, 128), np.float32)
+    inputs = {"input": seen.astype(np.float32), "h": state, "c": state}
+    [package] = find_spec("faster_whisper").submodule_search_locations  # type: ignore
+    as_it_is = onnxruntime.InferenceSession(f"{package}/assets/silero_vad_v6.onnx")
+    theirs, *_ = as_it_is.run(None, inputs)
+    ours = SileroVad().push(frames.ravel())
+    assert theirs.min() < 0.1 and theirs.max() > 0.9
+    assert np.allclose(ours, theirs.ravel(), atol=1e-5)
 
 
 def test_speech_is_found_and_silence_is_not(two_cities: np.ndarray) -> None:
