@@ -1,7 +1,10 @@
-"""Beam search over the passes of a decoder; a draft is checked in the first of them."""
+"""Beam search over the passes of a decoder, for several windows at once; a draft is checked in
+the first of them."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -24,13 +27,13 @@ class Text:
     Attributes:
         tokens: those of the draft that stand first, the end not among them.
         logprobs: of each token, and of the end if it came.
-        rows: of each token after the draft, its row in the pass that took it.
+        attention: of each token after the draft that a pass took, (n_heads, 1, n_frames).
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     total: float
-    rows: tuple[int, ...] = ()
+    attention: tuple[NDArray[np.float32], ...] = ()
 
     @property
     def score(self) -> float:
@@ -39,13 +42,13 @@ class Text:
 
     def after(self, token: int, total: float) -> Text:
         logprobs = (*self.logprobs, total - self.total)
-        return Text((*self.tokens, token), logprobs, total, self.rows)
+        return Text((*self.tokens, token), logprobs, total, self.attention)
 
     def closed(self, total: float) -> Text:
         return replace(self, logprobs=(*self.logprobs, total - self.total), total=total)
 
-    def taken_in(self, row: int) -> Text:
-        return replace(self, rows=(*self.rows, row))
+    def taken_in(self, attention: NDArray[np.float32]) -> Text:
+        return replace(self, attention=(*self.attention, attention.copy()))
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Ask:
         start: those that start the transcript.
         draft: those that may come next.
         size: how many texts are followed.
+        margin: and how much less likely than the best of them, as a logarithm.
         end: the token that ends a text.
         n_most: tokens of a text, the draft's among them.
     """
@@ -67,6 +71,7 @@ class Ask:
     size: int
     end: int
     n_most: int
+    margin: float = math.inf
 
     @property
     def n_prompt(self) -> int:
@@ -78,19 +83,18 @@ class Found:
     """What a search found so far.
 
     Attributes:
-        first: the pass over the prompt and the draft.
+        first: the pass over the prompt and the draft, of which ``row`` is this window's.
         n_held: tokens of the draft that stand.
         texts: those that go on, best first.
         ended: those that do not.
-        attention: of each later pass.
     """
 
     ask: Ask
     first: Step
+    row: int
     n_held: int
     texts: list[Text]
     ended: list[Text] = field(default_factory=list)
-    attention: list[NDArray[np.float32]] = field(default_factory=list)
 
     def grow(self, tokens: NDArray[np.int64], logprobs: NDArray[np.float32]) -> list[int]:
         """Take the likeliest tokens (n_texts, n_best) after each text.
@@ -109,11 +113,14 @@ class Found:
             if token == self.ask.end:
                 if rank < self.ask.size:
                     self.ended.append(text.closed(total))
-            elif len(going) < self.ask.size:
+            elif len(going) < self.ask.size and self._may_win(total, going):
                 going.append(text.after(token, total))
                 origins.append(origin)
         self.texts = going
         return [] if self._is_over() else origins
+
+    def _may_win(self, total: float, likelier: Sequence[Text]) -> bool:
+        return not likelier or total >= likelier[0].total - self.ask.margin
 
     def _is_over(self) -> bool:
         """A text that ended is likelier, token by token, than all that go on."""
@@ -130,33 +137,69 @@ class Found:
         """(n_heads, n_tokens, n_frames): of the start sequence and of the text's tokens, but
         for a last one that no pass took."""
         begun = slice(len(self.ask.previous), self.ask.n_prompt + self.n_held)
-        columns = [self.first.attention[:, :, begun]]
-        for attention, row in zip(self.attention, text.rows, strict=False):
-            columns.append(attention[:, :, row : row + 1])
-        return np.ascontiguousarray(np.concatenate(columns, axis=-1).swapaxes(1, 2))
+        rows = [self.first.attention[self.row][:, begun], *text.attention]
+        return np.concatenate(rows, axis=1)
 
 
-def search(decoder: OnnxDecoder, past: Past, ask: Ask) -> Found:
-    """The likeliest texts of the sound in ``past``; of the draft those tokens stand that
-    come before the first doubtful one."""
-    tokens = np.array([[*ask.previous, *ask.start, *ask.draft]])
-    wanted = [len(ask.previous), *range(ask.n_prompt - 1, tokens.shape[1])]
-    first = decoder.step(tokens, past, origins=[0], wanted=wanted)
-    # The position asked for first tells whether anybody speaks, the others what comes next.
-    said = first.logprobs_of(ask.draft)
-    n_held = n_standing(np.exp(said).tolist())
-    begun = Text(
-        tuple(ask.draft[:n_held]), tuple(said[:n_held].tolist()), float(said[:n_held].sum())
-    )
-    found = Found(ask, first, n_held, [begun])
-    past = first.past.until(ask.n_prompt + n_held)
-    likeliest, logprobs = first.tokens[:, 1 + n_held], first.logprobs[:, 1 + n_held]
+def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]:
+    """The likeliest texts of each window whose sound is in ``past``, which is used up.
+
+    Of the drafts those tokens stand that come before the first doubtful one of any. The
+    asks have prompts of one length, and so have their drafts.
+    """
+    found, step = _begun(decoder, past, asks)
+    n_held = found[0].n_held
+    past = step.past.until(asks[0].n_prompt + n_held)
+    likeliest, logprobs = step.tokens[:, 1 + n_held], step.logprobs[:, 1 + n_held]
     if not n_held:
         logprobs = np.where(np.isin(likeliest, decoder.suppressed_at_first), -np.inf, logprobs)
-    while origins := found.grow(likeliest, logprobs):
-        newest = np.array([[text.tokens[-1]] for text in found.texts])
-        step = decoder.step(newest, past, origins=origins, wanted=[0])
-        found.texts = [text.taken_in(row) for row, text in enumerate(found.texts)]
-        found.attention.append(step.attention)
+    going = list(found)
+    while True:
+        going, origins, past = _grown(going, likeliest, logprobs, past)
+        if not going:
+            return found
+        texts = [text for one in going for text in one.texts]
+        newest = np.array([[text.tokens[-1]] for text in texts])
+        n_texts = [len(one.texts) for one in going]
+        step = decoder.step(newest, past, origins=origins, n_texts=n_texts, wanted=[0])
+        taken = iter([text.taken_in(a) for text, a in zip(texts, step.attention, strict=True)])
+        for one in going:
+            one.texts = list(itertools.islice(taken, len(one.texts)))
         past, likeliest, logprobs = step.past, step.tokens[:, 0], step.logprobs[:, 0]
-    return found
+
+
+def _begun(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> tuple[list[Found], Step]:
+    """The pass over prompts and drafts, and what it says."""
+    tokens = np.array([[*ask.previous, *ask.start, *ask.draft] for ask in asks])
+    n, n_prompt = len(asks), asks[0].n_prompt
+    # The position asked for first tells whether anybody speaks, the others what comes next.
+    wanted = [len(asks[0].previous), *range(n_prompt - 1, tokens.shape[1])]
+    step = decoder.step(tokens, past, origins=[0] * n, n_texts=[1] * n, wanted=wanted)
+    said = [step.logprobs_of(ask.draft, row) for row, ask in enumerate(asks)]
+    n_held = min(n_standing(np.exp(logprobs).tolist()) for logprobs in said)
+    found = []
+    for row, (ask, logprobs) in enumerate(zip(asks, said, strict=True)):
+        held = logprobs[:n_held]
+        text = Text(tuple(ask.draft[:n_held]), tuple(held.tolist()), float(held.sum()))
+        found.append(Found(ask, step, row, n_held, [text]))
+    return found, step
+
+
+def _grown(
+    going: Sequence[Found], likeliest: NDArray[np.int64], logprobs: NDArray[np.float32], past: Past
+) -> tuple[list[Found], list[int], Past]:
+    """Give each window its rows' likeliest tokens; return those windows that go on, of each of
+    their texts the row that it goes on from, and ``past`` with their sound alone."""
+    left: list[tuple[Found, list[int]]] = []
+    begin = 0
+    for one in going:
+        rows = slice(begin, begin + len(one.texts))
+        origins = one.grow(likeliest[rows], logprobs[rows])
+        left.append((one, [begin + origin for origin in origins]))
+        begin = rows.stop
+    for at in reversed(range(len(left))):
+        if not left[at][1]:
+            past = past.without(at)
+            left[at] = left[-1]
+            left.pop()
+    return [one for one, _ in left], [row for _, rows in left for row in rows], past

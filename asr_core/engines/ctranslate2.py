@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,20 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.alignment import token_frames
-from asr_core.engines.base import MAX_WINDOW_S, EngineName
-from asr_core.engines.beam import Ask, search
+from asr_core.engines.base import EngineName
+from asr_core.engines.beam import Ask, Found, search
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.whisper import (
-    SECONDS_PER_FRAME,
     Aligned,
     Decoded,
     Request,
     WhisperEngine,
 )
 from asr_core.errors import ModelError
-from asr_core.models.convert import ArrayPlace, array_places
+from asr_core.models.convert import array_places
 
 if TYPE_CHECKING:
     from asr_core.engines.onnx_decoder import OnnxDecoder
@@ -43,13 +41,13 @@ half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
 
-_PATIENT_BATCH = 4
-"""Windows of a file that are decoded together at most: the decoder's weights are read once
-for all of them."""
+_PATIENT_BATCH = 2
+"""Windows of a file that a worker on a CPU decodes together: the decoder's weights are read once
+for both. Four were no quicker, and took 160 MB more (base, two workers)."""
 
-_KEYS_BYTES = 600_000_000
-"""What a worker on a CPU may take for the keys and values of windows that it decodes together: four
-of small fit, two of medium, one of large-v3."""
+_MARGIN = 1.5
+"""A text that is so much less likely than the best one, as a logarithm, is followed no more: of
+five texts three are left, for 3 to 4 % of the time of a file, and errors are as before."""
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
@@ -77,22 +75,23 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
         cores = n_threads or os.cpu_count() or 1
         n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
-        places = array_places(directory / "model.bin")  # tells what is damaged before it is loaded
+        array_places(directory / "model.bin")  # tells what is damaged before it is loaded
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
-        self._has_look_decoder = self._compute_type == "int8" and not self._on_cuda
-        self._directory, self._n_threads = directory, max(1, cores // n_workers)
-        self._making = threading.Lock()  # guards the one below
-        self._look_decoder: OnnxDecoder | None = None  # made when speech is first looked at
+        self._decoder: OnnxDecoder | None = None
+        if self._compute_type == "int8" and not self._on_cuda:
+            from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
+
+            self._decoder = OnnxDecoder(directory, n_threads=max(1, cores // n_workers))
         super().__init__(
             vocabulary,
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
-            patient_batch_size=batch_size or (_PATIENT_BATCH if self._on_cuda else _n_fit(places)),
+            patient_batch_size=batch_size or (_CUDA_BATCH if self._on_cuda else _PATIENT_BATCH),
             encodes_batches=self._on_cuda,
             has_beams=True,
-            checks_drafts=self._has_look_decoder,
+            checks_drafts=self._decoder is not None,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -143,9 +142,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
-        first = requests[0]
-        if self._has_look_decoder and first.is_look and first.repetition_penalty == 1:
-            return self._decode_looks(encoded, requests)
+        if self._decoder is not None and requests[0].repetition_penalty == 1:
+            return self._decode_ourselves(self._decoder, encoded, requests)
         n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
@@ -169,35 +167,29 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             decoded.append(Decoded(best, result.no_speech_prob, others, weights))
         return decoded
 
-    def _made_look_decoder(self) -> OnnxDecoder:
-        with self._making:
-            if self._look_decoder is None:
-                from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
-
-                self._look_decoder = OnnxDecoder(self._directory, n_threads=self._n_threads)
-            return self._look_decoder
-
-    def _decode_looks(
-        self, encoded: ctranslate2.StorageView, requests: list[Request]
+    def _decode_ourselves(
+        self,
+        decoder: OnnxDecoder,
+        encoded: ctranslate2.StorageView,
+        requests: list[Request],
     ) -> list[Decoded]:
-        decoder = self._made_look_decoder()
-        return [
-            self._decode_look(decoder, np.asarray(self._take(encoded, [i])), request)
-            for i, request in enumerate(requests)
+        asks = [
+            Ask(
+                previous=request.previous,
+                start=request.start,
+                draft=request.draft,
+                size=request.beam_size,
+                end=self.vocabulary.end,
+                n_most=len(request.draft) + request.max_new_tokens,
+                margin=math.inf if request.is_look else _MARGIN,
+            )
+            for request in requests
         ]
+        found = search(decoder, decoder.begin(np.asarray(encoded)), asks)
+        return [self._told(decoder, *each) for each in zip(found, requests, strict=True)]
 
-    def _decode_look(
-        self, decoder: OnnxDecoder, encoded: NDArray[np.float32], request: Request
-    ) -> Decoded:
-        ask = Ask(
-            previous=request.previous,
-            start=request.start,
-            draft=request.draft,
-            size=request.beam_size,
-            end=self.vocabulary.end,
-            n_most=len(request.draft) + request.max_new_tokens,
-        )
-        found = search(decoder, decoder.begin(encoded), ask)
+    def _told(self, decoder: OnnxDecoder, found: Found, request: Request) -> Decoded:
+        """What was found, with times."""
         texts = found.best()
         best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
         aligned = None
@@ -210,7 +202,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             aligned = Aligned(frames, probabilities)
         return Decoded(
             best,
-            decoder.probability(self.vocabulary.no_speech, found.first),
+            decoder.probability(self.vocabulary.no_speech, found.first, found.row),
             others,
             beside_the_best([text.total for text in texts]),
             aligned,
@@ -242,10 +234,3 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             frames = np.append(path[:, 1], path[-1, 1] + 1)[first]
             aligned.append(Aligned(cast(NDArray[np.int64], frames), result.text_token_probs))
         return aligned
-
-
-def _n_fit(places: Sequence[ArrayPlace]) -> int:
-    """How many windows a worker on a CPU decodes together, each as long as they come."""
-    widths = [p.shape[0] for p in places if p.name.endswith("/attention/linear_1/weight")]
-    each = 4 * round(MAX_WINDOW_S / SECONDS_PER_FRAME) * sum(widths)  # 32-bit floats
-    return min(_PATIENT_BATCH, max(1, _KEYS_BYTES // max(1, each)))

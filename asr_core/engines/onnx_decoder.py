@@ -1,4 +1,4 @@
-"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, several texts in one pass.
+"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, texts and windows in one pass.
 
 CTranslate2's encoder is quick, but on a CPU its decoder arranges all weights anew for each
 token, and takes the tokens of a draft one by one.
@@ -36,13 +36,13 @@ class Past:
         n_tokens: of each row so far.
         own: keys and values of these, layer by layer, each (n_rows, n_heads, n_tokens,
             head_width).
-        cross: keys (1, n_heads, n_frames, head_width) and values (1, n_heads, head_width,
-            n_frames) of the sound.
+        cross: keys, values and their scales of the sound, as
+            :func:`~asr_core.engines.onnx_graph.cross_graph` gives them.
     """
 
     n_tokens: int
     own: Sequence[onnxruntime.OrtValue]
-    cross: Sequence[NDArray[np.float32]]
+    cross: Sequence[NDArray[Any]]
 
     def until(self, n_tokens: int) -> Past:
         """The same without what came after ``n_tokens``."""
@@ -51,6 +51,13 @@ class Past:
         own = [np.ascontiguousarray(part.numpy()[:, :, :n_tokens]) for part in self.own]
         values = [onnxruntime.OrtValue.ortvalue_from_numpy(part) for part in own]
         return Past(n_tokens, values, self.cross)
+
+    def without(self, window: int) -> Past:
+        """The same without the sound of one window, whose place the last one takes. The arrays
+        are changed, since a copy would double them."""
+        for part in self.cross:
+            part[window] = part[-1]
+        return Past(self.n_tokens, self.own, [part[:-1] for part in self.cross])
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class Step:
         logprobs: theirs.
         all_logprobs: (n_rows, n_wanted, n_vocabulary).
         hidden: (n_rows, n_wanted, width) behind them.
-        attention: (n_heads, n_frames, n_rows × n_new) of the heads that follow the sound.
+        attention: of each row (n_heads, n_new, n_frames) of the heads that follow the sound.
         past: for the next pass.
     """
 
@@ -70,14 +77,14 @@ class Step:
     logprobs: NDArray[np.float32]
     all_logprobs: onnxruntime.OrtValue
     hidden: onnxruntime.OrtValue
-    attention: NDArray[np.float32]
+    attention: Sequence[NDArray[np.float32]]
     past: Past
 
-    def logprobs_of(self, tokens: Sequence[int]) -> NDArray[np.float32]:
-        """(n_tokens,) of the first row, at the positions from the second wanted one on."""
+    def logprobs_of(self, tokens: Sequence[int], row: int) -> NDArray[np.float32]:
+        """(n_tokens,) of a row, at the positions from the second wanted one on."""
         if not tokens:
             return np.zeros(0, np.float32)
-        each: NDArray[np.float32] = self.all_logprobs.numpy()[0]
+        each: NDArray[np.float32] = self.all_logprobs.numpy()[row]
         return each[np.arange(1, len(tokens) + 1), list(tokens)]
 
 
@@ -119,17 +126,19 @@ class OnnxDecoder:
         self._cross = _session(cross, options)
         self._step = _session(step, options)
 
-    def probability(self, token: int, step: Step) -> float:
-        """Of a token that is else suppressed, at the first position asked for."""
-        both = np.array([token, step.tokens[0, 0, 0]])
-        logit, other = self._file.rows(_EMBEDDINGS, both) @ step.hidden.numpy()[0, 0]
-        total = other - step.logprobs[0, 0, 0]
+    def probability(self, token: int, step: Step, row: int) -> float:
+        """Of a token that is else suppressed, at a row's first position asked for."""
+        both = np.array([token, step.tokens[row, 0, 0]])
+        logit, other = self._file.rows(_EMBEDDINGS, both) @ step.hidden.numpy()[row, 0]
+        total = other - step.logprobs[row, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
 
     def begin(self, encoded: NDArray[np.float32]) -> Past:
-        """Before the first token, from (1, n_frames, width) of the encoder."""
+        """Before the first token, from (n_windows, n_frames, width) of the encoder."""
         d = self._dimensions
-        cross = self._cross.run(None, {"encoded": encoded})
+        # One by one: together they take four times the memory meanwhile, and no less time.
+        each = [self._cross.run(None, {"encoded": window[None]}) for window in encoded]
+        cross = [np.concatenate(parts) for parts in zip(*each, strict=True)]
         nothing = np.zeros((1, d.n_heads, 0, d.head_width), np.float32)
         own = [onnxruntime.OrtValue.ortvalue_from_numpy(nothing)] * (2 * d.n_layers)
         return Past(0, own, cross)
@@ -140,6 +149,7 @@ class OnnxDecoder:
         past: Past,
         *,
         origins: Sequence[int],
+        n_texts: Sequence[int],
         wanted: Sequence[int],
     ) -> Step:
         """One pass.
@@ -147,9 +157,11 @@ class OnnxDecoder:
         Args:
             tokens: (n_rows, n_new).
             origins: of each row the one of ``past`` that it goes on from.
+            n_texts: how many of the rows, window by window, look at each window.
             wanted: positions in ``tokens`` whose next tokens are asked for.
         """
         n_new = tokens.shape[1]
+        rows, places = _laid_out(n_texts)
         until = past.n_tokens + n_new
         hidden = self._file.rows(_EMBEDDINGS, tokens) + self._positions[past.n_tokens : until]
         binding = self._step.io_binding()
@@ -158,9 +170,12 @@ class OnnxDecoder:
             "mask": np.triu(np.full((n_new, until), -1e9, np.float32), past.n_tokens + 1),
             "origins": np.asarray(origins, np.int64),
             "wanted": np.asarray(wanted, np.int64),
+            "rows": rows,
+            "places": places,
         }
         for i in range(self._dimensions.n_layers):
-            inputs[f"ck{i}"], inputs[f"cv{i}"] = past.cross[2 * i : 2 * i + 2]
+            names = (f"ck{i}", f"ks{i}", f"cv{i}", f"vs{i}")
+            inputs.update(zip(names, past.cross[4 * i : 4 * i + 4], strict=True))
             binding.bind_ortvalue_input(f"k{i}", past.own[2 * i])
             binding.bind_ortvalue_input(f"v{i}", past.own[2 * i + 1])
         for name, value in inputs.items():
@@ -169,14 +184,26 @@ class OnnxDecoder:
             binding.bind_output(output.name)
         self._step.run_with_iobinding(binding)
         logprobs, best, likeliest, hidden_wanted, attention, *own = binding.get_outputs()
+        by_window = attention.numpy()
+        spots = [divmod(place, rows.shape[1]) for place in places.tolist()]
         return Step(
             tokens=likeliest.numpy(),
             logprobs=best.numpy(),
             all_logprobs=logprobs,
             hidden=hidden_wanted,
-            attention=attention.numpy()[0],
+            attention=[by_window[i, :, n_new * j : n_new * (j + 1)] for i, j in spots],
             past=Past(until, own, past.cross),
         )
+
+
+def _laid_out(n_texts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows at each window (n_windows, n_places), the first of all where there are fewer, and
+    the place of each row there."""
+    counts = np.asarray(n_texts)
+    is_taken = np.arange(counts.max()) < counts[:, None]
+    rows = np.zeros(is_taken.shape, np.int64)
+    rows[is_taken] = np.arange(counts.sum())
+    return rows, np.flatnonzero(is_taken)
 
 
 def _session(graph: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:

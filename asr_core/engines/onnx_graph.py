@@ -1,7 +1,8 @@
 """Whisper's decoder as ONNX graphs, from the arrays of a CTranslate2 model.
 
 Weights are 8-bit integers with a scale for each output, activations are quantised as
-they come (ONNX Runtime's DynamicQuantizeMatMul); attention and norms are in float32.
+they come (ONNX Runtime's DynamicQuantizeMatMul). So are the keys and values of the sound,
+which are what a pass reads most of; attention to the text and norms are in float32.
 """
 
 from __future__ import annotations
@@ -111,6 +112,33 @@ class _Graph:
         integers = self.weight(f"{name}.weight", weight.integers.T)
         return [x, integers, self.weight(f"{name}.scale", weight.scale)]
 
+    def in_bytes(self, x: str, name: str) -> tuple[str, str]:
+        """(…, n, width) in 8 bits, and the scale (…, 1, width) of each column."""
+        axis = self.weight(f"{name}.axis", np.array([-2]))
+        one, zero = np.array(1, np.float32), np.array(0, np.int8)
+        size = self.add("ReduceMax", [self.add("Abs", [x], f"{name}.abs"), axis], f"{name}.largest")
+        least = self.weight(f"{name}.least", np.array([1e-6], np.float32))
+        size = self.add("Max", [size, least], f"{name}.size")
+        most = self.weight(f"{name}.most", np.array([127], np.float32))
+        scale = self.add("Div", [size, most], f"{name}.scale")
+        x = self.add("Div", [x, scale], f"{name}.sized")
+        how = [self.weight(f"{name}.one", one), self.weight(f"{name}.zero", zero)]
+        return self.add("QuantizeLinear", [x, *how], f"{name}.bytes"), scale
+
+    def times_bytes(self, x: str, integers: str, name: str, scale: str = "", zero: str = "") -> str:
+        """``x`` times 8-bit integers; ``x`` in 8 bits as well, by the scale and zero given or
+        else by what it holds."""
+        x_bytes = f"{name}.bytes"
+        if scale:
+            self.add("QuantizeLinear", [x, scale, zero], x_bytes)
+        else:
+            scale, zero = f"{name}.scale", f"{name}.zero"
+            how = helper.make_node("DynamicQuantizeLinear", [x], [x_bytes, scale, zero])
+            self.nodes.append(how)
+        one = self.weight(f"{name}.one", np.array(1, np.float32))
+        inputs = [x_bytes, integers, scale, one, zero]
+        return self.add("MatMulIntegerToFloat", inputs, name, "com.microsoft")
+
     def norm(self, x: str, name: str, arrays: Arrays) -> str:
         gamma = self.weight(f"{name}.gamma", arrays[f"{name}/gamma"])
         beta = self.weight(f"{name}.beta", arrays[f"{name}/beta"])
@@ -120,12 +148,11 @@ class _Graph:
         self,
         inputs: Sequence[onnx.ValueInfoProto],
         outputs: Sequence[str],
-        integers: Sequence[str] = (),
+        other_types: Mapping[int, Sequence[str]],
     ) -> bytes:
+        types = {name: kind for kind, names in other_types.items() for name in names}
         told = [
-            helper.make_tensor_value_info(
-                name, TensorProto.INT64 if name in integers else TensorProto.FLOAT, None
-            )
+            helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None)
             for name in outputs
         ]
         graph = helper.make_graph(self.nodes, "decoder", inputs, told, self.weights)
@@ -134,8 +161,10 @@ class _Graph:
 
 
 def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
-    """What the sound gives: ``encoded`` (1, n_frames, width) → of each layer ``k0`` …
-    (1, n_heads, n_frames, head_width) and ``v0`` … (1, n_heads, head_width, n_frames)."""
+    """What the sound gives: ``encoded`` (1, n_frames, width) → of each layer keys ``ck0`` … (1,
+    n_heads, head_width, n_frames) and values ``cv0`` … (1, n_heads, n_frames, head_width) in 8
+    bits, and the scales ``ks0`` … and ``vs0`` … (1, n_heads, 1, head_width) that give them
+    back."""
     graph, width = _Graph(), dimensions.width
     shape = graph.weight("heads", np.array([0, -1, dimensions.n_heads, dimensions.head_width]))
     outputs = []
@@ -145,12 +174,16 @@ def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
         for letter, part in (("k", slice(0, width)), ("v", slice(width, 2 * width))):
             quantised = Quantised.of(weight[part])
             x = graph.linear("encoded", f"{letter}{i}.flat", quantised, bias[part])
-            x = graph.add("Reshape", [x, shape], f"{letter}{i}.heads")
-            order = [0, 2, 1, 3] if letter == "k" else [0, 2, 3, 1]
-            outputs.append(graph.add("Transpose", [x], f"{letter}{i}", perm=order))
+            whole, scale = graph.in_bytes(x, f"{letter}{i}")
+            x = graph.add("Reshape", [whole, shape], f"{letter}{i}.heads")
+            order = [0, 2, 3, 1] if letter == "k" else [0, 2, 1, 3]
+            outputs.append(graph.add("Transpose", [x], f"c{letter}{i}", perm=order))
+            x = graph.add("Reshape", [scale, shape], f"{letter}{i}.scale_heads")
+            outputs.append(graph.add("Transpose", [x], f"{letter}s{i}", perm=[0, 2, 1, 3]))
     sound = (1, "n_frames", width)
     encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, sound)
-    return graph.serialised([encoded], outputs)
+    integers = [name for name in outputs if name.startswith("c")]
+    return graph.serialised([encoded], outputs, {TensorProto.INT8: integers})
 
 
 def step_graph(
@@ -163,7 +196,9 @@ def step_graph(
     alignment_heads: Sequence[tuple[int, int]],
 ) -> bytes:
     """A pass: ``hidden`` (n_rows, n_new, width) and what was before → the likeliest tokens
-    after the positions ``wanted``, and what is before the next pass.
+    after the positions ``wanted``, and what is before the next pass. ``rows`` (n_windows,
+    n_places) tells which rows look at each window, and ``places`` (n_rows,) where each of them
+    stands there, windows one after the other.
 
     Args:
         arrays: by CTranslate2's names, in float.
@@ -175,8 +210,7 @@ def step_graph(
     graph, d = _Graph(), dimensions
     graph.weight("heads", np.array([0, -1, d.n_heads, d.head_width]))
     graph.weight("whole", np.array([0, -1, d.width]))
-    graph.weight("all_rows", np.array([1, -1, d.n_heads, d.head_width]))
-    graph.add("Shape", ["hidden"], "hidden.shape")
+    _lay_out(graph, d)
     x, outputs, attentions = "hidden", [], []
     for i in range(d.n_layers):
         x, kept, attention = _layer(graph, x, i, arrays, d)
@@ -202,17 +236,39 @@ def step_graph(
         info("mask", floats, ["n_new", "n_all"]),
         info("origins", ints, ["n_rows"]),
         info("wanted", ints, ["n_wanted"]),
+        info("rows", ints, ["n_windows", "n_places"]),
+        info("places", ints, ["n_rows"]),
     ]
-    shapes: dict[str, list[str | int | None]] = {
-        "k": ["n_before", d.n_heads, "n_past", d.head_width],
-        "v": ["n_before", d.n_heads, "n_past", d.head_width],
-        "ck": [1, d.n_heads, "n_frames", d.head_width],
-        "cv": [1, d.n_heads, d.head_width, "n_frames"],
+    own: list[str | int] = ["n_before", d.n_heads, "n_past", d.head_width]
+    sound: list[str | int] = ["n_windows", d.n_heads]
+    shapes: dict[str, tuple[int, list[str | int]]] = {
+        "k": (floats, own),
+        "v": (floats, own),
+        "ck": (TensorProto.INT8, [*sound, d.head_width, "n_frames"]),
+        "ks": (floats, [*sound, 1, d.head_width]),
+        "cv": (TensorProto.INT8, [*sound, "n_frames", d.head_width]),
+        "vs": (floats, [*sound, 1, d.head_width]),
     }
     for i in range(d.n_layers):
-        inputs += [info(f"{kind}{i}", floats, shape) for kind, shape in shapes.items()]
+        inputs += [info(f"{name}{i}", kind, shape) for name, (kind, shape) in shapes.items()]
     names = ["logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
-    return graph.serialised(inputs, names, integers=["tokens"])
+    return graph.serialised(inputs, names, {TensorProto.INT64: ["tokens"]})
+
+
+def _lay_out(graph: _Graph, d: Dimensions) -> None:
+    """The shapes ``by_window`` (n_windows, n_places × n_new, n_heads, head_width) and
+    ``by_place`` (n_windows × n_places, n_new, width)."""
+    graph.add("Shape", ["rows"], "n_windows", end=1)
+    graph.add("Shape", ["hidden"], "n_new", start=1, end=2)
+    parts = graph.weight("head_parts", np.array([d.n_heads, d.head_width]))
+    any_number = graph.weight("any_number", np.array([-1]))
+    width = graph.weight("width", np.array([d.width]))
+    graph.add("Concat", ["n_windows", any_number, parts], "by_window", axis=0)
+    graph.add("Concat", [any_number, "n_new", width], "by_place", axis=0)
+    graph.weight("softer", np.array(d.head_width**-0.5, np.float32))
+    graph.weight("last_axis", np.array([-1]))
+    graph.weight("step", np.array(1 / 255, np.float32))
+    graph.weight("no_zero", np.array(0, np.uint8))
 
 
 def _layer(
@@ -253,15 +309,22 @@ def _layer(
     x = graph.add("Add", [x, linear(seen, "self_attention/linear_1")], f"{name}/after_self")
 
     asked = linear(graph.norm(x, f"{name}/attention/layer_norm", arrays), "attention/linear_0")
-    # All rows look at the same sound: their queries go together.
-    asked = graph.add("Reshape", [asked, "all_rows"], f"{name}/asked.parts")
+    # The rows that look at the same sound: their queries go together.
+    asked = graph.add("Gather", [asked, "rows"], f"{name}/asked.by_window", axis=0)
+    asked = graph.add("Reshape", [asked, "by_window"], f"{name}/asked.parts")
     asked = graph.add("Transpose", [asked], f"{name}/asked", perm=[0, 2, 1, 3])
-    # Sound first, then the few queries: what is second is what gets rearranged.
-    scores = compare(f"ck{i}", asked, f"{name}/cross.scores")
-    attention = graph.add("Softmax", [scores], f"{name}/cross.attention", axis=-2)
-    seen = graph.add("MatMul", [f"cv{i}", attention], f"{name}/cross.seen")
-    seen = graph.add("Transpose", [seen], f"{name}/cross.joined", perm=[0, 3, 1, 2])
-    seen = graph.add("Reshape", [seen, "hidden.shape"], f"{name}/cross.whole")
+    asked = graph.add("Mul", [asked, f"ks{i}"], f"{name}/asked.sized")
+    asked = graph.add("Mul", [asked, "softer"], f"{name}/asked.softer")
+    scores = graph.times_bytes(asked, f"ck{i}", f"{name}/cross.scores")
+    attention = graph.add("Softmax", [scores], f"{name}/cross.attention", axis=-1)
+    most = graph.add("ReduceMax", [attention, "last_axis"], f"{name}/cross.most")
+    even = graph.add("Div", [attention, most], f"{name}/cross.even")
+    seen = graph.times_bytes(even, f"cv{i}", f"{name}/cross.bytes_seen", "step", "no_zero")
+    seen = graph.add("Mul", [seen, most], f"{name}/cross.uneven")
+    seen = graph.add("Mul", [seen, f"vs{i}"], f"{name}/cross.seen")
+    seen = graph.add("Transpose", [seen], f"{name}/cross.joined", perm=[0, 2, 1, 3])
+    seen = graph.add("Reshape", [seen, "by_place"], f"{name}/cross.places")
+    seen = graph.add("Gather", [seen, "places"], f"{name}/cross.whole", axis=0)
     x = graph.add("Add", [x, linear(seen, "attention/linear_2")], f"{name}/after_cross")
 
     inner = linear(graph.norm(x, f"{name}/ffn/layer_norm", arrays), "ffn/linear_0")

@@ -218,12 +218,10 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 hypotheses += self._transcribe(share, patient, between_steps)
         return hypotheses
 
-    def warm_up(self, *, live: bool = False) -> None:
-        """One second of silence, so that the first speaker does not wait for set-up; with
-        ``live`` also a look at it."""
+    def warm_up(self) -> None:
+        """One second of silence, so that the first speaker does not wait for set-up."""
         silence = Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en")
-        windows = [silence, replace(silence, is_look=True)] if live else [silence]
-        self.transcribe(windows, patient=True)  # nobody is speaking yet
+        self.transcribe([silence], patient=True)  # nobody is speaking yet
 
     def _check(self, window: Window) -> None:
         if len(window.samples) > MAX_WINDOW_S * SAMPLE_RATE_HZ:

@@ -12,6 +12,7 @@ import math
 import shutil
 import struct
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,6 +142,10 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
     def __init__(self, path: Path) -> None:
         self._places = {place.name: place for place in array_places(path)}
         self._bytes = np.memmap(path, np.uint8, "r")
+        self._file, self._reading = (
+            path.open("rb", buffering=0),
+            threading.Lock(),
+        )  # the lock guards the file
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -159,11 +164,18 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
         return floats
 
     def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(…, n_in) those rows of the matrix ``name``; of the others nothing is read."""
-        stored = self._stored(name)
-        floats: NDArray[np.float32] = stored[which].astype(np.float32)
+        """(…, n_in) those rows of the matrix ``name``, from the file: what is mapped would
+        stay in memory, with its neighbours. Any thread may call."""
+        place = self._places[name]
+        n_rows, n_in = place.shape
+        stored = np.empty((which.size, n_in), place.dtype)
+        with self._reading:
+            for row, at in zip(stored, which.ravel().tolist(), strict=True):
+                self._file.seek(place.offset + at * row.nbytes)
+                self._file.readinto(row.data)
+        floats: NDArray[np.float32] = stored.astype(np.float32).reshape(*which.shape, n_in)
         if f"{name}_scale" in self._places:
-            scale = np.broadcast_to(self._stored(f"{name}_scale"), len(stored))
+            scale = np.broadcast_to(self._stored(f"{name}_scale"), n_rows)
             floats /= scale[which][..., None]
         return floats
 

@@ -27,28 +27,40 @@ class TableDecoder:
 
     suppressed_at_first = (END,)
 
-    def __init__(self, table: Sequence[Sequence[float]]) -> None:
-        scores = np.array(table)
-        scores[:, START] = -1e9  # never comes again
-        self.logprobs = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    def __init__(self, *tables: Sequence[Sequence[float]]) -> None:
+        """A table for each window, which its sound gives the number of."""
+        scores = np.array(tables)
+        scores[..., START] = -1e9  # never comes again
+        self.logprobs = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
         self.n_passes = 0
 
     def step(
-        self, tokens: np.ndarray, past: Past, *, origins: Sequence[int], wanted: Sequence[int]
+        self,
+        tokens: np.ndarray,
+        past: Past,
+        *,
+        origins: Sequence[int],
+        n_texts: Sequence[int],
+        wanted: Sequence[int],
     ) -> Step:
         self.n_passes += 1
-        each = self.logprobs[tokens[:, list(wanted)]]
+        assert len(tokens) == len(origins) == sum(n_texts)
+        [sound] = past.cross
+        windows = np.repeat(sound, n_texts)
+        each = self.logprobs[windows[:, None], tokens[:, list(wanted)]]
         order = np.argsort(-each, axis=-1, kind="stable")[..., :N_BEST]
-        attention = np.broadcast_to(
-            tokens.reshape(1, 1, -1), (1, 4, tokens.size)
-        )  # tells which token was taken
+        # Tells which token was taken, and at which window.
+        attention = [
+            np.broadcast_to(row[None, :, None] + 100 * window, (1, len(row), 4))
+            for row, window in zip(tokens, windows, strict=True)
+        ]
         return Step(
             order,
             np.take_along_axis(each, order, -1),
             Values(each),  # type: ignore[arg-type]
             Values(each),  # type: ignore[arg-type]
             attention,
-            Past(past.n_tokens + tokens.shape[1], (), ()),
+            Past(past.n_tokens + tokens.shape[1], (), past.cross),
         )
 
 
@@ -65,12 +77,13 @@ def found_by(
 ) -> tuple[Found, TableDecoder]:
     decoder = TableDecoder(table)
     ask = Ask((5,), (START,), draft, size, END, n_most)
-    return search(decoder, Past(0, (), ()), ask), decoder  # type: ignore[arg-type]
+    [found] = search(decoder, Past(0, (), [np.arange(1)]), [ask])  # type: ignore[arg-type]
+    return found, decoder
 
 
 def total_of(decoder: TableDecoder, tokens: Sequence[int]) -> float:
     path = (START, *tokens)
-    return float(sum(decoder.logprobs[a, b] for a, b in itertools.pairwise(path)))
+    return float(sum(decoder.logprobs[0, a, b] for a, b in itertools.pairwise(path)))
 
 
 @given(TABLES, st.integers(1, 5))
@@ -93,7 +106,7 @@ def test_one_text_is_the_greedy_one(table: list[list[float]]) -> None:
     found, decoder = found_by(table, size=1)
     tokens: list[int] = []
     while len(tokens) < 4:
-        scores = decoder.logprobs[tokens[-1] if tokens else START].copy()
+        scores = decoder.logprobs[0, tokens[-1] if tokens else START].copy()
         if not tokens:
             scores[END] = -np.inf
         token = int(np.argmax(scores))
@@ -111,6 +124,21 @@ def test_the_attention_is_that_of_the_tokens(
     for text in found.best():
         taken = found.attention_of(text)[0, :, 0].tolist()
         assert taken in ([START, *text.tokens], [START, *text.tokens[:-1]])
+
+
+@given(st.lists(TABLES, min_size=1, max_size=5), st.integers(1, 3))
+def test_windows_together_say_what_each_says_alone(
+    tables: list[list[list[float]]], size: int
+) -> None:
+    ask = Ask((5,), (START,), (), size, END, 6)
+    past = Past(0, (), [np.arange(len(tables))])
+    together = search(TableDecoder(*tables), past, [ask] * len(tables))  # type: ignore[arg-type]
+    for number, (found, table) in enumerate(zip(together, tables, strict=True)):
+        alone, _ = found_by(table, size=size, n_most=6)
+        assert [text.tokens for text in found.best()] == [text.tokens for text in alone.best()]
+        best = found.best()[0]
+        seen = found.attention_of(best) - 100 * number
+        assert np.array_equal(seen, alone.attention_of(alone.best()[0]))
 
 
 def likely(*path: int) -> list[list[float]]:

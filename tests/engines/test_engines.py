@@ -254,17 +254,6 @@ def test_a_patient_batch_hears_what_single_calls_hear(
         assert [hypothesis.text for hypothesis in together] == alone
 
 
-def test_as_many_windows_are_decoded_together_as_their_keys_fit_into_memory(
-    tiny_en: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def most(room: int) -> int:
-        monkeypatch.setattr("asr_core.engines.ctranslate2._KEYS_BYTES", room)
-        return CTranslate2Engine(tiny_en).patient_batch_size
-
-    each = 4 * 1500 * 4 * 2 * 384  # 4 bytes, frames of 30 s, layers, keys and values, width
-    assert [most(n * each) for n in (0, 1, 2, 100)] == [1, 1, 2, 4]
-
-
 def test_a_patient_call_can_be_ended_between_two_steps(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
