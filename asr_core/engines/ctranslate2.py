@@ -47,7 +47,7 @@ for both. Four were no quicker, and took 160 MB more (base, two workers)."""
 
 _MARGIN = 1.5
 """A text that is so much less likely than the best one, as a logarithm, is followed no more: of
-five texts three are left, for 3 to 4 % of the time of a file, and errors are as before."""
+five texts three are left, which takes 3 to 4 % off a file, and errors are as before."""
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
