@@ -14,6 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from asr_core.onnx_nodes import Nodes
+
 __all__ = ["with_products"]
 
 _HOP = 128  # samples between the columns of a frame
@@ -35,31 +37,19 @@ def with_products(path: Path) -> bytes:
     columns = front.add("Identity", [columns], rest[0].input[0])
     nodes = [padding, *front.nodes, *rest]
     kept = {name for node in (padding, *rest) for name in node.input}
-    initialisers = [w for w in model.graph.initializer if w.name in kept] + front.constants
+    initialisers = [w for w in model.graph.initializer if w.name in kept] + front.weights
     inputs, outputs = model.graph.input, model.graph.output
     graph = helper.make_graph(nodes, "vad", inputs, outputs, initialisers)
     made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
     return bytes(made.SerializeToString())
 
 
-class _Front:
-    """Nodes and constants as they are added."""
+class _Front(Nodes):
+    """The convolutions, from their weights in the file."""
 
     def __init__(self, weights: dict[str, NDArray[Any]]) -> None:
-        self._weights = weights
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def add(self, kind: str, inputs: list[str], name: str = "", **more: Any) -> str:
-        name = name or f"front/{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], **more))
-        return name
-
-    def constant(self, value: NDArray[Any] | list[int]) -> str:
-        name = f"front/constant_{len(self.constants)}"
-        array = np.ascontiguousarray(value)
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
+        super().__init__()
+        self._given = weights
 
     def part(self, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
         edges = [self.constant([value]) for value in (start, end, axis, step)]
@@ -67,7 +57,7 @@ class _Front:
 
     def spectra(self, samples: str) -> str:
         """(n_frames, n_samples) → (n_frames, n_columns, n_bins) magnitudes."""
-        basis = self._weights["encoder.feature_extractor.forward_basis_buffer"][:, 0]
+        basis = self._given["encoder.feature_extractor.forward_basis_buffer"][:, 0]
         n_bins, size = len(basis) // 2, basis.shape[1]
         # The first column is half before the frame; Silero leaves it out.
         starts = [_HOP * (i + 1) for i in range(_N_COLUMNS)]
@@ -81,8 +71,8 @@ class _Front:
 
     def convolution(self, columns: str, i: int, stride: int) -> str:
         """(n_frames, n_columns, n_in) → (n_frames, fewer, n_out), with what follows it."""
-        weight = self._weights[f"encoder.conv_layers.{i}.weight"]  # (n_out, n_in, 3)
-        bias = self._weights[f"encoder.conv_layers.{i}.bias"]
+        weight = self._given[f"encoder.conv_layers.{i}.weight"]  # (n_out, n_in, 3)
+        bias = self._given[f"encoder.conv_layers.{i}.bias"]
         n_columns = _N_COLUMNS // int(np.prod(_STRIDES[:i]))
         padded = self.add("Pad", [columns, self.constant([0, 1, 0, 0, 1, 0])])
         seen = [self.part(padded, 1, k, k + n_columns, stride) for k in range(weight.shape[2])]

@@ -17,12 +17,7 @@ from asr_core.engines.beam import Ask, Found, search
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.whisper import (
-    Aligned,
-    Decoded,
-    Request,
-    WhisperEngine,
-)
+from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
 
@@ -58,6 +53,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
         n_threads: cores for all calls together; all there are by default.
         batch_size: windows of a file that are decoded together.
+        live: people speak meanwhile: on a CPU these are decoded one by one.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -70,6 +66,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         compute_type: str | None = None,
         n_threads: int | None = None,
         batch_size: int | None = None,
+        live: bool = False,
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
@@ -83,12 +80,13 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
 
             self._decoder = OnnxDecoder(directory, n_threads=max(1, cores // n_workers))
+        on_cpu = 1 if live else _PATIENT_BATCH
         super().__init__(
             vocabulary,
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=_CUDA_BATCH if self._on_cuda else 1,
-            patient_batch_size=batch_size or (_CUDA_BATCH if self._on_cuda else _PATIENT_BATCH),
+            patient_batch_size=batch_size or (_CUDA_BATCH if self._on_cuda else on_cpu),
             encodes_batches=self._on_cuda,
             has_beams=True,
             checks_drafts=self._decoder is not None,

@@ -69,19 +69,17 @@ def load_engine(
             likes best by default.
         live: people speak while files are transcribed: on a CPU the windows of a file are
             decoded one by one, so that speakers wait half as long for a worker; that takes
-            70 MB less (base, two cores) and files a tenth longer.
+            70 MB less (base, two cores) and files a tenth longer. Who loads first decides.
 
     Raises:
         EngineError: the engine is not installed.
         ModelError: the model cannot be loaded.
     """
     name = choose_engine(engine)
-    if live and batch_size is None and name == "ctranslate2" and not _gpu_is_here():
-        batch_size = 1
     key = (name, directory.resolve(), n_threads, batch_size)
     with _loading:
         if key not in _loaded:
-            _loaded[key] = _load(name, directory, n_threads, batch_size)
+            _loaded[key] = _load(name, directory, n_threads, batch_size, live)
         return _loaded[key]
 
 
@@ -90,13 +88,14 @@ def _load(
     directory: Path,
     n_threads: int | None,
     batch_size: int | None,
+    live: bool,
 ) -> Engine:
     if name == "ctranslate2":
         from asr_core.engines.ctranslate2 import CTranslate2Engine
         from asr_core.models.convert import as_ctranslate2
 
         on_cpu = CTranslate2Engine(
-            as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size
+            as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size, live=live
         )
         on_cpu.warm_up()
         give_back()  # of what the model was made from

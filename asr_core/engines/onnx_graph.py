@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from asr_core.models.convert import n_layers
+from asr_core.onnx_nodes import Nodes
 
 __all__ = ["Dimensions", "Quantised", "cross_graph", "step_graph"]
 
@@ -60,22 +61,8 @@ class Quantised:
         return cls(np.rint(scaled, out=scaled).astype(np.int8), scale)
 
 
-class _Graph:
-    """Nodes and weights as they are added; every node is named by its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[onnx.TensorProto] = []
-
-    def add(
-        self, kind: str, inputs: Sequence[str], name: str, domain: str = "", **more: Any
-    ) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [name], domain=domain, **more))
-        return name
-
-    def weight(self, name: str, value: NDArray[Any]) -> str:
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
+class _Graph(Nodes):
+    """With what a decoder is made of."""
 
     def linear(self, x: str, name: str, weight: Quantised, bias: NDArray[np.float32]) -> str:
         return self.add(
@@ -89,15 +76,7 @@ class _Graph:
         """The same, each row in proportion to its own largest value: where one row's is far
         above the others', one scale for all leaves little of these. In a pass over forty
         tokens of base, log-probabilities were 0.018 off the float model's so, else 0.063."""
-        size = self.add("Abs", [x], f"{name}.absolute")
-        size = self.add(
-            "ReduceMax", [size, self.weight(f"{name}.axis", np.array([-1]))], f"{name}.largest"
-        )
-        size = self.add(
-            "Max",
-            [size, self.weight(f"{name}.least", np.array([1e-6], np.float32))],
-            f"{name}.size",
-        )
+        size = self.size(x, name, axis=-1)
         even = self.add("Div", [x, size], f"{name}.even")
         y = self.add(
             "DynamicQuantizeMatMul",
@@ -114,16 +93,17 @@ class _Graph:
 
     def in_bytes(self, x: str, name: str) -> tuple[str, str]:
         """(…, n, width) in 8 bits, and the scale (…, 1, width) of each column."""
-        axis = self.weight(f"{name}.axis", np.array([-2]))
-        one, zero = np.array(1, np.float32), np.array(0, np.int8)
-        size = self.add("ReduceMax", [self.add("Abs", [x], f"{name}.abs"), axis], f"{name}.largest")
-        least = self.weight(f"{name}.least", np.array([1e-6], np.float32))
-        size = self.add("Max", [size, least], f"{name}.size")
-        most = self.weight(f"{name}.most", np.array([127], np.float32))
-        scale = self.add("Div", [size, most], f"{name}.scale")
+        size = self.size(x, name, axis=-2)
+        scale = self.add("Div", [size, self.constant(np.float32(127))], f"{name}.scale")
         x = self.add("Div", [x, scale], f"{name}.sized")
-        how = [self.weight(f"{name}.one", one), self.weight(f"{name}.zero", zero)]
+        how = [self.constant(np.float32(1)), self.constant(np.int8(0))]
         return self.add("QuantizeLinear", [x, *how], f"{name}.bytes"), scale
+
+    def size(self, x: str, name: str, *, axis: int) -> str:
+        """The largest absolute value along ``axis``, which stays with a length of one; never
+        nothing, so that it can be divided by."""
+        largest = self.add("ReduceMax", [self.add("Abs", [x]), self.constant([axis])])
+        return self.add("Max", [largest, self.constant(np.float32(1e-6))], f"{name}.size")
 
     def times_bytes(self, x: str, integers: str, name: str, scale: str = "", zero: str = "") -> str:
         """``x`` times 8-bit integers; ``x`` in 8 bits as well, by the scale and zero given or
@@ -135,8 +115,7 @@ class _Graph:
             scale, zero = f"{name}.scale", f"{name}.zero"
             how = helper.make_node("DynamicQuantizeLinear", [x], [x_bytes, scale, zero])
             self.nodes.append(how)
-        one = self.weight(f"{name}.one", np.array(1, np.float32))
-        inputs = [x_bytes, integers, scale, one, zero]
+        inputs = [x_bytes, integers, scale, self.constant(np.float32(1)), zero]
         return self.add("MatMulIntegerToFloat", inputs, name, "com.microsoft")
 
     def norm(self, x: str, name: str, arrays: Arrays) -> str:

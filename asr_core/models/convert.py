@@ -142,10 +142,8 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
     def __init__(self, path: Path) -> None:
         self._places = {place.name: place for place in array_places(path)}
         self._bytes = np.memmap(path, np.uint8, "r")
-        self._file, self._reading = (
-            path.open("rb", buffering=0),
-            threading.Lock(),
-        )  # the lock guards the file
+        self._file = path.open("rb", buffering=0)
+        self._reading = threading.Lock()  # guards the place in the file
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)

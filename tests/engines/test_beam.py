@@ -126,6 +126,17 @@ def test_the_attention_is_that_of_the_tokens(
         assert taken in ([START, *text.tokens], [START, *text.tokens[:-1]])
 
 
+@given(TABLES, st.floats(0.1, 3))
+def test_texts_far_behind_the_best_are_followed_no_more(
+    table: list[list[float]], margin: float
+) -> None:
+    decoder = TableDecoder(table)
+    ask = Ask((5,), (START,), (), 4, END, 6, margin)
+    [found] = search(decoder, Past(0, (), [np.arange(1)]), [ask])  # type: ignore[arg-type]
+    best, *others = found.texts  # as they were when it ended
+    assert all(best.total - margin <= text.total <= best.total for text in others)
+
+
 @given(st.lists(TABLES, min_size=1, max_size=5), st.integers(1, 3))
 def test_windows_together_say_what_each_says_alone(
     tables: list[list[list[float]]], size: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -252,6 +253,16 @@ def test_a_patient_batch_hears_what_single_calls_hear(
         alone = [engine.transcribe([window])[0].text for window in windows]
         together = engine.transcribe(windows, patient=True)
         assert [hypothesis.text for hypothesis in together] == alone
+
+
+def test_where_people_speak_windows_go_one_by_one_and_the_model_is_loaded_once(
+    tiny_en: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(tiny_en, tmp_path / "model")
+    live = load_engine(copy, "ctranslate2", live=True)
+    assert live.patient_batch_size == 1
+    assert load_engine(copy, "ctranslate2") is live
+    assert CTranslate2Engine(tiny_en).patient_batch_size == 2
 
 
 def test_a_patient_call_can_be_ended_between_two_steps(

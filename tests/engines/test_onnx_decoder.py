@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -112,6 +113,14 @@ def test_word_times_rise_and_stay_inside(engine: CTranslate2Engine, beckett: np.
         assert all(0 <= w.start <= w.end <= end_s + 0.02 for w in hypothesis.words)
         assert all(a.start <= b.start for a, b in itertools.pairwise(hypothesis.words))
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
+
+
+def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
+    engine = CTranslate2Engine(tiny_en)
+    window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_look=True)
+    with ThreadPoolExecutor(4) as threads:
+        looks = list(threads.map(engine.transcribe, [[window]] * 4))
+    assert len({hypothesis.text for [hypothesis] in looks}) == 1
 
 
 def test_windows_together_say_what_each_says_alone(
