@@ -180,7 +180,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--engine",
-        choices=("auto", "ctranslate2", "transformers"),
+        choices=("auto", "onnx", "ctranslate2", "transformers"),
         default="auto",
         help="auto takes transformers on a GPU, ctranslate2 elsewhere (default: auto)",
     )

@@ -185,7 +185,7 @@ def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> fl
 def measure(
     data: Path, model: str, capacity: int | None, seconds: float, n_crowds: int
 ) -> dict[str, Any]:
-    engine = load_engine(resolve(model), "ctranslate2")
+    engine = load_engine(resolve(model), "onnx")
     speech = np.concatenate([decode(data / c["path"]) for c in english_clips(data, "long")])
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe()

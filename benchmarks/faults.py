@@ -240,7 +240,7 @@ def measure(data: Path, minutes: float, seed: int) -> list[dict[str, Any]]:
     seen: dict[str, Seen] = defaultdict(Seen)
     with tempfile.TemporaryDirectory() as name, small_disk(Path(name) / "disk") as folder:
         model = shutil.copytree(resolve("tiny.en"), Path(name) / "model")
-        place = Place(Faulty(load_engine(model, "ctranslate2")), model, folder)
+        place = Place(Faulty(load_engine(model, "onnx")), model, folder)
         store = Store(f"sqlite:///{folder}/testbench.db", folder / "audio")
         tester = Tester(store)
         tester.start()

@@ -143,7 +143,7 @@ def _samples(path: Path) -> np.ndarray:
 
 
 SYSTEMS: dict[str, Callable[[str], Transcriber]] = {
-    "ours": lambda model: ours(model, "ctranslate2"),
+    "ours": lambda model: ours(model, "onnx"),
     "ours, transformers engine": lambda model: ours(model, "transformers"),
     "faster-whisper, beam 5": lambda model: faster_whisper(model, "beam5"),
     "faster-whisper, beam 5, word times": lambda model: faster_whisper(model, "words"),

@@ -35,7 +35,7 @@ def percent_wrong(language: str, said: Sequence[str], heard: Sequence[str]) -> f
 
 def measure(data: Path, model: str) -> list[dict[str, Any]]:
     directory = resolve(model)
-    ours = load_engine(directory, "ctranslate2", n_threads=2)
+    ours = load_engine(directory, "onnx", n_threads=2)
     other = faster_whisper.WhisperModel(
         str(directory), device="cpu", compute_type="int8", cpu_threads=2
     )

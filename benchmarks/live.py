@@ -128,7 +128,7 @@ def measure(
     data: Path, kind: str, model: str, language: str | None, every: int = 1
 ) -> dict[str, Any]:
     """One row of the table, from each ``every``-th clip."""
-    engine = load_engine(resolve(model), "ctranslate2")
+    engine = load_engine(resolve(model), "onnx")
     on_clock, simulated = Reading(), Reading()
     said, streamed, full = [], [], []
     audio_s = core_s = 0.0
@@ -252,7 +252,7 @@ def main() -> None:
     language = None if options.language == "detect" else options.language
     if options.minutes:
         engines = (
-            [(model, load_engine(resolve(model), "ctranslate2")) for model in options.models]
+            [(model, load_engine(resolve(model), "onnx")) for model in options.models]
             if not options.without_model
             else [("none", Scribe())]
         )

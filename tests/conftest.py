@@ -61,12 +61,12 @@ def base() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_engine(tiny_en: Path) -> Engine:
-    return load_engine(tiny_en, "ctranslate2")
+    return load_engine(tiny_en, "onnx")
 
 
 @pytest.fixture(scope="session")
 def base_engine(base: Path) -> Engine:
-    return load_engine(base, "ctranslate2")
+    return load_engine(base, "onnx")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from asr_core.transcript import Word, join_words
 __all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
 
 Task = Literal["transcribe", "translate"]
-EngineName = Literal["ctranslate2", "transformers"]
+EngineName = Literal["onnx", "ctranslate2", "transformers"]
 
 MAX_WINDOW_S = 30.0
 """The longest window that Whisper was trained on (Radford et al. 2022)."""

@@ -63,6 +63,7 @@ class Ask:
         margin: and how much less likely than the best of them, as a logarithm.
         end: the token that ends a text.
         n_most: tokens of a text, the draft's among them.
+        repetition_penalty: above 1, tokens that stand in a text already become less likely.
     """
 
     previous: Sequence[int]
@@ -72,6 +73,7 @@ class Ask:
     end: int
     n_most: int
     margin: float = math.inf
+    repetition_penalty: float = 1.0
 
     @property
     def n_prompt(self) -> int:
@@ -145,12 +147,14 @@ def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]
     """The likeliest texts of each window whose sound is in ``past``, which is used up.
 
     Of the drafts those tokens stand that come before the first doubtful one of any. The
-    asks have prompts of one length, and so have their drafts.
+    asks have prompts of one length and drafts of one length, and one penalty.
     """
     found, step = _begun(decoder, past, asks)
     n_held = found[0].n_held
     past = step.past.until(asks[0].n_prompt + n_held)
-    likeliest, logprobs = step.tokens[:, 1 + n_held], step.logprobs[:, 1 + n_held]
+    penalty = asks[0].repetition_penalty
+    drafts = [text.tokens for one in found for text in one.texts]
+    likeliest, logprobs = decoder.likeliest(step, 1 + n_held, drafts, penalty)
     if not n_held:
         logprobs = np.where(np.isin(likeliest, decoder.suppressed_at_first), -np.inf, logprobs)
     going = list(found)
@@ -165,7 +169,8 @@ def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]
         taken = iter([text.taken_in(a) for text, a in zip(texts, step.attention, strict=True)])
         for one in going:
             one.texts = list(itertools.islice(taken, len(one.texts)))
-        past, likeliest, logprobs = step.past, step.tokens[:, 0], step.logprobs[:, 0]
+        said = [text.tokens for text in texts]
+        past, (likeliest, logprobs) = step.past, decoder.likeliest(step, 0, said, penalty)
 
 
 def _begun(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> tuple[list[Found], Step]:

@@ -1,19 +1,16 @@
-"""Whisper on CTranslate2: the fast engine on a CPU (https://opennmt.net/CTranslate2)."""
+"""Whisper on CTranslate2 (https://opennmt.net/CTranslate2), for GPUs without torch."""
 
 from __future__ import annotations
 
-import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import ctranslate2
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
-from asr_core.engines.beam import Ask, Found, search
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
@@ -21,28 +18,13 @@ from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
 
-if TYPE_CHECKING:
-    from asr_core.engines.onnx_decoder import OnnxDecoder
-
 __all__ = ["CTranslate2Engine"]
 
 _MEDIAN_WIDTH = 7
 
 _MOST_WORKERS = 4
-"""Of cores, each worker takes its share: more cores make one call faster, more
-workers serve more speakers. The decoder's small steps gain little from a second
-core, and a batch of windows encodes slower on a CPU than one after the other (by
-half, measured with base and four windows of 15 s)."""
 
 _CUDA_BATCH = 8
-
-_PATIENT_BATCH = 2
-"""Windows of a file that a worker on a CPU decodes together: the decoder's weights are read once
-for both. Four were no quicker, and took 160 MB more (base, two workers)."""
-
-_MARGIN = 1.5
-"""A text that is so much less likely than the best one, as a logarithm, is followed no more: of
-five texts three are left, which takes 3 to 4 % off a file, and errors are as before."""
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
@@ -53,7 +35,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
         n_threads: cores for all calls together; all there are by default.
         batch_size: windows of a file that are decoded together.
-        live: people speak meanwhile: on a CPU these are decoded one by one.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -66,7 +47,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         compute_type: str | None = None,
         n_threads: int | None = None,
         batch_size: int | None = None,
-        live: bool = False,
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
@@ -75,21 +55,15 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         array_places(directory / "model.bin")  # tells what is damaged before it is loaded
         self._model = self._load(directory, n_workers, max(1, cores // n_workers))
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
-        self._decoder: OnnxDecoder | None = None
-        if self._compute_type == "int8" and not self._on_cuda:
-            from asr_core.engines.onnx_decoder import OnnxDecoder  # a sixth of a second
-
-            self._decoder = OnnxDecoder(directory, n_threads=max(1, cores // n_workers))
-        on_cpu = 1 if live else _PATIENT_BATCH
+        usual_batch = _CUDA_BATCH if self._on_cuda else 1
         super().__init__(
             vocabulary,
             self._model.n_mels,
             n_parallel=n_workers,
-            batch_size=_CUDA_BATCH if self._on_cuda else 1,
-            patient_batch_size=batch_size or (_CUDA_BATCH if self._on_cuda else on_cpu),
+            batch_size=usual_batch,
+            patient_batch_size=batch_size or usual_batch,
             encodes_batches=self._on_cuda,
             has_beams=True,
-            checks_drafts=self._decoder is not None,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -140,8 +114,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
     def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
-        if self._decoder is not None and requests[0].repetition_penalty == 1:
-            return self._decode_ourselves(self._decoder, encoded, requests)
         n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
@@ -164,47 +136,6 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             weights = beside_the_best(totals)
             decoded.append(Decoded(best, result.no_speech_prob, others, weights))
         return decoded
-
-    def _decode_ourselves(
-        self,
-        decoder: OnnxDecoder,
-        encoded: ctranslate2.StorageView,
-        requests: list[Request],
-    ) -> list[Decoded]:
-        asks = [
-            Ask(
-                previous=request.previous,
-                start=request.start,
-                draft=request.draft,
-                size=request.beam_size,
-                end=self.vocabulary.end,
-                n_most=len(request.draft) + request.max_new_tokens,
-                margin=math.inf if request.is_look else _MARGIN,
-            )
-            for request in requests
-        ]
-        found = search(decoder, decoder.begin(np.asarray(encoded)), asks)
-        return [self._told(decoder, *each) for each in zip(found, requests, strict=True)]
-
-    def _told(self, decoder: OnnxDecoder, found: Found, request: Request) -> Decoded:
-        """What was found, with times."""
-        texts = found.best()
-        best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
-        aligned = None
-        if best and len(best) == len(texts[0].tokens):
-            attention = found.attention_of(texts[0])
-            begins = token_frames(attention, len(request.start), request.n_frames)
-            # The last row tells where the text ends; one that was cut off has none.
-            frames = np.append(begins, request.n_frames)[: len(best) + 1]
-            probabilities = np.exp(texts[0].logprobs[: len(best)]).tolist()
-            aligned = Aligned(frames, probabilities)
-        return Decoded(
-            best,
-            decoder.probability(self.vocabulary.no_speech, found.first, found.row),
-            others,
-            beside_the_best([text.total for text in texts]),
-            aligned,
-        )
 
     def _align(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import shutil
 import sys
 import threading
@@ -20,10 +21,10 @@ _loaded: dict[tuple[EngineName, Path, int | None, int | None], Engine] = {}
 
 
 def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
-    """The engine to use: ``auto`` takes transformers where a GPU and torch are.
+    """The engine to use, if ``auto`` the quickest for this machine.
 
-    Asks the operating system, not torch, so that nothing heavy is imported
-    where the answer is the CPU.
+    On a CPU that is ONNX Runtime; on a GPU it is torch where that is, else CTranslate2. Asks
+    the operating system first, so that nothing heavy is imported where there is no GPU.
 
     Raises:
         EngineError: transformers is asked for but not installed.
@@ -32,23 +33,27 @@ def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
     if wanted == "transformers" and not has_torch:
         raise EngineError(
             "The transformers engine is not installed; run pip install -r requirements-torch.txt, "
-            "or choose the engine ctranslate2."
+            "or choose the engine onnx."
         )
     if wanted != "auto":
         return wanted
-    return "transformers" if has_torch and _gpu_is_here() else "ctranslate2"
-
-
-def _gpu_is_here() -> bool:
     if sys.platform == "darwin":
-        import platform
-
-        return platform.machine() == "arm64"
+        return "transformers" if has_torch and platform.machine() == "arm64" else "onnx"
     if shutil.which("nvidia-smi") is None and not Path("/dev/nvidia0").exists():
-        return False
+        return "onnx"
+    return "transformers" if has_torch and _torch_has_cuda() else _without_torch()
+
+
+def _torch_has_cuda() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def _without_torch() -> EngineName:
+    import ctranslate2
+
+    return "ctranslate2" if ctranslate2.get_cuda_device_count() > 0 else "onnx"
 
 
 def load_engine(
@@ -67,7 +72,7 @@ def load_engine(
         n_threads: cores to use; all there are by default.
         batch_size: windows of a file that are decoded together; what the engine
             likes best by default.
-        live: people speak while files are transcribed: on a CPU the windows of a file are
+        live: people speak while files are transcribed: with ONNX Runtime the windows of a file are
             decoded one by one, so that speakers wait half as long for a worker; that takes
             70 MB less (base, two cores) and files a tenth longer. Who loads first decides.
 
@@ -90,18 +95,31 @@ def _load(
     batch_size: int | None,
     live: bool,
 ) -> Engine:
+    loaded = _made(name, directory, n_threads, batch_size, live)
+    loaded.warm_up()
+    give_back()  # of what the model was made from
+    return loaded
+
+
+def _made(
+    name: EngineName,
+    directory: Path,
+    n_threads: int | None,
+    batch_size: int | None,
+    live: bool,
+) -> OnnxEngine | CTranslate2Engine | TransformersEngine:
+    if name == "transformers":
+        from asr_core.engines.transformers import TransformersEngine
+
+        return TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
+
+    from asr_core.models.convert import as_ctranslate2
+
+    directory = as_ctranslate2(directory)
     if name == "ctranslate2":
         from asr_core.engines.ctranslate2 import CTranslate2Engine
-        from asr_core.models.convert import as_ctranslate2
 
-        on_cpu = CTranslate2Engine(
-            as_ctranslate2(directory), n_threads=n_threads, batch_size=batch_size, live=live
-        )
-        on_cpu.warm_up()
-        give_back()  # of what the model was made from
-        return on_cpu
-    from asr_core.engines.transformers import TransformersEngine
+        return CTranslate2Engine(directory, n_threads=n_threads, batch_size=batch_size)
+    from asr_core.engines.onnx import OnnxEngine
 
-    on_torch = TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
-    on_torch.warm_up()
-    return on_torch
+    return OnnxEngine(directory, n_threads=n_threads, batch_size=batch_size, live=live)

@@ -1,12 +1,7 @@
-"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, texts and windows in one pass.
-
-CTranslate2's encoder is quick, but on a CPU its decoder arranges all weights anew for each
-token, and takes the tokens of a draft one by one.
-"""
+"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, texts and windows in one pass."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_graph import Dimensions, Quantised, cross_graph, step_graph
-from asr_core.errors import ModelError
+from asr_core.engines.onnx_decoder_graph import Dimensions, cross_graph, step_graph
+from asr_core.engines.onnx_parts import Quantised, session
 from asr_core.models.convert import FloatArrays, read_config
 
 __all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
@@ -69,7 +64,8 @@ class Step:
         logprobs: theirs.
         all_logprobs: (n_rows, n_wanted, n_vocabulary).
         hidden: (n_rows, n_wanted, width) behind them.
-        attention: of each row (n_heads, n_new, n_frames) of the heads that follow the sound.
+        attention: of each row (n_heads, n_new, n_frames) of the heads that follow the sound, in
+            proportion to the largest value of each token.
         past: for the next pass.
     """
 
@@ -96,35 +92,35 @@ class OnnxDecoder:
         n_threads: of one call.
 
     Raises:
-        ModelError: ``directory`` holds no Whisper model.
+        KeyError: the model in ``directory`` is no Whisper model.
+        ModelError: there is none that can be read.
     """
 
     def __init__(self, directory: Path, *, n_threads: int) -> None:
         config = read_config(directory)
         arrays = FloatArrays(directory / "model.bin")
-        try:
-            embeddings = Quantised.of(arrays[_EMBEDDINGS])
-            self._dimensions = Dimensions.of(arrays, embeddings)
-            cross = cross_graph(arrays, self._dimensions)
-            step = step_graph(
-                arrays,
-                self._dimensions,
-                embeddings,
-                suppressed=config.get("suppress_ids") or [],
-                n_best=N_BEST,
-                alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
-            )
-            self._positions = arrays["decoder/position_encodings/encodings"]
-        except KeyError as error:
-            raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+        embeddings = Quantised.of(arrays[_EMBEDDINGS])
+        self._dimensions = Dimensions.of(arrays, embeddings)
+        cross = cross_graph(arrays, self._dimensions)
+        step = step_graph(
+            arrays,
+            self._dimensions,
+            embeddings,
+            suppressed=config.get("suppress_ids") or [],
+            n_best=N_BEST,
+            alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
+        )
+        self._positions = arrays["decoder/position_encodings/encodings"]
         # Mapped anew, for a few rows now and then: all that was read stays with the first.
         self._file = FloatArrays(directory / "model.bin")
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = n_threads
-        options.enable_cpu_mem_arena = False  # no slower, and 40 MB less (base)
-        self._cross = _session(cross, options)
-        self._step = _session(step, options)
+        self._cross = session(cross, n_threads=n_threads)
+        self._step = session(step, n_threads=n_threads)
+
+    @property
+    def n_tokens(self) -> int:
+        """That it knows."""
+        return self._dimensions.n_tokens
 
     def probability(self, token: int, step: Step, row: int) -> float:
         """Of a token that is else suppressed, at a row's first position asked for."""
@@ -132,6 +128,25 @@ class OnnxDecoder:
         logit, other = self._file.rows(_EMBEDDINGS, both) @ step.hidden.numpy()[row, 0]
         total = other - step.logprobs[row, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
+
+    def likeliest(
+        self, step: Step, position: int, texts: Sequence[Sequence[int]], penalty: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """After each row's text, (n_rows, N_BEST) tokens and log-probabilities at a position
+        asked for; with a penalty above 1 those that the text has already are less likely
+        (Keskar et al. 2019)."""
+        tokens, logprobs = step.tokens[:, position], step.logprobs[:, position]
+        if penalty == 1:
+            return tokens, logprobs
+        hidden = step.hidden.numpy()[:, position]
+        best = np.vecdot(self._file.rows(_EMBEDDINGS, tokens[:, 0]), hidden)
+        logits = step.all_logprobs.numpy()[:, position] + (best - logprobs[:, 0])[:, None]
+        for row, text in zip(logits, texts, strict=True):
+            said = list(set(text))
+            row[said] = np.where(row[said] > 0, row[said] / penalty, row[said] * penalty)
+        logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        tokens = np.argsort(-logits, axis=1, kind="stable")[:, :N_BEST]
+        return tokens, np.take_along_axis(logits, tokens, axis=1)
 
     def begin(self, encoded: NDArray[np.float32]) -> Past:
         """Before the first token, from (n_windows, n_frames, width) of the encoder."""
@@ -142,6 +157,14 @@ class OnnxDecoder:
         nothing = np.zeros((1, d.n_heads, 0, d.head_width), np.float32)
         own = [onnxruntime.OrtValue.ortvalue_from_numpy(nothing)] * (2 * d.n_layers)
         return Past(0, own, cross)
+
+    def first_pass(
+        self, tokens: NDArray[np.int64], encoded: NDArray[np.float32], *, wanted: Sequence[int]
+    ) -> Step:
+        """Over (n_windows, n_new) tokens, a row for each window of the encoder's output."""
+        n = len(tokens)
+        past = self.begin(encoded)
+        return self.step(tokens, past, origins=[0] * n, n_texts=[1] * n, wanted=wanted)
 
     def step(
         self,
@@ -204,18 +227,6 @@ def _laid_out(n_texts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int
     rows = np.zeros(is_taken.shape, np.int64)
     rows[is_taken] = np.arange(counts.sum())
     return rows, np.flatnonzero(is_taken)
-
-
-def _session(graph: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
-    """By way of a file, since a session that is given bytes keeps them; where there is no
-    room for one, it may."""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "decoder.onnx"
-            path.write_bytes(graph)
-            return onnxruntime.InferenceSession(path, options)
-    except OSError:
-        return onnxruntime.InferenceSession(graph, options)
 
 
 def _upper_half(d: Dimensions) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from transformers import WhisperForConditionalGeneration
 
 from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
-from asr_core.engines.tokens import Vocabulary
+from asr_core.engines.tokens import MULTILINGUAL_SIZE, Vocabulary
 from asr_core.engines.torch_decoder import Sound, TorchDecoder
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
@@ -24,7 +24,6 @@ __all__ = ["TransformersEngine"]
 _GPU_BATCH = 8
 _PATIENT_BATCH = 8
 _PATIENT_GPU_BATCH = 16
-_MULTILINGUAL_VOCABULARY = 51865  # models for English alone have one token less
 
 
 class TransformersEngine(WhisperEngine[Sound]):
@@ -64,7 +63,7 @@ class TransformersEngine(WhisperEngine[Sound]):
         n_vocabulary: int = model.config.vocab_size
         on_gpu = self._device.type != "cpu"
         super().__init__(
-            Vocabulary(directory, multilingual=n_vocabulary >= _MULTILINGUAL_VOCABULARY),
+            Vocabulary(directory, multilingual=n_vocabulary >= MULTILINGUAL_SIZE),
             model.config.num_mel_bins,
             batch_size=_GPU_BATCH if on_gpu else 1,
             patient_batch_size=batch_size or (_PATIENT_GPU_BATCH if on_gpu else _PATIENT_BATCH),

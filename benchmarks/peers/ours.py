@@ -8,10 +8,10 @@ from player import Page, Samples, play
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from asr_core.engines.ctranslate2 import CTranslate2Engine
+from asr_core.engines.onnx import OnnxEngine
 from asr_core.live import LiveOptions, LiveSession, Scheduler
 
-engine = CTranslate2Engine(Path(sys.argv[2]), n_threads=2)
+engine = OnnxEngine(Path(sys.argv[2]), n_threads=2)
 engine.warm_up()
 scheduler = Scheduler(engine)
 

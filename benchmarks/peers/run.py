@@ -158,7 +158,7 @@ def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str,
 
 def prepared(data: Path, every: int, model: str, folder: Path) -> tuple[list[Said], float]:
     """Every n-th clip as samples in ``folder``; the full-context error rate of all."""
-    engine = load_engine(resolve(model), "ctranslate2")
+    engine = load_engine(resolve(model), "onnx")
     clips = []
     for clip in english_clips(data, "clean")[::every]:
         np.save(folder / f"{clip['id']}.npy", decode(data / clip["path"]))

@@ -125,7 +125,7 @@ def _long_loss(page: LivePage) -> tuple[float, int] | None:
 @pytest.fixture(scope="module")
 def clean(tiny_en: Path, speech_files: Path) -> str:
     """What is heard without any network."""
-    engine = load_engine(tiny_en, "ctranslate2")
+    engine = load_engine(tiny_en, "onnx")
     return transcribe(speech_files / "two_cities.wav", engine, FileOptions("en")).text
 
 
