@@ -151,7 +151,7 @@ def test_two_inputs_of_one_stem_do_not_overwrite_each_other(talk: Path, tmp_path
     assert len(list(out.iterdir())) == 2
 
 
-@pytest.mark.parametrize("engine", ["ctranslate2", "transformers"])
+@pytest.mark.parametrize("engine", ["onnx", "ctranslate2", "transformers"])
 def test_stream_prints_json_lines(
     speech_files: Path, engine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

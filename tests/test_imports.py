@@ -34,7 +34,7 @@ def test_help_loads_nothing_heavy() -> None:
 def test_the_engine_for_a_cpu_does_not_load_torch() -> None:
     code = (
         "import sys; from asr_core.engines import load_engine; from asr_core.models import resolve\n"
-        "load_engine(resolve('tiny.en'), 'ctranslate2')\n"
+        "load_engine(resolve('tiny.en'), 'onnx')\n"
         "import asr_core.live, asr_core.fullcontext\n"
         "print([m for m in ('torch', 'transformers', 'streamlit') if m in sys.modules])"
     )

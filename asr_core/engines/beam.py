@@ -154,7 +154,7 @@ def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]
     past = step.past.until(asks[0].n_prompt + n_held)
     penalty = asks[0].repetition_penalty
     drafts = [text.tokens for one in found for text in one.texts]
-    likeliest, logprobs = decoder.likeliest(step, 1 + n_held, drafts, penalty)
+    likeliest, logprobs = _likeliest(decoder, step, 1 + n_held, drafts, penalty)
     if not n_held:
         logprobs = np.where(np.isin(likeliest, decoder.suppressed_at_first), -np.inf, logprobs)
     going = list(found)
@@ -170,7 +170,20 @@ def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]
         for one in going:
             one.texts = list(itertools.islice(taken, len(one.texts)))
         said = [text.tokens for text in texts]
-        past, (likeliest, logprobs) = step.past, decoder.likeliest(step, 0, said, penalty)
+        past, (likeliest, logprobs) = step.past, _likeliest(decoder, step, 0, said, penalty)
+
+
+def _likeliest(
+    decoder: OnnxDecoder,
+    step: Step,
+    position: int,
+    texts: Sequence[Sequence[int]],
+    penalty: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """After each row's text, (n_rows, n_best) tokens and log-probabilities."""
+    if penalty != 1:
+        return decoder.penalised(step, position, texts, penalty)
+    return step.tokens[:, position], step.logprobs[:, position]
 
 
 def _begun(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> tuple[list[Found], Step]:

@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from asr_core.engines.base import Engine, EngineName
 from asr_core.errors import EngineError
@@ -88,6 +88,10 @@ def load_engine(
         return _loaded[key]
 
 
+class _Warmable(Engine, Protocol):
+    def warm_up(self) -> None: ...
+
+
 def _load(
     name: EngineName,
     directory: Path,
@@ -107,7 +111,7 @@ def _made(
     n_threads: int | None,
     batch_size: int | None,
     live: bool,
-) -> OnnxEngine | CTranslate2Engine | TransformersEngine:
+) -> _Warmable:
     if name == "transformers":
         from asr_core.engines.transformers import TransformersEngine
 

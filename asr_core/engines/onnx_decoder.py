@@ -129,18 +129,15 @@ class OnnxDecoder:
         total = other - step.logprobs[row, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
 
-    def likeliest(
+    def penalised(
         self, step: Step, position: int, texts: Sequence[Sequence[int]], penalty: float
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """After each row's text, (n_rows, N_BEST) tokens and log-probabilities at a position
-        asked for; with a penalty above 1 those that the text has already are less likely
-        (Keskar et al. 2019)."""
-        tokens, logprobs = step.tokens[:, position], step.logprobs[:, position]
-        if penalty == 1:
-            return tokens, logprobs
+        """The likeliest (n_rows, N_BEST) tokens and their log-probabilities at a position asked
+        for, where those that a row's text has already are less likely (Keskar et al. 2019)."""
         hidden = step.hidden.numpy()[:, position]
-        best = np.vecdot(self._file.rows(_EMBEDDINGS, tokens[:, 0]), hidden)
-        logits = step.all_logprobs.numpy()[:, position] + (best - logprobs[:, 0])[:, None]
+        best = np.vecdot(self._file.rows(_EMBEDDINGS, step.tokens[:, position, 0]), hidden)
+        total = best - step.logprobs[:, position, 0]  # what made probabilities of the logits
+        logits = step.all_logprobs.numpy()[:, position] + total[:, None]
         for row, text in zip(logits, texts, strict=True):
             said = list(set(text))
             row[said] = np.where(row[said] > 0, row[said] / penalty, row[said] * penalty)

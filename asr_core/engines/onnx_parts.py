@@ -62,8 +62,9 @@ class Graph(Nodes):
 
     def linear_of(self, x: str, name: str, rows: slice = slice(None), times: float = 1) -> str:
         """By the weights of that name, or some of their outputs."""
-        weight, bias = (self.arrays[f"{name}/{part}"][rows] * times for part in ("weight", "bias"))
-        return self.linear(x, Quantised.of(weight), bias)
+        weight, bias = (self.arrays[f"{name}/{part}"][rows] for part in ("weight", "bias"))
+        by = np.float32(times)
+        return self.linear(x, Quantised.of(weight * by), bias * by)
 
     def feed_forward(self, x: str, name: str) -> str:
         """The second half of a layer, its input added."""
@@ -152,8 +153,8 @@ class Graph(Nodes):
         most = self.add("ReduceMax", [scores, last])
         even = self.add("Exp", [self.add("Sub", [scores, most])])
         total = self.add("ReduceSum", [even, last])
-        how = [self.constant(np.float32(1 / 255)), self.constant(np.uint8(0))]
-        seen = self.product(self.add("QuantizeLinear", [even, *how]), *how, values)
+        scale, zero = self.constant(np.float32(1 / 255)), self.constant(np.uint8(0))
+        seen = self.product(self.add("QuantizeLinear", [even, scale, zero]), scale, zero, values)
         return self.add("Div", [seen, total]), even
 
     def serialised(

@@ -31,7 +31,9 @@ def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
     parser.add_argument(
         "--model", action="append", metavar="M", help="may be given again (default: base)"
     )
-    parser.add_argument("--engine", choices=("auto", "onnx", "ctranslate2", "transformers"), default="auto")
+    parser.add_argument(
+        "--engine", choices=("auto", "onnx", "ctranslate2", "transformers"), default="auto"
+    )
     parser.add_argument(
         "--condition",
         action="append",

@@ -40,6 +40,17 @@ def test_the_network_says_what_the_one_in_its_file_says(two_cities: np.ndarray) 
     assert np.allclose(ours, theirs.ravel(), atol=1e-5)
 
 
+def test_a_soft_voice_is_heard_after_a_loud_one(
+    two_cities: np.ndarray, beckett: np.ndarray
+) -> None:
+    """The network's memory of the loud one would hide it: 2 % of these frames instead of 22."""
+    noise = np.random.default_rng(0).normal(0, 0.0005, 6 * 16_000)
+    soft = 0.02 * beckett[: 6 * 16_000] + noise
+    vad = SileroVad()
+    vad.push(np.concatenate([two_cities[: 5 * 16_000], np.zeros(2 * 16_000, np.float32)]))
+    assert (vad.push(soft.astype(np.float32)) > 0.5).mean() > 0.15
+
+
 def test_speech_is_found_and_silence_is_not(two_cities: np.ndarray) -> None:
     segmenter = SpeechSegmenter()
     spans = segmenter.push(SileroVad().push(two_cities)) + segmenter.finish(len(two_cities))

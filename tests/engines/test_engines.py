@@ -1,4 +1,4 @@
-"""Both engines on real weights and real speech."""
+"""The engines on real weights and real speech."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 from asr_core.engines import choose_engine, load_engine
 from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
+from asr_core.engines.onnx import OnnxEngine
 from asr_core.engines.transformers import TransformersEngine
 from asr_core.engines.whisper import Decoded, Request
 from asr_core.errors import Cancelled, EngineError, ModelError
@@ -205,14 +206,14 @@ def test_wrong_windows_are_refused(tiny_engine: Engine) -> None:
 
 
 def test_a_model_is_loaded_once(tiny_en: Path, tiny_engine: Engine) -> None:
-    assert load_engine(tiny_en, "ctranslate2") is tiny_engine
+    assert load_engine(tiny_en, "onnx") is tiny_engine
 
 
-def test_auto_takes_ctranslate2_where_there_is_no_gpu() -> None:
+def test_auto_takes_onnx_where_there_is_no_gpu() -> None:
     import torch
 
     on_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
-    assert choose_engine("auto") == ("transformers" if on_gpu else "ctranslate2")
+    assert choose_engine("auto") == ("transformers" if on_gpu else "onnx")
 
 
 def test_a_missing_engine_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,19 +228,19 @@ def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> Non
         if path.name != "model.bin":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.bin").write_bytes((tiny_en / "model.bin").read_bytes()[:1_000_000])
-    for engine in (CTranslate2Engine, TransformersEngine):
+    for engine in (OnnxEngine, CTranslate2Engine, TransformersEngine):
         with pytest.raises(ModelError, match="model"):
             engine(tmp_path)
 
 
-def test_a_model_in_transformers_format_runs_on_both_engines(
+def test_a_model_in_transformers_format_runs_on_all_engines(
     tiny_en: Path, tmp_path: Path, beckett: np.ndarray
 ) -> None:
     from asr_core.models.convert import to_transformers
 
     to_transformers(tiny_en).save_pretrained(tmp_path)
     (tmp_path / "tokenizer.json").write_bytes((tiny_en / "tokenizer.json").read_bytes())
-    for name in ("ctranslate2", "transformers"):
+    for name in ("onnx", "ctranslate2", "transformers"):
         [hypothesis] = load_engine(tmp_path, name).transcribe([Window(beckett)])
         assert word_error_rate(BECKETT, hypothesis.text) < 0.2
 
@@ -259,10 +260,10 @@ def test_where_people_speak_windows_go_one_by_one_and_the_model_is_loaded_once(
     tiny_en: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(tiny_en, tmp_path / "model")
-    live = load_engine(copy, "ctranslate2", live=True)
+    live = load_engine(copy, "onnx", live=True)
     assert live.patient_batch_size == 1
-    assert load_engine(copy, "ctranslate2") is live
-    assert CTranslate2Engine(tiny_en).patient_batch_size == 2
+    assert load_engine(copy, "onnx") is live
+    assert OnnxEngine(tiny_en).patient_batch_size == 2
 
 
 def test_a_patient_call_can_be_ended_between_two_steps(
