@@ -29,6 +29,9 @@ Samples = NDArray[np.float32]
 FRAME_SAMPLES = 512
 """Silero's step at 16 kHz: 32 ms."""
 
+_N_AT_ONCE = 64
+"""Frames that the network hears in one call: some are heard in vain before it begins afresh."""
+
 _LOOKBACK_SAMPLES = 64  # of the frame before, which the network sees again
 _STATE_SHAPE = (1, 1, 128)
 
@@ -83,7 +86,7 @@ class SileroVad:
         seen = np.hstack([tails, frames])
         said: list[Samples] = []
         while len(seen):
-            probabilities = self._hear(seen)
+            probabilities = self._hear(seen[:_N_AT_ONCE])
             n = self._until_fresh(probabilities)
             said.append(probabilities[:n])
             seen = seen[n:]
