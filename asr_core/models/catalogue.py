@@ -1,7 +1,7 @@
 """The Whisper family: names, sources, sizes, licences, digests.
 
 Sizes on disk are those of the hub repositories; the memory of tiny.en and base
-was measured (CTranslate2, int8, CPU, ready for speech), that of the others follows from their
+was measured (int8, CPU, ready for speech), that of the others follows from their
 number of parameters.
 """
 
