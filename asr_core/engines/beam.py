@@ -27,13 +27,14 @@ class Text:
     Attributes:
         tokens: those of the draft that stand first, the end not among them.
         logprobs: of each token, and of the end if it came.
-        attention: of each token after the draft that a pass took, (n_heads, 1, n_frames).
+        attention: of each token after the draft that a pass took, (n_heads, 1, n_frames), in
+            16 bits: of a long window it is tens of megabytes.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     total: float
-    attention: tuple[NDArray[np.float32], ...] = ()
+    attention: tuple[NDArray[np.float16], ...] = ()
 
     @property
     def score(self) -> float:
@@ -48,7 +49,7 @@ class Text:
         return replace(self, logprobs=(*self.logprobs, total - self.total), total=total)
 
     def taken_in(self, attention: NDArray[np.float32]) -> Text:
-        return replace(self, attention=(*self.attention, attention.copy()))
+        return replace(self, attention=(*self.attention, attention.astype(np.float16)))
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,9 @@ class Found:
         """(n_heads, n_tokens, n_frames): of the start sequence and of the text's tokens, but
         for a last one that no pass took."""
         begun = slice(len(self.ask.previous), self.ask.n_prompt + self.n_held)
-        rows = [self.first.attention[self.row][:, begun], *text.attention]
-        return np.concatenate(rows, axis=1)
+        rows: list[NDArray[np.floating]] = [self.first.attention[self.row][:, begun]]
+        rows += text.attention
+        return np.concatenate(rows, axis=1, dtype=np.float32)
 
 
 def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]:

@@ -90,7 +90,7 @@ def step_graph(
         heads = [head for layer, head in alignment_heads if layer == i]
         if heads:
             attentions.append(graph.add("Gather", [attention, graph.constant(heads)], axis=1))
-        x = graph.feed_forward(x, f"decoder/layer_{i}/ffn")
+        [x] = graph.feed_forward([x], f"decoder/layer_{i}/ffn")
     graph.add("Concat", attentions, "attention", axis=1)
     x = graph.add("Gather", [x, "wanted"], "wanted.hidden", axis=1)
     x = graph.norm(x, "decoder/layer_norm")

@@ -57,8 +57,7 @@ class Graph(Nodes):
         return self.width // self.n_heads
 
     def linear(self, x: str, weight: Quantised, bias: NDArray[np.float32]) -> str:
-        inputs = [*self._quantised(x, weight), "", self.constant(bias)]
-        return self.add("DynamicQuantizeMatMul", inputs, domain="com.microsoft")
+        return self._linear(x, *self._quantised(weight), self.constant(bias))
 
     def linear_of(self, x: str, name: str, rows: slice = slice(None), times: float = 1) -> str:
         """By the weights of that name, or some of their outputs."""
@@ -66,12 +65,29 @@ class Graph(Nodes):
         by = np.float32(times)
         return self.linear(x, Quantised.of(weight * by), bias * by)
 
-    def feed_forward(self, x: str, name: str) -> str:
-        """The second half of a layer, its input added."""
-        inner = self.linear_of(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
-        return self.add("Add", [x, self._linear_by_row(self.gelu(inner), f"{name}/linear_1")])
+    def _linear(self, x: str, integers: str, scale: str, bias: str = "") -> str:
+        inputs = [x, integers, scale, "", bias]
+        return self.add("DynamicQuantizeMatMul", inputs, domain="com.microsoft")
 
-    def _linear_by_row(self, x: str, name: str) -> str:
+    def _quantised(self, weight: Quantised) -> tuple[str, str]:
+        return self.constant(weight.integers.T), self.constant(weight.scale)
+
+    def feed_forward(self, parts: Sequence[str], name: str) -> list[str]:
+        """The second half of a layer, its input added, of some rows at a time."""
+        first, second = (
+            (
+                *self._quantised(Quantised.of(self.arrays[f"{name}/{layer}/weight"])),
+                self.constant(self.arrays[f"{name}/{layer}/bias"]),
+            )
+            for layer in ("linear_0", "linear_1")
+        )
+        made = []
+        for x in parts:
+            inner = self._linear(self.norm(x, f"{name}/layer_norm"), *first)
+            made.append(self.add("Add", [x, self._linear_by_row(self.gelu(inner), *second)]))
+        return made
+
+    def _linear_by_row(self, x: str, integers: str, scale: str, bias: str) -> str:
         """Of what :meth:`gelu` gave, each row in proportion to its own largest value: where one
         row's is far above the others', one scale for all leaves little of these. In a pass
         over forty tokens of base, log-probabilities were 0.018 off the float model's so, else
@@ -79,14 +95,8 @@ class Graph(Nodes):
         size = self.add("ReduceMax", [x, self.constant([-1])])
         # Nothing below zero is larger than this, and nobody needs a finer scale.
         size = self.add("Max", [size, self.constant(np.float32(0.17))])
-        weight = Quantised.of(self.arrays[f"{name}/weight"])
-        inputs = self._quantised(self.add("Div", [x, size]), weight)
-        y = self.add("DynamicQuantizeMatMul", inputs, domain="com.microsoft")
-        y = self.add("Mul", [y, size])
-        return self.add("Add", [y, self.constant(self.arrays[f"{name}/bias"])])
-
-    def _quantised(self, x: str, weight: Quantised) -> list[str]:
-        return [x, self.constant(weight.integers.T), self.constant(weight.scale)]
+        y = self._linear(self.add("Div", [x, size]), integers, scale)
+        return self.add("Add", [self.add("Mul", [y, size]), bias])
 
     def gelu(self, x: str) -> str:
         return self.add("Gelu", [x], domain="com.microsoft")
@@ -169,12 +179,16 @@ class Graph(Nodes):
         return bytes(model.SerializeToString())
 
 
-def session(graph: bytes, *, n_threads: int) -> onnxruntime.InferenceSession:
+def session(
+    graph: bytes, *, n_threads: int, in_order: bool = False
+) -> onnxruntime.InferenceSession:
     """By way of a file, since a session that is given bytes keeps them; where there is no
-    room for one, it may."""
+    room for one, it may. Nodes run in the order in which they were added if asked to."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.enable_cpu_mem_arena = False  # no slower, and 40 MB less (base)
+    if in_order:
+        options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "part.onnx"
