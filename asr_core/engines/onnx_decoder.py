@@ -32,7 +32,7 @@ class Past:
         own: keys and values of these, layer by layer, each (n_rows, n_heads, n_tokens,
             head_width).
         cross: keys, values and their scales of the sound, as
-            :func:`~asr_core.engines.onnx_graph.cross_graph` gives them.
+            :func:`~asr_core.engines.onnx_decoder_graph.cross_graph` gives them.
     """
 
     n_tokens: int

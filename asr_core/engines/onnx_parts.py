@@ -18,6 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from asr_core.engines.instructions import largest_integer
 from asr_core.onnx_nodes import Nodes
 
 __all__ = ["Arrays", "Graph", "Quantised", "session"]
@@ -39,7 +40,8 @@ class Quantised:
 
     @classmethod
     def of(cls, weight: NDArray[np.float32]) -> Quantised:
-        scale = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32) / 127
+        largest = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32)
+        scale = largest / largest_integer()
         scaled = weight * (1 / scale)[:, None]
         return cls(np.rint(scaled, out=scaled).astype(np.int8), scale)
 
@@ -133,7 +135,7 @@ class Graph(Nodes):
         # A pool, since ReduceMax over what is a column of ``x`` takes twenty times as long.
         size = self.add("GlobalMaxPool", [turned])
         size = self.add("Max", [size, self.constant(_TINY)])  # can be divided by
-        scale = self.add("Mul", [size, self.constant(np.float32(1 / 127))])
+        scale = self.add("Mul", [size, self.constant(np.float32(1 / largest_integer()))])
         even = self.add("Div", [x, self.add("Reshape", [scale, self.constant([0, 1, -1])])])
         how = [self.constant(np.float32(1)), self.constant(np.int8(0))]
         integers = self._parted(self.add("QuantizeLinear", [even, *how]), order, names[0])

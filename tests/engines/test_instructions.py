@@ -1,4 +1,4 @@
-"""The processor's widest instructions are used, and only those it has."""
+"""What the processor has is used, and only that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_core.engines.instructions import use_widest_instructions
+from asr_core.engines.instructions import largest_integer, use_widest_instructions
 
 _WIDE = "flags\t\t: fpu avx2 avx512f avx512dq avx512cd avx512bw avx512vl\n"
 
@@ -37,3 +37,23 @@ def test_what_the_processor_has_is_used(
         file.write_text(cpuinfo)
     use_widest_instructions(file)
     assert os.environ.get("CT2_FORCE_CPU_ISA") == after
+
+
+@pytest.mark.parametrize(
+    ("flags", "machine", "largest"),
+    [
+        ("fpu avx2 avx512f avx512_vnni", "x86_64", 127),
+        ("fpu avx2 avx_vnni", "x86_64", 127),
+        ("fpu avx2 avx512f", "x86_64", 63),
+        (None, "AMD64", 63),
+        (None, "arm64", 127),
+    ],
+)
+def test_two_products_of_bytes_fit_where_they_are_added_in_sixteen_bits(
+    flags: str | None, machine: str, largest: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "cpuinfo"
+    if flags is not None:
+        file.write_text(f"flags\t\t: {flags}\n")
+    assert largest_integer(file, machine) == largest
+    assert largest == 127 or 2 * 255 * largest < 2**15
