@@ -74,7 +74,7 @@ def spoken_windows(
     likely.
     """
     buffer = AudioBuffer()
-    vad, segmenter = SileroVad(), SpeechSegmenter(_FILE_VAD)
+    vad, segmenter = SileroVad(forgets=True), SpeechSegmenter(_FILE_VAD)
     cutter = _Cutter()
     for piece in pieces:
         buffer.append(piece)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, VadOptions
 
 
-def probabilities(samples: np.ndarray, sizes: list[int]) -> np.ndarray:
-    vad, at, out = SileroVad(), 0, []
+def probabilities(samples: np.ndarray, sizes: list[int], *, forgets: bool) -> np.ndarray:
+    vad, at, out = SileroVad(forgets=forgets), 0, []
     while at < len(samples):
         size = sizes[len(out) % len(sizes)]
         out.append(vad.push(samples[at : at + size]))
@@ -21,10 +21,11 @@ def probabilities(samples: np.ndarray, sizes: list[int]) -> np.ndarray:
 
 
 @settings(max_examples=5, deadline=None)
-@given(st.lists(st.integers(1, 20_000), min_size=1, max_size=5))
-def test_streaming_equals_whole(beckett: np.ndarray, sizes: list[int]) -> None:
-    whole = SileroVad().push(beckett)
-    assert np.allclose(probabilities(beckett, [max(s, 100) for s in sizes]), whole, atol=1e-5)
+@given(st.lists(st.integers(1, 20_000), min_size=1, max_size=5), st.booleans())
+def test_streaming_equals_whole(beckett: np.ndarray, sizes: list[int], forgets: bool) -> None:
+    whole = SileroVad(forgets=forgets).push(beckett)
+    cut = probabilities(beckett, [max(s, 100) for s in sizes], forgets=forgets)
+    assert np.allclose(cut, whole, atol=1e-5)
 
 
 def test_the_network_says_what_the_one_in_its_file_says(two_cities: np.ndarray) -> None:
@@ -46,7 +47,7 @@ def test_a_soft_voice_is_heard_after_a_loud_one(
     """The network's memory of the loud one would hide it: 2 % of these frames instead of 22."""
     noise = np.random.default_rng(0).normal(0, 0.0005, 6 * 16_000)
     soft = 0.02 * beckett[: 6 * 16_000] + noise
-    vad = SileroVad()
+    vad = SileroVad(forgets=True)
     vad.push(np.concatenate([two_cities[: 5 * 16_000], np.zeros(2 * 16_000, np.float32)]))
     assert (vad.push(soft.astype(np.float32)) > 0.5).mean() > 0.15
 
