@@ -182,7 +182,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
         "--engine",
         choices=("auto", "onnx", "ctranslate2", "transformers"),
         default="auto",
-        help="auto takes transformers on a GPU, ctranslate2 elsewhere (default: auto)",
+        help="auto takes transformers on a GPU, onnx elsewhere (default: auto)",
     )
     parser.add_argument(
         "--language",

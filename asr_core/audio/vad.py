@@ -105,12 +105,14 @@ class SileroVad:
 
     def _until_fresh(self, probabilities: Samples) -> int:
         """How many of these count, before the network began afresh or all."""
+        if not self._forgets:
+            return len(probabilities)
         for n, probability in enumerate(probabilities.tolist(), 1):
             if probability >= _QUIET:
                 self._n_quiet, self._has_heard = 0, True
             else:
                 self._n_quiet += 1
-            if self._forgets and self._has_heard and self._n_quiet >= _N_QUIET:
+            if self._has_heard and self._n_quiet >= _N_QUIET:
                 self._forget()
                 return n
         return len(probabilities)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from pathlib import Path
@@ -30,6 +31,7 @@ def use_widest_instructions(cpuinfo: Path = _CPUINFO) -> None:
         os.environ.setdefault(_SETTING, "AVX512")
 
 
+@functools.cache  # asked for each layer
 def largest_integer(cpuinfo: Path = _CPUINFO, machine: str | None = None) -> int:
     """The largest weight that ONNX Runtime multiplies bytes by without an error.
 

@@ -39,7 +39,7 @@ class Setup:
 
     Attributes:
         model: catalogue name, hub id or directory.
-        engine: ``auto``, ``ctranslate2`` or ``transformers``.
+        engine: ``auto``, ``onnx``, ``ctranslate2`` or ``transformers``.
         detects_language: instead of being told that of the case.
         prompt: names and terms; full context only.
         beam_size: of full context; 1 is greedy.
