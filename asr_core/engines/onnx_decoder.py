@@ -11,8 +11,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_decoder_graph import Dimensions, cross_graph, step_graph
-from asr_core.engines.onnx_parts import Quantised, session
+from asr_core.engines.onnx_decoder_graph import Dimensions, LastLayer, cross_graph, step_graph
+from asr_core.engines.onnx_parts import session
 from asr_core.models.convert import FloatArrays, read_config
 
 __all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
@@ -99,13 +99,13 @@ class OnnxDecoder:
     def __init__(self, directory: Path, *, n_threads: int) -> None:
         config = read_config(directory)
         arrays = FloatArrays(directory / "model.bin")
-        embeddings = Quantised.of(arrays[_EMBEDDINGS])
-        self._dimensions = Dimensions.of(arrays, embeddings)
+        last = LastLayer.of(arrays)
+        self._dimensions = Dimensions.of(arrays, last)
         cross = cross_graph(arrays, self._dimensions)
         step = step_graph(
             arrays,
             self._dimensions,
-            embeddings,
+            last,
             suppressed=config.get("suppress_ids") or [],
             n_best=N_BEST,
             alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),

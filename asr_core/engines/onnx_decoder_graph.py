@@ -11,12 +11,30 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from asr_core.engines.onnx_parts import Arrays, Graph, Quantised
+from asr_core.engines.onnx_parts import TINY, Arrays, Graph, Quantised
+from asr_core.engines.smoothing import smoothing
 from asr_core.models.convert import n_layers
 
-__all__ = ["Dimensions", "cross_graph", "step_graph"]
+__all__ = ["Dimensions", "LastLayer", "cross_graph", "step_graph"]
+
+
+@dataclass(frozen=True)
+class LastLayer:
+    """The embeddings of the tokens, as the weights that tell how likely each token is; what is
+    multiplied by them is divided by the ``factors`` (width,) first."""
+
+    weight: Quantised
+    factors: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> LastLayer:
+        embeddings = arrays["decoder/embeddings/weight"]
+        gamma, beta = (arrays[f"decoder/layer_norm/{which}"] for which in ("gamma", "beta"))
+        factors = smoothing(gamma, beta, embeddings)
+        return cls(Quantised.of(embeddings * factors), factors)
 
 
 @dataclass(frozen=True)
@@ -33,8 +51,8 @@ class Dimensions:
         return self.width // self.n_heads
 
     @classmethod
-    def of(cls, arrays: Arrays, embeddings: Quantised) -> Dimensions:
-        n_tokens, width = embeddings.integers.shape
+    def of(cls, arrays: Arrays, last: LastLayer) -> Dimensions:
+        n_tokens, width = last.weight.integers.shape
         return cls(n_layers(arrays, "decoder"), int(arrays["decoder/num_heads"]), width, n_tokens)
 
 
@@ -48,9 +66,9 @@ def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
     outputs: list[str] = []
     for i in range(dimensions.n_layers):
         name = f"decoder/layer_{i}/attention/linear_1"
-        keys = graph.linear_of("encoded", name, slice(0, width))
+        keys = graph.linear("encoded", graph.layer_of(name, slice(0, width)))
         outputs += graph.keys_in_bytes(keys, (f"ck{i}", f"ks{i}"))
-        values = graph.linear_of("encoded", name, slice(width, 2 * width))
+        values = graph.linear("encoded", graph.layer_of(name, slice(width, 2 * width)))
         outputs += graph.values_in_bytes(values, (f"cv{i}", f"vs{i}"))
     sound = (1, "n_frames", width)
     encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, sound)
@@ -61,7 +79,7 @@ def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
 def step_graph(
     arrays: Arrays,
     dimensions: Dimensions,
-    embeddings: Quantised,
+    last: LastLayer,
     *,
     suppressed: Sequence[int],
     n_best: int,
@@ -74,7 +92,6 @@ def step_graph(
 
     Args:
         arrays: by CTranslate2's names, in float.
-        embeddings: of the tokens, which are the weights of the last layer too.
         suppressed: tokens that are never said.
         n_best: how many tokens of each position are told.
         alignment_heads: layer and head of those that follow the sound.
@@ -95,14 +112,19 @@ def step_graph(
     x = graph.add("Gather", [x, "wanted"], "wanted.hidden", axis=1)
     x = graph.norm(x, "decoder/layer_norm")
     x = graph.add("Identity", [x], "hidden_wanted")
-    bias = np.zeros(d.n_tokens, np.float32)
-    bias[list(suppressed)] = -1e9
-    logits = graph.linear(x, embeddings, bias)
-    graph.add("LogSoftmax", [logits], "logprobs", axis=-1)
+    graph.add("LogSoftmax", [_logits(graph, x, last, suppressed)], "logprobs", axis=-1)
     count = graph.weight("n_best", np.array([n_best]))
     graph.nodes.append(helper.make_node("TopK", ["logprobs", count], ["best", "tokens"]))
     names = ["logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
     return graph.serialised(_inputs(d), names, {TensorProto.INT64: ["tokens"]})
+
+
+def _logits(graph: Graph, x: str, last: LastLayer, suppressed: Sequence[int]) -> str:
+    bias = np.zeros(len(last.weight.scale), np.float32)
+    bias[list(suppressed)] = -1e9
+    x = graph.add("Div", [x, graph.constant(last.factors)])
+    sizes = graph.sizes(graph.add("Abs", [x]), least=TINY)
+    return graph.linear_by_row(x, graph.layer(last.weight, bias), sizes)
 
 
 def _inputs(d: Dimensions) -> list[onnx.ValueInfoProto]:
@@ -147,7 +169,8 @@ def _lay_out(graph: Graph, d: Dimensions) -> None:
 def _attention_to_text(graph: Graph, x: str, i: int) -> tuple[str, list[str]]:
     """With its input added, and the names of the new keys and values."""
     name = f"decoder/layer_{i}/self_attention"
-    qkv = graph.linear_of(graph.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
+    normed = graph.norm(x, f"{name}/layer_norm")
+    qkv = graph.linear(normed, graph.layer_of(f"{name}/linear_0"))
     parts = [f"{name}/{letter}" for letter in "qkv"]
     graph.nodes.append(helper.make_node("Split", [qkv], parts, axis=-1, num_outputs=3))
     kept = []
@@ -160,23 +183,27 @@ def _attention_to_text(graph: Graph, x: str, i: int) -> tuple[str, list[str]]:
     scores = graph.add("FusedMatMul", [queries, k], domain="com.microsoft", **how)
     attention = graph.add("Softmax", [graph.add("Add", [scores, "mask"])], axis=-1)
     seen = graph.joined(graph.add("MatMul", [attention, v]))
-    return graph.add("Add", [x, graph.linear_of(seen, f"{name}/linear_1")]), kept
+    return graph.add("Add", [x, graph.linear(seen, graph.layer_of(f"{name}/linear_1"))]), kept
 
 
 def _attention_to_sound(graph: Graph, x: str, i: int) -> tuple[str, str]:
     """With its input added, and the attention as :meth:`Graph.weighed` gives it."""
     name = f"decoder/layer_{i}/attention"
     times = graph.head_width**-0.5
-    asked = graph.linear_of(graph.norm(x, f"{name}/layer_norm"), f"{name}/linear_0", times=times)
+    normed = graph.norm(x, f"{name}/layer_norm")
+    asked = graph.linear(normed, graph.layer_of(f"{name}/linear_0", times=times))
     # The rows that look at the same sound: their queries go together.
     asked = graph.add("Gather", [asked, "rows"], axis=0)
     asked = graph.add("Reshape", [asked, "by_window"])
     asked = graph.add("Transpose", [asked], perm=[0, 2, 1, 3])
     asked = graph.add("Mul", [asked, f"ks{i}"])
-    scores = graph.product(*graph.as_bytes(asked), f"ck{i}")
+    sizes = graph.sizes(graph.add("Abs", [asked]), least=TINY)
+    scores = graph.product(*graph.as_bytes(graph.add("Div", [asked, sizes])), f"ck{i}")
+    scores = graph.add("Mul", [scores, sizes])
     seen, attention = graph.weighed(scores, f"cv{i}")
     seen = graph.add("Mul", [seen, f"vs{i}"])
     seen = graph.add("Transpose", [seen], perm=[0, 2, 1, 3])
     seen = graph.add("Reshape", [seen, "by_place"])
     seen = graph.add("Gather", [seen, "places"], axis=0)
-    return graph.add("Add", [x, graph.linear_of(seen, f"{name}/linear_2")]), attention
+    seen = graph.linear(seen, graph.layer_of(f"{name}/linear_2"))
+    return graph.add("Add", [x, seen]), attention

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from asr_core.engines.onnx_parts import Arrays, Graph, Quantised, session
+from asr_core.engines.onnx_parts import GELU_LEAST, Arrays, Graph, Layer, Quantised, session
+from asr_core.engines.smoothing import Smoothed
 from asr_core.models.convert import FloatArrays, n_layers
 
 __all__ = ["OnnxEncoder"]
@@ -41,7 +42,7 @@ class OnnxEncoder:
     """
 
     def __init__(self, directory: Path, *, n_threads: int) -> None:
-        arrays = FloatArrays(directory / "model.bin")
+        arrays = Smoothed(FloatArrays(directory / "model.bin"))
         self.n_mels = int(arrays["encoder/conv1/weight"].shape[1])
         # In order, so that one part of the inner layer is over before the next one begins.
         self._session = session(_graph(arrays), n_threads=n_threads, in_order=True)
@@ -59,8 +60,10 @@ def _graph(arrays: Arrays) -> bytes:
     width = arrays["encoder/layer_norm/gamma"].shape[0]
     graph = Graph(arrays, int(arrays["encoder/num_heads"]), width)
     x = graph.add("Transpose", ["mel"], perm=[0, 2, 1])
-    x = _convolution(graph, x, "encoder/conv1", stride=1)
-    x = _convolution(graph, x, "encoder/conv2", stride=2)
+    x = graph.gelu(graph.linear(_neighbours(graph, x, stride=1), _kernel(graph, "conv1")))
+    x = _neighbours(graph, x, stride=2)
+    x = graph.linear_by_row(x, _kernel(graph, "conv2"), graph.sizes(x, GELU_LEAST))
+    x = graph.gelu(x)
     n_columns = graph.add("Shape", [x], start=1, end=2)
     positions = graph.constant(arrays["encoder/position_encodings/encodings"])
     first, axis = graph.constant([0]), graph.constant([0])
@@ -76,18 +79,23 @@ def _graph(arrays: Arrays) -> bytes:
     return graph.serialised([mel], [encoded], {})
 
 
-def _convolution(graph: Graph, x: str, name: str, *, stride: int) -> str:
-    """Of three columns each, over (1, n_columns, n_channels)."""
+def _neighbours(graph: Graph, x: str, *, stride: int) -> str:
+    """What a convolution of three columns looks at: (1, n_columns, n_channels) → (1, n_columns
+    / stride, 3 × n_channels)."""
     padded = graph.add("Pad", [x, graph.constant([0, 1, 0, 0, 1, 0])])
     begins, ends, axis, step = ([0, 1, 2], [-2, -1, _END], [1], [stride])
     columns = [
         graph.add("Slice", [padded, *(graph.constant(at) for at in ([begin], [end], axis, step))])
         for begin, end in zip(begins, ends, strict=True)
     ]
-    weight = graph.arrays[f"{name}/weight"].transpose(0, 2, 1)
+    return graph.add("Concat", columns, axis=-1)
+
+
+def _kernel(graph: Graph, name: str) -> Layer:
+    """A convolution, for what :func:`_neighbours` gives."""
+    weight = graph.arrays[f"encoder/{name}/weight"].transpose(0, 2, 1)
     quantised = Quantised.of(weight.reshape(len(weight), -1))
-    x = graph.add("Concat", columns, axis=-1)
-    return graph.gelu(graph.linear(x, quantised, graph.arrays[f"{name}/bias"]))
+    return graph.layer(quantised, graph.arrays[f"encoder/{name}/bias"])
 
 
 def _part_sizes(graph: Graph, n_columns: str, n: int) -> str:
@@ -111,7 +119,7 @@ def _attention(graph: Graph, x: str, name: str, part_sizes: str) -> str:
     parts = [slice(size * i, size * (i + 1)) for i in range(3)]
     times = (graph.head_width**-0.5, 1, 1)
     q, k, v = (
-        graph.linear_of(x, f"{name}/linear_0", part, by)
+        graph.linear(x, graph.layer_of(f"{name}/linear_0", part, by))
         for part, by in zip(parts, times, strict=True)
     )
     k, k_scale = graph.keys_in_bytes(k)
@@ -120,4 +128,4 @@ def _attention(graph: Graph, x: str, name: str, part_sizes: str) -> str:
     asked = _split(graph, q, part_sizes, _N_QUERIES, axis=2)
     seen = [graph.weighed(graph.product(part, scale, zero, k), v)[0] for part in asked]
     x = graph.add("Mul", [graph.add("Concat", seen, axis=2), v_scale])
-    return graph.linear_of(graph.joined(x), f"{name}/linear_1")
+    return graph.linear(graph.joined(x), graph.layer_of(f"{name}/linear_1"))

@@ -1,0 +1,62 @@
+"""What makes a network's activations easier to quantise, at no cost in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Smoothed", "smoothing"]
+
+_SHARE = 0.7
+"""Of the unevenness that goes from a norm's outputs into the weights after it. base's encoder
+is 7.1 % off the float model so, 8.6 with nothing."""
+
+_SPREAD = 3
+"""Deviations from the mean that a norm's output is expected to reach."""
+
+_LEAST = np.float32(1e-5)
+
+
+FloatArray = NDArray[np.float32]
+
+
+def smoothing(gamma: FloatArray, beta: FloatArray, weight: FloatArray) -> FloatArray:
+    """(n_in,) factors for the columns of ``weight`` (n_out, n_in), by which the outputs of the
+    norm before it are to be divided: the network computes what it did, but one scale fits all
+    of an activation better (SmoothQuant, Xiao et al. 2023; the sizes are read off the norm,
+    where they measure them on data)."""
+    size = np.maximum(_SPREAD * np.abs(gamma) + np.abs(beta), _LEAST)
+    largest = np.maximum(np.abs(weight).max(axis=0), _LEAST)
+    factors: FloatArray = size**_SHARE / largest ** (1 - _SHARE)
+    return factors
+
+
+class Smoothed(Mapping[str, NDArray[Any]]):
+    """``arrays`` of a Whisper model with :func:`smoothing` at each norm that goes into a
+    ``linear_0``."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._arrays = arrays
+        self._factors: dict[str, FloatArray] = {}
+        for name in arrays:
+            part = name.removesuffix("/layer_norm/gamma")
+            weight = f"{part}/linear_0/weight"
+            if part != name and weight in arrays:
+                norm = [f"{part}/layer_norm/{which}" for which in ("gamma", "beta")]
+                factors = smoothing(arrays[norm[0]], arrays[norm[1]], arrays[weight])
+                self._factors[weight] = factors
+                self._factors |= dict.fromkeys(norm, np.reciprocal(factors))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        array = self._arrays[name]
+        factors = self._factors.get(name)
+        return array if factors is None else array * factors
