@@ -124,7 +124,8 @@ def _logits(graph: Graph, x: str, last: LastLayer, suppressed: Sequence[int]) ->
     bias[list(suppressed)] = -1e9
     x = graph.add("Div", [x, graph.constant(last.factors)])
     sizes = graph.sizes(graph.add("Abs", [x]), least=TINY)
-    return graph.linear_by_row(x, graph.layer(last.weight, bias), sizes)
+    logits = graph.linear(graph.add("Div", [x, sizes]), graph.layer(last.weight, bias))
+    return graph.add("Mul", [logits, sizes])
 
 
 def _inputs(d: Dimensions) -> list[onnx.ValueInfoProto]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -27,10 +26,6 @@ cut out, since Whisper fills it with words of its own."""
 _FILE_VAD = VadOptions(onset=0.4, offset=0.25, hang_over_s=0.5)
 """Sooner taken for speech than where somebody waits: what the model hears no words in is
 dropped after it, what it never hears is lost."""
-
-
-_PAUSE_FRAMES = 8
-"""A quarter of a second: shorter ones are within words, too."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +60,6 @@ class SpokenWindow:
         start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
         voices = self.voices[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
         return SpokenWindow(self.start_s + start_s, self.samples[start:end], voices)
-
-    def halves(self) -> list[SpokenWindow]:
-        """Before and after the longest pause in its middle half; itself if there is none."""
-        quarter = len(self.voices) // 4
-        pauses = [
-            (pause.end() - pause.start(), quarter + (pause.start() + pause.end()) / 2)
-            for pause in re.finditer(rb"\0+", self.voices[quarter : 3 * quarter])
-        ]
-        n_quiet, middle = max(pauses, default=(0, 0.0))
-        if n_quiet < _PAUSE_FRAMES:
-            return [self]
-        cut_s = middle * FRAME_SAMPLES / SAMPLE_RATE_HZ
-        return [self.part(0.0, cut_s), self.part(cut_s, self.seconds)]
 
 
 def spoken_windows(

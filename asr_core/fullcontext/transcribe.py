@@ -163,11 +163,10 @@ def _language(
 
 
 def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
-    """First a single window, so that there is something to read; then more and more. One that
-    is left alone at the end is halved, or one worker would wait for the other."""
+    """First a single window, so that there is something to read; then more and more."""
     iterator, size = iter(windows), 1
     while batch := list(itertools.islice(iterator, size)):
-        yield batch if len(batch) > 1 or size == 1 else batch[0].halves()
+        yield batch
         size = min(2 * size, most)
 
 
