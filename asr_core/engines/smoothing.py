@@ -40,15 +40,7 @@ class Smoothed(Mapping[str, NDArray[Any]]):
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
-        self._factors: dict[str, FloatArray] = {}
-        for name in arrays:
-            part = name.removesuffix("/layer_norm/gamma")
-            weight = f"{part}/linear_0/weight"
-            if part != name and weight in arrays:
-                norm = [f"{part}/layer_norm/{which}" for which in ("gamma", "beta")]
-                factors = smoothing(arrays[norm[0]], arrays[norm[1]], arrays[weight])
-                self._factors[weight] = factors
-                self._factors |= dict.fromkeys(norm, np.reciprocal(factors))
+        self._known: dict[str, FloatArray] = {}  # factors, by the part of the model
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -58,5 +50,17 @@ class Smoothed(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         array = self._arrays[name]
-        factors = self._factors.get(name)
-        return array if factors is None else array * factors
+        part, _, rest = name.rpartition("/linear_0/")
+        if part and rest == "weight" and f"{part}/layer_norm/gamma" in self._arrays:
+            return array * self._factors(part)
+        part = name.rpartition("/layer_norm/")[0]
+        if part and f"{part}/linear_0/weight" in self._arrays:
+            return array / self._factors(part)
+        return array
+
+    def _factors(self, part: str) -> FloatArray:
+        if part not in self._known:
+            names = ("layer_norm/gamma", "layer_norm/beta", "linear_0/weight")
+            gamma, beta, weight = (self._arrays[f"{part}/{name}"] for name in names)
+            self._known[part] = smoothing(gamma, beta, weight)
+        return self._known[part]
