@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +13,7 @@ from asr_core.engines.base import EngineName
 from asr_core.engines.instructions import use_widest_instructions
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import Vocabulary
+from asr_core.engines.turns import workers
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 from asr_core.models.convert import array_places
@@ -21,8 +21,6 @@ from asr_core.models.convert import array_places
 __all__ = ["CTranslate2Engine"]
 
 _MEDIAN_WIDTH = 7
-
-_MOST_WORKERS = 4
 
 _CUDA_BATCH = 8
 
@@ -50,10 +48,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
-        cores = n_threads or os.cpu_count() or 1
-        n_workers = 1 if self._on_cuda else min(cores, _MOST_WORKERS)
+        n_workers, n_each = (1, 1) if self._on_cuda else workers(n_threads)
         array_places(directory / "model.bin")  # tells what is damaged before it is loaded
-        self._model = self._load(directory, n_workers, max(1, cores // n_workers))
+        self._model = self._load(directory, n_workers, n_each)
         vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
         usual_batch = _CUDA_BATCH if self._on_cuda else 1
         super().__init__(

@@ -8,7 +8,6 @@ anew for each token, or takes the tokens of a draft one by one.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,16 +21,13 @@ from asr_core.engines.onnx_decoder import OnnxDecoder
 from asr_core.engines.onnx_encoder import OnnxEncoder
 from asr_core.engines.support import beside_the_best
 from asr_core.engines.tokens import MULTILINGUAL_SIZE, Vocabulary
+from asr_core.engines.turns import workers
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
 
 __all__ = ["OnnxEngine"]
 
 Sound = NDArray[np.float32]
-
-_MOST_WORKERS = 4
-"""Of cores, each worker takes its share: more cores make one call faster, more
-workers serve more speakers. The decoder's small steps gain little from a second core."""
 
 _PATIENT_BATCH = 2
 """Windows of a file that a worker decodes together: the decoder's weights are read once for
@@ -63,9 +59,7 @@ class OnnxEngine(WhisperEngine[Sound]):
         batch_size: int | None = None,
         live: bool = False,
     ) -> None:
-        cores = n_threads or os.cpu_count() or 1
-        n_workers = min(cores, _MOST_WORKERS)
-        n_each = max(1, cores // n_workers)
+        n_workers, n_each = workers(n_threads)
         try:
             self._encoder = OnnxEncoder(directory, n_threads=n_each)
             self._decoder = OnnxDecoder(directory, n_threads=n_each)

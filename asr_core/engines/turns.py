@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Turns"]
+__all__ = ["Turns", "workers"]
+
+_MOST_WORKERS = 4
 
 RESERVED_S = 3.0
 """So long after an urgent call the next one is expected: somebody is speaking."""
 
 _LOOK_S = 0.2  # how often patient callers look whether the speaking is over
+
+
+def workers(n_threads: int | None) -> tuple[int, int]:
+    """How many calls run side by side on a CPU, and the threads of each: more threads make one
+    call faster, more workers serve more speakers, and the small steps of a decoder gain little
+    from a second core.
+
+    Args:
+        n_threads: of all together; as many as there are cores by default.
+    """
+    cores = n_threads or os.cpu_count() or 1
+    n_workers = min(cores, _MOST_WORKERS)
+    return n_workers, max(1, cores // n_workers)
 
 
 class Turns:
