@@ -21,13 +21,17 @@ from onnx import TensorProto, helper
 from asr_core.engines.instructions import largest_integer
 from asr_core.onnx_nodes import Nodes
 
-__all__ = ["GELU_LEAST", "TINY", "Arrays", "Graph", "Layer", "Quantised", "session"]
+__all__ = ["GELU_LEAST", "TINY", "UNSIGNED", "Arrays", "Graph", "Layer", "Quantised", "session"]
 
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1))
 _IR_VERSION = 10
 _EPSILON = 1e-5
 TINY = 1e-6
 """Can be divided by."""
+
+_SIGNED = np.int8(0)
+UNSIGNED = np.uint8(128)
+"""The zero of bytes."""
 
 GELU_LEAST = 0.17
 """GELU gives nothing that is further below zero."""
@@ -137,19 +141,27 @@ class Graph(Nodes):
         (n, n_heads, 1, head_width) that give them back."""
         return self._in_bytes(x, [0, 2, 3, 1], names)
 
-    def values_in_bytes(self, x: str, names: tuple[str, str] = ("", "")) -> tuple[str, str]:
-        """(n, n_columns, width) → (n, n_heads, n_columns, head_width) in 8 bits, and the scales
-        as of :meth:`keys_in_bytes`."""
-        return self._in_bytes(x, [0, 2, 1, 3], names)
+    def values_in_bytes(
+        self, x: str, names: tuple[str, str] = ("", ""), zero: np.int8 | np.uint8 = _SIGNED
+    ) -> tuple[str, str]:
+        """(n, n_columns, width) → (n, n_heads, n_columns, head_width) in 8 bits that have their
+        ``zero``, and the scales as of :meth:`keys_in_bytes`."""
+        return self._in_bytes(x, [0, 2, 1, 3], names, zero)
 
-    def _in_bytes(self, x: str, order: list[int], names: tuple[str, str]) -> tuple[str, str]:
+    def _in_bytes(
+        self,
+        x: str,
+        order: list[int],
+        names: tuple[str, str],
+        zero: np.int8 | np.uint8 = _SIGNED,
+    ) -> tuple[str, str]:
         turned = self.add("Transpose", [self.add("Abs", [x])], perm=[0, 2, 1])
         # A pool, since ReduceMax over what is a column of ``x`` takes twenty times as long.
         size = self.add("GlobalMaxPool", [turned])
         size = self.add("Max", [size, self.constant(np.float32(TINY))])
         scale = self.add("Mul", [size, self.constant(np.float32(1 / largest_integer()))])
         even = self.add("Div", [x, self.add("Reshape", [scale, self.constant([0, 1, -1])])])
-        how = [self.constant(np.float32(1)), self.constant(np.int8(0))]
+        how = [self.constant(np.float32(1)), self.constant(zero)]
         integers = self._parted(self.add("QuantizeLinear", [even, *how]), order, names[0])
         parts = self.constant([0, self.n_heads, 1, self.head_width])
         return integers, self.add("Reshape", [scale, parts], names[1])
