@@ -68,9 +68,9 @@ def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
     for i in range(dimensions.n_layers):
         name = f"decoder/layer_{i}/attention/linear_1"
         keys = graph.linear("encoded", graph.layer_of(name, slice(0, width)))
-        outputs += graph.values_in_bytes(keys, (f"ck{i}", f"ks{i}"), UNSIGNED)
+        outputs += graph.rows_in_bytes(keys, (f"ck{i}", f"ks{i}"), UNSIGNED)
         values = graph.linear("encoded", graph.layer_of(name, slice(width, 2 * width)))
-        outputs += graph.values_in_bytes(values, (f"cv{i}", f"vs{i}"))
+        outputs += graph.rows_in_bytes(values, (f"cv{i}", f"vs{i}"))
     sound = (1, "n_frames", width)
     encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, sound)
     kinds: dict[int, str] = {TensorProto.UINT8: "ck", TensorProto.INT8: "cv"}

@@ -122,8 +122,8 @@ def _attention(graph: Graph, x: str, name: str, part_sizes: str) -> str:
         graph.linear(x, graph.layer_of(f"{name}/linear_0", part, by))
         for part, by in zip(parts, times, strict=True)
     )
-    k, k_scale = graph.keys_in_bytes(k)
-    v, v_scale = graph.values_in_bytes(v)
+    k, k_scale = graph.columns_in_bytes(k)
+    v, v_scale = graph.rows_in_bytes(v)
     q, scale, zero = graph.as_bytes(graph.add("Mul", [graph.heads(q), k_scale]))
     asked = _split(graph, q, part_sizes, _N_QUERIES, axis=2)
     seen = [graph.weighed(graph.product(part, scale, zero, k), v)[0] for part in asked]

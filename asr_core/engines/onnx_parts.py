@@ -136,24 +136,20 @@ class Graph(Nodes):
         parts = self.add("Reshape", [x, self.constant([0, 0, self.n_heads, self.head_width])])
         return self.add("Transpose", [parts], name, perm=order)
 
-    def keys_in_bytes(self, x: str, names: tuple[str, str] = ("", "")) -> tuple[str, str]:
-        """(n, n_columns, width) → (n, n_heads, head_width, n_columns) in 8 bits, and the scales
-        (n, n_heads, 1, head_width) that give them back."""
-        return self._in_bytes(x, [0, 2, 3, 1], names)
+    def columns_in_bytes(self, x: str) -> tuple[str, str]:
+        """(n, n_rows, width) → (n, n_heads, head_width, n_rows) in 8 bits, and the scales (n,
+        n_heads, 1, head_width) that give them back."""
+        return self._in_bytes(x, [0, 2, 3, 1], ("", ""), _SIGNED)
 
-    def values_in_bytes(
+    def rows_in_bytes(
         self, x: str, names: tuple[str, str] = ("", ""), zero: np.int8 | np.uint8 = _SIGNED
     ) -> tuple[str, str]:
-        """(n, n_columns, width) → (n, n_heads, n_columns, head_width) in 8 bits that have their
-        ``zero``, and the scales as of :meth:`keys_in_bytes`."""
+        """(n, n_rows, width) → (n, n_heads, n_rows, head_width) in 8 bits that have this
+        ``zero``, and the scales as of :meth:`columns_in_bytes`."""
         return self._in_bytes(x, [0, 2, 1, 3], names, zero)
 
     def _in_bytes(
-        self,
-        x: str,
-        order: list[int],
-        names: tuple[str, str],
-        zero: np.int8 | np.uint8 = _SIGNED,
+        self, x: str, order: list[int], names: tuple[str, str], zero: np.int8 | np.uint8
     ) -> tuple[str, str]:
         turned = self.add("Transpose", [self.add("Abs", [x])], perm=[0, 2, 1])
         # A pool, since ReduceMax over what is a column of ``x`` takes twenty times as long.
