@@ -95,8 +95,7 @@ class Graph(Nodes):
     def linear_by_row(self, x: str, layer: Layer, sizes: str) -> str:
         """Each row in proportion to its size: where one row's is far above the others', one
         scale for all leaves little of these. What base's encoder gives is 9 % off the float
-        model's with that for what :meth:`gelu` gave, else 17; what its decoder says is 10 %
-        nearer with that for the last layer, and 20 to 30 with :mod:`smoothing` as well."""
+        model's with that for what :meth:`gelu` gave, else 17."""
         y = self._times(self.add("Div", [x, sizes]), layer)
         return self.add("Add", [self.add("Mul", [y, sizes]), layer.bias])
 
