@@ -37,7 +37,7 @@ def with_products(path: Path) -> bytes:
     columns = front.add("Identity", [columns], rest[0].input[0])
     nodes = [padding, *front.nodes, *rest]
     kept = {name for node in (padding, *rest) for name in node.input}
-    initialisers = [w for w in model.graph.initializer if w.name in kept] + front.weights
+    initialisers = [w for w in model.graph.initializer if w.name in kept] + list(front.weights)
     inputs, outputs = model.graph.input, model.graph.output
     graph = helper.make_graph(nodes, "vad", inputs, outputs, initialisers)
     made = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)

@@ -35,7 +35,8 @@ class LastLayer:
         embeddings = arrays["decoder/embeddings/weight"]
         gamma, beta = (arrays[f"decoder/layer_norm/{which}"] for which in ("gamma", "beta"))
         factors = smoothing(gamma, beta, embeddings)
-        return cls(Quantised.of(embeddings * factors), factors)
+        embeddings *= factors  # read for this alone
+        return cls(Quantised.of(embeddings), factors)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,8 @@ _EPSILON = 1e-5
 TINY = 1e-6
 """Can be divided by."""
 
+_ROWS_AT_ONCE = 4096
+
 _SIGNED = np.int8(0)
 UNSIGNED = np.uint8(128)
 """The zero of bytes."""
@@ -48,10 +50,14 @@ class Quantised:
 
     @classmethod
     def of(cls, weight: NDArray[np.float32]) -> Quantised:
-        largest = np.maximum(np.abs(weight).max(axis=1), 1e-10).astype(np.float32)
-        scale = largest / largest_integer()
-        scaled = weight * (1 / scale)[:, None]
-        return cls(np.rint(scaled, out=scaled).astype(np.int8), scale)
+        largest = np.maximum(weight.max(axis=1), -weight.min(axis=1))
+        scale = np.maximum(largest, 1e-10).astype(np.float32) / largest_integer()
+        integers = np.empty(weight.shape, np.int8)
+        # Some rows at a time: in floats the embeddings of base are a hundred megabytes.
+        for at in range(0, len(weight), _ROWS_AT_ONCE):
+            rows = slice(at, at + _ROWS_AT_ONCE)
+            integers[rows] = np.rint(weight[rows] * (1 / scale[rows])[:, None])
+        return cls(integers, scale)
 
 
 @dataclass(frozen=True)
@@ -195,9 +201,11 @@ class Graph(Nodes):
             helper.make_tensor_value_info(name, types.get(name, TensorProto.FLOAT), None)
             for name in outputs
         ]
-        graph = helper.make_graph(self.nodes, "whisper", inputs, told, self.weights)
-        model = helper.make_model(graph, opset_imports=_OPSETS, ir_version=_IR_VERSION)
-        return bytes(model.SerializeToString())
+        self.model.graph.name, self.model.ir_version = "whisper", _IR_VERSION
+        self.model.opset_import.extend(_OPSETS)
+        self.model.graph.input.extend(inputs)
+        self.model.graph.output.extend(told)
+        return bytes(self.model.SerializeToString())
 
 
 def session(

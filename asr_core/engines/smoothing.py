@@ -29,8 +29,8 @@ def smoothing(gamma: FloatArray, beta: FloatArray, weight: FloatArray) -> FloatA
     of an activation better (SmoothQuant, Xiao et al. 2023; the sizes are read off the norm,
     where they measure them on data)."""
     size = np.maximum(_SPREAD * np.abs(gamma) + np.abs(beta), _LEAST)
-    largest = np.maximum(np.abs(weight).max(axis=0), _LEAST)
-    factors: FloatArray = size**_SHARE / largest ** (1 - _SHARE)
+    largest = np.maximum(weight.max(axis=0), -weight.min(axis=0))
+    factors: FloatArray = size**_SHARE / np.maximum(largest, _LEAST) ** (1 - _SHARE)
     return factors
 
 

@@ -141,7 +141,6 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
 
     def __init__(self, path: Path) -> None:
         self._places = {place.name: place for place in array_places(path)}
-        self._bytes = np.memmap(path, np.uint8, "r")
         self._file = path.open("rb", buffering=0)
         self._reading = threading.Lock()  # guards the place in the file
 
@@ -162,15 +161,12 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
         return floats
 
     def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(…, n_in) those rows of the matrix ``name``, from the file: what is mapped would
-        stay in memory, with its neighbours. Any thread may call."""
+        """(…, n_in) those rows of the matrix ``name``. Any thread may call."""
         place = self._places[name]
         n_rows, n_in = place.shape
         stored = np.empty((which.size, n_in), place.dtype)
-        with self._reading:
-            for row, at in zip(stored, which.ravel().tolist(), strict=True):
-                self._file.seek(place.offset + at * row.nbytes)
-                self._file.readinto(row.data)
+        for row, at in zip(stored, which.ravel().tolist(), strict=True):
+            self._read_into(row, place.offset + at * row.nbytes)
         floats: NDArray[np.float32] = stored.astype(np.float32).reshape(*which.shape, n_in)
         if f"{name}_scale" in self._places:
             scale = np.broadcast_to(self._stored(f"{name}_scale"), n_rows)
@@ -179,8 +175,15 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
 
     def _stored(self, name: str) -> NDArray[Any]:
         place = self._places[name]
-        part = self._bytes[place.offset : place.offset + place.n_bytes]
-        return np.frombuffer(part, place.dtype).reshape(place.shape)
+        stored = np.empty(place.shape, place.dtype)
+        self._read_into(stored, place.offset)
+        return stored
+
+    def _read_into(self, array: NDArray[Any], offset: int) -> None:
+        """From the file: what is mapped would stay in memory, with its neighbours."""
+        with self._reading:
+            self._file.seek(offset)
+            self._file.readinto(array.data)
 
 
 @contextmanager
