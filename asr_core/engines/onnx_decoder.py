@@ -11,13 +11,17 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx_decoder_graph import Dimensions, LastLayer, cross_graph, step_graph
+from asr_core.engines.onnx_decoder_graph import (
+    EMBEDDINGS,
+    Dimensions,
+    LastLayer,
+    cross_graph,
+    step_graph,
+)
 from asr_core.engines.onnx_parts import session
 from asr_core.models.convert import FloatArrays, read_config
 
 __all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
-
-_EMBEDDINGS = "decoder/embeddings/weight"
 
 N_BEST = 12
 """Tokens told of each position."""
@@ -125,7 +129,7 @@ class OnnxDecoder:
     def probability(self, token: int, step: Step, row: int) -> float:
         """Of a token that is else suppressed, at a row's first position asked for."""
         both = np.array([token, step.tokens[row, 0, 0]])
-        logit, other = self._file.rows(_EMBEDDINGS, both) @ step.hidden.numpy()[row, 0]
+        logit, other = self._file.rows(EMBEDDINGS, both) @ step.hidden.numpy()[row, 0]
         total = other - step.logprobs[row, 0, 0]
         return float(1 / (1 + np.exp(total - logit)))
 
@@ -135,7 +139,7 @@ class OnnxDecoder:
         """The likeliest (n_rows, N_BEST) tokens and their log-probabilities at a position asked
         for, where those that a row's text has already are less likely (Keskar et al. 2019)."""
         hidden = step.hidden.numpy()[:, position]
-        best = np.vecdot(self._file.rows(_EMBEDDINGS, step.tokens[:, position, 0]), hidden)
+        best = np.vecdot(self._file.rows(EMBEDDINGS, step.tokens[:, position, 0]), hidden)
         total = best - step.logprobs[:, position, 0]  # what made probabilities of the logits
         logits = step.all_logprobs.numpy()[:, position] + total[:, None]
         for row, text in zip(logits, texts, strict=True):
@@ -183,7 +187,7 @@ class OnnxDecoder:
         n_new = tokens.shape[1]
         rows, places = _laid_out(n_texts)
         until = past.n_tokens + n_new
-        hidden = self._file.rows(_EMBEDDINGS, tokens) + self._positions[past.n_tokens : until]
+        hidden = self._file.rows(EMBEDDINGS, tokens) + self._positions[past.n_tokens : until]
         binding = self._step.io_binding()
         inputs: dict[str, Any] = {
             "hidden": hidden,

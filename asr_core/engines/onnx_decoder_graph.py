@@ -19,7 +19,9 @@ from asr_core.engines.onnx_parts import TINY, UNSIGNED, Arrays, Graph, Quantised
 from asr_core.engines.smoothing import smoothing
 from asr_core.models.convert import n_layers
 
-__all__ = ["Dimensions", "LastLayer", "cross_graph", "step_graph"]
+__all__ = ["EMBEDDINGS", "Dimensions", "LastLayer", "cross_graph", "step_graph"]
+
+EMBEDDINGS = "decoder/embeddings/weight"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class LastLayer:
 
     @classmethod
     def of(cls, arrays: Arrays) -> LastLayer:
-        embeddings = arrays["decoder/embeddings/weight"]
+        embeddings = arrays[EMBEDDINGS]
         gamma, beta = (arrays[f"decoder/layer_norm/{which}"] for which in ("gamma", "beta"))
         factors = smoothing(gamma, beta, embeddings)
         embeddings *= factors  # read for this alone
@@ -221,7 +223,5 @@ def _scores(graph: Graph, asked: str, keys: str) -> str:
     how = [graph.constant(scale), graph.constant(np.int8(0))]
     even = graph.add("QuantizeLinear", [graph.add("Div", [asked, sizes]), *how])
     even = graph.add("Transpose", [even], perm=[0, 1, 3, 2])
-    one, zero = graph.constant(np.float32(1)), graph.constant(UNSIGNED)
-    inputs = [keys, even, one, graph.constant(scale), zero]
-    scores = graph.add("MatMulIntegerToFloat", inputs, domain="com.microsoft")
+    scores = graph.product(keys, graph.constant(scale), graph.constant(UNSIGNED), even)
     return graph.add("Mul", [graph.add("Transpose", [scores], perm=[0, 1, 3, 2]), sizes])

@@ -27,7 +27,7 @@ _N_WINDOWS_FOR_LANGUAGE = 5
 _TELLING_S = 3.0
 """Of less speech the language is guessed badly; then it is that of the whole file."""
 
-_TURNS_OF_MEMORY = 16
+_ROUNDS_UNTIL_GIVEN_BACK = 16
 """After so many rounds of windows what was freed is given back: it lies in pieces, and three
 hours (base) take 25 MB less so, and no more time."""
 
@@ -133,10 +133,10 @@ def transcribe(
     def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
 
-    turns = side_by_side(
+    results = side_by_side(
         rounds, hear, n_workers=n_workers, most=most, stop_if_cancelled=stop_if_cancelled
     )
-    for n_turns, heard in enumerate(turns, 1):
+    for n_rounds, heard in enumerate(results, 1):
         n_windows += len(heard)
         segments += _lines_in(heard, with_language=options.is_mixed)
         if on_progress is not None:
@@ -144,7 +144,7 @@ def transcribe(
             total_s = options.stretch.at_most(options.most_s).length_in(audio.duration_s)
             done_s = until_s - options.stretch.start_s
             on_progress(FileProgress(done_s, total_s, so_far(until_s)))
-        if n_turns % _TURNS_OF_MEMORY == 0:
+        if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             give_back()
     return so_far(pieces.seconds)
 
