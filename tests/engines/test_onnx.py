@@ -19,9 +19,9 @@ from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx import OnnxEngine
 from asr_core.engines.onnx_decoder import Step
 from asr_core.engines.onnx_parts import Quantised
+from asr_core.engines.torch_decoder import Sound
 from asr_core.engines.transformers import TransformersEngine
 from asr_core.engines.whisper import Decoded, Request
-from asr_core.models.convert import to_transformers
 from asr_core.transcript import normalised
 
 
@@ -214,7 +214,7 @@ def test_what_it_says_is_near_to_the_float_model(
 ) -> None:
     """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
     the mean; with one scale for all that goes into the last layer by 0.11 and 0.16."""
-    model = to_transformers(directory).eval()
+    on_torch = TransformersEngine(directory, device="cpu")._decoder
     off = []
     for at in range(0, 40, 8):
         window = Window(two_cities[at * 16_000 : (at + 8) * 16_000], "en", context_s=15.0)
@@ -223,10 +223,9 @@ def test_what_it_says_is_near_to_the_float_model(
         encoded = torch.from_numpy(engine._encode(engine._features([window])))
         tokens = np.array([[*request.start, *text]])
         with torch.inference_mode():
-            hidden = model.model.decoder(
-                input_ids=torch.from_numpy(tokens), encoder_hidden_states=encoded
-            ).last_hidden_state
-            exact = model.proj_out(hidden)[0].log_softmax(-1).numpy()
+            past = on_torch.begin(Sound(encoded), tokens.shape[1])
+            hidden = on_torch.read(torch.from_numpy(tokens), past)
+            exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
         step = engine._decoder.first_pass(tokens, encoded.numpy(), wanted=list(wanted))
         said = step.all_logprobs.numpy()[0]
