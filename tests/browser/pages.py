@@ -21,8 +21,14 @@ def wait_until(condition: Callable[[], object], page: Page, seconds: float) -> N
     """Wait until ``condition`` holds; lets the page live meanwhile."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        in_time = time.monotonic() < deadline
+        assert in_time, f"waited in vain; the page shows {_shown(page)}"
         page.wait_for_timeout(200)
+
+
+def _shown(page: Page) -> list[str]:
+    """What a reader sees, in the components as well."""
+    return [*page.locator("body").all_inner_texts(), *page.get_by_role("log").all_inner_texts()]
 
 
 def go_to(page: Page, address: str, heading: str) -> None:
