@@ -56,7 +56,7 @@ def _with_text(segment: Segment, text: str) -> Segment | None:
             words += _spread(new[c:d], start, end, 1.0)
     indent = segment.words[0].text[: -len(segment.words[0].text.lstrip())]
     words[0] = replace(words[0], text=indent + words[0].text.lstrip())
-    return Segment.of(words)
+    return Segment.of(words, segment.language)
 
 
 def _pieces_of(word: Word) -> Iterator[Word]:

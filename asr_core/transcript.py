@@ -6,6 +6,8 @@ recording or of the live session, counted in samples, never in wall time.
 
 from __future__ import annotations
 
+import io
+import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -45,9 +47,15 @@ def join_words(words: Iterable[Word]) -> str:
     return "".join(word.text for word in words).strip()
 
 
+_NUMBERS = struct.Struct("=3dI")  # of a word: start, end, probability, characters
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A stretch of speech between two pauses: one line on the page.
+
+    Its words stand packed, in a quarter of the memory that objects take: a day of speech
+    has 200 000 of them.
 
     Attributes:
         start, end: seconds.
@@ -56,17 +64,34 @@ class Segment:
 
     start: float
     end: float
-    words: tuple[Word, ...]
+    _joined: str
+    _numbers: bytes
     language: str | None = None
+
+    @classmethod
+    def of(cls, words: Sequence[Word], language: str | None = None) -> Segment:
+        """The segment that spans ``words``; there must be at least one."""
+        numbers = (_NUMBERS.pack(w.start, w.end, w.probability, len(w.text)) for w in words)
+        return cls(
+            words[0].start,
+            max(word.end for word in words),
+            "".join(word.text for word in words),
+            b"".join(numbers),
+            language,
+        )
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """Made anew each time."""
+        texts = io.StringIO(self._joined)
+        return tuple(
+            Word(texts.read(n_characters), start, end, probability)
+            for start, end, probability, n_characters in _NUMBERS.iter_unpack(self._numbers)
+        )
 
     @property
     def text(self) -> str:
-        return join_words(self.words)
-
-    @classmethod
-    def of(cls, words: Sequence[Word]) -> Segment:
-        """The segment that spans ``words``; there must be at least one."""
-        return cls(words[0].start, max(word.end for word in words), tuple(words))
+        return self._joined.strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ def test_a_line_left_empty_is_gone() -> None:
     assert corrected(HEARD, {0: "  "}).segments == HEARD.segments[1:]
 
 
+def test_a_corrected_line_keeps_its_language() -> None:
+    line = Segment.of(HEARD.segments[0].words, "ga")
+    assert corrected(Transcript((line,), 1.0), {0: "Ever tried."}).segments[0].language == "ga"
+
+
 def test_subtitles_follow() -> None:
     assert cues(corrected(HEARD, {1: "Never mind."}))[1].lines == ("Never mind.",)
 
