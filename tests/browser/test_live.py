@@ -101,7 +101,7 @@ def spoken_late(recording: Path, folder: Path) -> Path:
     late = folder / recording.name
     with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
         copy.setparams(source.getparams())
-        copy.writeframes(bytes(10 * source.getframerate() * source.getsampwidth()))
+        copy.writeframes(bytes(6 * source.getframerate() * source.getsampwidth()))
         copy.writeframes(source.readframes(source.getnframes()))
     return late
 
