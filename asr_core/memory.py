@@ -14,7 +14,7 @@ _M_ARENA_MAX = -8  # as in glibc's malloc.h
 
 def share_arenas() -> None:
     """Have the threads to come share two of the C library's arenas, as ``MALLOC_ARENA_MAX=2``
-    does: what one thread freed, others may take (a file on base takes 100 MB less). To be
+    does: what one thread freed, others may take (a file on base takes 50 MB less). To be
     called before there are threads; does nothing where the C library is not glibc."""
     mallopt = _c_function("mallopt")
     if mallopt is not None:
