@@ -65,7 +65,7 @@ class Segment:
     start: float
     end: float
     _joined: str
-    _numbers: bytes
+    _numbers: bytes = field(repr=False)
     language: str | None = None
 
     @classmethod
