@@ -39,7 +39,8 @@ def corrected(transcript: Transcript, texts: Mapping[int, str]) -> Transcript:
 
 
 def _with_text(segment: Segment, text: str) -> Segment | None:
-    old = [piece for word in segment.words for piece in _pieces_of(word)]
+    heard = segment.words
+    old = [piece for word in heard for piece in _pieces_of(word)]
     new = _PIECE.findall(" ".join(text.split()))
     if not new:
         return None
@@ -54,7 +55,7 @@ def _with_text(segment: Segment, text: str) -> Segment | None:
         else:
             start, end = _gap(old, a, b)
             words += _spread(new[c:d], start, end, 1.0)
-    indent = segment.words[0].text[: -len(segment.words[0].text.lstrip())]
+    indent = heard[0].text[: -len(heard[0].text.lstrip())]
     words[0] = replace(words[0], text=indent + words[0].text.lstrip())
     return Segment.of(words, segment.language)
 

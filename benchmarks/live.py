@@ -205,7 +205,7 @@ def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[
                     "in_use_mb": round(in_use),
                     "pages_mb": round(pages),
                     # Line by line: words are unpacked when asked for.
-                    "words": sum(len(line.words) for line in session.snapshot.utterances),
+                    "words": sum(len(s.words) for s in session.snapshot.transcript().segments),
                 }
             )
             memory.clear()
