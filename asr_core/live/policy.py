@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 
@@ -12,11 +13,10 @@ from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
 
-PATIENCE = ((0.8, 0.5), (0.5, 1.0), (0.2, 2.0), (0.0, 3.0))
+PATIENCE = ((0.8, 0.5), (0.65, 1.0), (0.45, 2.0), (0.25, 2.2), (0.0, 4.0))
 """How much has to be said after a word before agreement makes it final: from
-which probability on (in both hypotheses), how many seconds. Less than the first,
-and the word may be cut in two; what the model doubts, it often corrects when it
-hears more."""
+which ``trust`` in it on, how many seconds. Less than the first, and the word may
+be cut in two; what the model doubts, it often corrects when it hears more."""
 
 EDGES = ((0.7, 0.12), (0.5, 0.3), (0.0, 0.6))
 """Words that end this close to the end of the audio were most likely cut in two:
@@ -32,14 +32,23 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
 
     Both sequences start after the words that are final already.
     """
+    following = (*current[1:], *current[-1:])
     n = 0
-    for before, now in zip(previous, current, strict=False):
+    for before, now, after in zip(previous, current, following, strict=False):
         same = normalised(before.text) == normalised(now.text)
-        wait_s = patience_s(min(before.probability, now.probability))
-        if not same or now.end > audio_end_s - wait_s:
+        if not same or now.end > audio_end_s - patience_s(trust(before, now, after)):
             break
         n += 1
     return n
+
+
+def trust(before: Word, now: Word, following: Word) -> float:
+    """How far a word that two hypotheses share is to be believed, 0 to 1.
+
+    The geometric mean of its own probability, the lower of the two, and of the next
+    word's: a word that was misheard makes improbable what follows it.
+    """
+    return math.sqrt(min(before.probability, now.probability) * following.probability)
 
 
 def heard_whole(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
@@ -79,9 +88,9 @@ def _texts(words: Sequence[Word]) -> list[str]:
     return [normalised(word.text) for word in words]
 
 
-def patience_s(probability: float) -> float:
-    """What has to be said after a word of ``probability``, seconds."""
-    return _step(PATIENCE, probability)
+def patience_s(trusted: float) -> float:
+    """What has to be said after a word that is trusted this far (``trust``), seconds."""
+    return _step(PATIENCE, trusted)
 
 
 def _step(steps: Sequence[tuple[float, float]], probability: float) -> float:

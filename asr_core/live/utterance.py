@@ -71,10 +71,13 @@ class Utterance:
     def take(self, new: Sequence[Word], n_final: int, heard_until_s: float) -> None:
         """The first ``n_final`` of the ``new`` words are final, the others seem so."""
         self._committed += new[:n_final]
-        before, self.tentative = self.tentative, tuple(new[n_final:])
-        final_until_s = new[n_final - 1].end if n_final else 0.0
-        shown = [word for word in self.shown if word.end > final_until_s]
-        self.shown = steady(shown, before, heard_whole(self.tentative, heard_until_s))
+        final, before = new[:n_final], self.tentative
+        self.tentative = tuple(new[n_final:])
+        self.shown = steady(
+            self.shown[continuation(final, self.shown) :],
+            before[continuation(final, before) :],
+            heard_whole(self.tentative, heard_until_s),
+        )
 
     def draw_up(self, hypothesis: Hypothesis, offset_s: float) -> None:
         """Keep the tokens of the final words: from these the next look starts. What seems

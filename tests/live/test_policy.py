@@ -13,6 +13,7 @@ from asr_core.live.policy import (
     heard_whole,
     patience_s,
     steady,
+    trust,
 )
 from asr_core.transcript import Word
 
@@ -44,8 +45,22 @@ def test_the_greater_doubt_of_two_hypotheses_counts() -> None:
     assert agreed(sure, unsure, end_s) == agreed(unsure, sure, end_s) == 0
 
 
+def test_a_word_is_doubted_with_the_next() -> None:
+    sure, next_unsure = words(["it", "was"]), [*words(["it"]), *words(["it", "was"], 0.1)[1:]]
+    end_s = sure[0].end + patience_s(0.9)
+    assert agreed(sure, sure, end_s) == agreed(next_unsure, sure, end_s) == 1
+    assert agreed(sure, next_unsure, end_s) == 0
+
+
+def test_trust_grows_with_each_probability() -> None:
+    low, high = words(["it"], 0.4)[0], words(["it"], 0.8)[0]
+    assert trust(low, low, low) == pytest.approx(0.4)
+    assert trust(low, high, high) == trust(high, low, high) < trust(high, high, high)
+    assert trust(high, high, low) < trust(high, high, high) == pytest.approx(0.8)
+
+
 def test_doubtful_words_wait_longer() -> None:
-    waits = [patience_s(probability) for probability in np.linspace(0, 1, 50)]
+    waits = [patience_s(trusted) for trusted in np.linspace(0, 1, 50)]
     assert waits == sorted(waits, reverse=True)
     assert {waits[0], waits[-1]} == {PATIENCE[-1][1], PATIENCE[0][1]}
 

@@ -63,3 +63,13 @@ def test_the_draft_is_what_is_final() -> None:
     utterance.take(utterance.new_words(heard, 1.0), 2, 4.0)
     utterance.draw_up(heard, 1.0)
     assert utterance.draft == (0, 1)
+
+
+def test_a_final_word_is_not_shown_a_second_time() -> None:
+    """Another look gives it other times, and what follows may be another word."""
+    utterance = Utterance(0)
+    first = hypothesis([" one", " two", " three"])
+    utterance.take(utterance.new_words(first, 0.0), 0, 9.0)
+    earlier = utterance.new_words(hypothesis([" one", " two", " four"]), -0.1)
+    utterance.take(earlier, 2, 9.0)
+    assert [word.text for word in utterance.shown] == [" three"]
