@@ -18,7 +18,7 @@ PATIENCE = ((0.8, 0.5), (0.65, 1.0), (0.45, 2.0), (0.25, 2.2), (0.0, 4.0))
 which ``trust`` in it on, how many seconds. Less than the first, and the word may
 be cut in two; what the model doubts, it often corrects when it hears more."""
 
-EDGES = ((0.7, 0.12), (0.5, 0.3), (0.0, 0.6))
+EDGES = ((0.6, 0.04), (0.35, 0.2), (0.0, 0.5))
 """Words that end this close to the end of the audio were most likely cut in two:
 from which probability on, how many seconds."""
 

@@ -1,6 +1,7 @@
 """This project's live session, as the page runs it."""
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,22 +20,20 @@ scheduler = Scheduler(engine)
 def listen(samples: Samples, page: Page) -> None:
     session = LiveSession(LiveOptions(language="en"))
     scheduler.add(session)
-
-    def show() -> None:
-        snapshot = session.snapshot
-        final = "".join(word.text for word in snapshot.committed_words)
-        page.show(final, "".join(word.text for word in snapshot.tentative))
-
-    def hear(chunk: Samples) -> None:
-        session.append(chunk)
-        show()
-
-    page.speak(samples, hear)
-    session.finish()
+    speaker = threading.Thread(target=page.speak, args=(samples, session.append))
+    speaker.start()
     while not session.is_done:
-        show()
+        _show(session, page)
         time.sleep(0.02)
-    show()
+        if not speaker.is_alive():
+            session.finish()
+    _show(session, page)
+
+
+def _show(session: LiveSession, page: Page) -> None:
+    snapshot = session.snapshot
+    final = "".join(word.text for word in snapshot.committed_words)
+    page.show(final, "".join(word.text for word in snapshot.tentative))
 
 
 play(listen)
