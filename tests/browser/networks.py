@@ -55,6 +55,8 @@ def two_networks() -> Iterator[None]:
             _ip("link", "add", wire[0], "netns", network, "type", "veth",
                 "peer", "name", wire[1], "netns", MIDDLE)  # fmt: skip
             for where, name, host in ((network, wire[0], 2), (MIDDLE, wire[1], 1)):
+                # An IPv6 address would come two seconds later: Chromium drops all that it loads then.
+                _ip("-n", where, "link", "set", "dev", name, "addrgenmode", "none")
                 _ip("-n", where, "addr", "add", f"10.77.{number}.{host}/24", "dev", name)
                 _ip("-n", where, "link", "set", name, "up")
         # The app may ask the relay under the address by which the browser knows it.
