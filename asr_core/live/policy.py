@@ -19,8 +19,9 @@ which ``trust`` in it on, how many seconds. Less than the first, and the word ma
 be cut in two; what the model doubts, it often corrects when it hears more."""
 
 EDGES = ((0.6, 0.04), (0.35, 0.2), (0.0, 0.5))
-"""Words that end this close to the end of the audio were most likely cut in two:
-from which probability on, how many seconds."""
+"""Words that end this close to the end of the audio may have been cut in two: from
+which probability on, how many seconds. More hides words that are right for longer,
+less shows more that are changed again."""
 
 
 def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
