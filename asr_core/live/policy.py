@@ -18,10 +18,14 @@ PATIENCE = ((0.8, 0.5), (0.65, 1.0), (0.45, 2.0), (0.25, 2.2), (0.0, 4.0))
 which ``trust`` in it on, how many seconds. Less than the first, and the word may
 be cut in two; what the model doubts, it often corrects when it hears more."""
 
-EDGES = ((0.6, 0.04), (0.35, 0.2), (0.0, 0.5))
+EDGES = ((0.8, 0.0), (0.5, 0.25), (0.0, 0.5))
 """Words that end this close to the end of the audio may have been cut in two: from
 which probability on, how many seconds. More hides words that are right for longer,
 less shows more that are changed again."""
+
+GAIN = 0.6
+"""By how many words more a change has to be right, as far as the model believes, for
+a reader to see it at once. Less shows more changes that are taken back."""
 
 
 def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
@@ -60,24 +64,48 @@ def heard_whole(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ..
 
 
 def steady(
-    shown: Sequence[Word], previous: Sequence[Word], current: Sequence[Word]
+    shown: Sequence[Word], previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
 ) -> tuple[Word, ...]:
     """What to show of the hypothesis ``current`` where ``shown`` stands.
 
-    New words come at once; a word that a reader has seen already gives way only to
-    what two hypotheses in a row say, because most changes of a partial result are
-    taken back by the next one (on the stability of partials: Shangguan et al. 2020).
+    New words come as soon as they are heard whole, and one that stands there stays
+    where the audio ends close behind it. It gives way to others at once where more of
+    them are expected to be right (the sum of their probabilities) by ``GAIN``; else
+    only to what two hypotheses in a row say, because most changes of a partial result
+    are taken back by the next one (on the stability of partials: Shangguan et al. 2020).
     All three sequences start after the words that are final already.
     """
     was, now, before = (_texts(words) for words in (shown, current, previous))
+    n_whole = len(heard_whole(current, audio_end_s))
     result: list[Word] = []
     for kind, a, b, c, d in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
-        is_change = kind in ("replace", "delete")
-        if is_change and not _contains(before, now[max(0, c - 1) : d + 1]):
-            result += shown[a:b]
+        stands, new = shown[a:b], current[c : d if kind == "equal" else min(d, n_whole)]
+        if (
+            kind in ("equal", "insert")
+            or (kind == "delete" and _says(before, now, c, d))
+            or (
+                new
+                and (
+                    _expected(new) > _expected(stands) + GAIN or _says(before, now, c, c + len(new))
+                )
+            )
+        ):
+            result += new
         else:
-            result += current[c:d]
+            result += stands
     return tuple(result)
+
+
+def _expected(words: Sequence[Word]) -> float:
+    """How many of the words are right, as far as the model believes."""
+    return sum(word.probability for word in words)
+
+
+def _says(before: Sequence[str], now: Sequence[str], start: int, stop: int) -> bool:
+    """Whether the words ``now[start:stop]`` stand in ``before`` too, between the same two."""
+    end = "\n"  # a word's text is a line at most
+    part = [*now, end][max(0, start - 1) : stop + 1]
+    return _contains([*before, end], part)
 
 
 def _contains(texts: Sequence[str], part: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from asr_core.engines.base import Hypothesis
 from asr_core.lines import ends_sentence, lines
-from asr_core.live.policy import continuation, heard_whole, steady
+from asr_core.live.policy import continuation, steady
 from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Utterance"]
@@ -76,7 +76,8 @@ class Utterance:
         self.shown = steady(
             self.shown[continuation(final, self.shown) :],
             before[continuation(final, before) :],
-            heard_whole(self.tentative, heard_until_s),
+            self.tentative,
+            heard_until_s,
         )
 
     def draw_up(self, hypothesis: Hypothesis, offset_s: float) -> None:

@@ -20,6 +20,10 @@ from asr_core.transcript import Word
 TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_size=12)
 
 
+LATER_S = 99.0
+"""Audio goes on for long after every word."""
+
+
 def words(texts: list[str], probability: float = 0.9) -> list[Word]:
     """A word a second."""
     return [Word(f" {text}", float(i), i + 0.8, probability) for i, text in enumerate(texts)]
@@ -103,14 +107,14 @@ def test_the_best_cut_is_after_a_sentence() -> None:
 
 def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
     heard = words(["it", "was", "the"])
-    assert heard_whole(heard, heard[2].end) == tuple(heard[:2])
-    assert heard_whole(heard, heard[2].end + 0.2) == tuple(heard)
+    assert heard_whole(heard, heard[2].end - 0.01) == tuple(heard[:2])
+    assert heard_whole(heard, heard[2].end) == tuple(heard)
     doubtful = words(["it", "was", "the"], 0.3)
     assert heard_whole(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
 
 
 def shown_text(shown: list[str], previous: list[str], current: list[str]) -> list[str]:
-    result = steady(words(shown), words(previous), words(current))
+    result = steady(words(shown), words(previous), words(current), LATER_S)
     return [word.text.strip() for word in result]
 
 
@@ -126,6 +130,33 @@ def test_a_shown_word_goes_only_when_it_was_missed_twice() -> None:
     assert shown_text(was, was, now) == was
     assert shown_text(was, now, now) == now
     assert shown_text(was, now, []) == []
+
+
+def test_a_shown_word_changes_at_once_where_the_change_is_believed_more() -> None:
+    doubted, sure = words(["beast"], 0.2), words(["best"], 0.9)
+    assert steady(doubted, doubted, sure, LATER_S) == tuple(sure)
+    assert steady(sure, sure, doubted, LATER_S) == tuple(sure)
+    likely = words(["best"], 0.7)
+    assert steady(doubted, doubted, likely, LATER_S) == tuple(doubted)
+
+
+def test_a_shown_word_stays_where_the_audio_ends_behind_it() -> None:
+    shown, now = words(["it", "was"]), words(["it", "was"], 0.3)
+    end_s = now[1].end + 0.1
+    assert len(heard_whole(now, end_s)) == 1
+    assert steady(shown, shown, now, end_s) == tuple(now)
+
+
+def test_what_may_be_cut_in_two_replaces_nothing() -> None:
+    shown, now = words(["it", "was"], 0.1), words(["it", "wash"])
+    assert steady(shown, now, now, now[1].end - 0.01) == (now[0], shown[1])
+    assert steady(shown, now, now, now[1].end) == tuple(now)
+
+
+def test_the_last_word_goes_only_when_two_hypotheses_end_before_it() -> None:
+    was, now = ["it", "was", "um"], ["it", "was"]
+    assert shown_text(was, was, now) == was
+    assert shown_text(was, now, now) == now
 
 
 @given(TEXTS, TEXTS)
