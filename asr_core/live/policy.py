@@ -80,19 +80,12 @@ def steady(
     result: list[Word] = []
     for kind, a, b, c, d in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
         stands, new = shown[a:b], current[c : d if kind == "equal" else min(d, n_whole)]
-        if (
+        gives_way = (
             kind in ("equal", "insert")
-            or (kind == "delete" and _says(before, now, c, d))
-            or (
-                new
-                and (
-                    _expected(new) > _expected(stands) + GAIN or _says(before, now, c, c + len(new))
-                )
-            )
-        ):
-            result += new
-        else:
-            result += stands
+            or _expected(new) > _expected(stands) + GAIN
+            or ((new or kind == "delete") and _says(before, now, c, c + len(new)))
+        )
+        result += new if gives_way else stands
     return tuple(result)
 
 
