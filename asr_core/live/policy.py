@@ -18,7 +18,7 @@ PATIENCE = ((0.8, 0.5), (0.65, 1.0), (0.45, 2.0), (0.25, 2.2), (0.0, 4.0))
 which ``trust`` in it on, how many seconds. Less than the first, and the word may
 be cut in two; what the model doubts, it often corrects when it hears more."""
 
-EDGES = ((0.8, 0.0), (0.5, 0.25), (0.0, 0.5))
+EDGES = ((0.8, 0.02), (0.5, 0.25), (0.0, 0.5))
 """Words that end this close to the end of the audio may have been cut in two: from
 which probability on, how many seconds. More hides words that are right for longer,
 less shows more that are changed again."""
