@@ -20,6 +20,16 @@ from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 Live = Callable[..., LivePage]
 
 
+def spoken_late(recording: Path, folder: Path) -> Path:
+    """The recording behind silence, in which a busy machine makes the connection."""
+    late = folder / recording.name
+    with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
+        copy.setparams(source.getparams())
+        copy.writeframes(bytes(6 * source.getframerate() * source.getsampwidth()))
+        copy.writeframes(source.readframes(source.getnframes()))
+    return late
+
+
 def test_words_appear_while_speaking_and_stay(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
@@ -53,8 +63,10 @@ def test_words_appear_while_speaking_and_stay(
     assert download.value.suggested_filename.endswith(".flac")
 
 
-def test_a_second_take_goes_below_and_clear_forgets(live: Live, speech_files: Path) -> None:
-    page = live(speech_files / "beckett.wav", "tiny.en")
+def test_a_second_take_goes_below_and_clear_forgets(
+    live: Live, speech_files: Path, tmp_path: Path
+) -> None:
+    page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     for number in range(2):
         page.start()
         wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
@@ -76,9 +88,9 @@ def test_a_second_take_goes_below_and_clear_forgets(live: Live, speech_files: Pa
 
 
 def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
-    live: Live, speech_files: Path
+    live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
-    page = live(speech_files / "beckett.wav", "tiny.en")
+    page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     kept = page.kept_words()
     for number in range(2):  # one before and one after the page is loaded anew
         page.start()
@@ -94,16 +106,6 @@ def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
     kept.get_by_role("button", name="Forget").click()
     page.reload()
     expect(kept).to_be_hidden()
-
-
-def spoken_late(recording: Path, folder: Path) -> Path:
-    """The recording behind silence, in which a busy machine makes the connection."""
-    late = folder / recording.name
-    with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
-        copy.setparams(source.getparams())
-        copy.writeframes(bytes(6 * source.getframerate() * source.getsampwidth()))
-        copy.writeframes(source.readframes(source.getnframes()))
-    return late
 
 
 def test_two_browsers_read_only_their_own_words(
@@ -174,8 +176,10 @@ def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
         assert first.committed(0)
 
 
-def test_leaving_the_page_frees_the_microphone(live: Live, speech_files: Path) -> None:
-    page = live(speech_files / "two_cities.wav", "tiny.en")
+def test_leaving_the_page_frees_the_microphone(
+    live: Live, speech_files: Path, tmp_path: Path
+) -> None:
+    page = live(spoken_late(speech_files / "two_cities.wav", tmp_path), "tiny.en")
     page.start()
     wait_until(lambda: "times" in page.committed(), page.page, 30)
     page.page.get_by_role("link", name="Upload").click()
