@@ -98,12 +98,8 @@ def _says(before: Sequence[str], now: Sequence[str], start: int, stop: int) -> b
     """Whether the words ``now[start:stop]`` stand in ``before`` too, between the same two."""
     end = "\n"  # a word's text is a line at most
     part = [*now, end][max(0, start - 1) : stop + 1]
-    return _contains([*before, end], part)
-
-
-def _contains(texts: Sequence[str], part: Sequence[str]) -> bool:
-    n = len(part)
-    return any(texts[at : at + n] == part for at in range(len(texts) - n + 1))
+    texts = [*before, end]
+    return any(texts[at : at + len(part)] == part for at in range(len(texts)))
 
 
 def _texts(words: Sequence[Word]) -> list[str]:
