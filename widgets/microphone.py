@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, webrtc_streamer
+from streamlit_webrtc.component import generate_frontend_component_key
 
 from asr_core.audio.packets import receive_packets_in_order
 from asr_core.live import Take, Takes
@@ -46,6 +47,8 @@ _TEXTS = Translations(
     select_microphone="Microphone",
 )
 
+_KEY = "microphone"
+
 _NOTED_S = 0.2
 """Less is shorter than a word."""
 
@@ -85,8 +88,9 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
         return False
     wished = False if stop else True if start else None
     sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
+    _stay_while_mounted()
     context = webrtc_streamer(
-        key="microphone",
+        key=_KEY,
         mode=WebRtcMode.SENDONLY,
         sink_audio_track=sink,
         rtc_configuration={"iceServers": ice_servers()},
@@ -97,6 +101,19 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     microphone_check()
     _note_when_opened(context.state.playing or context.state.signalling)
     return bool(context.state.playing or context.state.signalling)
+
+
+def _stay_while_mounted() -> None:
+    """Keep streamlit-webrtc from giving up a connection that stands.
+
+    It takes the page for left and come back to when Streamlit's count of runs went on by
+    two since it was drawn (0.79). On a busy machine the count comes late, and who pressed
+    START then was connected and cut off without end. Streamlit itself knows better: it
+    forgets the state of a component with the first whole run that does not draw it.
+    """
+    context = st.session_state.get(_KEY)
+    if context is not None and generate_frontend_component_key(_KEY) in st.session_state:
+        context._last_rendered_run_count = None
 
 
 def _note_when_opened(is_open: bool) -> None:
