@@ -264,6 +264,16 @@ def test_a_slow_machine_tells_the_lag_and_loses_nothing(
     assert "better" in page.committed(0).lower()
 
 
+def test_a_connection_stands_however_late_streamlit_counts(
+    launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
+) -> None:
+    with served("-m", "tests.browser.late_counts_app") as (address, _):
+        page = LivePage(launch(speech_files / "two_cities.wav").new_context().new_page(), address)
+        page.open("tiny.en")
+        page.start()
+        wait_until(page.committed, page.page, 30)
+
+
 def test_a_closed_browser_leaves_nothing_running(
     threads_of_app: Callable[[], list[str]], live: Live, speech_files: Path
 ) -> None:
