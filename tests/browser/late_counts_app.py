@@ -1,4 +1,4 @@
-"""The app as it is, but Streamlit counts three runs for each, as it seems from a machine with
+"""The app as it is, but Streamlit counts three runs for each, as it looks on a machine with
 much to do.
 
 A fake for the fault: there the count jumps only by chance, when it is written later than read.

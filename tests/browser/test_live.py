@@ -73,7 +73,7 @@ def test_a_second_take_goes_below_and_clear_forgets(
             return page.views().count() > n and "ever" in page.committed(n).lower()
 
         def is_kept(n: int = number) -> bool:
-            return page.page.get_by_role("button", name="SRT").count() > n
+            return page.page.get_by_role("button", name="SRT").count() == n + 1
 
         page.start()
         wait_until(is_heard, page.page, 30)
