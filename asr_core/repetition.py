@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["first_turn", "length_of_cycle"]
+__all__ = ["first_turn", "length_of_cycle", "unspoken"]
 
 MIN_TURNS = 3
 """People say things twice; three times at the very end is suspect."""
+
+
+MIN_UNSPOKEN = 3
+"""Words; one or two may be said again in next to no time."""
+
+SHORTEST_WORD_S = 0.08
+"""In the mean of several. Phrases that tiny.en wrote twice (16 of 2200 looks at 942 s of
+speech) had 0 to 0.06 s for each word of the second time, words that were said have 0.3 s."""
 
 
 def length_of_cycle(items: Sequence[object]) -> int:
@@ -18,9 +26,7 @@ def length_of_cycle(items: Sequence[object]) -> int:
     """
     n = len(items)
     for period in range(1, n // MIN_TURNS + 1):
-        n_same = 0
-        while n_same < n - period and items[n - 1 - n_same] == items[n - 1 - n_same - period]:
-            n_same += 1
+        n_same = _n_same(items, period)
         if n_same >= (MIN_TURNS - 1) * period:
             return n_same
     return 0
@@ -29,3 +35,45 @@ def length_of_cycle(items: Sequence[object]) -> int:
 def first_turn(items: list[int]) -> list[int]:
     """``items`` with the cycle at its end cut to one turn."""
     return items[: len(items) - length_of_cycle(items)]
+
+
+def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
+    """Which words only repeat what stands before them, without having been said.
+
+    Where the audio ends with a sentence, a decoder may miss the end and write all of it
+    once more; the alignment then finds no time for one of the two.
+
+    Args:
+        texts: (n_words,), normalised.
+        seconds: (n_words,), how long each lasts.
+
+    Returns:
+        Their places, ascending; the others say the same once.
+    """
+    n_same, period = _longest_repeat(texts)
+    n_cut_short = n_same % max(1, period)
+    n_whole = n_same - n_cut_short
+    whole_end = len(texts) - n_cut_short
+    # Whichever of the turns go, the same text is left: those go that took least.
+    begins = range(whole_end - n_whole - period, whole_end - n_whole + 1)
+    begin = min(begins, key=lambda at: sum(seconds[at : at + n_whole]))
+    places = [*range(begin, begin + n_whole), *range(whole_end, len(texts))]
+    is_said = sum(seconds[at] for at in places) >= n_same * SHORTEST_WORD_S
+    return [] if is_said or n_same < MIN_UNSPOKEN else places
+
+
+def _longest_repeat(items: Sequence[object]) -> tuple[int, int]:
+    """How many items at the end repeat those one period before them, and the period."""
+    longest = (0, 0)
+    for period in range(1, len(items)):
+        n_same = _n_same(items, period)
+        if n_same > longest[0]:
+            longest = (n_same, period)
+    return longest
+
+
+def _n_same(items: Sequence[object], period: int) -> int:
+    n, n_same = len(items), 0
+    while n_same < n - period and items[n - 1 - n_same] == items[n - 1 - n_same - period]:
+        n_same += 1
+    return n_same

@@ -26,8 +26,8 @@ from asr_core.engines.support import support
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
 from asr_core.engines.turns import Turns
 from asr_core.errors import AsrError, EngineError
-from asr_core.repetition import first_turn
-from asr_core.transcript import Word
+from asr_core.repetition import first_turn, unspoken
+from asr_core.transcript import Word, normalised
 
 __all__ = ["Aligned", "Decoded", "WhisperEngine"]
 
@@ -363,6 +363,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         words: tuple[Word, ...] = ()
         avg_logprob = 0.0
         if aligned is not None:
+            decoded, aligned = self._said_once(decoded, aligned, language)
             words = self._words(decoded, aligned, language)
             avg_logprob = float(np.mean(np.log(np.maximum(aligned.probabilities, 1e-10))))
         text = "".join(word.text for word in words).encode()
@@ -376,6 +377,27 @@ class WhisperEngine(ABC, Generic[Encoded]):
             no_speech_probability=decoded.no_speech_probability,
             avg_logprob=avg_logprob,
             compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
+        )
+
+    def _said_once(
+        self, decoded: Decoded, aligned: Aligned, language: str
+    ) -> tuple[Decoded, Aligned]:
+        """Both without what the text says again in no time."""
+        pieces = self.vocabulary.split_words(decoded.tokens, language)
+        afters = list(itertools.accumulate(piece.n_tokens for piece in pieces))
+        begins = [0, *afters[:-1]]
+        seconds = (aligned.frames[afters] - aligned.frames[begins]) * SECONDS_PER_FRAME
+        gone = unspoken([normalised(piece.text) for piece in pieces], seconds.tolist())
+        if not gone:
+            return decoded, aligned
+        said = [i for i in range(len(pieces)) if i not in gone]
+        kept = [token for i in said for token in range(begins[i], afters[i])]
+        return (
+            replace(decoded, tokens=[decoded.tokens[at] for at in kept]),
+            Aligned(
+                aligned.frames[[*kept, kept[-1] + 1]],
+                [aligned.probabilities[at] for at in kept],
+            ),
         )
 
     def _words(self, decoded: Decoded, aligned: Aligned, language: str) -> tuple[Word, ...]:
