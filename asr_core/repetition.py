@@ -41,7 +41,8 @@ def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     """Which words only repeat what stands before them, without having been said.
 
     Where the audio ends with a sentence, a decoder may miss the end and write all of it
-    once more; the alignment then finds no time for one of the two.
+    once more; the alignment then finds no time for one of the two. What is begun anew and
+    not said to its end is left: people do that.
 
     Args:
         texts: (n_words,), normalised.
@@ -63,11 +64,12 @@ def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
 
 
 def _longest_repeat(items: Sequence[object]) -> tuple[int, int]:
-    """How many items at the end repeat those one period before them, and the period."""
+    """How many items at the end repeat those one period before them, a whole one at
+    least, and the period; two zeros if none do."""
     longest = (0, 0)
-    for period in range(1, len(items)):
+    for period in range(1, len(items) // 2 + 1):
         n_same = _n_same(items, period)
-        if n_same > longest[0]:
+        if n_same >= max(period, longest[0] + 1):
             longest = (n_same, period)
     return longest
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from asr_core.engines.base import Hypothesis
 from asr_core.quality import is_doubtful, is_silence, may_be_silence, settled
-from asr_core.repetition import first_turn, length_of_cycle
+from asr_core.repetition import first_turn, length_of_cycle, unspoken
 from asr_core.transcript import Word
 
 
@@ -27,6 +27,39 @@ def test_a_cycle_at_the_end_is_cut_to_one_turn(start: list[int], turns: int, len
 def test_what_does_not_repeat_is_left_alone(items: list[int]) -> None:
     assert length_of_cycle(items) == 0
     assert length_of_cycle(items + items) == 0
+
+
+@given(
+    st.lists(st.integers(0, 99).map(str), max_size=6),
+    st.lists(st.integers(100, 999).map(str), min_size=3, max_size=8, unique=True),
+    st.integers(2, 4),
+    st.data(),
+)
+def test_a_phrase_written_again_in_no_time_was_said_once(
+    before: list[str], phrase: list[str], turns: int, data: st.DataObject
+) -> None:
+    """Wherever in the turns the alignment found no time."""
+    texts = before + phrase * turns
+    n_unsaid = (turns - 1) * len(phrase)
+    begin = len(before) + data.draw(st.integers(0, len(phrase)))
+    unsaid = range(begin, begin + n_unsaid)
+    gone = unspoken(texts, [0.02 if i in unsaid else 0.3 for i in range(len(texts))])
+    assert gone == list(unsaid)
+    assert [text for i, text in enumerate(texts) if i not in gone] == before + phrase
+
+
+@given(
+    st.lists(st.integers(0, 1).map(str), max_size=12),
+    st.sampled_from([0.1, 0.3, 0.5]),
+)
+def test_what_was_said_again_is_left(texts: list[str], each_s: float) -> None:
+    assert unspoken(texts, [each_s] * len(texts)) == []
+
+
+def test_what_is_begun_anew_or_said_fast_is_left() -> None:
+    begun = "it was the age of wisdom it was the".split()
+    assert unspoken(begun, [0.3] * 6 + [0.02] * 3) == []
+    assert unspoken(["no", "no", "no"], [0.3, 0.02, 0.02]) == []
 
 
 def test_doubt_comes_from_repetition_and_from_low_probability() -> None:

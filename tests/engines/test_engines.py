@@ -96,6 +96,18 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
+@pytest.mark.parametrize(("start_s", "said"), [(1.0, "best of times"), (3.5, "age of wisdom")])
+def test_a_look_that_ends_with_a_phrase_says_it_once(
+    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, said: str
+) -> None:
+    for end_s in np.arange(start_s + 2.4, start_s + 3.6, 0.1):
+        samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
+        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_look=True)])
+        assert look.text.lower().count(said) <= 1
+        assert len(look.token_ends) == len(look.token_probabilities) == len(look.tokens)
+        assert list(look.token_ends) == sorted(look.token_ends)
+
+
 def test_what_the_beam_disputes_is_less_probable(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
