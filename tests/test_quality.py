@@ -57,7 +57,7 @@ def test_what_was_said_again_is_left(texts: list[str], each_s: float) -> None:
 
 
 def test_what_is_begun_anew_or_said_fast_is_left() -> None:
-    begun = "it was the age of wisdom it was the".split()
+    begun = ["it", "was", "the", "age", "of", "wisdom", "it", "was", "the"]
     assert unspoken(begun, [0.3] * 6 + [0.02] * 3) == []
     assert unspoken(["no", "no", "no"], [0.3, 0.02, 0.02]) == []
 
