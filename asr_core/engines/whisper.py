@@ -46,8 +46,8 @@ On 124 clips of 1 to 20 s, tiny.en had 12.1 % of words wrong without such a floo
 10.7 % with one of ten seconds, 9.0 % with fifteen, 8.7 % with twenty; greedy 11.6 %."""
 
 LOOK_CONTEXT_S = 10.0
-"""Of a look that is followed by others: two thirds of the time, and what it says twice is
-gone with the next one."""
+"""Of a look that is followed by others: two thirds of the time. What it then says twice is
+mostly left out (``unspoken``), the rest is gone with the next look."""
 
 SECONDS_PER_FRAME = 0.02
 """Of the encoder's output: mel hop of 10 ms, halved by a strided convolution."""
