@@ -23,7 +23,7 @@ from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window, 
 from asr_core.engines.draft import n_standing
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.support import support
-from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary
+from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary, WordTokens
 from asr_core.engines.turns import Turns
 from asr_core.errors import AsrError, EngineError
 from asr_core.repetition import first_turn, unspoken
@@ -363,8 +363,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
         words: tuple[Word, ...] = ()
         avg_logprob = 0.0
         if aligned is not None:
-            decoded, aligned = self._said_once(decoded, aligned, language)
-            words = self._words(decoded, aligned, language)
+            pieces = self.vocabulary.split_words(decoded.tokens, language)
+            pieces, decoded, aligned = _said_once(pieces, decoded, aligned)
+            words = self._words(pieces, decoded, aligned, language)
             avg_logprob = float(np.mean(np.log(np.maximum(aligned.probabilities, 1e-10))))
         text = "".join(word.text for word in words).encode()
         return Hypothesis(
@@ -379,33 +380,13 @@ class WhisperEngine(ABC, Generic[Encoded]):
             compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
         )
 
-    def _said_once(
-        self, decoded: Decoded, aligned: Aligned, language: str
-    ) -> tuple[Decoded, Aligned]:
-        """Both without what the text says again in no time."""
-        pieces = self.vocabulary.split_words(decoded.tokens, language)
-        afters = list(itertools.accumulate(piece.n_tokens for piece in pieces))
-        begins = [0, *afters[:-1]]
-        seconds = (aligned.frames[afters] - aligned.frames[begins]) * SECONDS_PER_FRAME
-        gone = unspoken([normalised(piece.text) for piece in pieces], seconds.tolist())
-        if not gone:
-            return decoded, aligned
-        said = [i for i in range(len(pieces)) if i not in gone]
-        kept = [token for i in said for token in range(begins[i], afters[i])]
-        return (
-            replace(decoded, tokens=[decoded.tokens[at] for at in kept]),
-            Aligned(
-                aligned.frames[[*kept, kept[-1] + 1]],
-                [aligned.probabilities[at] for at in kept],
-            ),
-        )
-
-    def _words(self, decoded: Decoded, aligned: Aligned, language: str) -> tuple[Word, ...]:
-        pieces, *others = (
-            self.vocabulary.split_words(tokens, language)
-            for tokens in (decoded.tokens, *decoded.alternatives)
-        )
-        texts = [[piece.text for piece in other] for other in others]
+    def _words(
+        self, pieces: Sequence[WordTokens], decoded: Decoded, aligned: Aligned, language: str
+    ) -> tuple[Word, ...]:
+        texts = [
+            [piece.text for piece in self.vocabulary.split_words(tokens, language)]
+            for tokens in decoded.alternatives
+        ]
         backed = support([piece.text for piece in pieces], texts, decoded.weights)
         words: list[Word] = []
         at = 0
@@ -448,6 +429,28 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
     if len(tokens) < len(request.draft) + request.max_new_tokens:
         return decoded
     return replace(decoded, tokens=first_turn(tokens), aligned=None)
+
+
+def _said_once(
+    pieces: list[WordTokens], decoded: Decoded, aligned: Aligned
+) -> tuple[list[WordTokens], Decoded, Aligned]:
+    """All without the words that the text says again in no time."""
+    afters = list(itertools.accumulate(piece.n_tokens for piece in pieces))
+    begins = [0, *afters[:-1]]
+    seconds = (aligned.frames[afters] - aligned.frames[begins]) * SECONDS_PER_FRAME
+    gone = unspoken([normalised(piece.text) for piece in pieces], seconds.tolist())
+    if not gone:
+        return pieces, decoded, aligned
+    said = [i for i in range(len(pieces)) if i not in gone]
+    kept = [token for i in said for token in range(begins[i], afters[i])]
+    return (
+        [pieces[i] for i in said],
+        replace(decoded, tokens=[decoded.tokens[at] for at in kept]),
+        Aligned(
+            aligned.frames[[*kept, kept[-1] + 1]],
+            [aligned.probabilities[at] for at in kept],
+        ),
+    )
 
 
 def _plausible(word: Word, *, is_first: bool) -> Word:
