@@ -127,16 +127,17 @@ class VadOptions:
     """When speech begins and ends.
 
     Attributes:
-        onset: probability from which a frame counts as speech (Silero's own default).
-        offset: probability below which it no longer does (the same, less 0.15).
+        onset: probability from which a frame counts as speech. With Silero's own 0.5 a
+            hoarse voice is cut to pieces; what has no words in it is dropped later.
+        offset: probability below which it no longer does (Silero's: the same, less 0.15).
         min_speech_s: shorter bursts (clicks, taps) are not speech.
         hang_over_s: a pause this long ends the span.
         pre_roll_s: kept before the first speech frame, for soft consonants.
         post_roll_s: kept after the last speech frame, for the same reason.
     """
 
-    onset: float = 0.5
-    offset: float = 0.35
+    onset: float = 0.4
+    offset: float = 0.25
     min_speech_s: float = 0.13
     hang_over_s: float = 0.7
     pre_roll_s: float = 0.25

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asr_core.transcript import Word, join_words
 
-__all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window"]
+__all__ = ["MAX_WINDOW_S", "Engine", "EngineName", "Hypothesis", "Task", "Window", "mean_logprob"]
 
 Task = Literal["transcribe", "translate"]
 EngineName = Literal["onnx", "ctranslate2", "transformers"]
@@ -88,6 +88,27 @@ class Hypothesis:
         """The tokens up to the first that is not over by ``end_s`` seconds."""
         ends = (i for i, end in enumerate(self.token_ends) if end > end_s)
         return self.tokens[: next(ends, len(self.tokens))]
+
+    def after(self, start_s: float) -> Hypothesis:
+        """The words and tokens that are not over by ``start_s`` seconds, and how far the
+        model believes these."""
+        n = len(self.draft_until(start_s))
+        probabilities = self.token_probabilities[n:]
+        return replace(
+            self,
+            words=tuple(word for word in self.words if word.end > start_s),
+            tokens=self.tokens[n:],
+            token_ends=self.token_ends[n:],
+            token_probabilities=probabilities,
+            avg_logprob=mean_logprob(probabilities),
+        )
+
+
+def mean_logprob(probabilities: Sequence[float]) -> float:
+    """Of tokens, 0 of none."""
+    if not probabilities:
+        return 0.0
+    return float(np.mean(np.log(np.maximum(probabilities, 1e-10))))
 
 
 def nothing() -> None:

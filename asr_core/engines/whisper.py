@@ -19,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.engines.base import MAX_WINDOW_S, EngineName, Hypothesis, Window, nothing
+from asr_core.engines.base import (
+    MAX_WINDOW_S,
+    EngineName,
+    Hypothesis,
+    Window,
+    mean_logprob,
+    nothing,
+)
 from asr_core.engines.draft import n_standing
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.support import support
@@ -361,22 +368,21 @@ class WhisperEngine(ABC, Generic[Encoded]):
         language_probability: float,
     ) -> Hypothesis:
         words: tuple[Word, ...] = ()
-        avg_logprob = 0.0
         if aligned is not None:
             pieces = self.vocabulary.split_words(decoded.tokens, language)
             pieces, decoded, aligned = _said_once(pieces, decoded, aligned)
             words = self._words(pieces, decoded, aligned, language)
-            avg_logprob = float(np.mean(np.log(np.maximum(aligned.probabilities, 1e-10))))
+        probabilities = () if aligned is None else tuple(aligned.probabilities)
         text = "".join(word.text for word in words).encode()
         return Hypothesis(
             words=words,
             tokens=tuple(decoded.tokens),
             token_ends=_token_ends(aligned),
-            token_probabilities=() if aligned is None else tuple(aligned.probabilities),
+            token_probabilities=probabilities,
             language=language,
             language_probability=language_probability,
             no_speech_probability=decoded.no_speech_probability,
-            avg_logprob=avg_logprob,
+            avg_logprob=mean_logprob(probabilities),
             compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
         )
 

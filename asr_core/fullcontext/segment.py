@@ -23,9 +23,7 @@ JOIN_GAP_S = 3.0
 """Speech this close together shares a window, for context; a longer silence is
 cut out, since Whisper fills it with words of its own."""
 
-_FILE_VAD = VadOptions(onset=0.4, offset=0.25, hang_over_s=0.5)
-"""Sooner taken for speech than where somebody waits: what the model hears no words in is
-dropped after it, what it never hears is lost."""
+_VAD = VadOptions(hang_over_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def spoken_windows(
     likely.
     """
     buffer = AudioBuffer()
-    vad, segmenter = SileroVad(forgets=True), SpeechSegmenter(_FILE_VAD)
+    vad, segmenter = SileroVad(forgets=True), SpeechSegmenter(_VAD)
     cutter = _Cutter()
     for piece in pieces:
         buffer.append(piece)

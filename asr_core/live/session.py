@@ -25,7 +25,7 @@ from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOption
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
-from asr_core.live.utterance import Utterance
+from asr_core.live.utterance import Context, Utterance
 from asr_core.quality import (
     BEAM_SIZE,
     FALLBACKS,
@@ -184,6 +184,7 @@ class LiveSession:
         self._heard = 0  # samples the voice detector has taken
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
         self._utterance: Utterance | None = None
+        self._context: Context | None = None  # of the utterance before
         self._lines: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
         self._asked: _Asked | None = None
         self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
@@ -281,7 +282,7 @@ class LiveSession:
         if span is None:
             return None
         if self._utterance is None:
-            self._utterance = Utterance(max(span.start, self._buffer.start))
+            self._utterance = self._begun(max(span.start, self._buffer.start))
         utterance = self._utterance
         start = utterance.window_start
         end = span.end if span.end is not None else self._heard
@@ -323,7 +324,8 @@ class LiveSession:
         self._tried = []
         hypothesis = settled(tried)
         new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
-        if is_silence(tried, self._segmenter.speech_s(asked.start, asked.end)):
+        own = [utterance.own(each, asked.start / SAMPLE_RATE_HZ) for each in tried]
+        if is_silence(own, self._segmenter.speech_s(utterance.own_start, asked.end)):
             new = ()
         self._keep_language(hypothesis, asked)
         n_final = self._n_final(new, asked, utterance)
@@ -334,7 +336,7 @@ class LiveSession:
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:
-            self._close_utterance()
+            self._close_utterance(asked.end)
         else:
             self._shed(asked)
         self._publish(transcribed=asked.end, error=None)
@@ -349,7 +351,7 @@ class LiveSession:
         if asked.is_final:
             utterance.take(utterance.tentative, len(utterance.tentative), asked.end_s)
         if asked.closes:
-            self._close_utterance()
+            self._close_utterance(asked.end)
         elif asked.is_full:
             self._move_on(asked.end, len(utterance.committed_in_window))
         self._publish(transcribed=asked.end, error=error)
@@ -372,8 +374,13 @@ class LiveSession:
             return 0
         return agreed(utterance.tentative, new, asked.end_s)
 
-    def _close_utterance(self) -> None:
+    def _begun(self, start: int) -> Utterance:
+        context, self._context = self._context, None
+        return Utterance(start, context if context and context.reaches(start) else None)
+
+    def _close_utterance(self, end: int) -> None:
         assert self._utterance is not None
+        self._context = self._utterance.context(end)
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
         self._segmenter.hang_over_s = HESITATION_S  # until the next words are read
@@ -408,6 +415,11 @@ class LiveSession:
     def _forget(self) -> None:
         """Drop audio that nobody will ask for again."""
         oldest = self._spans[0].start if self._spans else self._segmenter.quiet_until
+        if self._context is not None:
+            if self._context.reaches(oldest):
+                oldest = min(oldest, self._context.start)
+            else:
+                self._context = None
         if self._utterance is not None:
             oldest = max(self._utterance.window_start, self._buffer.start)
         self._buffer.drop_before(min(oldest, self._heard))

@@ -8,23 +8,55 @@ final, so that it stays short however long somebody speaks without a pause.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import Hypothesis
 from asr_core.lines import ends_sentence, lines
 from asr_core.live.policy import continuation, steady
 from asr_core.transcript import Segment, Word, join_words
 
-__all__ = ["Utterance"]
+__all__ = ["Context", "Utterance"]
 
 _ROUNDING_S = 0.01  # half a frame
 
 PROMPT_CHARACTERS = 200
 """Of the same utterance, given to the model when its audio is gone."""
 
+CONTEXT_S = 5.0
+"""Of an utterance, heard again before the next one."""
+
+CONTEXT_GAP_S = 3.0
+"""After a longer pause nothing is: a model that is given silence fills it with words."""
+
+_LEAD_S = 0.5  # before the first word of a context: its time may be late
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the model hears before an utterance that soon follows another one.
+
+    Attributes:
+        start: its first sample.
+        end: where the earlier utterance ended, in samples.
+        words: that are said in it; they are final and stand in their lines.
+    """
+
+    start: int
+    end: int
+    words: tuple[Word, ...]
+
+    def reaches(self, start: int) -> bool:
+        """Whether an utterance that begins at sample ``start`` follows soon enough."""
+        return start - self.end <= CONTEXT_GAP_S * SAMPLE_RATE_HZ
+
 
 class Utterance:
     """Owned by one session; not for two threads at once.
+
+    Args:
+        start: its first sample.
+        context: what was said just before, heard again with it.
 
     Attributes:
         window_start: first sample that the model still looks at.
@@ -34,14 +66,15 @@ class Utterance:
         shown: of those, what a reader is given: steadier, and no halves of words.
     """
 
-    def __init__(self, start: int) -> None:
-        self.window_start = start
+    def __init__(self, start: int, context: Context | None = None) -> None:
+        self.window_start = context.start if context else start
         self.prompt = ""
         self.draft: tuple[int, ...] = ()
         self.tentative: tuple[Word, ...] = ()
         self.shown: tuple[Word, ...] = ()
         self._passed: list[Word] = []  # final, before the window, their line unfinished
         self._committed: list[Word] = []  # final, in the window
+        self._context = context  # before them in the window
 
     @property
     def committed(self) -> tuple[Word, ...]:
@@ -52,6 +85,22 @@ class Utterance:
     def committed_in_window(self) -> Sequence[Word]:
         return self._committed
 
+    @property
+    def own_start(self) -> int:
+        """The sample in the window from which on nothing was heard before."""
+        return self._context.end if self._context else self.window_start
+
+    @property
+    def _known(self) -> Sequence[Word]:
+        """Final words in the window, those of the context among them."""
+        return (*(self._context.words if self._context else ()), *self._committed)
+
+    def own(self, hypothesis: Hypothesis, offset_s: float) -> Hypothesis:
+        """A hypothesis of the window without what it says of the context."""
+        if self._context is None:
+            return hypothesis
+        return hypothesis.after(self._context.words[-1].end - offset_s + _ROUNDING_S)
+
     def new_words(self, hypothesis: Hypothesis, offset_s: float) -> tuple[Word, ...]:
         """The words of a hypothesis of the window after those that are final.
 
@@ -59,8 +108,8 @@ class Utterance:
             offset_s: where the window begins on the session's clock.
         """
         heard = [word.shifted(offset_s) for word in hypothesis.words]
-        n_skip = continuation(self._committed, heard)
-        last = (self._committed or self._passed)[-1:]
+        n_skip = continuation(self._known, heard)
+        last = (self._known or self._passed)[-1:]
         earliest = last[0].end if last else 0.0
         words = []
         for word in heard[n_skip:]:
@@ -87,7 +136,7 @@ class Utterance:
         Args:
             offset_s: where the window begins on the session's clock.
         """
-        final_s = self._committed[-1].end - offset_s if self._committed else 0.0
+        final_s = self._known[-1].end - offset_s if self._known else 0.0
         self.draft = hypothesis.draft_until(final_s + _ROUNDING_S)
 
     def move_on(self, window_start: int, n_passed: int) -> list[Segment]:
@@ -97,6 +146,7 @@ class Utterance:
             The lines that are finished thereby.
         """
         passed, self._committed = self._committed[:n_passed], self._committed[n_passed:]
+        self._context = None
         self.window_start, self.draft = window_start, ()
         self.prompt = f"{self.prompt} {join_words(passed)}"[-PROMPT_CHARACTERS:].strip()
         whole = list(lines((*self._passed, *passed)))
@@ -107,3 +157,17 @@ class Utterance:
     def close(self) -> list[Segment]:
         """The lines that are left at the end of the utterance."""
         return list(lines(self.committed))
+
+    def context(self, end: int) -> Context | None:
+        """Of this utterance, which ended at sample ``end``, what is heard before the next one:
+        its last ``CONTEXT_S``, from the beginning of a sentence on if one begins there."""
+        words = self._known
+        earliest_s = end / SAMPLE_RATE_HZ - CONTEXT_S
+        late = [i for i, word in enumerate(words) if word.start >= earliest_s]
+        if not late:
+            return None
+        begins = [i for i in late if i and ends_sentence(words[i - 1].text)]
+        first = begins[0] if begins else late[0]
+        start = round((words[first].start - _LEAD_S) * SAMPLE_RATE_HZ)
+        heard_before = round(words[first - 1].end * SAMPLE_RATE_HZ) if first else 0
+        return Context(max(start, heard_before, self.window_start), end, tuple(words[first:]))
