@@ -64,6 +64,10 @@ LOOK_BEAM_SIZE = 3
 """Of a look at speech that goes on: half of the errors go that greedy looks make final too
 early, for a fifth more time (tiny.en, 942 s of read speech)."""
 
+UNSAID_S = {False: 0.6, True: 0.3}
+"""Of voices after a pause for which there are no words (less where nobody looks again): the
+model took the pause for the end of all, and what follows had better be heard alone."""
+
 OVERLAP_S = 0.5
 """Of a full window in which nothing was said, in case a word just began."""
 
@@ -325,7 +329,11 @@ class LiveSession:
         hypothesis = settled(tried)
         new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
         own = [utterance.own(each, asked.start / SAMPLE_RATE_HZ) for each in tried]
-        if is_silence(own, self._segmenter.speech_s(utterance.own_start, asked.end)):
+        speech_s = self._segmenter.speech_s(utterance.own_start, asked.end)
+        unsaid_s = speech_s - utterance.said_s(new)
+        if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
+            return
+        if is_silence(own, speech_s):
             new = ()
         self._keep_language(hypothesis, asked)
         n_final = self._n_final(new, asked, utterance)

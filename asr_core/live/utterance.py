@@ -26,8 +26,9 @@ PROMPT_CHARACTERS = 200
 CONTEXT_S = 5.0
 """Of an utterance, heard again before the next one."""
 
-CONTEXT_GAP_S = 3.0
-"""After a longer pause nothing is: a model that is given silence fills it with words."""
+CONTEXT_GAP_S = 1.5
+"""After a longer pause nothing is: the model often takes it for the end of all, and passes
+over a few words that follow."""
 
 _LEAD_S = 0.5  # before the first word of a context: its time may be late
 
@@ -67,6 +68,7 @@ class Utterance:
     """
 
     def __init__(self, start: int, context: Context | None = None) -> None:
+        self._start = start
         self.window_start = context.start if context else start
         self.prompt = ""
         self.draft: tuple[int, ...] = ()
@@ -100,6 +102,17 @@ class Utterance:
         if self._context is None:
             return hypothesis
         return hypothesis.after(self._context.words[-1].end - offset_s + _ROUNDING_S)
+
+    def said_s(self, new: Sequence[Word]) -> float:
+        """How long its final words in the window and ``new`` ones take."""
+        return sum(word.end - word.start for word in (*self._committed, *new))
+
+    def forget_context(self) -> bool:
+        """From now on it is heard alone; False if it is already."""
+        if self._context is None:
+            return False
+        self.window_start, self._context, self.draft = self._start, None, ()
+        return True
 
     def new_words(self, hypothesis: Hypothesis, offset_s: float) -> tuple[Word, ...]:
         """The words of a hypothesis of the window after those that are final.

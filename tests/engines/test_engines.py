@@ -183,6 +183,12 @@ def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> N
     assert hypothesis.draft_until(0.0) == ()
     assert hypothesis.draft_until(99.0) == hypothesis.tokens
     assert 0 < len(hypothesis.draft_until(5.0)) < len(hypothesis.tokens)
+    late = hypothesis.after(5.0)
+    assert hypothesis.draft_until(5.0) + late.tokens == hypothesis.tokens
+    assert late.words == tuple(word for word in hypothesis.words if word.end > 5.0)
+    assert len(late.tokens) == len(late.token_ends) == len(late.token_probabilities)
+    assert hypothesis.after(0.0) == hypothesis
+    assert hypothesis.after(99.0).avg_logprob == 0.0
 
 
 def test_windows_in_one_batch_do_not_disturb_one_another(

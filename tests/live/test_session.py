@@ -102,6 +102,36 @@ def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
     assert session._buffer._data.nbytes < 8e6
 
 
+def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float) -> np.ndarray:
+    """Four seconds up to ``at_s``, a pause, and on to ``end_s``."""
+    start, at, end = (int(s * 16_000) for s in (at_s - 4, at_s, end_s))
+    pause, after = np.zeros(int(pause_s * 16_000), np.float32), np.zeros(16_000, np.float32)
+    return np.concatenate([samples[start:at], pause, samples[at:end], after])
+
+
+def _last_line(audio: np.ndarray, engine: Engine) -> str:
+    session = LiveSession()
+    list(replay([audio], session, engine, speed=None))
+    return session.snapshot.utterances[-1].text
+
+
+def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
+    two_cities: np.ndarray, tiny_engine: Engine
+) -> None:
+    """Alone, tiny.en takes them for "We all died." """
+    audio = _with_a_pause(two_cities, 24.37, 1.2, 25.4)
+    assert "all going" in _last_line(audio, tiny_engine)
+
+
+def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
+    two_cities: np.ndarray, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
+    monkeypatch.setattr("asr_core.live.utterance.CONTEXT_GAP_S", 3.0)
+    audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
+    assert "noisiest authorities" in _last_line(audio, tiny_engine)
+
+
 @pytest.mark.parametrize(("mark", "n_lines"), [("", 0), (".", 1)])
 def test_a_finished_sentence_ends_sooner_than_a_hesitation(
     two_cities: np.ndarray, mark: str, n_lines: int

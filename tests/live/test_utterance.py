@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Hypothesis
-from asr_core.live.utterance import Utterance
+from asr_core.live.utterance import CONTEXT_S, Utterance
 from asr_core.transcript import Word
 
 TEXTS = st.lists(st.sampled_from([" one", " two.", " three", " four?"]), min_size=1, max_size=30)
@@ -73,3 +73,56 @@ def test_a_final_word_is_not_shown_a_second_time() -> None:
     earlier = utterance.new_words(hypothesis([" one", " two", " four"]), -0.1)
     utterance.take(earlier, 2, 9.0)
     assert [word.text for word in utterance.shown] == [" three"]
+
+
+def test_what_soon_follows_is_heard_with_the_last_sentence() -> None:
+    """Its words come once, and gates judge what is new."""
+    before = Utterance(0)
+    heard = hypothesis([" one", " two.", " three", " four."])
+    before.take(before.new_words(heard, 0.0), 4, 4.0)
+    before.close()
+    context = before.context(4 * 16_000)
+    assert context is not None
+    assert [word.text for word in context.words] == [" three", " four."]
+    start_s = context.start / 16_000
+    assert 1.5 <= start_s <= 2.0
+    assert context.reaches(5 * 16_000)
+    assert not context.reaches(6 * 16_000)
+
+    after = Utterance(5 * 16_000, context)
+    assert after.window_start == context.start
+    again = hypothesis([" three", " four.", " one", " two"])
+    new = after.new_words(again, 2.0)
+    assert [word.text for word in new] == [" one", " two"]
+    assert after.own(again, 2.0).tokens == (2, 3)
+    after.take(new, 2, 6.0)
+    after.draw_up(again, 2.0)
+    assert after.draft == (0, 1, 2, 3)
+    assert [line.text for line in after.close()] == ["one two"]
+
+
+def test_an_utterance_can_be_heard_alone_again() -> None:
+    before = Utterance(0)
+    before.take(before.new_words(hypothesis([" one", " two."]), 0.0), 2, 2.0)
+    after = Utterance(3 * 16_000, before.context(2 * 16_000))
+    assert after.forget_context()
+    assert after.window_start == after.own_start == 3 * 16_000
+    assert [word.text for word in after.new_words(hypothesis([" one"]), 3.0)] == [" one"]
+    assert not after.forget_context()
+
+
+def test_nothing_is_heard_again_of_an_utterance_without_words() -> None:
+    assert Utterance(0).context(16_000) is None
+
+
+@given(TEXTS, st.integers(0, 10))
+def test_a_context_is_the_end_of_what_was_said_and_short(texts: list[str], silent_s: int) -> None:
+    before = Utterance(0)
+    before.take(before.new_words(hypothesis(texts), 0.0), len(texts), len(texts))
+    end = (len(texts) + silent_s) * 16_000
+    context = before.context(end)
+    if context is None:
+        assert silent_s >= 4
+        return
+    assert [word.text for word in context.words] == texts[-len(context.words) :]
+    assert end - context.start <= (CONTEXT_S + 0.5) * 16_000
