@@ -333,7 +333,8 @@ class LiveSession:
         unsaid_s = speech_s - utterance.said_s(new)
         if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
             return
-        if is_silence(own, speech_s):
+        hears_nothing = utterance.passed_over and is_doubtful(hypothesis)
+        if hears_nothing or is_silence(own, speech_s):
             new = ()
         self._keep_language(hypothesis, asked)
         n_final = self._n_final(new, asked, utterance)

@@ -65,6 +65,7 @@ class Utterance:
         draft: of the last hypothesis of this window the tokens of its final words.
         tentative: words after the final ones, as they seem now.
         shown: of those, what a reader is given: steadier, and no halves of words.
+        passed_over: with its context the model heard little in it, so that it is heard alone.
     """
 
     def __init__(self, start: int, context: Context | None = None) -> None:
@@ -77,6 +78,7 @@ class Utterance:
         self._passed: list[Word] = []  # final, before the window, their line unfinished
         self._committed: list[Word] = []  # final, in the window
         self._context = context  # before them in the window
+        self.passed_over = False
 
     @property
     def committed(self) -> tuple[Word, ...]:
@@ -112,6 +114,7 @@ class Utterance:
         if self._context is None:
             return False
         self.window_start, self._context, self.draft = self._start, None, ()
+        self.passed_over = True
         return True
 
     def new_words(self, hypothesis: Hypothesis, offset_s: float) -> tuple[Word, ...]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from asr_core.engines.base import Engine
+from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.fullcontext.segment import spoken_windows
 from asr_core.live import LiveOptions, LiveSession, Phase, Scheduler, Snapshot
 from asr_core.live.replay import replay
 from asr_core.live.session import MAX_WINDOW_S
+from asr_core.transcript import Word
 from tests.live.engines import Counting, Failing
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -130,6 +132,31 @@ def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
     monkeypatch.setattr("asr_core.live.utterance.CONTEXT_GAP_S", 3.0)
     audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
     assert "noisiest authorities" in _last_line(audio, tiny_engine)
+
+
+class _Inventing:
+    """A fake for a fault: it knows the first sentence, hears nothing in what follows and, where
+    it hears that alone, makes up words that it hardly believes."""
+
+    n_parallel = batch_size = 1
+
+    def __init__(self, session: LiveSession) -> None:
+        self.session = session
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        utterance = self.session._utterance
+        alone = utterance is not None and utterance.passed_over
+        word = Word(" Go!", 0.0, 0.9, 0.2) if alone else Word(" Known.", 0.0, 1.5, 0.9)
+        logprob = -1.7 if alone else -0.1
+        hypothesis = Hypothesis((word,), (1,), (word.end,), (0.9,), "en", 1.0, 0.1, logprob, 1.0)
+        return [hypothesis] * len(windows)
+
+
+def test_what_is_passed_over_and_hardly_believed_is_not_written(two_cities: np.ndarray) -> None:
+    session = LiveSession()
+    audio = _with_a_pause(two_cities, 19.15, 1.2, 20.4)
+    list(replay([audio], session, _Inventing(session), speed=None))  # type: ignore[arg-type]
+    assert session.snapshot.transcript().text == "Known."
 
 
 @pytest.mark.parametrize(("mark", "n_lines"), [("", 0), (".", 1)])

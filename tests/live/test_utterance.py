@@ -106,6 +106,7 @@ def test_an_utterance_can_be_heard_alone_again() -> None:
     before.take(before.new_words(hypothesis([" one", " two."]), 0.0), 2, 2.0)
     after = Utterance(3 * 16_000, before.context(2 * 16_000))
     assert after.forget_context()
+    assert after.passed_over
     assert after.window_start == after.own_start == 3 * 16_000
     assert [word.text for word in after.new_words(hypothesis([" one"]), 3.0)] == [" one"]
     assert not after.forget_context()
