@@ -19,6 +19,7 @@ from asr_core.errors import StoreError
 from asr_core.testbench.cases import NewCase
 from asr_core.testbench.conditions import CLEAN, Condition
 from asr_core.testbench.store import Flag, Store, open_store
+from asr_core.testbench.store.sounds import Sounds
 from asr_core.testbench.trial import Heard, Setup, Trial
 from asr_core.transcript import Word
 
@@ -258,3 +259,10 @@ def test_a_process_killed_while_it_writes_loses_nothing_that_it_confirmed(
     assert not gone & known
     for case in store.cases():
         assert len(store.samples(case.id)) == 4000
+
+
+def test_a_sweep_bears_that_a_file_goes_meanwhile(tmp_path: Path) -> None:
+    """A link to nowhere is one that is listed and gone when looked at."""
+    (tmp_path / "ab").mkdir()
+    (tmp_path / "ab" / "x.part").symlink_to(tmp_path / "gone")
+    Sounds(tmp_path).sweep([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -76,6 +77,7 @@ class Sounds:
         """Delete what no row names: writes and deletions that a crash cut short."""
         kept = set(known)
         for path in self._folder.glob("*/*"):
-            old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
-            if old and path.stem not in kept:
-                path.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):  # another process was quicker
+                old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
+                if old and path.stem not in kept:
+                    path.unlink()
