@@ -168,6 +168,10 @@ class _Asked:
         return (self.end - self.start) / SAMPLE_RATE_HZ
 
     @property
+    def start_s(self) -> float:
+        return self.start / SAMPLE_RATE_HZ
+
+    @property
     def end_s(self) -> float:
         return self.end / SAMPLE_RATE_HZ
 
@@ -327,21 +331,15 @@ class LiveSession:
                 return
         self._tried = []
         hypothesis = settled(tried)
-        new = utterance.new_words(hypothesis, asked.start / SAMPLE_RATE_HZ)
-        own = [utterance.own(each, asked.start / SAMPLE_RATE_HZ) for each in tried]
-        speech_s = self._segmenter.speech_s(utterance.own_start, asked.end)
-        unsaid_s = speech_s - utterance.said_s(new)
-        if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
+        new = self._new_words(tried, hypothesis, asked, utterance)
+        if new is None:
             return
-        hears_nothing = utterance.passed_over and is_doubtful(hypothesis)
-        if hears_nothing or is_silence(own, speech_s):
-            new = ()
         self._keep_language(hypothesis, asked)
         n_final = self._n_final(new, asked, utterance)
         if may_be_silence(hypothesis) and not asked.is_final:
             n_final = 0
         utterance.take(new, n_final, asked.end_s)
-        utterance.draw_up(hypothesis, asked.start / SAMPLE_RATE_HZ)
+        utterance.draw_up(hypothesis, asked.start_s)
         is_sentence = ends_sentence(hypothesis.text)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:
@@ -371,6 +369,29 @@ class LiveSession:
         """The model has seen all up to ``end`` but silence."""
         settled = self._segmenter.spoken_until + int(SETTLED_S * SAMPLE_RATE_HZ)
         return min(end, settled) <= self._last_window_end
+
+    def _new_words(
+        self,
+        tried: Sequence[Hypothesis],
+        hypothesis: Hypothesis,
+        asked: _Asked,
+        utterance: Utterance,
+    ) -> tuple[Word, ...] | None:
+        """What the window says for the first time, nothing where nobody spoke; None where it
+        must be heard again without what was said before.
+
+        Args:
+            tried: all hypotheses of the window.
+            hypothesis: of these the one to go by.
+        """
+        new = utterance.new_words(hypothesis, asked.start_s)
+        speech_s = self._segmenter.speech_s(utterance.own_start, asked.end)
+        unsaid_s = speech_s - utterance.said_s(new)
+        if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
+            return None
+        heard_nothing = utterance.passed_over and is_doubtful(hypothesis)
+        own = [utterance.own(each, asked.start_s) for each in tried]
+        return () if heard_nothing or is_silence(own, speech_s) else new
 
     def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: Utterance) -> int:
         if asked.closes:
