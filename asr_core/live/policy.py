@@ -13,7 +13,7 @@ from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
 
-PATIENCE = ((0.8, 0.5), (0.65, 1.0), (0.45, 2.0), (0.25, 2.2), (0.0, 4.0))
+PATIENCE = ((0.8, 0.5), (0.6, 1.2), (0.25, 2.3), (0.0, 4.0))
 """How much has to be said after a word before agreement makes it final: from
 which ``trust`` in it on, how many seconds. Less than the first, and the word may
 be cut in two; what the model doubts, it often corrects when it hears more."""
