@@ -9,13 +9,17 @@ import difflib
 import json
 import os
 import platform
+import wave
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jiwer
 import numpy as np
+from numpy.typing import NDArray
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
+
+from asr_core.audio import SAMPLE_RATE_HZ
 
 __all__ = [
     "Clip",
@@ -28,6 +32,7 @@ __all__ = [
     "percentiles",
     "print_table",
     "silent_clips",
+    "write_wav",
 ]
 
 Clip = dict[str, Any]
@@ -114,3 +119,12 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
     print(json.dumps({**machine(), "rows": list(rows)}))
+
+
+def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
+    """(n_samples,) at 16 kHz, in 16 bits."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())

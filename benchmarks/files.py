@@ -13,7 +13,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import wave
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from benchmarks.clips import (
     percent_wrong,
     percentiles,
     print_table,
+    write_wav,
 )
 from benchmarks.environments import python_of
 from benchmarks.file_systems import SYSTEMS
@@ -93,14 +93,6 @@ def _joined(data: Path) -> Iterator[Recording]:
         if sum(map(len, parts)) > JOINED_S * SAMPLE_RATE_HZ or clip is clips[-1]:
             yield Recording(f"core-{number}", np.concatenate(parts), " ".join(references))
             parts, references, number = [], [], number + 1
-
-
-def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
 
 
 def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[float]:

@@ -47,8 +47,8 @@ from benchmarks.clips import (
     percentiles,
     print_table,
     silent_clips,
+    write_wav,
 )
-from benchmarks.files import write_wav
 from benchmarks.memory import held_mb
 
 Samples = NDArray[np.float32]
