@@ -13,12 +13,12 @@ from widgets.microphone import (
     microphone,
     silence_note,
     stop_microphone,
-    takes_of_this_session,
     waiting_note,
 )
 from widgets.settings import current_settings, limits, prepared_engine
 from widgets.texts import as_written
 from widgets.transcript_view import finished_view, live_view
+from widgets.workspace import current_workspace, kept_caption
 
 _NOTHING_HEARD = "No speech was heard in this take."
 
@@ -91,7 +91,7 @@ def draw_finished(take: Take) -> None:
 
 
 st.title("Speak and read", anchor=False)
-takes = takes_of_this_session()
+takes = current_workspace().takes
 allowed = limits()
 options, limit_s = live_options(allowed)
 engine = prepared_engine(current_settings())
@@ -115,6 +115,8 @@ if engine is not None:
     refresh = st.fragment(run_every=every_s if is_open or take else None)(draw_current)
     refresh(takes, is_open, state)
     kept_words(name_of(take) for take in takes.all)
+    if takes.all:
+        kept_caption()
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
         takes.clear()
         st.rerun()

@@ -5,15 +5,13 @@ import itertools
 import streamlit as st
 
 from asr_core.engines import Engine
+from asr_core.errors import LimitError
 from asr_core.fullcontext import FileOptions, Job, JobQueue
 from widgets.file_card import file_card
 from widgets.file_settings import file_options
 from widgets.settings import current_settings, prepared_engine
-
-
-@st.cache_resource(scope="session", show_spinner=False, on_release=lambda queue: queue.clear())
-def job_queue() -> JobQueue:
-    return JobQueue()
+from widgets.texts import as_written
+from widgets.workspace import current_workspace, kept_caption, stored_upload
 
 
 def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOptions) -> None:
@@ -30,20 +28,26 @@ def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOp
         if file.file_id not in done:
             done.add(file.file_id)
             name = "Recording" if file is recorded else file.name
-            new.append(Job(file.file_id, name, file.getvalue(), engine, model, options))
+            try:
+                stored = stored_upload(file)
+            except LimitError as error:
+                st.error(as_written(str(error)), icon=":material/error:")
+                continue
+            new.append(Job(file.file_id, name, stored, engine, model, options))
     queue.add(*new)
 
 
 st.title("Upload and read", anchor=False)
 settings = current_settings()
 engine = prepared_engine(settings)
-queue = job_queue()
+queue = current_workspace().files
 options = file_options(settings)
 add_jobs(queue, engine, settings.model, options)
+kept_caption()
 for job in itertools.chain.from_iterable(reversed(queue.batches)):
     if file_card(queue, job) and engine is not None:
         key = f"{job.key}-{len(queue.jobs)}"
-        queue.add(Job(key, job.name, job.data, engine, settings.model, options))
+        queue.add(Job(key, job.name, job.file, engine, settings.model, options))
         st.rerun()
 if queue.jobs and st.button("Clear", icon=":material/delete:", help="Forget all transcripts"):
     queue.clear()

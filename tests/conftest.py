@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
@@ -16,9 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from asr_core.audio.decode import decode
+from asr_core.budget import Budget
 from asr_core.engines.base import Engine
 from asr_core.engines.load import load_engine
 from asr_core.models import resolve
+from asr_core.stored_files import StoredFile, StoredFiles
 from tests.fetch import fetch_speech, speech_dir
 
 Samples = NDArray[np.float32]
@@ -67,6 +70,17 @@ def tiny_engine(tiny_en: Path) -> Engine:
 @pytest.fixture(scope="session")
 def base_engine(base: Path) -> Engine:
     return load_engine(base, "onnx")
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., StoredFile]:
+    """Keep bytes as a file that a user has sent."""
+    files = StoredFiles(Budget({}), tmp_path_factory.mktemp("uploads"))
+
+    def keep(data: bytes, name: str = "file") -> StoredFile:
+        return files.keep(name, io.BytesIO(data), files.reserve(len(data), "somebody"))
+
+    return keep
 
 
 @pytest.fixture(scope="session")

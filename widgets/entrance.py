@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 import logging
 from urllib.parse import urlsplit
 
 import streamlit as st
 
+from asr_core.rate_limit import KeyedBuckets
 from asr_core.roles import Role, role_of
+from asr_core.server.visitors import is_invitation
 from widgets.secrets import setting
+from widgets.site import is_gated
 
 __all__ = ["admitted", "current_role", "warn_if_open_to_all"]
 
 logger = logging.getLogger(__name__)
+
+_guesses = KeyedBuckets(per_s=0.5, burst=20)
+"""Invitations tried without a gate, by everybody: nobody is known there by an address."""
 
 
 def admitted() -> bool:
     """Whether this visitor may use the app; if not, the way in is drawn.
 
     ``[auth]`` in the secrets turns on Streamlit's own sign-in (OpenID Connect),
-    ``ASR_INVITE`` the secret link ``…/?invite=THE-SECRET``; either lets in.
+    ``ASR_INVITE`` the secret link ``…/?invite=THE-SECRET``; either lets in. Where the gate
+    stands before the app it has decided already.
     """
     can_sign_in, invite = _can_sign_in(), setting("ASR_INVITE")
-    if not can_sign_in and not invite:
-        return True
     if can_sign_in and st.user.is_logged_in:
         _draw_who()
+        return True
+    if is_gated() or (not can_sign_in and not invite):
         return True
     if invite and _is_invited(str(invite)):
         return True
@@ -75,9 +81,13 @@ def _can_sign_in() -> bool:
 
 def _is_invited(invite: str) -> bool:
     """Once shown, the link's secret holds for the browser session."""
-    given = st.query_params.get("invite", "")
-    if hmac.compare_digest(given.encode(), invite.encode()):
+    given = st.query_params.pop("invite", "")
+    if given and not _guesses.take("everybody"):
+        return False
+    if is_invitation(given, invite):
         st.session_state["invited"] = invite
+    elif given:
+        logger.warning("wrong invitation")
     return bool(st.session_state.get("invited") == invite)
 
 

@@ -16,6 +16,7 @@ from widgets.downloads import download_buttons
 from widgets.texts import as_written
 from widgets.transcript_editor import transcript_editor
 from widgets.transcript_view import growing_view, line_clock
+from widgets.workspace import player_source
 
 __all__ = ["file_card"]
 
@@ -32,9 +33,9 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
     with st.container(key=_player_key(job)):
         if job.name.lower().endswith(_VIDEO):
             subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
-            st.video(job.data, subtitles=subtitles)
+            st.video(player_source(job), subtitles=subtitles)
         elif job.state is not JobState.FAILED or job.transcript is not None:
-            st.audio(job.data)
+            st.audio(player_source(job))
 
 
 def _running(queue: JobQueue, job: Job) -> None:
@@ -57,7 +58,7 @@ def _running(queue: JobQueue, job: Job) -> None:
 def _done(job: Job) -> None:
     heard = job.transcript
     assert heard is not None
-    texts: dict[int, str] = st.session_state.setdefault(f"texts-{job.key}", {})
+    texts = job.corrections
     shown = corrected(heard, texts)
     _player(job, shown)
     if job.error:

@@ -36,7 +36,8 @@ def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
     """Of a transcribed file; ``shown`` has the corrections."""
 
     def audio(stretch: Stretch) -> Samples:
-        return to_int16(samples_of(job.data, stretch, job.name))
+        with job.file.open() as source:
+            return to_int16(samples_of(source, stretch, job.name))
 
     _line_popover(job.key, _Source(job.name, job.model, heard, shown, audio))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import signal
@@ -14,7 +15,7 @@ from streamlit_webrtc.eventloop import get_global_event_loop
 
 from asr_core.live import end_all, is_closing
 
-__all__ = ["closing_note", "ended_without_losses", "watched_from_outside"]
+__all__ = ["closing_note", "end_without_losses", "start_monitoring"]
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +24,8 @@ _TO_SAVE_S = 30.0
 """After SIGTERM: for the last words of those who speak, and for them to save their text."""
 
 
-@st.cache_resource(show_spinner=False)
-def ended_without_losses() -> None:
+@functools.cache
+def end_without_losses() -> None:
     """On SIGTERM let those who speak finish and save, then end; once a process."""
     # Only the main thread may do so, in which the server's loop runs.
     get_global_event_loop().call_soon_threadsafe(_listen_for_sigterm)
@@ -62,9 +63,9 @@ def closing_note() -> None:
         )
 
 
-@st.cache_resource(show_spinner=False)
-def watched_from_outside() -> None:
-    """Logs as JSON if ``ASR_LOG`` is ``json``; ``/metrics`` and ``/health`` on
+@functools.cache
+def start_monitoring() -> None:
+    """Log as JSON if ``ASR_LOG`` is ``json``; serve ``/metrics`` and ``/health`` on
     ``ASR_METRICS_PORT``; once a process."""
     if os.environ.get("ASR_LOG", "").strip().lower() == "json":
         from asr_core.logs import log_as_json

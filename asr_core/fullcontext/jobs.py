@@ -6,7 +6,6 @@ worker thread works, started with the first job and gone after the last.
 
 from __future__ import annotations
 
-import io
 import itertools
 import logging
 import threading
@@ -20,11 +19,15 @@ from asr_core.errors import AsrError, Cancelled
 from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.memory import give_back
 from asr_core.metrics import count_error, count_file
+from asr_core.stored_files import StoredFile
 from asr_core.transcript import Transcript
 
 __all__ = ["Job", "JobQueue", "JobState"]
 
 logger = logging.getLogger(__name__)
+
+_at_work = threading.BoundedSemaphore(4)
+"""Files at once in the whole process: each takes memory, and who speaks goes first anyway."""
 
 
 class JobState(Enum):
@@ -44,15 +47,16 @@ class Job:
 
     Attributes:
         key: of the upload, so that it is not transcribed twice.
-        data: the file's bytes.
+        file: on disk, for as long as the job is kept.
         model: what the engine's model is called, for the reader.
         transcript: of a job that failed or was cancelled, what was heard until then.
         error: a sentence, once the job has failed or was cancelled.
+        corrections: what the user wrote in place of a line, by its index; the page writes it.
     """
 
     key: str
     name: str
-    data: bytes
+    file: StoredFile
     engine: Engine
     model: str = ""
     options: FileOptions = field(default_factory=FileOptions)
@@ -60,6 +64,7 @@ class Job:
     progress: FileProgress | None = None
     transcript: Transcript | None = None
     error: str | None = None
+    corrections: dict[int, str] = field(default_factory=dict)
     started_at: float = 0.0
     cancel: threading.Event = field(default_factory=threading.Event)
 
@@ -145,8 +150,12 @@ class JobQueue:
                 if job is None:
                     self._worker = None
                     break
-                job.state, job.started_at = JobState.RUNNING, self._clock()
-            self._run(job)
+            with _at_work:
+                with self._lock:
+                    if job.state is not JobState.WAITING or job.cancel.is_set():
+                        continue
+                    job.state, job.started_at = JobState.RUNNING, self._clock()
+                self._run(job)
         give_back()
 
     def _run(self, job: Job) -> None:
@@ -154,14 +163,15 @@ class JobQueue:
             job.progress = progress
 
         try:
-            job.transcript = transcribe(
-                io.BytesIO(job.data),
-                job.engine,
-                job.options,
-                name=job.name,
-                on_progress=report,
-                is_cancelled=job.cancel.is_set,
-            )
+            with job.file.open() as source:
+                job.transcript = transcribe(
+                    source,
+                    job.engine,
+                    job.options,
+                    name=job.name,
+                    on_progress=report,
+                    is_cancelled=job.cancel.is_set,
+                )
             job.state = JobState.DONE
             work_s = self._clock() - job.started_at
             count_file(job.transcript.duration, work_s)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,10 +101,10 @@ class Pieces:
             )
 
 
-def samples_of(data: bytes, stretch: Stretch, name: str) -> NDArray[np.float32]:
-    """(n_samples,) of ``stretch`` of a file in memory; ``name`` is for messages.
+def samples_of(source: BinaryIO, stretch: Stretch, name: str) -> NDArray[np.float32]:
+    """Return the (n_samples,) of ``stretch`` of a file; ``name`` is for messages.
 
     Raises:
         AudioError: the file cannot be read or ends before.
     """
-    return np.concatenate(list(Pieces(AudioFile(io.BytesIO(data), name), stretch, lambda: None)))
+    return np.concatenate(list(Pieces(AudioFile(source, name), stretch, lambda: None)))

@@ -10,6 +10,7 @@ from asr_core.audio.encode import to_flac
 from asr_core.engines.base import Engine
 from asr_core.errors import EngineError
 from asr_core.fullcontext import FileProgress, Job, JobQueue, JobState
+from asr_core.stored_files import StoredFile
 from asr_core.transcript import Transcript
 
 
@@ -41,12 +42,16 @@ def flac(samples: np.ndarray) -> bytes:
 
 
 def test_a_bad_file_among_good_ones_fails_alone(
-    queue: JobQueue, tiny_engine: Engine, beckett: np.ndarray, eventually: Callable[..., None]
+    queue: JobQueue,
+    tiny_engine: Engine,
+    beckett: np.ndarray,
+    eventually: Callable[..., None],
+    stored: Callable[..., StoredFile],
 ) -> None:
     good = flac(beckett)
     three = (("1", good), ("2", b"no audio"), ("3", good))
-    queue.add(*(Job(key, f"{key}.flac", data, tiny_engine) for key, data in three))
-    queue.add(Job("1", "again.flac", good, tiny_engine))
+    queue.add(*(Job(key, f"{key}.flac", stored(data), tiny_engine) for key, data in three))
+    queue.add(Job("1", "again.flac", stored(good), tiny_engine))
     assert [[job.key for job in batch] for batch in queue.batches] == [["1", "2", "3"]]
     eventually(lambda: not queue.is_busy, 60)
     assert [job.state for job in queue.jobs] == [JobState.DONE, JobState.FAILED, JobState.DONE]
@@ -55,11 +60,15 @@ def test_a_bad_file_among_good_ones_fails_alone(
 
 
 def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
-    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, eventually: Callable[..., None]
+    queue: JobQueue,
+    tiny_engine: Engine,
+    two_cities: np.ndarray,
+    eventually: Callable[..., None],
+    stored: Callable[..., StoredFile],
 ) -> None:
-    long = Job("1", "long.flac", flac(np.tile(two_cities, 20)), tiny_engine)
+    long = Job("1", "long.flac", stored(flac(np.tile(two_cities, 20))), tiny_engine)
     queue.add(long)
-    queue.add(Job("2", "short.flac", flac(two_cities[:160_000]), tiny_engine))
+    queue.add(Job("2", "short.flac", stored(flac(two_cities[:160_000])), tiny_engine))
     eventually(lambda: long.progress is not None, 60)
     assert 0 < long.share < 1
     assert long.seconds_left(now=1e9) > 0
@@ -73,10 +82,14 @@ def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
 
 
 def test_a_model_that_fails_halfway_leaves_what_was_heard(
-    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, eventually: Callable[..., None]
+    queue: JobQueue,
+    tiny_engine: Engine,
+    two_cities: np.ndarray,
+    eventually: Callable[..., None],
+    stored: Callable[..., StoredFile],
 ) -> None:
     engine = BreaksLater(tiny_engine)
-    job = Job("1", "long.flac", flac(np.tile(two_cities, 5)), engine)
+    job = Job("1", "long.flac", stored(flac(np.tile(two_cities, 5))), engine)
     queue.add(job)
     eventually(lambda: job.progress is not None, 60)
     engine.is_broken = True
@@ -87,10 +100,10 @@ def test_a_model_that_fails_halfway_leaves_what_was_heard(
 
 
 def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
-    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray
+    queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, stored: Callable[..., StoredFile]
 ) -> None:
     long, waiting = (
-        Job(key, f"{key}.flac", flac(np.tile(two_cities, 20)), tiny_engine) for key in "12"
+        Job(key, f"{key}.flac", stored(flac(np.tile(two_cities, 20))), tiny_engine) for key in "12"
     )
     queue.add(long, waiting)
     queue.cancel(waiting)
@@ -99,8 +112,10 @@ def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
     assert not long.is_over
 
 
-def test_time_left_follows_the_speed(tiny_engine: Engine) -> None:
-    job = Job("1", "x", b"", tiny_engine, state=JobState.RUNNING, started_at=100.0)
+def test_time_left_follows_the_speed(
+    tiny_engine: Engine, stored: Callable[..., StoredFile]
+) -> None:
+    job = Job("1", "x", stored(b""), tiny_engine, state=JobState.RUNNING, started_at=100.0)
     assert job.seconds_left(110.0) is None
     job.progress = FileProgress(25.0, 100.0, Transcript((), 25.0))
     assert job.seconds_left(110.0) == pytest.approx(30.0)

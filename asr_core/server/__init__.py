@@ -1,0 +1,1 @@
+"""What stands before the pages: who may come in, and how much they may send."""

@@ -1,0 +1,138 @@
+"""Files that users have sent, on this machine's disk for as long as somebody needs them.
+
+They lie in a folder of this process that nobody else may read. A file is deleted when the
+last reference to it is gone, all of them when the process ends; what one that was killed
+has left is deleted by the next.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+import uuid
+import weakref
+from collections.abc import Hashable
+from pathlib import Path
+from typing import BinaryIO
+
+from asr_core.budget import Budget, Hold, Resource, process_budget
+from asr_core.errors import LimitError
+
+__all__ = ["StoredFile", "StoredFiles", "stored_files"]
+
+_PREFIX = "speak-and-read-"
+_COPY_BYTES = 1 << 20
+
+
+class StoredFile:
+    """A user's file. Any thread may call.
+
+    Attributes:
+        name: as the user calls it.
+        path: where it lies; nobody may keep the path longer than this object.
+        n_bytes: its size.
+    """
+
+    def __init__(self, name: str, path: Path, hold: Hold) -> None:
+        self.name, self.path, self.n_bytes = name, path, int(hold.amount)
+        self._finalizer = weakref.finalize(self, _forget, path, hold)
+
+    def open(self) -> BinaryIO:
+        """Open it for reading; the caller closes it."""
+        return self.path.open("rb")
+
+    def delete(self) -> None:
+        """Delete it now; a second time does nothing."""
+        self._finalizer()
+
+
+def _forget(path: Path, hold: Hold) -> None:
+    path.unlink(missing_ok=True)
+    hold.release()
+
+
+class StoredFiles:
+    """The folder of this process. Any thread may call.
+
+    Args:
+        budget: of which each file takes its size.
+        parent: where the folder is made; the system's for temporary files by default.
+    """
+
+    def __init__(self, budget: Budget, parent: Path | None = None) -> None:
+        self._budget = budget
+        parent = parent or Path(tempfile.gettempdir())
+        parent.mkdir(parents=True, exist_ok=True)
+        _sweep(parent)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+
+    def reserve(self, n_bytes: int, owner: Hashable) -> Hold:
+        """Hold room for a file that is about to come.
+
+        Raises:
+            LimitError: the owner, or this machine, has none left.
+        """
+        return self._budget.take(Resource.UPLOADS, n_bytes, owner)
+
+    def keep(self, name: str, source: BinaryIO, hold: Hold) -> StoredFile:
+        """Copy ``source`` into the folder; ``hold`` becomes the file's.
+
+        Raises:
+            LimitError: it is longer than what is held, or the disk is full.
+        """
+        path = self.folder / uuid.uuid4().hex
+        left = int(hold.amount)
+        try:
+            with path.open("xb") as file:
+                while part := source.read(_COPY_BYTES):
+                    left -= len(part)
+                    if left < 0:
+                        raise LimitError(f"{name} is longer than was announced; send it again.")
+                    file.write(part)
+        except BaseException as error:
+            _forget(path, hold)
+            if isinstance(error, OSError):
+                raise LimitError(
+                    f"{name} cannot be stored on this server ({error.strerror}); "
+                    "try again later, or a smaller file."
+                ) from None
+            raise
+        return StoredFile(name, path, hold)
+
+
+def _sweep(parent: Path) -> None:
+    """Delete the folders of processes that are no more."""
+    for folder in parent.glob(f"{_PREFIX}*-*"):
+        with contextlib.suppress(ValueError, OSError):
+            if folder.stat().st_uid == os.getuid() and not _is_alive(
+                int(folder.name.removeprefix(_PREFIX).split("-")[0])
+            ):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+_making = threading.Lock()
+_made: list[StoredFiles] = []  # one at most
+
+
+def stored_files() -> StoredFiles:
+    """Return those of this process, in ``ASR_UPLOADS_DIR`` if that is set. Any thread may call."""
+    with _making:
+        if not _made:
+            parent = os.environ.get("ASR_UPLOADS_DIR", "").strip()
+            _made.append(StoredFiles(process_budget(), Path(parent) if parent else None))
+        return _made[0]

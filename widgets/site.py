@@ -1,0 +1,249 @@
+"""The server around the pages: the gate, what outlives a page, how it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import logging
+import mimetypes
+import threading
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import streamlit as st
+from starlette.concurrency import run_in_threadpool
+from starlette.formparsers import MultiPartException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+from streamlit.auth_util import encode_provider_token
+from streamlit.runtime.runtime import Runtime
+from streamlit.web.server.server_util import is_xsrf_enabled
+from streamlit.web.server.starlette import starlette_app_utils, starlette_websocket
+from streamlit.web.server.starlette.starlette_server_config import (
+    USER_COOKIE_NAME,
+    XSRF_COOKIE_NAME,
+)
+
+from asr_core.budget import process_budget
+from asr_core.errors import LimitError
+from asr_core.server.gate import VISITOR_HEADER, Gate
+from asr_core.server.hosts import AllowedHosts
+from asr_core.stored_files import stored_files
+from asr_core.workspaces import Workspaces, kept_s
+from widgets.secrets import setting
+from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place
+
+__all__ = ["app_options", "is_gated", "workspaces"]
+
+logger = logging.getLogger(__name__)
+
+_SWEEP_EVERY_S = 5.0
+_PART_WITHIN_S = 60.0  # the next part of an upload, else it has broken off
+_MULTIPART_BYTES = 8192  # around the file
+_MEDIA = ("audio/", "video/")
+
+_gated = threading.Event()
+
+
+def is_gated() -> bool:
+    """Whether the gate stands before this server; False where Streamlit runs the script
+    itself, without the app around it."""
+    return _gated.is_set()
+
+
+def app_options() -> dict[str, Any]:
+    """Return what ``st.App`` takes, and have Streamlit's own parts replaced."""
+    put_in_place()
+    _gated.set()
+    return {
+        "middleware": [Middleware(_LateGate)],
+        "routes": [Route("/files/{workspace}/{key}", _file)],
+        "lifespan": _lifespan,
+    }
+
+
+@functools.cache
+def workspaces() -> Workspaces:
+    """Return those of this process; a thread looks after them."""
+    made = Workspaces(_is_open, kept_s=kept_s())
+    threading.Thread(target=_look_after, args=[made], name="asr-keeper", daemon=True).start()
+    return made
+
+
+def _is_open(session_id: str) -> bool:
+    return Runtime.exists() and Runtime.instance().is_active_session(session_id)
+
+
+def _look_after(kept: Workspaces) -> None:
+    while True:
+        time.sleep(_SWEEP_EVERY_S)
+        try:
+            kept.sweep()
+            _end_left_sessions(kept)
+        except Exception:  # the next round goes on
+            logger.exception("What pages had left could not be looked through")
+
+
+def _end_left_sessions(kept: Workspaces) -> None:
+    from streamlit_webrtc.eventloop import get_global_event_loop
+
+    if not Runtime.exists():
+        return
+    manager: Any = Runtime.instance()._session_mgr
+    if not isinstance(manager._session_storage, LeftSessions):
+        return
+    end_old, is_needed = manager._session_storage.end_old, kept.holds
+    get_global_event_loop().call_soon_threadsafe(end_old, is_needed)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: st.App) -> AsyncIterator[None]:
+    from widgets.operator import end_without_losses, start_monitoring
+
+    start_monitoring()
+    end_without_losses()
+    workspaces()
+    yield
+    await run_in_threadpool(workspaces().close)
+
+
+class _LateGate:
+    """The gate, made at the first request: settings may stand in secrets, which Streamlit
+    reads when it starts."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._gate: Gate | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if self._gate is None:
+            self._gate = _gate_before(self._app)
+        await self._gate(scope, receive, send)
+
+
+def _gate_before(app: Any) -> Gate:
+    from streamlit import config
+
+    invitation = str(setting("ASR_INVITE") or "")
+    names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
+    address = config.get_option("browser.serverAddress")
+    if config.is_manually_set("browser.serverAddress") and address:
+        names.append(address)
+    return Gate(
+        app,
+        site=_Site(),
+        budget=process_budget(),
+        hosts=AllowedHosts(names),
+        invitation=invitation,
+        is_open=not invitation and not setting("auth"),
+        base=config.get_option("server.baseUrlPath").rstrip("/"),
+    )
+
+
+class _Site:
+    """What the gate asks of Streamlit; see ``asr_core.server.gate.Site``."""
+
+    def is_signed_in(self, cookies: dict[str, str]) -> bool:
+        if not setting("auth") or USER_COOKIE_NAME not in cookies:
+            return False
+        signed = starlette_websocket._get_signed_cookie_with_chunks(cookies, USER_COOKIE_NAME)
+        try:
+            return bool(signed) and json.loads(signed or b"").get("is_logged_in") is True
+        except (ValueError, AttributeError):
+            return False
+
+    def sign_in_path(self) -> str | None:
+        if not setting("auth"):
+            return None
+        from streamlit import config
+
+        base = config.get_option("server.baseUrlPath").strip("/")
+        path = f"/{base}/auth/login" if base else "/auth/login"
+        return f"{path}?provider={encode_provider_token('default')}"
+
+    def owner_of(self, session_id: str) -> str | None:
+        return workspaces().owner_of(session_id)
+
+    def trouble(self) -> str | None:
+        return None
+
+    async def upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
+        request = Request(scope, _unhurried(receive))
+        files: Any = Runtime.instance().uploaded_file_mgr
+        *_, session_id, file_id = scope["path"].split("/")
+        try:
+            if not _comes_from_our_page(request):
+                answer: Response = PlainTextResponse("Load the page anew.", 403)
+            elif request.method == "DELETE":
+                files.remove_file(session_id, file_id)
+                answer = Response(status_code=204)
+            else:
+                answer = await _take_in(request, files, session_id, file_id, visitor)
+        except (ClientDisconnect, MultiPartException, TimeoutError):
+            answer = PlainTextResponse("The file did not arrive whole; send it again.", 400)
+        except LimitError as error:
+            answer = PlainTextResponse(str(error), 413)
+        await answer(scope, receive, send)
+
+
+def _comes_from_our_page(request: Request) -> bool:
+    if not is_xsrf_enabled():
+        return True
+    given = request.headers.get("X-Xsrftoken"), request.cookies.get(XSRF_COOKIE_NAME)
+    return bool(starlette_app_utils.validate_xsrf_token(*given))
+
+
+async def _take_in(
+    request: Request, files: UploadedFiles, session_id: str, file_id: str, visitor: str
+) -> Response:
+    """Onto the disk, part by part; room for all of it is held before the first byte."""
+    from streamlit import config
+
+    announced = request.headers.get("content-length", "")
+    if not announced.isdigit() or not file_id.isascii() or len(file_id) > 64:
+        return PlainTextResponse("Send the file's length with it.", 411)
+    most_mb = config.get_option("server.maxUploadSize")
+    if int(announced) > most_mb * 1_048_576 + _MULTIPART_BYTES:
+        raise LimitError(f"This file is larger than {most_mb} MB, which is the most here.")
+    with contextlib.ExitStack() as undo:
+        hold = undo.enter_context(stored_files().reserve(int(announced), visitor))
+        async with request.form(max_files=1, max_fields=1) as form:
+            sent = [part for part in form.values() if not isinstance(part, str)]
+            if len(sent) != 1:
+                return PlainTextResponse("Send one file at a time.", 400)
+            name = sent[0].filename or "file"
+            kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
+        undo.pop_all()  # the room is the file's from now on
+    files.keep(session_id, file_id, sent[0].content_type or "", kept)
+    return Response(status_code=204)
+
+
+def _unhurried(receive: Receive) -> Receive:
+    """Wait for the next part of a body, but not for ever."""
+
+    async def next_part() -> Message:
+        return await asyncio.wait_for(receive(), _PART_WITHIN_S)
+
+    return next_part
+
+
+async def _file(request: Request) -> Response:
+    """A file of a visitor's workspace, for the player on its page; nobody else's."""
+    visitor = request.headers.get(VISITOR_HEADER.decode(), "")
+    found = workspaces().find(request.path_params["workspace"], visitor)
+    jobs = found.files.jobs if found is not None else []
+    job = next((job for job in jobs if job.key == request.path_params["key"]), None)
+    if job is None or not job.file.path.exists():
+        return PlainTextResponse("This file is no longer here.", 404)
+    kind = mimetypes.guess_type(job.name)[0] or ""
+    kind = kind if kind.startswith(_MEDIA) else "audio/wav"
+    return FileResponse(job.file.path, media_type=kind, headers={"Cache-Control": "private"})

@@ -1,0 +1,85 @@
+"""The workspace of the page that is being drawn, and its files."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import streamlit as st
+from streamlit.runtime.runtime import Runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from asr_core.fullcontext import Job
+from asr_core.server.gate import VISITOR_HEADER
+from asr_core.stored_files import StoredFile, stored_files
+from asr_core.workspaces import Workspace, kept_s
+from widgets.site import is_gated, workspaces
+from widgets.texts import as_written
+
+__all__ = ["current_workspace", "freed_note", "kept_caption", "player_source", "stored_upload"]
+
+
+def current_workspace() -> Workspace:
+    """Return what the user of this page has made; a page loaded anew finds it again."""
+    may_move = "microphone_opened" not in st.session_state
+    return workspaces().of(_session_id(), _visitor(), may_move=may_move)
+
+
+def _session_id() -> str:
+    context = get_script_run_ctx()
+    assert context is not None, "to be called while a page is drawn"
+    return context.session_id
+
+
+def _visitor() -> str:
+    """Whose page this is; without the gate nobody vouches for more than the session."""
+    told = st.context.headers.get(VISITOR_HEADER.decode()) if is_gated() else None
+    return told or f"session {_session_id()}"
+
+
+def stored_upload(file: UploadedFile) -> StoredFile:
+    """Return an uploaded file on disk.
+
+    Raises:
+        LimitError: there is no room for it.
+    """
+    manager: Any = Runtime.instance().uploaded_file_mgr
+    if is_gated():
+        found: StoredFile | None = manager.stored(_session_id(), file.file_id)
+        if found is not None:
+            return found
+    file.seek(0)
+    hold = stored_files().reserve(len(file.getbuffer()), _visitor())
+    return stored_files().keep(file.name, file, hold)
+
+
+def player_source(job: Job) -> str:
+    """Return what ``st.audio`` and ``st.video`` play: an address of ours, so that nothing of
+    the file is held in memory; without the gate the path, which they read."""
+    if not is_gated():
+        return str(job.file.path)
+    page = urlsplit(st.context.url or "")
+    base = str(st.get_option("server.baseUrlPath")).strip("/")
+    root = f"{page.scheme}://{page.netloc}" + (f"/{base}" if base else "")
+    return f"{root}/files/{current_workspace().id}/{quote(job.key)}"
+
+
+def kept_caption() -> None:
+    """Say how long things are kept."""
+    st.caption(
+        "What you make here is kept until you clear it, and for "
+        f"{as_written(f'{kept_s() / 60:g}')} minutes after this page was closed or lost its "
+        "connection: load it again in this browser, and everything is there."
+    )
+
+
+def freed_note() -> None:
+    """Say once that something was freed."""
+    freed = workspaces().freed_for(_visitor())
+    if freed is not None:
+        st.info(
+            f"Your takes and transcripts of before were freed at {freed:%H:%M}, "
+            f"{kept_s() / 60:g} minutes after your last page was closed.",
+            icon=":material/auto_delete:",
+        )
