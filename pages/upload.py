@@ -43,7 +43,8 @@ engine = prepared_engine(settings)
 queue = current_workspace().files
 options = file_options(settings)
 add_jobs(queue, engine, settings.model, options)
-kept_caption()
+if queue.jobs:
+    kept_caption()
 for job in itertools.chain.from_iterable(reversed(queue.batches)):
     if file_card(queue, job) and engine is not None:
         key = f"{job.key}-{len(queue.jobs)}"

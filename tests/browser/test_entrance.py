@@ -104,3 +104,34 @@ def test_only_the_secret_link_lets_in(
     assert _pages(page) == ["Live", "Upload", "Test bench"]
     page.get_by_role("link", name="Upload").click()
     expect(page.get_by_role("heading", name="Upload and read")).to_be_visible(timeout=30_000)
+
+
+def test_the_invitation_leaves_the_address_and_holds_for_the_browser(
+    serve: Callable[..., str], visitor: Callable[[], Page]
+) -> None:
+    address = serve('ASR_INVITE = "north-wind"')
+    page = visitor()
+    seen: list[tuple[str, str]] = []
+    page.on(
+        "request", lambda request: seen.append((request.url, request.headers.get("referer", "")))
+    )
+    page.goto(f"{address}/upload?invite=north-wind&section=x")
+    expect(page.get_by_role("heading", name="Upload and read")).to_be_visible(timeout=60_000)
+    assert "invite" not in page.url
+    page.get_by_role("link", name="Live").click()
+    expect(page.get_by_role("heading", name="Speak and read")).to_be_visible(timeout=30_000)
+    page.reload()
+    assert _pages(page) == ["Live", "Upload", "Test bench"]
+    assert not [url for url, referer in seen[1:] if "north-wind" in url or "north-wind" in referer]
+    cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    assert cookies["speak_and_read"]["httpOnly"] and cookies["speak_and_read"]["sameSite"] == "Lax"
+
+
+def test_a_foreign_page_cannot_frame_the_app(
+    serve: Callable[..., str], visitor: Callable[[], Page]
+) -> None:
+    address = serve("")
+    page = visitor()
+    page.set_content(f'<iframe src="{address}/" width="900" height="700"></iframe>')
+    page.wait_for_timeout(3000)
+    assert page.frames[1].get_by_role("heading").count() == 0
