@@ -1,0 +1,316 @@
+"""The gate alone, with an app behind it that tells what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from asr_core.budget import Allowance, Budget, Resource
+from asr_core.server import gate as gate_module
+from asr_core.server.gate import COOKIE, VISITOR_HEADER, Gate
+from asr_core.server.hosts import AllowedHosts
+
+
+@dataclass
+class Site:
+    """What Streamlit knows, as a test wishes it."""
+
+    signed_in: bool = False
+    path: str | None = None
+    owners: dict[str, str] = field(default_factory=dict)
+    sentence: str | None = None
+    uploaded_by: list[str] = field(default_factory=list)
+
+    def is_signed_in(self, cookies: dict[str, str]) -> bool:
+        return self.signed_in
+
+    def sign_in_path(self) -> str | None:
+        return self.path
+
+    def owner_of(self, session_id: str) -> str | None:
+        return self.owners.get(session_id)
+
+    def trouble(self) -> str | None:
+        return self.sentence
+
+    async def upload(self, scope: Any, receive: Any, send: Any, visitor: str) -> None:
+        self.uploaded_by.append(visitor)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: list[tuple[str, str]]
+    body: str
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key == name]
+
+    @property
+    def cookie(self) -> str | None:
+        found = [re.match(rf"{COOKIE}=([^;]+)", value) for value in self.all("set-cookie")]
+        return next((match[1] for match in found if match), None)
+
+
+class Behind:
+    """The app behind the gate."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+        self.messages: list[Any] = []
+        self.hold: asyncio.Event | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        headers = {key.decode(): value.decode("latin-1") for key, value in scope["headers"]}
+        self.asked.append({"path": scope["path"], **headers})
+        if scope["type"] == "http":
+            while (message := await receive())["type"] == "http.request":
+                if not message.get("more_body"):
+                    break
+            status = 200 if message["type"] == "http.request" else 413
+            await send({"type": "http.response.start", "status": status, "headers": []})
+            await send({"type": "http.response.body", "body": b"inside"})
+            return
+        await receive()
+        await send({"type": "websocket.accept", "headers": []})
+        while True:
+            message = await receive()
+            self.messages.append(message)
+            if message["type"] == "websocket.disconnect":
+                return
+
+
+def make(site: Site | None = None, **options: Any) -> tuple[Gate, Behind, Site]:
+    behind, site = Behind(), site or Site()
+    budget = options.pop("budget", Budget({}))
+    hosts = AllowedHosts(["speech.example.org"])
+    return Gate(behind, site=site, budget=budget, hosts=hosts, **options), behind, site
+
+
+def scope_of(kind: str, path: str, headers: dict[str, str], method: str = "GET") -> dict[str, Any]:
+    path, _, query = path.partition("?")
+    listed = {"host": "localhost", **headers}
+    return {
+        "type": kind, "path": path, "query_string": query.encode(), "method": method,
+        "scheme": "http", "client": ("192.0.2.7", 1),
+        "headers": [(key.encode(), value.encode("latin-1")) for key, value in listed.items()],
+    }  # fmt: skip
+
+
+def ask(gate: Gate, path: str, *, method: str = "GET", body: bytes = b"", **headers: str) -> Answer:
+    headers = {key.replace("_", "-"): value for key, value in headers.items()}
+    sent: list[Any] = []
+    parts = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        return parts.pop(0) if parts else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(gate(scope_of("http", path, headers, method), receive, send))
+    listed = [(key.decode(), value.decode("latin-1")) for key, value in sent[0]["headers"]]
+    return Answer(
+        sent[0]["status"], listed, b"".join(m.get("body", b"") for m in sent[1:]).decode()
+    )
+
+
+def connect(gate: Gate, *messages: Any, **headers: str) -> list[Any]:
+    """Open a page's WebSocket, send ``messages``, close it; what came back."""
+    headers = {key.replace("_", "-"): value for key, value in headers.items()}
+    waiting = [{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect"}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return waiting.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(gate(scope_of("websocket", "/_stcore/stream", headers), receive, send))
+    return sent
+
+
+def invited(gate: Gate) -> str:
+    cookie = ask(gate, "/?invite=north-wind").cookie
+    assert cookie is not None
+    return f"{COOKIE}={cookie}"
+
+
+def test_a_foreign_name_or_page_reaches_nothing() -> None:
+    gate, behind, _ = make()
+    assert ask(gate, "/", host="evil.example").status == 421
+    assert ask(gate, "/", origin="http://evil.example").status == 403
+    for headers in ({"host": "evil.example", "origin": "http://evil.example"},
+                    {"origin": "http://evil.example"}, {"origin": "null"}):  # fmt: skip
+        assert connect(gate, **headers)[0]["type"] == "websocket.close"
+    assert not behind.asked
+
+
+def test_every_answer_has_the_headers_that_bind_browsers() -> None:
+    gate, *_ = make()
+    for answer in (ask(gate, "/"), ask(gate, "/static/x.js"), ask(gate, "/", host="evil.example")):
+        assert answer.all("x-content-type-options") == ["nosniff"]
+        assert answer.all("referrer-policy") == ["no-referrer"]
+        assert "frame-ancestors 'self'" in answer.all("content-security-policy")[0]
+        assert not answer.all("strict-transport-security")
+    secure = ask(gate, "/", x_forwarded_proto="https")
+    assert secure.all("strict-transport-security")
+    assert "; Secure" in secure.all("set-cookie")[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/upload", "/_stcore/host-config", "/static/js/x.js", "/media/x.wav",
+             "/component/x/index.html", "/files/a/b", "/_stcore/upload_file/s/f"],
+)  # fmt: skip
+def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
+    gate, behind, site = make(invitation="north-wind", is_open=False)
+    for method in ("GET", "PUT", "DELETE", "POST", "OPTIONS"):
+        assert ask(gate, path, method=method, body=b"x").status == 403
+    assert connect(gate)[0]["type"] == "websocket.close"
+    assert connect(gate, cookie=f"{COOKIE}=forged")[0]["type"] == "websocket.close"
+    assert not behind.asked and not site.uploaded_by
+
+
+def test_an_invitation_becomes_a_cookie_and_leaves_the_address() -> None:
+    gate, behind, _ = make(invitation="north-wind", is_open=False)
+    answer = ask(gate, "/upload?section=Runs&invite=north-wind")
+    assert (answer.status, answer.all("location")) == (303, ["/upload?section=Runs"])
+    assert "HttpOnly; SameSite=Lax" in answer.all("set-cookie")[0]
+    assert ask(gate, "/upload", cookie=f"{COOKIE}={answer.cookie}").body == "inside"
+    # Whoever has the cookie keeps the identity when the link is opened once more.
+    again = ask(gate, "/?invite=north-wind", cookie=f"{COOKIE}={answer.cookie}")
+    assert (again.status, again.cookie) == (303, None)
+    assert [asked["path"] for asked in behind.asked] == ["/upload"]
+
+
+def test_the_way_out_of_an_invitation_stays_on_this_host() -> None:
+    gate, *_ = make(invitation="north-wind", is_open=False)
+    for path in ("//evil.example/?invite=north-wind", "/\\evil.example?invite=north-wind"):
+        location = ask(gate, path).all("location")[0]
+        assert location.startswith("/") and not location.startswith(("//", "/\\"))
+
+
+def test_wrong_invitations_are_counted_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    gate, *_ = make(invitation="north-wind", is_open=False)
+    statuses = [ask(gate, f"/?invite=guess{i}").status for i in range(20)]
+    assert statuses.count(303) == 5 and statuses[-1] == 429
+    assert ask(gate, "/?invite=north-wind").status == 429  # a guess like any other
+    assert "wrong invitation" in caplog.text
+    assert "guess" not in caplog.text.replace("guessed", "")
+
+
+def test_who_signed_in_may_enter_and_others_are_shown_where() -> None:
+    gate, behind, site = make(Site(path="/auth/login?provider=x"), is_open=False)
+    assert 'href="/sign-in"' in ask(gate, "/testbench").body
+    assert ask(gate, "/sign-in").all("location") == ["/auth/login?provider=x"]
+    for path in ("/auth/login", "/oauth2callback", "/auth/logout"):
+        assert ask(gate, path).body == "inside"
+    site.signed_in = True
+    assert ask(gate, "/testbench").body == "inside"
+    assert len(behind.asked) == 4
+
+
+def test_a_session_is_resumed_only_by_the_browser_that_began_it() -> None:
+    gate, behind, site = make()
+    owner = ask(gate, "/").cookie or ""
+    connect(gate, cookie=f"{COOKIE}={owner}")
+    name = behind.asked[-1][VISITOR_HEADER.decode()]
+    site.owners["their-session"] = name
+    protocols = "streamlit, token, their-session"
+    connect(gate, cookie=f"{COOKIE}={owner}", sec_websocket_protocol=protocols)
+    assert behind.asked[-1]["sec-websocket-protocol"] == protocols
+    stranger = ask(gate, "/").cookie or ""
+    for cookie in (f"{COOKIE}={stranger}", ""):
+        connect(gate, cookie=cookie, sec_websocket_protocol=protocols)
+        assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
+    connect(gate, cookie=f"{COOKIE}={owner}", sec_websocket_protocol="streamlit, token, unknown")
+    assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
+
+
+def test_nobody_gives_themselves_a_name() -> None:
+    gate, behind, _ = make()
+    ask(gate, "/", **{VISITOR_HEADER.decode(): "somebody"})
+    connect(gate, **{VISITOR_HEADER.decode(): "somebody"})
+    assert all(asked[VISITOR_HEADER.decode()] != "somebody" for asked in behind.asked)
+
+
+def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
+    gate, behind, site = make()
+    cookie = f"{COOKIE}={ask(gate, '/').cookie}"
+    site.owners["mine"] = behind.asked[-1][VISITOR_HEADER.decode()]
+    site.owners["theirs"] = "somebody else"
+    put = {"method": "PUT", "body": b"x" * 200_000, "cookie": cookie}
+    assert ask(gate, "/_stcore/upload_file/mine/f", **put).status == 204
+    assert ask(gate, "/_stcore/upload_file/theirs/f", **put).status == 403
+    assert ask(gate, "/_stcore/upload_file/nobodys/f", **put).status == 403
+    assert len(site.uploaded_by) == 1
+    assert ask(gate, "/anywhere", **put).status == 413
+
+
+def test_messages_that_no_browser_sends_end_the_connection() -> None:
+    gate, behind, _ = make()
+    too_long = {"type": "websocket.receive", "bytes": b"x" * 1_000_001}
+    assert connect(gate, too_long)[-1] == {"type": "websocket.close", "code": 1009}
+    text = {"type": "websocket.receive", "text": "hello"}
+    assert connect(gate, text)[-1] == {"type": "websocket.close", "code": 1003}
+    assert all(message["type"] == "websocket.disconnect" for message in behind.messages)
+
+
+def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept = 0.0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal slept, now
+        slept, now = slept + seconds, now + seconds + 1e-6
+
+    now = 0.0
+    monkeypatch.setattr(gate_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(gate_module.asyncio, "sleep", sleep)
+    gate, behind, _ = make()
+    gate._by_visitor._clock = lambda: now
+    message = {"type": "websocket.receive", "bytes": b"x"}
+    connect(gate, *[message] * 210)
+    assert len(behind.messages) == 211
+    assert slept == pytest.approx(150 / 15, rel=0.01)  # 60 at once, then 15 a second
+
+
+def test_connections_come_out_of_the_budget_and_go_back() -> None:
+    allowed = Allowance(total=1, each=1, sentence="No room: {what} too many pages.")
+    budget = Budget({Resource.CONNECTIONS: allowed})
+    gate, behind, _ = make(budget=budget)
+    for _ in range(3):
+        connect(gate)
+    assert len(behind.asked) == 3
+    with budget.take(Resource.CONNECTIONS, 1, "somebody"):
+        [refused] = connect(gate)
+    assert (refused["type"], refused["reason"]) == (
+        "websocket.close", "No room: this server has too many pages.",
+    )  # fmt: skip
+    assert budget.figures()[2].used == 0
+    assert not gate._tabs
+
+
+def test_health_tells_what_is_wrong() -> None:
+    gate, _, site = make(is_open=False, invitation="north-wind")
+    assert (ask(gate, "/health").status, ask(gate, "/health").body) == (200, "ok")
+    site.sentence = "No page can be opened: no descriptors are left."
+    for path in ("/health", "/_stcore/health"):
+        answer = ask(gate, path)
+        assert (answer.status, answer.body) == (503, site.sentence)
+
+
+def test_the_app_may_lie_below_a_path() -> None:
+    gate, behind, _ = make(base="/speech", invitation="north-wind", is_open=False)
+    answer = ask(gate, "/speech/?invite=north-wind")
+    assert answer.all("location") == ["/speech/"] and "Path=/speech;" in answer.all("set-cookie")[0]
+    cookie = f"{COOKIE}={answer.cookie}"
+    assert ask(gate, "/speech/upload", cookie=cookie).body == "inside"
+    assert ask(gate, "/speech/_stcore/health").body == "inside"
+    assert len(behind.asked) == 2
