@@ -37,7 +37,7 @@ from asr_core.server.hosts import AllowedHosts
 from asr_core.stored_files import stored_files
 from asr_core.workspaces import Workspaces, kept_s
 from widgets.secrets import setting
-from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place
+from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
 
 __all__ = ["app_options", "is_gated", "workspaces"]
 
@@ -91,15 +91,13 @@ def _look_after(kept: Workspaces) -> None:
 
 
 def _end_left_sessions(kept: Workspaces) -> None:
-    from streamlit_webrtc.eventloop import get_global_event_loop
-
     if not Runtime.exists():
         return
     manager: Any = Runtime.instance()._session_mgr
     if not isinstance(manager._session_storage, LeftSessions):
         return
     end_old, is_needed = manager._session_storage.end_old, kept.holds
-    get_global_event_loop().call_soon_threadsafe(end_old, is_needed)
+    server_loop().call_soon_threadsafe(end_old, is_needed)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ ended when it is given up, and files lie on disk.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 import uuid
@@ -19,7 +20,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec, UploadFileU
 
 from asr_core.stored_files import StoredFile
 
-__all__ = ["LeftSessions", "UploadedFiles", "put_in_place"]
+__all__ = ["LeftSessions", "UploadedFiles", "put_in_place", "server_loop"]
 
 _MOST_LEFT = 100
 """Sessions without a page; each holds three descriptors until it is ended."""
@@ -127,3 +128,12 @@ def put_in_place() -> None:
 
     vars(memory_session_storage)["MemorySessionStorage"] = LeftSessions
     vars(memory_uploaded_file_manager)["MemoryUploadedFileManager"] = UploadedFiles
+
+
+def server_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop that the server runs in. Any thread may call.
+
+    streamlit-webrtc has the same function, but its component is served only if a page is the
+    first to import it.
+    """
+    return Runtime.instance()._get_async_objs().eventloop
