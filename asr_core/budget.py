@@ -1,5 +1,8 @@
 """One budget for the process: what it may spend, and what each user may take of it.
 
+An owner is a user as the app knows one: a browser. Browsers are easily made up, so owners
+from one network address are a group, and no group may take all.
+
 Whoever needs something that can run out takes a hold on it first and releases it
 afterwards. What is not there is refused in a sentence for the user, before anything
 was allocated. ``figures`` says how much of everything is in use.
@@ -22,6 +25,9 @@ from types import TracebackType
 from asr_core.errors import LimitError
 
 __all__ = ["Allowance", "Budget", "Figure", "Hold", "Resource", "process_budget"]
+
+
+Whose = tuple[Hashable, Hashable]  # owner and group
 
 
 class Resource(StrEnum):
@@ -50,6 +56,10 @@ class Allowance:
     sentence: str
 
 
+_GROUP_SHARE = 0.75
+"""Of a total, for one group: behind one address there may be a whole company."""
+
+
 @dataclass(frozen=True)
 class Figure:
     """How much of a resource is in use, by how many owners."""
@@ -66,10 +76,10 @@ class Hold:
     Any thread may call. One that is forgotten is given back when it is collected.
     """
 
-    def __init__(self, budget: Budget, resource: Resource, owner: Hashable, amount: float) -> None:
-        self._budget, self._resource, self._owner = budget, resource, owner
+    def __init__(self, budget: Budget, resource: Resource, whose: Whose, amount: float) -> None:
+        self._budget, self._resource, self._whose = budget, resource, whose
         self._amount = [amount]  # shared with the finalizer
-        self._finalizer = weakref.finalize(self, _give_back, budget, resource, owner, self._amount)
+        self._finalizer = weakref.finalize(self, _give_back, budget, resource, whose, self._amount)
 
     @property
     def amount(self) -> float:
@@ -81,7 +91,7 @@ class Hold:
         Raises:
             LimitError: there is not so much left; then nothing changes.
         """
-        self._budget._add(self._resource, self._owner, more)
+        self._budget._add(self._resource, self._whose, more)
         self._amount[0] += more
 
     def release(self) -> None:
@@ -100,8 +110,8 @@ class Hold:
         self.release()
 
 
-def _give_back(budget: Budget, resource: Resource, owner: Hashable, amount: list[float]) -> None:
-    budget._subtract(resource, owner, amount[0])
+def _give_back(budget: Budget, resource: Resource, whose: Whose, amount: list[float]) -> None:
+    budget._subtract(resource, whose, amount[0])
 
 
 class Budget:
@@ -115,21 +125,26 @@ class Budget:
         self._allowances = dict(allowances)
         # Reentrant: a hold may be collected, and so given back, while the lock is held.
         self._lock = threading.RLock()  # guards the one below
-        self._used: dict[Resource, dict[Hashable, float]] = {name: {} for name in Resource}
+        self._used: dict[Resource, dict[Whose, float]] = {name: {} for name in Resource}
 
-    def take(self, resource: Resource, amount: float, owner: Hashable = None) -> Hold:
+    def take(
+        self, resource: Resource, amount: float, owner: Hashable = None, group: Hashable = None
+    ) -> Hold:
         """Reserve ``amount`` for ``owner``.
 
+        Args:
+            group: of the owner, such as the network address; None for no group.
+
         Raises:
-            LimitError: the owner, or the process, has not so much left.
+            LimitError: the owner, the group or the process has not so much left.
         """
-        self._add(resource, owner, amount)
-        return Hold(self, resource, owner, amount)
+        self._add(resource, (owner, group), amount)
+        return Hold(self, resource, (owner, group), amount)
 
     def used(self, resource: Resource, owner: Hashable = None) -> float:
         """By one owner."""
         with self._lock:
-            return self._used[resource].get(owner, 0.0)
+            return sum(n for (name, _), n in self._used[resource].items() if name == owner)
 
     def figures(self) -> tuple[Figure, ...]:
         """As of now, one for each resource."""
@@ -144,31 +159,40 @@ class Budget:
                 for name, by_owner in self._used.items()
             )
 
-    def _add(self, resource: Resource, owner: Hashable, amount: float) -> None:
+    def _add(self, resource: Resource, whose: Whose, amount: float) -> None:
         allowed = self._allowances.get(resource)
         with self._lock:
-            by_owner = self._used[resource]
-            mine = by_owner.get(owner, 0.0)
+            used = self._used[resource]
             if allowed is not None:
+                owner, group = whose
+                total = sum(used.values())
+                mine = sum(n for (name, _), n in used.items() if name == owner)
+                ours = sum(n for (_, name), n in used.items() if name == group)
                 if mine + amount > allowed.each:
                     raise LimitError(allowed.sentence.format(what="you have"))
-                if sum(by_owner.values()) + amount > allowed.total:
+                is_over = group is not None and ours + amount > max(
+                    allowed.each, _GROUP_SHARE * allowed.total
+                )
+                if is_over or total + amount > allowed.total:
                     raise LimitError(allowed.sentence.format(what="this server has"))
-            by_owner[owner] = mine + amount
+            used[whose] = used.get(whose, 0.0) + amount
 
-    def _subtract(self, resource: Resource, owner: Hashable, amount: float) -> None:
+    def _subtract(self, resource: Resource, whose: Whose, amount: float) -> None:
         with self._lock:
-            by_owner = self._used[resource]
-            left = by_owner.get(owner, 0.0) - amount
+            used = self._used[resource]
+            left = used.get(whose, 0.0) - amount
             if left > 0:
-                by_owner[owner] = left
+                used[whose] = left
             else:
-                by_owner.pop(owner, None)
+                used.pop(whose, None)
 
 
 _GB = 1e9
 _SPARE_DESCRIPTORS = 200
 """For the server itself: libraries, sockets, databases."""
+
+_PAGES_EACH = 12
+"""Pages of one browser at a time."""
 
 _DESCRIPTORS_EACH = 4
 """A page takes one for its WebSocket and up to three for its sound."""
@@ -236,17 +260,17 @@ def read_allowances(settings: Mapping[str, str] = os.environ) -> dict[Resource, 
     models = 1e6 * _number(settings, "ASR_MAX_MODELS_MB", memory / 2 / 1e6)
     return {
         Resource.UPLOADS: Allowance(
-            uploads, uploads / 2,
+            uploads, uploads / 4,
             "There is no room for this file: {what} too many uploads stored already. "
             "Clear the ones that are done, or try a smaller file.",
         ),
         Resource.RECORDINGS: Allowance(
-            recordings, recordings / 2,
+            recordings, recordings / 4,
             "The recording is no longer kept: {what} too much sound in memory already. "
             "The words go on.",
         ),
         Resource.CONNECTIONS: Allowance(
-            connections, max(4, connections / 4),
+            connections, min(_PAGES_EACH, connections),
             "No further page can be opened: {what} too many open. Close some and try again.",
         ),
         Resource.SPEAKERS: Allowance(

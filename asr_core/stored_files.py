@@ -71,13 +71,13 @@ class StoredFiles:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
         atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
 
-    def reserve(self, n_bytes: int, owner: Hashable) -> Hold:
+    def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Hold:
         """Hold room for a file that is about to come.
 
         Raises:
             LimitError: the owner, or this machine, has none left.
         """
-        return self._budget.take(Resource.UPLOADS, n_bytes, owner)
+        return self._budget.take(Resource.UPLOADS, n_bytes, owner, group)
 
     def keep(self, name: str, source: BinaryIO, hold: Hold) -> StoredFile:
         """Copy ``source`` into the folder; ``hold`` becomes the file's.

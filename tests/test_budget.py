@@ -28,6 +28,14 @@ def test_one_user_cannot_take_all() -> None:
     assert budget.used(UPLOADS, "other") == other.amount == 4
 
 
+def test_made_up_users_of_one_address_cannot_take_all() -> None:
+    budget = budget_of(total=100, each=10)
+    held = [budget.take(UPLOADS, 10, user, "their address") for user in range(7)]
+    with pytest.raises(LimitError, match="this server has"):
+        budget.take(UPLOADS, 10, "one more", "their address")
+    held.append(budget.take(UPLOADS, 10, "somebody", "another address"))
+
+
 def test_what_is_refused_changes_nothing() -> None:
     budget = budget_of(total=10, each=10)
     held = budget.take(UPLOADS, 8, "one")

@@ -34,6 +34,7 @@ from asr_core.budget import process_budget
 from asr_core.errors import LimitError
 from asr_core.server.gate import VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
+from asr_core.server.idle import end_idle_connections
 from asr_core.stored_files import stored_files
 from asr_core.workspaces import Workspaces, kept_s
 from widgets.secrets import setting
@@ -45,8 +46,10 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_EVERY_S = 5.0
 _PART_WITHIN_S = 60.0  # the next part of an upload, else it has broken off
+_SLOWEST_BYTES_PER_S = 50_000  # an upload that is slower holds its room for too long
 _MULTIPART_BYTES = 8192  # around the file
 _MEDIA = ("audio/", "video/")
+_MOST_IDLE = 500  # connections that are no page's; a browser has six
 
 _gated = threading.Event()
 
@@ -60,6 +63,7 @@ def is_gated() -> bool:
 def app_options() -> dict[str, Any]:
     """Return what ``st.App`` takes, and have Streamlit's own parts replaced."""
     put_in_place()
+    end_idle_connections(_MOST_IDLE)
     _gated.set()
     return {
         "middleware": [Middleware(_LateGate)],
@@ -174,7 +178,9 @@ class _Site:
     def trouble(self) -> str | None:
         return None
 
-    async def upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
+    async def upload(
+        self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]
+    ) -> None:
         request = Request(scope, _unhurried(receive))
         files: Any = Runtime.instance().uploaded_file_mgr
         *_, session_id, file_id = scope["path"].split("/")
@@ -185,7 +191,7 @@ class _Site:
                 files.remove_file(session_id, file_id)
                 answer = Response(status_code=204)
             else:
-                answer = await _take_in(request, files, session_id, file_id, visitor)
+                answer = await _take_in(request, files, session_id, file_id, whose)
         except (ClientDisconnect, MultiPartException, TimeoutError):
             answer = PlainTextResponse("The file did not arrive whole; send it again.", 400)
         except LimitError as error:
@@ -201,7 +207,7 @@ def _comes_from_our_page(request: Request) -> bool:
 
 
 async def _take_in(
-    request: Request, files: UploadedFiles, session_id: str, file_id: str, visitor: str
+    request: Request, files: UploadedFiles, session_id: str, file_id: str, whose: tuple[str, str]
 ) -> Response:
     """Onto the disk, part by part; room for all of it is held before the first byte."""
     from streamlit import config
@@ -213,8 +219,9 @@ async def _take_in(
     if int(announced) > most_mb * 1_048_576 + _MULTIPART_BYTES:
         raise LimitError(f"This file is larger than {most_mb} MB, which is the most here.")
     with contextlib.ExitStack() as undo:
-        hold = undo.enter_context(stored_files().reserve(int(announced), visitor))
-        async with request.form(max_files=1, max_fields=1) as form:
+        hold = undo.enter_context(stored_files().reserve(int(announced), *whose))
+        limit_s = _PART_WITHIN_S + int(announced) / _SLOWEST_BYTES_PER_S
+        async with asyncio.timeout(limit_s), request.form(max_files=1, max_fields=1) as form:
             sent = [part for part in form.values() if not isinstance(part, str)]
             if len(sent) != 1:
                 return PlainTextResponse("Send one file at a time.", 400)

@@ -12,12 +12,11 @@ import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from asr_core.budget import Budget, Resource
 from asr_core.errors import LimitError
@@ -53,7 +52,6 @@ _MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
 _MESSAGES_PER_S, _MESSAGES_BURST = 15.0, 60.0
 """A page that is redrawn all the time sends four a second; one that opens, some twenty."""
 
-_TABS_EACH = 12
 _GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations, of one address
 _FIRST_MESSAGE_S = 30.0  # a browser speaks at once
 
@@ -73,8 +71,10 @@ class Site(Protocol):
     def trouble(self) -> str | None:
         """Return why no session can be opened, or None."""
 
-    async def upload(self, scope: Scope, receive: Receive, send: Send, visitor: str) -> None:
-        """Take in a file that ``visitor`` may send."""
+    async def upload(
+        self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]
+    ) -> None:
+        """Take in a file of the visitor ``whose[0]``, who asks from the address ``whose[1]``."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,6 @@ class Gate:
         self._cookies = VisitorCookies(invitation)
         self._guesses = KeyedBuckets(_GUESSES_PER_S, _GUESSES_BURST)
         self._by_visitor = KeyedBuckets(2 * _MESSAGES_PER_S, 2 * _MESSAGES_BURST)
-        self._tabs: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -220,7 +219,7 @@ class Gate:
         elif self._site.owner_of(session_id) != visitor.id:
             await _answer(scope, send, 403, "This page is not yours; load it anew.")
         else:
-            await self._site.upload(scope, receive, send, visitor.id)
+            await self._site.upload(scope, receive, send, (visitor.id, request.address))
 
     async def _page(
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
@@ -230,23 +229,13 @@ class Gate:
         _keep_to_own_sessions(scope, visitor, self._site)
         # What the gate has let in is of the same origin for whatever asks behind it.
         _replace_header(scope, b"host", request.origin_host)
-        if self._tabs.get(visitor.id, 0) >= _TABS_EACH:
-            await _answer(scope, send, 429, "Too many pages are open; close some.")
+        try:
+            place = self._budget.take(Resource.CONNECTIONS, 1, visitor.id, request.address)
+        except LimitError as error:
+            await _answer(scope, send, 503, str(error))
             return
-        with ExitStack() as held:
-            try:
-                held.enter_context(self._budget.take(Resource.CONNECTIONS, 1, request.address))
-            except LimitError as error:
-                await _answer(scope, send, 503, str(error))
-                return
-            self._tabs[visitor.id] = self._tabs.get(visitor.id, 0) + 1
-            held.callback(self._close_tab, visitor.id)
+        with place:
             await self._app(scope, self._paced(receive, send, visitor), send)
-
-    def _close_tab(self, visitor: str) -> None:
-        self._tabs[visitor] -= 1
-        if not self._tabs[visitor]:
-            del self._tabs[visitor]
 
     def _paced(self, receive: Receive, send: Send, visitor: Visitor) -> Receive:
         """Messages no faster than a browser sends them; who sends more waits."""
@@ -331,7 +320,7 @@ class _Request:
     def without_invitation(self) -> str:
         """The address, relative to the host."""
         rest = urlencode([item for item in self._query if item[0] != "invite"])
-        path = "/" + self.scope["path"].lstrip("/\\")  # never another host's
+        path = "/" + quote(self.scope["path"].lstrip("/\\"))  # never another host's
         return f"{path}?{rest}" if rest else path
 
     @property

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from asr_core.server import idle
+
+MOST = 20
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> Iterator[int]:
+    """Of a real server that looks after its connections."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-length", b"2")]})  # fmt: skip
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    monkeypatch.setattr(AutoHTTPProtocol, "connection_made", AutoHTTPProtocol.connection_made)
+    monkeypatch.setattr(idle, "REQUEST_WITHIN_S", 0.3)
+    idle.end_idle_connections(MOST)
+    config = uvicorn.Config(app, port=0, lifespan="off", log_level="error", timeout_keep_alive=60)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    eventually(lambda: server.started)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join()
+
+
+def connect(port: int) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port))
+    connection.settimeout(10)
+    return connection
+
+
+def answer_to(connection: socket.socket) -> bytes:
+    got = b""
+    while not got.endswith(b"ok"):
+        part = connection.recv(1000)
+        assert part, "ended without an answer"
+        got += part
+    return got
+
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_who_asks_nothing_or_half_a_question_is_cut_off(port: int) -> None:
+    for begun in (b"", b"GET / HT", REQUEST[:-2]):
+        with connect(port) as connection:
+            connection.sendall(begun)
+            assert connection.recv(100) == b""
+
+
+def test_half_a_second_question_is_no_better(port: int) -> None:
+    with connect(port) as connection:
+        connection.sendall(REQUEST)
+        assert answer_to(connection)
+        connection.sendall(b"GET / HT")
+        assert connection.recv(100) == b""
+
+
+def test_too_many_at_once_do_not_keep_others_out_for_long(port: int) -> None:
+    crowd = [connect(port) for _ in range(5 * MOST)]
+    ended = 0
+    for connection in crowd:
+        try:
+            ended += connection.recv(100) == b""
+        except ConnectionResetError:
+            ended += 1
+        connection.close()
+    assert ended == len(crowd)
+    with connect(port) as connection:
+        connection.sendall(REQUEST)
+        assert answer_to(connection)
