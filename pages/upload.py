@@ -11,7 +11,7 @@ from widgets.file_card import file_card
 from widgets.file_settings import file_options
 from widgets.settings import current_settings, prepared_engine
 from widgets.texts import as_written
-from widgets.workspace import current_workspace, kept_caption, stored_upload
+from widgets.workspace import current_workspace, forget_upload, kept_caption, stored_upload
 
 
 def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOptions) -> None:
@@ -33,6 +33,7 @@ def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOp
             except LimitError as error:
                 st.error(as_written(str(error)), icon=":material/error:")
                 continue
+            forget_upload(file)
             new.append(Job(file.file_id, name, stored, engine, model, options))
     queue.add(*new)
 

@@ -9,6 +9,7 @@ from widgets.entrance import admitted, current_role
 from widgets.operator import closing_note, end_without_losses, start_monitoring
 from widgets.settings import choose_settings
 from widgets.site import is_gated
+from widgets.streamlit_parts import end_sessions_that_are_left
 from widgets.workspace import current_workspace, freed_note
 
 __all__ = ["navigate"]
@@ -19,6 +20,7 @@ def navigate() -> None:
     if not is_gated():
         start_monitoring()
         end_without_losses()
+        end_sessions_that_are_left()
     pages = [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
         st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),

@@ -8,6 +8,7 @@ ended when it is given up, and files lie on disk.
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 import uuid
@@ -20,7 +21,13 @@ from streamlit.runtime.uploaded_file_manager import UploadedFileRec, UploadFileU
 
 from asr_core.stored_files import StoredFile
 
-__all__ = ["LeftSessions", "UploadedFiles", "put_in_place", "server_loop"]
+__all__ = [
+    "LeftSessions",
+    "UploadedFiles",
+    "end_sessions_that_are_left",
+    "put_in_place",
+    "server_loop",
+]
 
 _MOST_LEFT = 100
 """Sessions without a page; each holds three descriptors until it is ended."""
@@ -128,6 +135,16 @@ def put_in_place() -> None:
 
     vars(memory_session_storage)["MemorySessionStorage"] = LeftSessions
     vars(memory_uploaded_file_manager)["MemoryUploadedFileManager"] = UploadedFiles
+
+
+@functools.cache
+def end_sessions_that_are_left() -> None:
+    """Put ``LeftSessions`` into a runtime that runs already; once a process."""
+    manager: Any = Runtime.instance()._session_mgr
+    left = LeftSessions()
+    for info in manager._session_storage.list():
+        left.save(info)
+    manager._session_storage = left
 
 
 def server_loop() -> asyncio.AbstractEventLoop:

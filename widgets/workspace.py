@@ -17,7 +17,14 @@ from asr_core.workspaces import Workspace, kept_s
 from widgets.site import is_gated, workspaces
 from widgets.texts import as_written
 
-__all__ = ["current_workspace", "freed_note", "kept_caption", "player_source", "stored_upload"]
+__all__ = [
+    "current_workspace",
+    "forget_upload",
+    "freed_note",
+    "kept_caption",
+    "player_source",
+    "stored_upload",
+]
 
 
 def current_workspace() -> Workspace:
@@ -52,6 +59,11 @@ def stored_upload(file: UploadedFile) -> StoredFile:
     file.seek(0)
     hold = stored_files().reserve(len(file.getbuffer()), _visitor())
     return stored_files().keep(file.name, file, hold)
+
+
+def forget_upload(file: UploadedFile) -> None:
+    """Have the uploader let go of a file, so that its room is free once nobody else needs it."""
+    Runtime.instance().uploaded_file_mgr.remove_file(_session_id(), file.file_id)
 
 
 def player_source(job: Job) -> str:

@@ -46,6 +46,9 @@ _FREE = ("/_stcore/health", "/health", "/auth/login", "/auth/logout", "/oauth2ca
 _NO_PAGES = ("/_stcore/", "/static/", "/media/", "/component/", "/app/static/", "/files/")
 """Below these there are files and sockets, no pages that a person opens."""
 
+_CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
+"""Of Streamlit's own: for whoever runs a server, not for its visitors."""
+
 _STREAM = "/_stcore/stream"
 _MAX_BODY_BYTES = 64 * 1024  # of a request that is no upload: nothing of ours is longer
 _MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
@@ -148,7 +151,8 @@ class Gate:
                            "allow it with ASR_ALLOWED_HOSTS.")  # fmt: skip
         if not self._hosts.allows_origin(request.origin, request.host):
             return Refusal(403, "Another site's page may not use this app.")
-        if request.scope["type"] == "websocket" and request.path != _STREAM:
+        is_socket = request.scope["type"] == "websocket"
+        if request.path.startswith(_CLOSED) or (is_socket and request.path != _STREAM):
             return Refusal(404, "There is nothing here.")
         return None
 

@@ -178,6 +178,13 @@ def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
     assert not behind.asked and not site.uploaded_by
 
 
+def test_what_is_for_whoever_runs_the_server_is_closed() -> None:
+    gate, behind, _ = make()
+    for path in ("/_stcore/metrics", "/_stcore/agent/run", "/_stcore/script-health-check"):
+        assert ask(gate, path).status == 404
+    assert not behind.asked
+
+
 def test_an_invitation_becomes_a_cookie_and_leaves_the_address() -> None:
     gate, behind, _ = make(invitation="north-wind", is_open=False)
     answer = ask(gate, "/upload?section=Runs&invite=north-wind")
