@@ -6,13 +6,13 @@ tab or page can read it. Nothing of it is sent to the app.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable
 
 import streamlit as st
 
 from widgets.clipboard import COPY_JS
 from widgets.looks import BUTTON_CSS
+from widgets.workspace import current_workspace
 
 __all__ = ["KEEP_JS", "kept_words", "key_in_tab"]
 
@@ -90,17 +90,15 @@ _component = st.components.v2.component(
 
 
 def key_in_tab(name: str) -> str:
-    """Where the tab keeps the words of the take ``name`` of this browser session."""
-    if "words_in_tab" not in st.session_state:
-        st.session_state["words_in_tab"] = f"{_PREFIX}{uuid.uuid4().hex}/"
-    return f"{st.session_state['words_in_tab']}{name}"
+    """Return where the tab keeps the words of the take ``name`` of this page's workspace."""
+    return f"{_PREFIX}{current_workspace().id}/{name}"
 
 
 def kept_words(names: Iterable[str]) -> None:
-    """Show what the tab kept of earlier sessions, if there is anything.
+    """Show what the tab kept of workspaces that the server has no more, if there is anything.
 
     Args:
-        names: the takes of this session; the words of others of it are forgotten.
+        names: the takes of this workspace; the words of others of it are forgotten.
     """
     takes = [key_in_tab(name) for name in names]
     _component(data={"prefix": _PREFIX, "session": key_in_tab(""), "takes": takes}, key="kept")
