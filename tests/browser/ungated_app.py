@@ -1,0 +1,26 @@
+"""The app as a host serves it that runs the script and knows nothing of ``st.App``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from streamlit.web import bootstrap
+
+SCRIPT = Path("streamlit_app.py").resolve()
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--server.headless", "headless", type=bool)
+@click.option("--server.port", "port", type=int)
+@click.option("--server.address", "address")
+def main(headless: bool, port: int, address: str) -> None:
+    """Serve it with the options that tests give."""
+    options = {"server_headless": headless, "server_port": port, "server_address": address}
+    bootstrap.load_config_options(flag_options=options)
+    bootstrap.run(str(SCRIPT), False, [], options)
+
+
+sys.argv[0] = "streamlit"
+main()
