@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
+import json
 import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any, ClassVar
+from urllib.request import Request, urlopen
 
 import pytest
+import yaml
 from aioice import stun, turn
 
 _DEPLOY = Path(__file__).parents[1] / "deploy"
@@ -197,3 +205,229 @@ def test_the_relay_does_not_start_without_a_secret(tmp_path: Path, missing: str)
     )  # fmt: skip
     assert done.returncode
     assert f"{missing}: is not set" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    return dict(yaml.safe_load((_DEPLOY / "compose.yaml").read_text()))
+
+
+def test_every_service_has_no_more_rights_than_it_needs(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert set(service.get("cap_add", [])) <= {"NET_BIND_SERVICE"}, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert {"mem_limit", "pids_limit", "ulimits", "logging"} <= set(service), name
+        assert not {"network_mode", "privileged", "devices", "pid", "ipc"} & set(service), name
+        assert "docker.sock" not in str(service), name
+
+
+def test_only_the_proxy_and_the_relay_are_reached_from_outside(compose: dict[str, Any]) -> None:
+    ports = {name: service.get("ports", []) for name, service in compose["services"].items()}
+    assert ports == {
+        "app": [],
+        "caddy": ["80:80", "443:443"],
+        "turn": ["3478:3478/udp", "3478:3478/tcp"],
+    }
+
+
+def test_the_addresses_agree(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    addresses = {
+        name: service["networks"]["inside"]["ipv4_address"] for name, service in services.items()
+    }
+    subnet = ip_network(compose["networks"]["inside"]["ipam"]["config"][0]["subnet"])
+    assert all(ip_address(address) in subnet for address in addresses.values())
+    assert _setting("allowed-peer-ip") == [addresses["app"]]
+    assert _setting("listening-ip") == _setting("relay-ip") == [addresses["turn"]]
+    app = services["app"]
+    assert app["environment"]["FORWARDED_ALLOW_IPS"] == addresses["caddy"]
+    assert app["extra_hosts"] == [f"${{DOMAIN}}:{addresses['turn']}"]
+
+
+def test_nothing_starts_without_a_name_and_a_secret(compose: dict[str, Any]) -> None:
+    settings = compose["services"]["app"]["environment"]
+    assert settings["ASR_ALLOWED_HOSTS"].startswith("${DOMAIN:?")
+    assert settings["TURN_SECRET"].startswith("${TURN_SECRET:?")
+    assert not re.search(r"SECRET", " ".join(map(str, compose["services"]["turn"]["command"])))
+
+
+def test_images_are_pinned_by_digest(compose: dict[str, Any]) -> None:
+    images = [service["image"] for service in compose["services"].values() if "image" in service]
+    images += re.findall(r"^FROM (\S+)", (_DEPLOY / "Dockerfile").read_text(), re.M)
+    assert len(images) == 3
+    for image in images:
+        assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
+
+
+def test_the_image_runs_as_nobody_special_from_packages_with_hashes() -> None:
+    text = (_DEPLOY / "Dockerfile").read_text()
+    assert re.findall(r"^USER (\S+)", text, re.M) == ["10001:10001"]
+    installs = re.findall(r"^RUN pip install (.*)", text, re.M)
+    assert installs
+    assert all({"--require-hashes", "--only-binary=:all:"} <= set(it.split()) for it in installs)
+
+
+def _is_sent(path: str) -> bool:
+    """Whether .dockerignore lets ``path`` into the build: the last pattern that fits it, or a
+    folder above it, decides."""
+    sent = True
+    parts = path.split("/")
+    above = ["/".join(parts[: n + 1]) for n in range(len(parts))]
+    for line in (_DEPLOY.parent / ".dockerignore").read_text().splitlines():
+        if not line or line.startswith("#"):
+            continue
+        pattern = re.escape(line.lstrip("!")).replace(r"\*\*/", "(?:.*/)?").replace(r"\*", "[^/]*")
+        if any(re.fullmatch(pattern, name) for name in above):
+            sent = line.startswith("!")
+    return sent
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".streamlit/secrets.toml", ".env", "deploy/.env", ".git/config", ".venv/bin/python",
+        "models/base/model.bin", "key.pem", "asr_core/key.pem", "pages/.env", "widgets/.secret/a",
+        "asr_core/.streamlit/secrets.toml", "widgets/secrets.toml", "tests/conftest.py", "a.wav",
+        "asr_core/__pycache__/cli.cpython-312.pyc", "deploy/turnserver.conf",
+    ],
+)  # fmt: skip
+def test_the_build_is_sent_no_secret_and_no_ballast(path: str) -> None:
+    assert not _is_sent(path)
+
+
+def test_the_build_is_sent_all_of_the_app() -> None:
+    root = _DEPLOY.parent
+    folders = ("asr_core", "pages", "widgets")
+    files = [
+        str(path.relative_to(root))
+        for folder in folders
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    files += ["streamlit_app.py", ".streamlit/config.toml", "LICENSE"]
+    copied = re.search(r"^COPY (\S+) \.$", (_DEPLOY / "Dockerfile").read_text(), re.M)
+    assert copied
+    assert [file for file in [*files, copied[1]] if not _is_sent(file)] == []
+
+
+def _versions(file: Path) -> dict[str, str]:
+    lines = (line.split("#")[0].split(";")[0].strip(" \\\t\n") for line in file.open())
+    pins = (line.partition("==") for line in lines if "==" in line)
+    return {
+        re.sub(r"[-_.]+", "-", name.split("[")[0]).lower(): version for name, _, version in pins
+    }
+
+
+def test_the_lock_holds_what_is_required_with_hashes() -> None:
+    lock = _DEPLOY / "requirements.lock"
+    required = _versions(_DEPLOY.parent / "requirements.txt")
+    locked = _versions(lock)
+    assert len(required) > 20
+    assert {name: locked.get(name) for name in required} == required
+    text = lock.read_text()
+    for entry in re.split(r"\n(?=\S)", text):
+        assert entry.startswith("#") or re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
+    assert "://" not in text
+    assert "--index" not in text
+
+
+def test_the_unit_exposes_little() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs Debian's systemd")
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=29",
+         _DEPLOY / "speak-and-read.service"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout.splitlines()[-1]  # below 3.0
+
+
+class _Hello(BaseHTTPRequestHandler):
+    """Tells the proxy what it was asked with."""
+
+    def do_GET(self) -> None:
+        body = json.dumps(dict(self.headers)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_the_proxy_tells_the_visitors_own_address(tmp_path: Path) -> None:
+    caddy = shutil.which("caddy")
+    if caddy is None:
+        pytest.skip("needs Debian's caddy")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hello) as app:
+        threading.Thread(target=app.serve_forever, daemon=True).start()
+        environment = {
+            **os.environ, "DOMAIN": address, "APP": f"127.0.0.1:{app.server_port}",
+            "XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path),
+        }  # fmt: skip
+        command = [caddy, "run", "--adapter", "caddyfile", "--config", _DEPLOY / "Caddyfile"]
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as proxy:
+            try:
+                lied = Request(address, headers={"X-Forwarded-For": "203.0.113.9"})
+                answer = _until_answered(lied, proxy)
+            finally:
+                proxy.terminate()
+                app.shutdown()
+    assert answer["X-Forwarded-For"] == "127.0.0.1"
+
+
+def _until_answered(request: Request, process: subprocess.Popen[bytes]) -> dict[str, str]:
+    for _ in range(200):
+        assert process.poll() is None, "the proxy ended at once"
+        with suppress(OSError), urlopen(request, timeout=5) as answer:
+            assert answer.headers["Strict-Transport-Security"]
+            return dict(json.load(answer))
+        time.sleep(0.05)
+    raise AssertionError("the proxy does not answer")
+
+
+class _Health(BaseHTTPRequestHandler):
+    """Answers as the app does when it is asked for by its own name."""
+
+    fault: ClassVar = ""
+
+    def do_GET(self) -> None:
+        assert (self.path, self.headers["Host"]) == ("/_stcore/health", "speech.example.org")
+        self.send_response(503 if self.fault else 200)
+        self.end_headers()
+        self.wfile.write((self.fault or "ok").encode())
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.mark.parametrize("fault", ["", "The model hangs."])
+def test_the_images_check_tells_what_is_wrong(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Health, "fault", fault)
+    with HTTPServer(("127.0.0.1", 0), _Health) as app:
+        threading.Thread(target=app.handle_request, daemon=True).start()
+        done = _checked(f"http://127.0.0.1:{app.server_port}")
+    assert (done.returncode, done.stderr.strip()) == (1 if fault else 0, fault)
+
+
+def test_the_images_check_tells_that_nobody_answers() -> None:
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        done = _checked(f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("The app does not answer")
+    assert done.stderr.count("\n") == 1
+
+
+def _checked(address: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "ASR_ALLOWED_HOSTS": "speech.example.org, other.example.org"}
+    return subprocess.run(
+        [sys.executable, _DEPLOY / "healthcheck.py", address],
+        env=environment, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
