@@ -387,7 +387,6 @@ def _until_answered(request: Request, process: subprocess.Popen[bytes]) -> dict[
     for _ in range(200):
         assert process.poll() is None, "the proxy ended at once"
         with suppress(OSError), urlopen(request, timeout=5) as answer:
-            assert answer.headers["Strict-Transport-Security"]
             return dict(json.load(answer))
         time.sleep(0.05)
     raise AssertionError("the proxy does not answer")

@@ -114,17 +114,35 @@ def test_five_hundred_idle_connections_do_not_hold_up_health(
         connection.close()
 
 
+def test_idle_connections_hold_no_more_than_a_few_descriptors(
+    server: StatusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_server, "_MAX_CONNECTIONS", 3)
+    idle = connections(server, 5)
+    for pushed_out in idle[:2]:
+        pushed_out.settimeout(4)  # before their time is up
+        assert was_ended(pushed_out)
+    idle[4].sendall(b"GET /health HTTP/1.1\r\n\r\n")
+    idle[4].settimeout(10)
+    assert idle[4].recv(100).startswith(b"HTTP/1.1 200")
+    for connection in idle:
+        connection.close()
+
+
+def was_ended(connection: socket.socket) -> bool:
+    try:
+        return not connection.recv(100)
+    except ConnectionResetError:
+        return True
+
+
 def test_a_connection_that_says_nothing_is_ended(
     server: StatusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status_server, "_REQUEST_S", 0.2)
     [slow] = connections(server, 1)
     slow.settimeout(10)
-    try:
-        while slow.recv(100):
-            pass
-    except ConnectionResetError:
-        pass
+    assert was_ended(slow)
 
 
 @pytest.mark.parametrize(
