@@ -393,12 +393,12 @@ def _until_answered(request: Request, process: subprocess.Popen[bytes]) -> dict[
 
 
 class _Health(BaseHTTPRequestHandler):
-    """Answers as the app does when it is asked for by its own name."""
+    """Answers as the app does."""
 
     fault: ClassVar = ""
 
     def do_GET(self) -> None:
-        assert (self.path, self.headers["Host"]) == ("/_stcore/health", "speech.example.org")
+        assert self.path == "/_stcore/health"
         self.send_response(503 if self.fault else 200)
         self.end_headers()
         self.wfile.write((self.fault or "ok").encode())
@@ -425,8 +425,7 @@ def test_the_images_check_tells_that_nobody_answers() -> None:
 
 
 def _checked(address: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ASR_ALLOWED_HOSTS": "speech.example.org, other.example.org"}
     return subprocess.run(
         [sys.executable, _DEPLOY / "healthcheck.py", address],
-        env=environment, capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
