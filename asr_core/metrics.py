@@ -1,29 +1,31 @@
-"""The app seen from outside: figures for Prometheus, and whether it is well.
+"""The app's figures, for Prometheus and for the operator's page.
 
-Off unless a port is given. Nothing of what was said is in here: counts, seconds, names
-of error types.
+Nothing of what was said is in here: counts, seconds, names of error types.
 """
 
 from __future__ import annotations
 
+import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import numpy as np
-from prometheus_client import REGISTRY, Counter, make_wsgi_app
+from prometheus_client import REGISTRY, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from asr_core.budget import process_budget
+from asr_core.errors import LimitError
+
 if TYPE_CHECKING:
     from asr_core.live.scheduler import Scheduler
+    from asr_core.status_server import StatusServer
 
 __all__ = ["Figures", "count_error", "count_file", "figures", "serve_metrics"]
-
-_HANGS_S = 60.0
-_WELL = ("200 OK", b"ok\n")
 
 _errors = Counter("asr_errors", "Failures, by where and by type", ["where", "kind"])
 _audio = Counter("asr_file_audio_seconds", "Seconds of files that were transcribed")
@@ -65,11 +67,6 @@ def _schedulers() -> list[Scheduler]:
     from asr_core.live.scheduler import schedulers  # which counts its errors here
 
     return schedulers()
-
-
-def _hangs() -> bool:
-    """Somebody has been waiting for the model for longer than any window takes."""
-    return any(scheduler.longest_wait_s() > _HANGS_S for scheduler in _schedulers())
 
 
 def figures() -> Figures:
@@ -117,34 +114,44 @@ class _Live(Collector):
         for quantile, lag_s in zip(("0.5", "0.95"), now.lag_s, strict=True):
             family.add_metric([quantile], lag_s)
         yield family
+        yield from _budget()
+        yield GaugeMetricFamily("asr_threads", "Threads of the process", value=_n_threads())
 
 
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """One request every few seconds is no news."""
+def _budget() -> Iterable[Metric]:
+    """How much of everything that can run out is in use; nothing if a setting is wrong."""
+    used, total, owners = (
+        GaugeMetricFamily(f"asr_budget_{name}", text, labels=["resource"])
+        for name, text in (
+            ("used", "What is in use, in the unit that the resource's name tells"),
+            ("total", "How much there is for everybody together"),
+            ("owners", "Users who have some of it"),
+        )
+    )
+    with suppress(LimitError):  # health tells
+        for figure in process_budget().figures():
+            used.add_metric([figure.resource], figure.used)
+            total.add_metric([figure.resource], figure.total)
+            owners.add_metric([figure.resource], figure.n_owners)
+    yield from (used, total, owners)
 
 
-def serve_metrics(port: int, address: str = "127.0.0.1") -> WSGIServer:
-    """``/metrics`` and ``/health`` on a port of their own, from a thread of their own.
+def _n_threads() -> int:
+    """Of the libraries, too, where the system tells."""
+    if sys.platform != "linux":
+        return threading.active_count()
+    return sum(1 for _ in Path("/proc/self/task").iterdir())
 
-    Returns:
-        The server; ``shutdown`` ends it.
+
+def serve_metrics(port: int, address: str = "127.0.0.1") -> StatusServer:
+    """Serve ``/metrics`` and ``/health`` on a port of their own, from a thread of their own.
 
     Raises:
         OSError: the port is taken.
     """
-    metrics = make_wsgi_app(REGISTRY)
+    from asr_core.status_server import StatusServer  # which tells these figures
 
-    def app(environ: dict[str, object], start_response: object) -> Iterator[bytes]:
-        if environ["PATH_INFO"] == "/health":
-            status, text = ("503 Service Unavailable", b"the model hangs\n") if _hangs() else _WELL
-            start_response(status, [("Content-Type", "text/plain")])  # type: ignore[operator]
-            return iter([text])
-        return iter(metrics(environ, start_response))
-
-    server = make_server(address, port, app, handler_class=_Quiet)
-    threading.Thread(target=server.serve_forever, name="asr-metrics", daemon=True).start()
-    return server
+    return StatusServer(port, address)
 
 
 REGISTRY.register(_Live())

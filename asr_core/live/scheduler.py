@@ -136,6 +136,11 @@ class Scheduler:
             sessions = list(self._sessions)
         return max(map(self.waits_s, sessions), default=0.0)
 
+    @property
+    def engine(self) -> Engine:
+        """Whose time this is."""
+        return self._engine
+
     def add(self, session: LiveSession) -> None:
         """Serve ``session`` until it is done."""
         with self._lock:
