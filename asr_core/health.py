@@ -19,7 +19,7 @@ from asr_core.errors import LimitError
 if TYPE_CHECKING:
     from asr_core.live.scheduler import Scheduler
 
-__all__ = ["ModelProbe", "health"]
+__all__ = ["ModelProbe", "health", "page_fault"]
 
 _HANGS_S = 60.0
 """Longer than a model takes for any window on any machine that is worth using."""
@@ -105,7 +105,7 @@ class _Health:
     def fault(self) -> str | None:
         with self._lock:
             if time.monotonic() - self._asked_at >= _FRESH_S:
-                self._fault = _page_fault() or self._model_fault()
+                self._fault = page_fault() or self._model_fault()
                 self._asked_at = time.monotonic()
             return self._fault
 
@@ -127,8 +127,8 @@ def _first(faults: Iterable[str | None]) -> str | None:
     return next((fault for fault in faults if fault), None)
 
 
-def _page_fault() -> str | None:
-    """Return why no further page can be opened; None if one can."""
+def page_fault() -> str | None:
+    """Return why no further page can be opened; None if one can. Any thread may call."""
     return _first(check() for check in (_no_descriptors, _no_thread, _no_connection))
 
 

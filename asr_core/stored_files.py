@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import uuid
@@ -25,6 +26,7 @@ from asr_core.errors import LimitError
 __all__ = ["StoredFile", "StoredFiles", "stored_files"]
 
 _PREFIX = "speak-and-read-"
+_LOCK = ".lock"
 _COPY_BYTES = 1 << 20
 
 
@@ -68,8 +70,9 @@ class StoredFiles:
         parent = parent or Path(tempfile.gettempdir())
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent))
-        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        self._lock = _locked(self.folder.with_suffix(_LOCK))
+        atexit.register(_delete, self.folder)
 
     def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Hold:
         """Hold room for a file that is about to come.
@@ -105,24 +108,37 @@ class StoredFiles:
         return StoredFile(name, path, hold)
 
 
+def _delete(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.with_suffix(_LOCK).unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> BinaryIO | None:
+    """Open ``path`` and lock it until the process ends; None if another process has it.
+
+    Numbers of processes tell nothing in containers, where each is the first one.
+    """
+    file = path.open("ab")
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+    return file
+
+
 def _sweep(parent: Path) -> None:
     """Delete the folders of processes that are no more."""
-    for folder in parent.glob(f"{_PREFIX}*-*"):
-        with contextlib.suppress(ValueError, OSError):
-            if folder.stat().st_uid == os.getuid() and not _is_alive(
-                int(folder.name.removeprefix(_PREFIX).split("-")[0])
-            ):
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    for lock in parent.glob(f"{_PREFIX}*{_LOCK}"):
+        with contextlib.suppress(OSError):
+            file = _locked(lock)
+            if file is not None:
+                shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+                lock.unlink()
+                file.close()
 
 
 _making = threading.Lock()

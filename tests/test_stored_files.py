@@ -79,8 +79,10 @@ def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path, budget:
         "os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
-    [left] = tmp_path.iterdir()
+    [left] = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert [path.read_bytes() for path in left.iterdir()] == [b"sound"]
     other = StoredFiles(budget, tmp_path)
     third = StoredFiles(budget, tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([other.folder, third.folder])
+    folders = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert sorted(folders) == sorted([other.folder, third.folder])
+    assert len(list(tmp_path.iterdir())) == 4  # with their locks

@@ -32,6 +32,7 @@ from streamlit.web.server.starlette.starlette_server_config import (
 
 from asr_core.budget import process_budget
 from asr_core.errors import LimitError
+from asr_core.health import health, page_fault
 from asr_core.server.gate import VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.idle import end_idle_connections
@@ -175,8 +176,11 @@ class _Site:
     def owner_of(self, session_id: str) -> str | None:
         return workspaces().owner_of(session_id)
 
-    def trouble(self) -> str | None:
-        return None
+    def page_fault(self) -> str | None:
+        return page_fault()
+
+    def health(self) -> str | None:
+        return health()
 
     async def upload(
         self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]

@@ -71,8 +71,11 @@ class Site(Protocol):
     def owner_of(self, session_id: str) -> str | None:
         """Return the visitor whose page has this session; None if nobody's has."""
 
-    def trouble(self) -> str | None:
-        """Return why no session can be opened, or None."""
+    def page_fault(self) -> str | None:
+        """Return why no page can be opened, or None."""
+
+    def health(self) -> str | None:
+        """Return what is wrong with pages or models, or None."""
 
     async def upload(
         self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]
@@ -205,11 +208,11 @@ class Gate:
     # --- inside --------------------------------------------------------------------
 
     async def _free(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
-        trouble = self._site.trouble() if request.path.endswith("health") else None
-        if trouble is not None:
-            await _answer(scope, send, 503, trouble)
-        elif request.path == "/health":
-            await _answer(scope, send, 200, "ok")
+        if request.path == "/health":
+            fault = self._site.health()
+            await _answer(scope, send, 503 if fault else 200, fault or "ok")
+        elif request.path == "/_stcore/health" and (fault := self._site.page_fault()):
+            await _answer(scope, send, 503, fault)  # pages ask this before they connect
         else:
             await self._app(scope, _bounded(receive, _MAX_BODY_BYTES), send)
 

@@ -39,15 +39,15 @@ def test_nothing_of_a_transcript_crosses(
     app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
 ) -> None:
     owner = UploadPage(launch(None).new_context().new_page(), app)
-    media = f"{app}/media/"
+    files, media = f"{app}/files/", f"{app}/media/"
     seen = _seen(owner.page)
     owner.open()
     owner.drop(speech_files / "beckett.wav")
     owner.wait_for_words()
     assert "Fail better" in owner.saved("TXT")
-    wait_until(lambda: any(media in url for _, url in seen), owner.page, 20)
-    sounds = [url for _, url in seen if media in url and url.endswith(".wav")]
-    texts = [url for _, url in seen if media in url and not url.endswith(".wav")]
+    wait_until(lambda: any(files in url for _, url in seen), owner.page, 20)
+    sounds = [url for _, url in seen if files in url]
+    texts = [url for _, url in seen if media in url]
     uploads = [url for method, url in seen if method == "PUT"]
     assert sounds and uploads
 
@@ -56,8 +56,10 @@ def test_nothing_of_a_transcript_crosses(
     assert other.text() == ""
     expect(stranger.get_by_text("beckett.wav")).to_have_count(0)
     request = stranger.context.request
-    for url in (*sounds, *texts):
-        assert _answer(request, url) in (200, 404)  # who is given the name of a file may have it
+    assert {_answer(owner.page.context.request, url) for url in sounds} == {200}
+    assert {_answer(request, url) for url in sounds} == {404}
+    for url in texts:
+        assert _answer(request, url) in (200, 404)  # who is given the name of a text may have it
         assert _answer(request, _changed(url)) == 404
     for path in ("media", "media/", "_stcore/upload_file", "_stcore/upload_file/"):
         answer = request.get(f"{app}/{path}")
@@ -67,11 +69,13 @@ def test_nothing_of_a_transcript_crosses(
         assert b"RIFF" not in request.get(url).body()[:16]
         *_, session, file = url.rsplit("/", 2)
         assert request.put(url.replace(session, str(uuid.uuid4())), data=b"x").status >= 400
+        assert request.put(url, data=b"x").status == 403  # the session is somebody else's
         assert request.put(url.replace(file, "../../x"), data=b"x").status >= 400
 
     owner.page.get_by_role("button", name="Clear", exact=True).click()
     expect(owner.page.get_by_role("log", name="Transcript")).to_have_count(0)
-    wait_until(lambda: {_answer(request, url) for url in sounds} == {404}, owner.page, 60)
+    own = owner.page.context.request
+    wait_until(lambda: {_answer(own, url) for url in sounds} == {404}, owner.page, 60)
     assert other.text() == ""
 
 

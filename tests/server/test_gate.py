@@ -22,7 +22,8 @@ class Site:
     signed_in: bool = False
     path: str | None = None
     owners: dict[str, str] = field(default_factory=dict)
-    sentence: str | None = None
+    no_page: str | None = None
+    no_model: str | None = None
     uploaded_by: list[str] = field(default_factory=list)
 
     def is_signed_in(self, cookies: dict[str, str]) -> bool:
@@ -34,8 +35,11 @@ class Site:
     def owner_of(self, session_id: str) -> str | None:
         return self.owners.get(session_id)
 
-    def trouble(self) -> str | None:
-        return self.sentence
+    def page_fault(self) -> str | None:
+        return self.no_page
+
+    def health(self) -> str | None:
+        return self.no_page or self.no_model
 
     async def upload(self, scope: Any, receive: Any, send: Any, whose: Any) -> None:
         self.uploaded_by.append(whose[0])
@@ -306,10 +310,13 @@ def test_connections_come_out_of_the_budget_and_go_back() -> None:
 def test_health_tells_what_is_wrong() -> None:
     gate, _, site = make(is_open=False, invitation="north-wind")
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (200, "ok")
-    site.sentence = "No page can be opened: no descriptors are left."
+    site.no_model = "The model hangs."
+    assert (ask(gate, "/health").status, ask(gate, "/health").body) == (503, "The model hangs.")
+    assert ask(gate, "/_stcore/health").body == "inside"  # pages come back all the same
+    site.no_page = "No page can be opened: no descriptors are left."
     for path in ("/health", "/_stcore/health"):
         answer = ask(gate, path)
-        assert (answer.status, answer.body) == (503, site.sentence)
+        assert (answer.status, answer.body) == (503, site.no_page)
 
 
 def test_the_app_may_lie_below_a_path() -> None:
