@@ -26,6 +26,8 @@ import pytest
 import yaml
 from aioice import stun, turn
 
+from tests.loops import run
+
 _DEPLOY = Path(__file__).parents[1] / "deploy"
 _SECRET = "north-by-northwest"
 
@@ -116,7 +118,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     ) as process:  # fmt: skip
         try:
             running = Relay(process, port, configuration)
-            asyncio.run(_until_it_answers(running))
+            run(_until_it_answers(running))
             yield running
         finally:
             process.terminate()
@@ -143,7 +145,7 @@ def test_the_relay_carries_sound_to_the_app_and_back(relay: Relay, transport: st
         way.sendto(b"sound", app.get_extra_info("sockname"))
         return await asyncio.wait_for(browser.came, 10)
 
-    assert asyncio.run(call()) == b"words"
+    assert run(call()) == b"words"
 
 
 @pytest.mark.parametrize(
@@ -165,7 +167,7 @@ def test_the_relay_refuses_every_address_but_the_apps(relay: Relay, address: str
         return refusal.value.response.error_code
 
     # Forbidden; or, for the other address family, that there is no relay of it.
-    assert asyncio.run(code()) == (443 if ":" in address else 403)
+    assert run(code()) == (443 if ":" in address else 403)
 
 
 def test_one_visitor_gets_no_more_allocations_than_a_browser_needs(relay: Relay) -> None:
@@ -180,12 +182,12 @@ def test_one_visitor_gets_no_more_allocations_than_a_browser_needs(relay: Relay)
         await relay.allocate(_name("somebody-else"))
         return refusal.value.response.error_code
 
-    assert asyncio.run(take_all()) == 486  # allocation quota reached
+    assert run(take_all()) == 486  # allocation quota reached
 
 
 def test_a_stranger_without_the_secret_gets_no_allocation(relay: Relay) -> None:
     with pytest.raises(stun.TransactionFailed):
-        asyncio.run(relay.allocate(password="guessed"))
+        run(relay.allocate(password="guessed"))
 
 
 def test_the_relays_secret_is_seen_by_nobody_else(relay: Relay) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import time
-import wave
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,20 +13,10 @@ from playwright.sync_api import Browser, expect
 
 from asr_core.live.takes import HELD_OPEN_S
 from tests.browser.conftest import served
-from tests.browser.pages import LivePage, choose, go_to, wait_until
+from tests.browser.pages import LivePage, choose, go_to, spoken_late, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 
 Live = Callable[..., LivePage]
-
-
-def spoken_late(recording: Path, folder: Path) -> Path:
-    """The recording behind silence, in which a busy machine makes the connection."""
-    late = folder / recording.name
-    with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
-        copy.setparams(source.getparams())
-        copy.writeframes(bytes(6 * source.getframerate() * source.getsampwidth()))
-        copy.writeframes(source.readframes(source.getnframes()))
-    return late
 
 
 def test_words_appear_while_speaking_and_stay(

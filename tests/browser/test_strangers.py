@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import APIRequestContext, Browser, Page, expect
 
-from tests.browser.pages import LivePage, UploadPage, wait_until
+from tests.browser.pages import LivePage, UploadPage, spoken_late, wait_until
 
 
 @pytest.fixture
@@ -80,9 +80,10 @@ def test_nothing_of_a_transcript_crosses(
 
 
 def test_nothing_of_a_take_crosses(
-    app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
+    app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path, tmp_path: Path
 ) -> None:
-    owner = LivePage(launch(speech_files / "beckett.wav").new_context().new_page(), app)
+    sound = spoken_late(speech_files / "beckett.wav", tmp_path)
+    owner = LivePage(launch(sound).new_context().new_page(), app)
     owner.open("tiny.en")
     owner.page.get_by_text("Keep the recording").click()
     owner.start()

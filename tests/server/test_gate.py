@@ -13,6 +13,7 @@ from asr_core.budget import Allowance, Budget, Resource
 from asr_core.server import gate as gate_module
 from asr_core.server.gate import COOKIE, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
+from tests.loops import run
 
 
 @dataclass
@@ -118,7 +119,7 @@ def ask(gate: Gate, path: str, *, method: str = "GET", body: bytes = b"", **head
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(gate(scope_of("http", path, headers, method), receive, send))
+    run(gate(scope_of("http", path, headers, method), receive, send))
     listed = [(key.decode(), value.decode("latin-1")) for key, value in sent[0]["headers"]]
     return Answer(
         sent[0]["status"], listed, b"".join(m.get("body", b"") for m in sent[1:]).decode()
@@ -137,7 +138,7 @@ def connect(gate: Gate, *messages: Any, **headers: str) -> list[Any]:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(gate(scope_of("websocket", "/_stcore/stream", headers), receive, send))
+    run(gate(scope_of("websocket", "/_stcore/stream", headers), receive, send))
     return sent
 
 
