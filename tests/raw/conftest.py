@@ -27,7 +27,7 @@ def run() -> Callable[[Coroutine[Any, Any, T]], T]:
         def work() -> None:
             try:
                 ended.append(asyncio.run(coroutine))
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 failed.append(error)
 
         thread = threading.Thread(target=work)

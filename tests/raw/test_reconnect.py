@@ -60,6 +60,13 @@ async def _reload(client: Client, path: str) -> Client:
     return await Client(client.address, cookies=client.cookies).open(path)
 
 
+async def _finished(client: Client) -> None:
+    """Wait until the job that is on the page is done; it must be there at once."""
+    page = client.page
+    await client.until(lambda: page.has("progress") or page.has("download_button", "SRT"), 10)
+    await client.until(lambda: page.has("download_button", "SRT"), 120)
+
+
 def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
     where: Where, run: Run, long_recording: Path
 ) -> None:
@@ -68,7 +75,7 @@ def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
             await client.upload(UPLOADER, "long.wav", long_recording.read_bytes())
             await client.until(lambda: client.page.has("progress"), 30)
             await _cut_and_back(client)
-            await client.until(lambda: client.page.has("download_button", "SRT"), 120)
+            await _finished(client)
             return client.page.words()
 
     words: str = run(scene())
@@ -112,7 +119,7 @@ def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recordi
         await client.upload(UPLOADER, "long.wav", long_recording.read_bytes())
         await client.until(lambda: client.page.has("progress"), 30)
         client = await _reload(client, "/upload")
-        await client.until(lambda: client.page.has("download_button", "SRT"), 120)
+        await _finished(client)
         words = client.page.words()
         await client.close()
         return words
@@ -134,7 +141,7 @@ def test_a_take_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> Non
                 return await speaker.stop()
 
     words = run(scene())
-    assert words.startswith("Ever tried")
+    assert words.lower().startswith("ever tried")  # what was said before the cut
     assert LAST in words
 
 
