@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from typing import Any
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -21,38 +22,28 @@ _READ_S = 0.3
 
 def odd_state(attack: Attack, name: str) -> WidgetState:
     """Return a state of any type for a widget of any type."""
-    rng, state = attack.rng, WidgetState(id=name)
-    kind = rng.randrange(13)
-    if kind == 0:
-        state.trigger_value = True
-    elif kind == 1:
-        state.bool_value = rng.random() < 0.5
-    elif kind == 2:
-        state.double_value = rng.choice((0.0, -1.0, 1e308, float("nan"), float("inf")))
-    elif kind == 3:
-        state.int_value = rng.choice(NUMBERS)
-    elif kind == 4:
-        state.string_value = attack.text()
-    elif kind == 5:
-        state.double_array_value.data.extend([1e300, float("nan")] * rng.randrange(4))
-    elif kind == 6:
-        state.int_array_value.data.extend(rng.choices(NUMBERS, k=rng.randrange(200)))
-    elif kind == 7:
-        state.string_array_value.data.extend(attack.text() for _ in range(rng.randrange(9)))
-    elif kind == 8:
-        state.json_value = json.dumps(odd_json(rng)) if rng.random() < 0.7 else attack.text()
-    elif kind == 9:
-        state.bytes_value = rng.randbytes(rng.choice((0, 10, 10_000)))
-    elif kind == 10:
-        info = state.file_uploader_state_value.uploaded_file_info.add()
-        info.file_id, info.name, info.size = attack.text(), attack.text(), 2**40
-        info.file_urls.file_id = rng.choice((info.file_id, "0"))
-        info.file_urls.upload_url = info.file_urls.delete_url = attack.text()
-    elif kind == 11:
-        state.json_trigger_value = json.dumps(odd_json(rng))
-    else:
-        state.arrow_value.data = rng.randbytes(200)
-    return state
+    rng, text = attack.rng, attack.text
+    file_id = text()
+    file = {"file_id": file_id, "name": text(), "size": 2**40,
+            "file_urls": {"file_id": rng.choice((file_id, "0")), "upload_url": text()}}  # fmt: skip
+    fields: dict[str, Any] = rng.choice((
+        {"trigger_value": True},
+        {"bool_value": rng.random() < 0.5},
+        {"double_value": rng.choice((0.0, -1.0, 1e308, float("nan"), float("inf")))},
+        {"int_value": rng.choice(NUMBERS)},
+        {"string_value": text()},
+        {"double_array_value": {"data": [1e300, float("nan")] * rng.randrange(4)}},
+        {"int_array_value": {"data": rng.choices(NUMBERS, k=rng.randrange(200))}},
+        {"string_array_value": {"data": [text() for _ in range(rng.randrange(9))]}},
+        {"json_value": json.dumps(odd_json(rng)) if rng.random() < 0.7 else text()},
+        {"bytes_value": rng.randbytes(rng.choice((0, 10, 10_000)))},
+        {"file_uploader_state_value": {"uploaded_file_info": [file]}},
+        {"json_trigger_value": json.dumps(odd_json(rng))},
+        {"string_trigger_value": {"data": text()}},
+        {"chat_input_value": {"data": text()}},
+        {"arrow_value": {"data": rng.randbytes(200)}},
+    ))  # fmt: skip
+    return WidgetState(id=name, **fields)
 
 
 def odd_rerun(attack: Attack, client: Client) -> BackMsg:
