@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -73,8 +73,11 @@ class Findings:
             at = data.find(leak)
             if at >= 0:
                 shown = data[max(0, at - 60) : at + 100].decode("utf-8", "replace")
-                self.wrong[f"{leak.decode()!r} reached the visitor ({case})"] += 1
-                print(f"{case}: {shown!r}", file=sys.stderr)
+                kind = case.partition(", ")[2]
+                found = f"{leak.decode()!r} reached the visitor ({kind})"
+                if not self.wrong[found]:
+                    print(f"{case}: {shown!r}", file=sys.stderr)
+                self.wrong[found] += 1
 
     def verdict(self) -> list[str]:
         """Return what is wrong, in sentences."""
@@ -95,8 +98,9 @@ class Findings:
         ]  # fmt: skip
 
 
-async def honest(where: Where, findings: Findings, stop: asyncio.Event) -> None:
-    """Ask for health, and click on a page, once a second, until ``stop``."""
+async def honest(where: Where, findings: Findings, stop: threading.Event) -> None:
+    """Ask for health, and click on a page, once a second, until ``stop``; in a thread and a
+    loop of his own, so that only the server can keep him waiting."""
     client: Client | None = None
     while not stop.is_set():
         try:
@@ -112,8 +116,7 @@ async def honest(where: Where, findings: Findings, stop: asyncio.Event) -> None:
             if client is not None:
                 await client.close()
             client = None
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 1.0)
+        await asyncio.sleep(1)
     if client is not None:
         await client.close()
 
@@ -150,18 +153,20 @@ async def attempt(where: Where, findings: Findings, number: int, names: Sequence
 async def fuzz(
     where: Where, process: psutil.Process | None, seed: int, seconds: float, *,
     names: Sequence[str] = tuple(CASES), only: int | None = None, memory_mb: float = MEMORY_MB,
-    at_once: int = 1,
+    at_once: int = 1, most: int = 1 << 31,
 ) -> Findings:  # fmt: skip
     """Try cases for some seconds; return what was found.
 
     Args:
         only: the number of the one case that is done.
         at_once: how many are done side by side.
+        most: cases that are done.
     """
-    findings, stop = Findings(seed), asyncio.Event()
-    beside = [asyncio.create_task(honest(where, findings, stop))]
+    findings, stop = Findings(seed), threading.Event()
+    beside = threading.Thread(target=lambda: asyncio.run(honest(where, findings, stop)))
+    beside.start()
     watching = asyncio.create_task(watch(process, findings, memory_mb)) if process else None
-    deadline, numbers = time.monotonic() + seconds, iter(range(1 << 31))
+    deadline, numbers = time.monotonic() + seconds, iter(range(most))
 
     async def work() -> None:
         for number in numbers:
@@ -169,14 +174,16 @@ async def fuzz(
                 return
             await attempt(where, findings, number, names)
 
-    if only is not None:
-        await attempt(where, findings, only, names)
-    else:
-        await asyncio.gather(*(work() for _ in range(at_once)))
-    stop.set()
-    await asyncio.gather(*beside)
-    if watching:
-        watching.cancel()
+    try:
+        if only is not None:
+            await attempt(where, findings, only, names)
+        else:
+            await asyncio.gather(*(work() for _ in range(at_once)))
+    finally:
+        stop.set()
+        await asyncio.to_thread(beside.join)
+        if watching:
+            watching.cancel()
     return findings
 
 

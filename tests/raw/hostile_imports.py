@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 import io
@@ -98,7 +99,7 @@ def odd_set(rng: random.Random) -> bytes:
 async def odd_imports(attack: Attack) -> None:
     """Import an odd set at the test bench; what is stored stays in the app's folder."""
     async with attack.visitor("/testbench") as client:
-        data = odd_set(attack.rng)
+        data = await asyncio.to_thread(odd_set, attack.rng)
         answer = await client.upload(_ZIP_UPLOADER, "set.zip", data)
         if answer.status < 300:
             with contextlib.suppress(LookupError, NoPage):
