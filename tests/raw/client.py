@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from google.protobuf.message import DecodeError
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Common_pb2 import FileUploaderState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from tests.raw.http import Response, fetch, multipart
+from tests.raw.http import Response, fetch
 from tests.raw.page import Element, Page
 
 __all__ = ["Client", "NoPage"]
@@ -94,7 +92,7 @@ class Client:
             NoPage: the server refuses.
         """
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
-        spoken = ["streamlit", self.cookies.get(_XSRF) or "none", *filter(None, [session_id])]
+        spoken = ["streamlit", self.xsrf or "none", *filter(None, [session_id])]
         options: dict[str, Any] = {
             "additional_headers": headers, "origin": self.address, "subprotocols": spoken,
             "max_size": None, "compression": None, "ping_interval": None, "open_timeout": 30,
@@ -121,9 +119,8 @@ class Client:
                 self.page.apply(message)
                 kind = message.WhichOneof("type")
                 if kind == "file_urls_response":
-                    self._answers[message.file_urls_response.response_id] = (
-                        message.file_urls_response
-                    )
+                    urls = message.file_urls_response
+                    self._answers[urls.response_id] = urls
                 elif kind == "backend_operation_response":
                     answer = message.backend_operation_response
                     self._answers[answer.request_id] = answer
@@ -220,66 +217,19 @@ class Client:
         await self.rerun(fragment=button.fragment, id=button.id, trigger_value=True)
         return self.page
 
-    async def upload(self, label: str, name: str, data: bytes, *, run: bool = True) -> Response:
-        """Put a file into the uploader with this label, beside those that are there.
-
-        Returns:
-            The server's answer to the upload; the page runs if that says yes.
-        """
-        uploader = self.page.one("file_uploader", label)
-        message = BackMsg()
-        asked = message.file_urls_request
-        asked.request_id, asked.session_id = uuid.uuid4().hex, self.page.session_id
-        asked.file_names.append(name)
-        await self.send(message)
-        await self.until(lambda: asked.request_id in self._answers, 20)
-        urls = self._answers.pop(asked.request_id).file_urls[0]
-        answer = await self.put(urls.upload_url, name, data)
-        if answer.status >= 300:
-            return answer
-        state = self.states.setdefault(uploader.id, WidgetState(id=uploader.id))
-        if not uploader.proto.multiple_files:
-            state.file_uploader_state_value.CopyFrom(FileUploaderState())
-        info = state.file_uploader_state_value.uploaded_file_info.add()
-        info.file_id, info.name, info.size = urls.file_id, name, len(data)
-        info.file_urls.CopyFrom(urls)
-        if run:
-            await self.run()
-        return answer
-
-    async def put(
-        self, url: str, name: str, data: bytes, pieces: AsyncIterator[bytes] | None = None,
-        xsrf: str | None = None,
-    ) -> Response:  # fmt: skip
-        """Send a file to an upload address; ``pieces`` in place of the whole form, if given."""
-        content_type, body = multipart(data, name)
-        token = self.cookies.get(_XSRF, "") if xsrf is None else xsrf
-        headers = {"Content-Type": content_type, "X-Xsrftoken": token, "Origin": self.address}
-        return await self.fetch(
-            url, method="PUT", headers=headers, body=body if pieces is None else pieces,
-            timeout_s=120,
-        )  # fmt: skip
-
-    async def download(self, label: str) -> bytes:
-        """Fetch what the download button with this label gives.
+    async def answered(self, request_id: str) -> Any:
+        """Wait for the answer to a message that has an id of its own, and return it.
 
         Raises:
-            NoPage: the server does not give it.
+            NoPage: none comes.
         """
-        button = self.page.one("download_button", label).proto
-        url = button.url
-        if button.deferred_file_id:
-            message = BackMsg()
-            asked = message.backend_operation_request
-            asked.request_id, asked.session_id = uuid.uuid4().hex, self.page.session_id
-            asked.deferred_file.file_id = button.deferred_file_id
-            await self.send(message)
-            await self.until(lambda: asked.request_id in self._answers, 20)
-            url = self._answers.pop(asked.request_id).deferred_file.url
-        answer = await self.fetch(url)
-        if answer.status != 200:
-            raise NoPage(f"{label} answers {answer.status}")
-        return answer.body
+        await self.until(lambda: request_id in self._answers, 20)
+        return self._answers.pop(request_id)
+
+    @property
+    def xsrf(self) -> str:
+        """The token that uploads carry in a header, from its cookie."""
+        return self.cookies.get(_XSRF, "")
 
     async def close(self) -> None:
         """Close the tab."""

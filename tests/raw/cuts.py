@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.fetch import speech_dir
 from tests.raw.client import Client
+from tests.raw.files import upload
 from tests.raw.http import multipart, request_head
 from tests.raw.speaker import Speaker, Speech, packets_of
 
@@ -86,7 +87,7 @@ async def take(where: Where, seconds: float = 2.0) -> str:
 
 async def transcribed(client: Client, recording: Path, name: str = "speech.wav") -> str:
     """Upload a recording on the upload page and return its words when it is done."""
-    answer = await client.upload(UPLOADER, name, recording.read_bytes())
+    answer = await upload(client, UPLOADER, name, recording.read_bytes())
     assert answer.status in (200, 204), answer.status
     await client.until(lambda: client.page.has("download_button", "SRT"), 90)
     return client.page.words()
@@ -112,7 +113,7 @@ async def _upload_halfway(where: Where, rng: random.Random) -> None:
     host, port = where.address.removeprefix("http://").split(":")
     headers = {
         "Host": f"{host}:{port}", "Content-Type": kind, "Content-Length": str(len(body)),
-        "X-Xsrftoken": client.cookies.get("_streamlit_xsrf", ""), "Origin": where.address,
+        "X-Xsrftoken": client.xsrf, "Origin": where.address,
         "Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items()),
     }  # fmt: skip
     path = f"/_stcore/upload_file/{client.page.session_id}/{rng.randbytes(8).hex()}"
@@ -126,7 +127,7 @@ async def _upload_halfway(where: Where, rng: random.Random) -> None:
 
 async def _transcribing(where: Where, rng: random.Random) -> None:
     client = await where.opened("/upload")
-    await client.upload(UPLOADER, "cut.wav", where.recording.read_bytes())
+    await upload(client, UPLOADER, "cut.wav", where.recording.read_bytes())
     await asyncio.sleep(rng.uniform(0.0, 0.5))
     await client.cut()
 

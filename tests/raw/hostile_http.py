@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 
+from tests.raw.files import put
 from tests.raw.hostile import Attack, Case, damaged
 from tests.raw.http import multipart, read_response, request_head
 
@@ -125,9 +126,7 @@ async def odd_uploads(attack: Attack) -> None:
             )
             token = rng.choice((None, None, "", "2|x|x|x", "\x01"))
             headers = {"Content-Type": kind, "Origin": rng.choice((client.address, "null"))}
-            headers["X-Xsrftoken"] = (
-                client.cookies.get("_streamlit_xsrf", "") if token is None else token
-            )
+            headers["X-Xsrftoken"] = client.xsrf if token is None else token
             method = rng.choice(("PUT", "PUT", "PUT", "DELETE", "OPTIONS", "POST", "GET"))
             with contextlib.suppress(ConnectionError, TimeoutError):
                 await client.fetch(path, method=method, headers=headers, body=body, timeout_s=10)
@@ -149,10 +148,10 @@ async def endless_upload(attack: Attack) -> None:
         path = f"/_stcore/upload_file/{client.page.session_id}/{uuid.uuid4().hex}"
         if rng.random() < 0.5:
             with contextlib.suppress(ConnectionError, TimeoutError):
-                await client.put(path, "a.wav", b"", pieces())
+                await put(client, path, "a.wav", b"", pieces())
             return
         headers = [
-            ("Host", client.address.removeprefix("http://")), ("X-Xsrftoken", client.cookies.get("_streamlit_xsrf", "")),
+            ("Host", client.address.removeprefix("http://")), ("X-Xsrftoken", client.xsrf),
             ("Cookie", "; ".join(f"{k}={v}" for k, v in client.cookies.items())),
             ("Content-Type", multipart(b"", "a.wav")[0]),
             ("Content-Length", rng.choice(("5000000000", "400000000", "100000"))),
@@ -165,7 +164,7 @@ async def large_uploads(attack: Attack) -> None:
     async with attack.visitor("/upload") as client:
         for _ in range(3):
             path = f"/_stcore/upload_file/{client.page.session_id}/{uuid.uuid4().hex}"
-            await client.put(path, "a.wav", bytes(30_000_000))
+            await put(client, path, "a.wav", bytes(30_000_000))
 
 
 CASES: dict[str, Case] = {

@@ -17,6 +17,7 @@ import numpy as np
 
 from tests.raw.client import NoPage
 from tests.raw.cuts import MODEL, UPLOADER
+from tests.raw.files import upload
 from tests.raw.hostile import TEXTS, Attack, Case, damaged, odd_json
 
 __all__ = ["CASES"]
@@ -100,7 +101,7 @@ async def odd_imports(attack: Attack) -> None:
     """Import an odd set at the test bench; what is stored stays in the app's folder."""
     async with attack.visitor("/testbench") as client:
         data = await asyncio.to_thread(odd_set, attack.rng)
-        answer = await client.upload(_ZIP_UPLOADER, "set.zip", data)
+        answer = await upload(client, _ZIP_UPLOADER, "set.zip", data)
         if answer.status < 300:
             with contextlib.suppress(LookupError, NoPage):
                 button = client.page.one("button", "Store them in the test set")
@@ -114,7 +115,7 @@ async def odd_files(attack: Attack) -> None:
     container, codec = rng.choice(kinds)
     data = damaged(_recording(container, codec, 2), rng)
     async with attack.visitor("/upload", model=MODEL) as client:
-        answer = await client.upload(UPLOADER, rng.choice((f"a.{container}", *TEXTS))[:200], data)
+        answer = await upload(client, UPLOADER, rng.choice((f"a.{container}", *TEXTS))[:200], data)
         if answer.status < 300:
             with contextlib.suppress(NoPage):
                 await client.until(lambda: client.page.has("button", "Again"), 10)

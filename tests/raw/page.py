@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.protobuf.message import Message
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 __all__ = ["Element", "Failure", "Page"]
@@ -171,14 +170,3 @@ class Page:
             for line in editor.get("lines", ()):
                 said += ["".join(word for word, *_ in line["words"])]
         return " ".join(" ".join(said).split())
-
-
-def texts_in(message: Message) -> Iterator[str]:
-    """Yield every string in a message, however deep."""
-    for described, value in message.ListFields():
-        several = value if described.is_repeated else [value]
-        for one in several.values() if hasattr(several, "values") else several:
-            if isinstance(one, str):
-                yield one
-            elif isinstance(one, Message):
-                yield from texts_in(one)

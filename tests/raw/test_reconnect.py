@@ -14,6 +14,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 
 from tests.raw.client import Client
 from tests.raw.cuts import UPLOADER, Where, transcribed
+from tests.raw.files import download, put, upload
 from tests.raw.http import multipart
 from tests.raw.proxy import proxy_to
 from tests.raw.speaker import Speaker, Speech, packets_of
@@ -72,7 +73,7 @@ def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
 ) -> None:
     async def scene() -> str:
         async with where.visitor("/upload") as client:
-            await client.upload(UPLOADER, "long.wav", long_recording.read_bytes())
+            await upload(client, UPLOADER, "long.wav", long_recording.read_bytes())
             await client.until(lambda: client.page.has("progress"), 30)
             await _cut_and_back(client)
             await _finished(client)
@@ -103,7 +104,7 @@ def test_a_transcript_and_its_corrections_survive_a_reload(where: Where, run: Ru
         await transcribed(client, where.recording)
         await _correct(client, CORRECTED)
         client = await _reload(client, "/upload")
-        words, saved = client.page.words(), await client.download("SRT")
+        words, saved = client.page.words(), await download(client, "SRT")
         await client.close()
         return words, saved
 
@@ -116,7 +117,7 @@ def test_a_transcript_and_its_corrections_survive_a_reload(where: Where, run: Ru
 def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recording: Path) -> None:
     async def scene() -> str:
         client = await where.opened("/upload")
-        await client.upload(UPLOADER, "long.wav", long_recording.read_bytes())
+        await upload(client, UPLOADER, "long.wav", long_recording.read_bytes())
         await client.until(lambda: client.page.has("progress"), 30)
         client = await _reload(client, "/upload")
         await _finished(client)
@@ -190,13 +191,13 @@ def test_who_knows_a_session_id_cannot_upload_into_it(where: Where, run: Run) ->
     async def scene() -> list[int]:
         async with where.visitor("/upload") as owner, where.visitor("/upload") as other:
             url = f"/_stcore/upload_file/{owner.page.session_id}/0123456789abcdef"
-            put = await other.put(url, "x.wav", b"RIFF")
+            sent = await put(other, url, "x.wav", b"RIFF")
             kind, body = multipart(b"RIFF", "x.wav")
             made_up = {"_streamlit_xsrf": "x"}  # no visitor at all: the token is what he says
             bare = await Client(where.address, cookies=made_up).fetch(
                 url, method="PUT", body=body, headers={"Content-Type": kind, "X-Xsrftoken": "x"}
             )
-            return [put.status, bare.status]
+            return [sent.status, bare.status]
 
     assert all(400 <= status < 500 for status in run(scene()))
 
