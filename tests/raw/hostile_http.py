@@ -142,12 +142,12 @@ async def endless_upload(attack: Attack) -> None:
             yield bytes(1 << 18)
             await asyncio.sleep(0.02)
         await asyncio.sleep(2)
-        raise ConnectionError  # leaves
+        raise EOFError  # leaves
 
     async with attack.visitor("/upload") as client:
         path = f"/_stcore/upload_file/{client.page.session_id}/{uuid.uuid4().hex}"
         if rng.random() < 0.5:
-            with contextlib.suppress(ConnectionError, TimeoutError):
+            with contextlib.suppress(ConnectionError, TimeoutError, EOFError):
                 await put(client, path, "a.wav", b"", pieces())
             return
         headers = [
