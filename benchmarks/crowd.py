@@ -40,25 +40,7 @@ from asr_core.live import LiveOptions, Takes, scheduler_of
 from asr_core.models import resolve
 from benchmarks.clips import english_clips, percent_wrong, print_table
 from benchmarks.memory import held_mb
-
-PACKET_S = 0.02
-OPUS_RATE_HZ = 48_000
-
-
-def opus_packets(samples: NDArray[np.int16]) -> list[bytes]:
-    """The recording as a browser would send it; encoded once, so that those who speak take
-    little from the machine that is measured."""
-    codec = av.CodecContext.create("libopus", "w")
-    assert isinstance(codec, av.AudioCodecContext)
-    codec.format, codec.layout, codec.sample_rate = av.AudioFormat("s16"), "mono", SAMPLE_RATE_HZ
-    codec.bit_rate, codec.options = 32_000, {"application": "voip"}
-    size = int(PACKET_S * SAMPLE_RATE_HZ)
-    packets = []
-    for at in range(0, len(samples) - size, size):
-        frame = av.AudioFrame.from_ndarray(samples[None, at : at + size], "s16", "mono")
-        frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at
-        packets += [bytes(packet) for packet in codec.encode(frame)]
-    return packets
+from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
 
 
 class Speech(MediaStreamTrack):

@@ -1,0 +1,55 @@
+"""The app served for raw clients, and a loop for them beside that of the browser tests."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tests.raw.cuts import Where
+from tests.raw.serving import Server, serving
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="session")
+def run() -> Callable[[Coroutine[Any, Any, T]], T]:
+    """Run a coroutine to its end, in a thread: Playwright's loop stands in the main one."""
+
+    def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
+        ended: list[T] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                ended.append(asyncio.run(coroutine))
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+        return ended[0]
+
+    return in_thread
+
+
+@pytest.fixture(scope="module")
+def server(
+    base: Path, tiny_en: Path, speech_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """The app as its own process, with one place to speak."""
+    environment = {"ASR_MAX_SPEAKERS": "1"}
+    with serving(tmp_path_factory.mktemp("app"), environment) as running:
+        yield running
+
+
+@pytest.fixture
+def where(server: Server) -> Where:
+    return Where(server.address)

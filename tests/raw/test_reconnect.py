@@ -1,0 +1,218 @@
+"""What a user made survives his connection, and is nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import wave
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+
+from tests.raw.client import Client
+from tests.raw.cuts import UPLOADER, Where, transcribed
+from tests.raw.files import download, put, upload
+from tests.raw.http import multipart
+from tests.raw.proxy import proxy_to
+from tests.raw.speaker import Speaker, Speech, packets_of
+
+Run = Callable[..., Any]
+LAST = "Fail better"  # of beckett.wav
+CORRECTED = "Nagg and Nell."
+
+
+@pytest.fixture(scope="module")
+def long_recording(speech_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three minutes of speech, so that a job runs when the connection is cut."""
+    path = tmp_path_factory.mktemp("long") / "long.wav"
+    with (
+        wave.open(str(speech_files / "two_cities.wav")) as source,
+        wave.open(str(path), "wb") as out,
+    ):
+        out.setparams(source.getparams())
+        out.writeframes(source.readframes(source.getnframes()) * 4)
+    return path
+
+
+async def _correct(client: Client, text: str) -> None:
+    """Type over the first line of the transcript on the upload page."""
+    editor = next(
+        e for e in client.page.find("bidi_component")
+        if "transcript_editor" in e.proto.component_name
+    )  # fmt: skip
+    client.set(editor, json_value=json.dumps({"texts": {"0": text}}))
+    await client.rerun(fragment=editor.fragment)
+    await client.until(lambda: text in client.page.words())
+
+
+async def _cut_and_back(client: Client) -> None:
+    """Break the connection; come back two seconds later, as a tab does by itself."""
+    await client.cut()
+    await asyncio.sleep(2)
+    await client.reconnect()
+
+
+async def _reload(client: Client, path: str) -> Client:
+    """Close the tab and open the page anew, with the same cookies."""
+    await client.close()
+    return await Client(client.address, cookies=client.cookies).open(path)
+
+
+async def _finished(client: Client) -> None:
+    """Wait until the job that is on the page is done; it must be there at once."""
+    page = client.page
+    await client.until(lambda: page.has("progress") or page.has("download_button", "SRT"), 10)
+    await client.until(lambda: page.has("download_button", "SRT"), 120)
+
+
+def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
+    where: Where, run: Run, long_recording: Path
+) -> None:
+    async def scene() -> str:
+        async with where.visitor("/upload") as client:
+            await upload(client, UPLOADER, "long.wav", long_recording.read_bytes())
+            await client.until(lambda: client.page.has("progress"), 30)
+            await _cut_and_back(client)
+            await _finished(client)
+            return client.page.words()
+
+    words: str = run(scene())
+    assert words.lower().count("best of times") == 4
+
+
+def test_a_transcript_and_its_corrections_survive_a_cut(where: Where, run: Run) -> None:
+    async def scene() -> tuple[str, str]:
+        async with where.visitor("/upload") as client:
+            await transcribed(client, where.recording)
+            await _correct(client, CORRECTED)
+            await _cut_and_back(client)
+            at_once = client.page.words()
+            await client.toggle("Several languages in a file")  # the next click
+            return at_once, client.page.words()
+
+    for words in run(scene()):
+        assert CORRECTED in words
+        assert LAST in words
+
+
+def test_a_transcript_and_its_corrections_survive_a_reload(where: Where, run: Run) -> None:
+    async def scene() -> tuple[str, bytes]:
+        client = await where.opened("/upload")
+        await transcribed(client, where.recording)
+        await _correct(client, CORRECTED)
+        client = await _reload(client, "/upload")
+        words, saved = client.page.words(), await download(client, "SRT")
+        await client.close()
+        return words, saved
+
+    words, saved = run(scene())
+    assert CORRECTED in words
+    assert LAST in words
+    assert CORRECTED.encode() in saved
+
+
+def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recording: Path) -> None:
+    async def scene() -> str:
+        client = await where.opened("/upload")
+        await upload(client, UPLOADER, "long.wav", long_recording.read_bytes())
+        await client.until(lambda: client.page.has("progress"), 30)
+        client = await _reload(client, "/upload")
+        await _finished(client)
+        words = client.page.words()
+        await client.close()
+        return words
+
+    assert run(scene()).lower().count("best of times") == 4
+
+
+def test_a_take_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> None:
+    async def scene() -> str:
+        async with proxy_to(where.address) as proxy:
+            through = Where(proxy.address, where.query, where.recording)
+            async with through.speaker() as speaker:
+                await speaker.listening()
+                await asyncio.sleep(4)
+                proxy.cut()  # the sound goes another way
+                await asyncio.sleep(3)
+                await speaker.client.reconnect()
+                await speaker.client.until(lambda: LAST in speaker.client.page.words(), 20)
+                return await speaker.stop()
+
+    words = run(scene())
+    assert words.lower().startswith("ever tried")  # what was said before the cut
+    assert LAST in words
+
+
+def test_takes_survive_a_reload(where: Where, run: Run) -> None:
+    async def scene() -> tuple[str, str]:
+        client = await where.opened()
+        speaker = Speaker(client)
+        await speaker.start(Speech(packets_of(where.recording)))
+        await speaker.listening()
+        await asyncio.sleep(4)
+        said = await speaker.stop()
+        client = await _reload(client, "/")
+        await client.until(lambda: client.page.has("download_button", "SRT"), 10)
+        words = client.page.words()
+        await client.close()
+        return said, words
+
+    said, words = run(scene())
+    assert said
+    assert words == said
+
+
+async def _made(where: Where) -> Client:
+    """Return a visitor with a transcript."""
+    client = await where.opened("/upload")
+    assert LAST in await transcribed(client, where.recording)
+    return client
+
+
+def test_who_knows_a_session_id_gets_nothing_of_it(where: Where, run: Run) -> None:
+    async def scene() -> None:
+        owner = await _made(where)
+        thief = Client(where.address)
+        await thief.open("/upload", session_id=owner.page.session_id)
+        assert thief.page.session_id != owner.page.session_id
+        assert not thief.page.words()
+        await owner.run()
+        assert LAST in owner.page.words()  # and the owner was not put out
+        await thief.close()
+        await owner.close()
+
+    run(scene())
+
+
+def test_who_knows_a_session_id_cannot_upload_into_it(where: Where, run: Run) -> None:
+    async def scene() -> list[int]:
+        async with where.visitor("/upload") as owner, where.visitor("/upload") as other:
+            url = f"/_stcore/upload_file/{owner.page.session_id}/0123456789abcdef"
+            sent = await put(other, url, "x.wav", b"RIFF")
+            kind, body = multipart(b"RIFF", "x.wav")
+            made_up = {"_streamlit_xsrf": "x"}  # no visitor at all: the token is what he says
+            bare = await Client(where.address, cookies=made_up).fetch(
+                url, method="PUT", body=body, headers={"Content-Type": kind, "X-Xsrftoken": "x"}
+            )
+            return [sent.status, bare.status]
+
+    assert all(400 <= status < 500 for status in run(scene()))
+
+
+def test_a_stranger_who_clears_the_cache_changes_nothing(where: Where, run: Run) -> None:
+    async def scene() -> str:
+        owner = await _made(where)
+        async with where.visitor() as stranger:
+            message = BackMsg()
+            message.clear_cache = True
+            await stranger.send(message)
+            await asyncio.sleep(1)
+        await owner.run()
+        words = owner.page.words()
+        await owner.close()
+        return words
+
+    assert LAST in run(scene())
