@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
+from tests import loops
 from tests.raw.cuts import Where
 from tests.raw.serving import Server, serving
 
@@ -18,26 +17,8 @@ T = TypeVar("T")
 
 @pytest.fixture(scope="session")
 def run() -> Callable[[Coroutine[Any, Any, T]], T]:
-    """Run a coroutine to its end, in a thread: Playwright's loop stands in the main one."""
-
-    def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
-        ended: list[T] = []
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                ended.append(asyncio.run(coroutine))
-            except BaseException as error:
-                failed.append(error)
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        if failed:
-            raise failed[0]
-        return ended[0]
-
-    return in_thread
+    """Run a coroutine to its end."""
+    return loops.run
 
 
 @pytest.fixture(scope="module")
