@@ -65,7 +65,10 @@ async def _finished(client: Client) -> None:
     """Wait until the job that is on the page is done; it must be there at once."""
     page = client.page
     await client.until(lambda: page.has("progress") or page.has("download_button", "SRT"), 10)
-    await client.until(lambda: page.has("download_button", "SRT"), 120)
+    await client.until(
+        lambda: page.has("download_button", "SRT") and not list(page.component("transcript_view")),
+        120,
+    )
 
 
 def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
