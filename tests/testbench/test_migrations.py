@@ -77,9 +77,8 @@ def test_what_the_first_version_kept_is_there_and_belongs_to_nobody(
     opened.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_readers_of_sqlite_need_no_file_of_their_own(first_version: str, tmp_path: Path) -> None:
-    if not first_version.startswith("sqlite"):
-        return  # holds for SQLite alone
     opened = Store(first_version, tmp_path / "audio")
     assert opened.acting(REVIEWER).cases()
     assert not (tmp_path / "bench.db-wal").exists()
@@ -87,9 +86,8 @@ def test_readers_of_sqlite_need_no_file_of_their_own(first_version: str, tmp_pat
     opened.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_an_earlier_version_that_has_it_open_is_borne(first_version: str, tmp_path: Path) -> None:
-    if not first_version.startswith("sqlite"):
-        return  # PostgreSQL has no such mode
     with sqlite3.connect(tmp_path / "bench.db") as other:
         assert other.execute("SELECT count(*) FROM cases").fetchone() == (1,)
         opened = Store(first_version, tmp_path / "audio")
