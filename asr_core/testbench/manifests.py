@@ -109,15 +109,22 @@ def read_entries(name: str, content: bytes) -> list[Entry | ManifestError]:
     return entries
 
 
+class _Unread(str):
+    """What is wrong with a line; JSON's own texts are plain ``str``."""
+
+
 def _json_rows(text: str) -> Iterator[tuple[int, Any]]:
-    """Number and content of each line; None for one that is no JSON."""
+    """Number and content of each line; a sentence for one that is no JSON."""
     # Not splitlines(): JSON's texts may hold U+2028 and others that it splits at.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
+            if len(line) > _MAX_LINE:
+                yield number, _Unread(f"is longer than {_MAX_LINE} characters")
+                continue
             try:
-                yield number, json.loads(line) if len(line) <= _MAX_LINE else None
+                yield number, json.loads(line)
             except (ValueError, RecursionError, MemoryError):  # also numbers of 5,000 digits
-                yield number, None
+                yield number, _Unread("is no JSON object")
 
 
 def _rows(called: str, name: str, text: str) -> Iterator[tuple[int, Any]]:
@@ -141,7 +148,8 @@ def _delimiter(text: str) -> str:
 
 def _entry(called: str, number: int, row: Any) -> Entry:
     if not isinstance(row, dict):
-        raise ManifestError(f"Line {number} of {called} is no JSON object.")
+        problem = row if isinstance(row, _Unread) else "is no JSON object"
+        raise ManifestError(f"Line {number} of {called} {problem}.")
     fields = {str(key).strip().lower(): value for key, value in row.items() if key is not None}
     path = next((fields[key] for key in _PATH if fields.get(key)), None)
     said_key = next((key for key in _SAID if key in fields), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -185,3 +186,20 @@ def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.Mon
     assert sum(map(len, app.selectbox[0].options)) < 32 * 81
     assert len(app.multiselect[0].options) == 20
     assert max(map(len, app.multiselect[0].options)) <= 80
+
+
+def tags_page() -> None:
+    import streamlit as st
+
+    from widgets.testbench.opened import saying_errors, tag_fields
+
+    with saying_errors():
+        st.json(tag_fields("k", {"accent": "Manx", "=a|b": "=1+1, or 2"}))
+
+
+def test_tags_that_cannot_be_typed_are_kept() -> None:
+    app = AppTest.from_function(tags_page).run()
+    assert [each.value for each in app.error] == []
+    assert json.loads(app.json[0].value) == {"accent": "Manx", "=a|b": "=1+1, or 2"}
+    app.text_input(key="k-other").set_value("age=60s").run()
+    assert json.loads(app.json[0].value) == {"accent": "Manx", "age": "60s"}

@@ -57,7 +57,8 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
             tag.capitalize(), known.get(tag, ""), key=f"{key}-{tag}", max_chars=100
         )
         tags[tag] = value.strip()
-    others = ", ".join(f"{t}={v}" for t, v in known.items() if t not in _USUAL_TAGS)
+    other = {tag: value for tag, value in known.items() if tag not in _USUAL_TAGS}
+    others = ", ".join(f"{tag}={value}" for tag, value in other.items())
     free = st.text_input(
         "Other tags",
         others,
@@ -65,4 +66,8 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
         max_chars=2000,
         placeholder="age=60s, dialect=Geordie",
     )
-    return {**{t: v for t, v in tags.items() if v}, **parse_tags(free)}
+    # What came in by an import may have signs that cannot be written here; it can be kept.
+    return {
+        **{tag: value for tag, value in tags.items() if value},
+        **(other if free == others else parse_tags(free)),
+    }
