@@ -34,7 +34,7 @@ _MAX_DIRECTORY_BYTES = 5_000_000  # of the table of contents: 46 and a name for 
 # What the standard library raises for ZIPs that are damaged, or made to do harm.
 _DAMAGED = (
     zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError,
-    EOFError, ValueError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
+    EOFError, ValueError, LookupError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def opened_zip(source: BinaryIO | Path) -> Iterator[Files]:
         except _DAMAGED:
             raise ManifestError("This is no ZIP file, or a damaged one; pack it again.") from None
         with archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
+            members = [info for info in archive.infolist() if not info.filename.endswith("/")]
             if len(members) > _MAX_MEMBERS:
                 raise ManifestError(
                     f"This ZIP holds {len(members)} files; at most {_MAX_MEMBERS} are read."

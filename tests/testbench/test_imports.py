@@ -261,13 +261,20 @@ def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[Ne
 # --- bombs -------------------------------------------------------------------------
 
 
-def _central_directory_of(n_entries: int) -> bytes:
+def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
     """A ZIP that lists so many files and has none."""
-    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\x01\x02", 20, 3, 20, 0, *[0] * 4, *[0] * 3,
-                        1, *[0] * 4, 0, 0) + b"a"  # fmt: skip
+    entry = struct.pack("<4s4B4H3L5H2L", b"PK\x01\x02", 20, 3, 20, 0, *[0] * 4, *[0] * 3,
+                        len(name), *[0] * 4, 0, 0) + name  # fmt: skip
     directory = entry * n_entries
     end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 1, 1, len(directory), 0, 0)
     return directory + end
+
+
+def test_a_member_without_a_name_is_borne() -> None:
+    with opened_zip(io.BytesIO(_central_directory_of(1, b""))) as files:
+        assert list(files) == [""]
+        with pytest.raises(AudioError, match="damaged"):
+            files[""]()
 
 
 def test_a_list_of_millions_of_files_is_refused_before_it_is_read() -> None:
