@@ -128,6 +128,16 @@ def test_only_what_may_be_changed_has_buttons(
     assert buttons(app) == expected
 
 
+def test_many_runs_and_noises_come_page_by_page(bench: Store) -> None:
+    store = bench.acting(Actor("", Role.REVIEWER))
+    for i in range(25):
+        store.add_run(f"{i}", [], [CLEAN], [Setup("base")])
+        store.add_noise(f"{i}", np.full(200, i, np.int16))
+    app = signed_in(all_sections, claims_of("chief@lab.example"))
+    assert not app.exception
+    assert (buttons(app).count("drop"), buttons(app).count("noise")) == (20, 5)
+
+
 def test_a_guest_is_told_and_sees_nothing(bench: Store) -> None:
     app = signed_in(all_sections, claims_of("somebody@else.example"))
     assert not app.exception

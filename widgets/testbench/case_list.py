@@ -55,7 +55,8 @@ def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
 
 def _case(store: Store, case: Case) -> None:
     with st.container(border=True):
-        st.markdown(f"**{as_written(case.said or 'Nobody speaks')}**")
+        # Earlier versions kept words of any length.
+        st.markdown(f"**{as_written(case.said[:MAX_SAID] or 'Nobody speaks')}**")
         tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
         about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
         st.caption(as_written(f"{about} · {tags}" if tags else about))

@@ -15,9 +15,12 @@ from asr_core.testbench.spectrogram import spectrogram_png
 from asr_core.testbench.store import MAX_NOISE_S, Store
 from asr_core.testbench.trials import Plan
 from widgets.testbench.opened import saying_errors
+from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
 
 __all__ = ["chosen_conditions", "own_noises", "preview"]
+
+_PER_PAGE = 5  # each with its sound, two minutes at most
 
 
 def _usual(store: Store) -> list[Condition]:
@@ -74,7 +77,7 @@ def preview(store: Store, cases: list[Case]) -> None:
 
 def own_noises(store: Store) -> None:
     """Noises of the user's own: added, heard, deleted."""
-    for noise in store.noises():
+    for noise in page_of(store.noises(), _PER_PAGE, "noise-page"):
         with saying_errors():
             st.markdown(f"**{as_written(noise.name)}** · {noise.seconds:.0f} s")
             st.audio(store.flac(noise.id), format="audio/flac")

@@ -13,10 +13,12 @@ from asr_core.testbench.trial import MODES, Setup
 from widgets.settings import current_settings
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
 from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import with_tags
+from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
 
 __all__ = ["run_section"]
+
+_PER_PAGE = 20
 
 
 def run_section(store: Store) -> None:
@@ -110,7 +112,7 @@ def _drawn_runs(store: Store, runner: Runner, was_busy: bool) -> None:
     busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)
     if busy != was_busy:
         st.rerun()
-    for run, state in zip(runs, states, strict=True):
+    for run, state in page_of(list(zip(runs, states, strict=True)), _PER_PAGE, "runs-page"):
         _run(store, runner, run, state)
 
 

@@ -85,7 +85,7 @@ class Database:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_immediate)
-            if known.database and known.database != ":memory:":
+            if known.database and not known.database.startswith((":memory:", "file:")):
                 self._spare = Spare(Path(f"{known.database}.spare"))
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         with self._told():
