@@ -239,6 +239,9 @@ def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[Ne
     assert run.name == "r\ufffd"
     assert store.runs()[0].setups[0].prompt == "\ufffd"
     assert store.add_noise("n\x00", failures[0].samples).name == "n\ufffd"
+    store.change_case(case.id, "n\x00", "\ud800", "en", {"\x1b": "\u202e."})
+    changed = store.cases()[0]
+    assert (changed.name, changed.said, changed.tags) == ("n\ufffd", "\ufffd", {"\ufffd": "."})
     too_long = {
         "name": lambda: store.change_case(case.id, "x" * 201, "", "en", {}),
         "words": lambda: store.change_case(case.id, "x", "x" * 10_001, "en", {}),

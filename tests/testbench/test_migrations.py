@@ -98,6 +98,19 @@ def test_an_earlier_version_that_has_it_open_is_borne(first_version: str, tmp_pa
     other.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_one_that_is_up_to_date_is_opened_without_a_writers_lock(
+    database_url: str, tmp_path: Path
+) -> None:
+    Store(database_url, tmp_path / "audio").close()
+    with sqlite3.connect(tmp_path / "bench.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        opened = Store(database_url, tmp_path / "audio")
+        assert opened.acting(REVIEWER).cases() == []
+        opened.close()
+    other.close()
+
+
 _ODD = ("100 % sure", "what?mode=memory", "a#b", "%(here)s", "sp ace", "grün 中", "a&b=c", "p%20q")
 
 
