@@ -133,7 +133,7 @@ def role_of(email: str | None, lists: Mapping[str, Sequence[str] | str]) -> Role
 
 def _patterns(given: Sequence[str] | str) -> Sequence[str]:
     """A single text is one pattern, not a list of its letters: one of them may be ``*``."""
-    return [given] if isinstance(given, str) else given
+    return [given] if isinstance(given, str) else [each for each in given if isinstance(each, str)]
 
 
 def actor_of(claims: Mapping[str, Any], lists: Mapping[str, Sequence[str] | str]) -> Actor:

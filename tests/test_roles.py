@@ -42,6 +42,7 @@ def test_a_single_text_is_one_pattern_and_not_its_letters() -> None:
     lists = {"operators": "*@lab.example"}
     assert role_of("root@lab.example", lists) is Role.OPERATOR
     assert role_of("somebody@else.example", lists) is Role.GUEST
+    assert role_of("root@lab.example", {"operators": [7, "root@*"]}) is Role.OPERATOR
 
 
 @pytest.mark.parametrize("verified", [True, "true"])

@@ -7,6 +7,7 @@ it; what was deleted leaves room for the next one.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Spare:
                 return
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                os.posix_fallocate(handle, 0, self._n_bytes)
+                _allocate(handle, self._n_bytes)
             except OSError:
                 os.ftruncate(handle, 0)  # half of it would only be in the way
             finally:
@@ -47,3 +48,11 @@ class Spare:
         except OSError:
             return False
         return had
+
+
+def _allocate(handle: int, n_bytes: int) -> None:
+    """Take room on the disk; raises OSError if there is not so much."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(handle, 0, n_bytes)
+    elif os.write(handle, bytes(n_bytes)) < n_bytes:  # macOS
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
