@@ -199,6 +199,42 @@ def test_on_a_read_only_disk_everything_is_read_and_changes_are_refused(
     again.close()
 
 
+_CUT_OFF = """
+import os, sqlite3, sys
+other = sqlite3.connect(sys.argv[1], isolation_level=None)
+other.execute("PRAGMA journal_mode=TRUNCATE")
+other.execute("PRAGMA cache_size=1")  # pages are written before the end
+other.execute("BEGIN IMMEDIATE")
+for i in range(200):
+    other.execute("UPDATE trials SET heard = heard || ?", ("y" * 99,))
+    other.execute("UPDATE cases SET said = 'half done'")
+os._exit(9)
+"""
+
+
+@pytest.fixture
+def cut_off(opened: Store, disk: Path) -> Path:
+    """The disk, after a writer died with a change half done."""
+    opened.close()
+    subprocess.run([sys.executable, "-c", _CUT_OFF, str(disk / "bench.db")], check=False)
+    assert (disk / "bench.db-journal").stat().st_size > 0
+    return disk
+
+
+def test_what_was_cut_off_is_taken_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
+    _fill(cut_off)
+    _read_all(opened)
+    assert "half done" not in {case.said for case in opened.cases()}
+
+
+def test_what_was_cut_off_is_said_on_a_read_only_disk(opened: Store, cut_off: Path) -> None:
+    """To read on would be to show a change half done."""
+    _make_read_only(cut_off)
+    for read in (opened.cases, lambda: Store(f"sqlite:///{cut_off}/bench.db", cut_off / "a")):
+        with pytest.raises(StoreError, match="cut off"):
+            read()
+
+
 def test_in_a_read_only_folder_everything_is_read(opened: Store, disk: Path) -> None:
     """Without the right of root to write everywhere."""
     opened.close()

@@ -39,6 +39,11 @@ _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8
 
 _NO_ROOM = "The disk of the test-bench database is full; make room, or delete recordings."
 _READ_ONLY = "The test-bench database can only be read: its disk or its folder is read-only."
+# Readers need to write only where a crash left a change half done.
+_CUT_OFF = (
+    "A change of the test-bench database was cut off, and its disk is read-only, so it cannot be "
+    "taken back; make it writable once."
+)
 _BUSY_SENTENCE = "The test-bench database is busy with another change; try again."
 _DAMAGED = "The test-bench database is damaged; restore it from a backup."
 _SENTENCES: dict[int | str, str] = {
@@ -88,7 +93,7 @@ class Database:
             if known.database and not known.database.startswith((":memory:", "file:")):
                 self._spare = Spare(Path(f"{known.database}.spare"))
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        with self._told():
+        with self._told(_CUT_OFF):
             self._migrate()
         self.keep_spare()
 
@@ -119,23 +124,23 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """No transaction: a reader never keeps a writer waiting for long."""
-        with self._told(), Session(self._readers, expire_on_commit=False) as session:
+        with self._told(_CUT_OFF), Session(self._readers, expire_on_commit=False) as session:
             yield session
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, read_only: str = _READ_ONLY) -> Iterator[None]:
         try:
             yield
         except sa.exc.IntegrityError:
             raise
         except sa.exc.SQLAlchemyError as error:
             logger.warning("The test-bench database: %s", _reason(error))
-            raise StoreError(
-                f"{_SENTENCES.get(_code(error), _OTHER)} Nothing was changed."
-            ) from error
+            code = _code(error)
+            sentence = read_only if code == _READONLY else _SENTENCES.get(code, _OTHER)
+            raise StoreError(f"{sentence} Nothing was changed.") from error
 
     def _migrate(self) -> None:
         """Bring the schema up to date; one that is, is only looked at."""
