@@ -46,6 +46,7 @@ from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError, StoreError
 from asr_core.live import LiveOptions, Take, Takes, scheduler_of
 from asr_core.models import resolve
+from asr_core.roles import Actor, Role
 from asr_core.testbench.cases import NewCase
 from asr_core.testbench.store import Store
 from benchmarks.clips import english_clips, percent_wrong, print_table
@@ -241,7 +242,9 @@ def measure(data: Path, minutes: float, seed: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name, small_disk(Path(name) / "disk") as folder:
         model = shutil.copytree(resolve("tiny.en"), Path(name) / "model")
         place = Place(Faulty(load_engine(model, "onnx")), model, folder)
-        store = Store(f"sqlite:///{folder}/testbench.db", folder / "audio")
+        store = Store(f"sqlite:///{folder}/testbench.db", folder / "audio").acting(
+            Actor("", Role.REVIEWER)
+        )
         tester = Tester(store)
         tester.start()
         n_threads = threading.active_count()

@@ -4,6 +4,7 @@ import streamlit as st
 
 from asr_core.metrics import figures
 from widgets.settings import current_settings
+from widgets.testbench.audit_list import audit_list
 
 current_settings()  # a server that opens this page first needs it
 st.title("Operator", anchor=False)
@@ -32,3 +33,4 @@ def draw() -> None:
 
 
 draw()
+audit_list()

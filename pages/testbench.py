@@ -8,7 +8,7 @@ from widgets.testbench.case_list import case_list
 from widgets.testbench.comparison_section import comparison_section
 from widgets.testbench.flags_section import flags_section
 from widgets.testbench.new_cases import new_cases
-from widgets.testbench.opened import opened_store
+from widgets.testbench.opened import opened_store, saying_errors
 from widgets.testbench.results_section import results_section
 from widgets.testbench.run_section import run_section
 
@@ -28,15 +28,16 @@ section = st.segmented_control(
 )  # fmt: skip
 store = opened_store()
 if store is not None:
-    if section == "Cases":
-        with st.expander("Add recordings", icon=":material/add:", expanded=not store.cases()):
-            new_cases(store)
-        case_list(store)
-    elif section == "Runs":
-        run_section(store)
-    elif section == "Results":
-        results_section(store)
-    elif section == "Compare":
-        comparison_section(store)
-    else:
-        flags_section(store)
+    with saying_errors():
+        if section == "Cases":
+            with st.expander("Add recordings", icon=":material/add:", expanded=not store.cases()):
+                new_cases(store)
+            case_list(store)
+        elif section == "Runs":
+            run_section(store)
+        elif section == "Results":
+            results_section(store)
+        elif section == "Compare":
+            comparison_section(store)
+        else:
+            flags_section(store)

@@ -17,6 +17,7 @@ import resource
 import struct
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from asr_core.errors import AsrError
 from asr_core.formats import parse_clock
 from asr_core.limits import Limits
 from asr_core.models.convert import read_arrays, read_config
+from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import parse_tags
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.manifests import read_entries
@@ -97,6 +99,28 @@ def _manifest(rng: random.Random, _: list[bytes]) -> None:
     read_entries(name, _damaged(content, rng))
 
 
+def _set() -> bytes:
+    """A set of two members, packed both ways."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr("s/metadata.jsonl", '{"file_name": "a.bin", "text": "Hello"}\n' * 20)
+        out.writestr("s/a.bin", bytes(range(256)) * 9, zipfile.ZIP_STORED)
+        out.writestr("ü.bin", bytes(99))
+    return file.getvalue()
+
+
+def _archive(rng: random.Random, _: list[bytes]) -> None:
+    """Headers at both ends are damaged alike."""
+    data = _damaged(_SET, rng) if rng.random() < 0.5 else _damaged(_SET[::-1], rng)[::-1]
+    with opened_zip(io.BytesIO(data)) as files:
+        for read in files.values():
+            with contextlib.suppress(AsrError):
+                read()
+
+
+_SET = _set()
+
+
 def _model_bin() -> bytes:
     """Two small arrays and an alias, in CTranslate2's format."""
     text = lambda name: struct.pack("<H", len(name) + 1) + name + b"\0"  # noqa: E731
@@ -147,6 +171,7 @@ def _text(rng: random.Random, _: list[bytes]) -> None:
 TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {
     "decode": _decode,
     "manifest": _manifest,
+    "archive": _archive,
     "model": _model,
     "text": _text,
 }

@@ -18,10 +18,12 @@ from asr_core.audio.encode import to_int16
 from asr_core.fullcontext import Job
 from asr_core.fullcontext.stretch import Stretch, samples_of
 from asr_core.live import LiveSession
+from asr_core.plain_text import shortened
+from asr_core.testbench.cases import MAX_NAME, MAX_SAID
 from asr_core.testbench.store import REASONS, Flag, NewCase, Store, open_store
 from asr_core.testbench.trial import Trial
 from asr_core.transcript import Transcript
-from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.testbench.opened import current_actor, saying_errors, tag_fields
 from widgets.transcript_view import line_clock
 
 __all__ = ["flag_take", "flag_transcript", "flag_trial"]
@@ -69,7 +71,7 @@ class _Source:
 
 def _line_popover(key: str, source: _Source) -> None:
     heard, audio = source.heard, source.audio
-    if not heard.segments:
+    if not heard.segments or not current_actor().may_add:
         return
     with st.popover("Flag or add to test set", icon=":material/flag:", key=f"flag-{key}"):
         lines = range(len(heard.segments))
@@ -81,7 +83,8 @@ def _line_popover(key: str, source: _Source) -> None:
         )
         line = heard.segments[i]
         before = next((s.text for s in source.shown.segments if s.start == line.start), line.text)
-        said = st.text_area("What was said", before, key=f"flag-said-{key}-{i}").strip()
+        said = st.text_area("What was said", before, max_chars=MAX_SAID, key=f"flag-said-{key}-{i}")
+        said = said.strip()
         language = line.language or heard.language or "en"
         stretch = Stretch(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
         flag = Flag(
@@ -94,6 +97,8 @@ def _line_popover(key: str, source: _Source) -> None:
 
 def flag_trial(store: Store, key: str, trial: Trial, samples: Samples) -> None:
     """Of the test bench, where the words are known and the case is stored already."""
+    if not store.actor.may_add:
+        return
     with st.popover("Flag", icon=":material/flag:", key=f"flag-trial-{key}"):
         flag = Flag(
             "other", trial.text, trial.said, f"{trial.name}, {trial.condition.title}",
@@ -112,11 +117,12 @@ def _flag_form(
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):
         with saying_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
             filled = replace(flag, reason=reason, note=note)
-            open_store().add_flag(filled, audio() if audio else None)
+            open_store().acting(current_actor()).add_flag(filled, audio() if audio else None)
     if with_test_set and audio is not None:
         with saying_errors():
             tags = tag_fields(f"flag-{key}")
             if st.button("Add to test set", key=f"add-{key}", icon=":material/playlist_add:"):
-                name = f"{flag.source} {line_clock(flag.start_s)}"
-                open_store().add_case(NewCase(name, flag.corrected, audio(), flag.language, tags))
+                name = f"{shortened(flag.source, MAX_NAME - 20)} {line_clock(flag.start_s)}"
+                new = NewCase(name, flag.corrected, audio(), flag.language, tags)
+                open_store().acting(current_actor()).add_case(new)
                 st.toast("Stored in the test set.", icon=":material/check:")

@@ -15,12 +15,14 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.allocations import limit_allocations
 from asr_core.audio.resample import Resampler
 from asr_core.errors import AudioError
+from asr_core.plain_text import shortened
 
 __all__ = ["AudioFile", "decode"]
 
 Samples = NDArray[np.float32]
 
 _LOWEST_HZ, _HIGHEST_HZ = 1000, 1_000_000
+_LONGEST_NAME = 200  # characters, in messages
 
 PIECE_S = 10.0
 """Length of the pieces handed out: small beside a batch, large beside a frame."""
@@ -36,14 +38,20 @@ class AudioFile:
     Args:
         source: a path, or an open binary file that can seek.
         name: what to call the file in messages; the path's name by default.
+        most_s: how many seconds of sound are taken; a longer file is refused while it is
+            read, whatever its header says. None for any length.
 
     Raises:
-        AudioError: the file cannot be opened, is no audio, or has no sound.
+        AudioError: the file cannot be opened, is no audio, has no sound or too much of it.
     """
 
-    def __init__(self, source: str | Path | BinaryIO, name: str | None = None) -> None:
-        self.name = name or (Path(source).name if isinstance(source, str | Path) else "the file")
+    def __init__(
+        self, source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+    ) -> None:
+        called = name or (Path(source).name if isinstance(source, str | Path) else "the file")
+        self.name = shortened(called, _LONGEST_NAME)
         self.notes: list[str] = []
+        self._most_s = most_s
         limit_allocations()
         try:
             file = str(source) if isinstance(source, Path) else source
@@ -70,6 +78,7 @@ class AudioFile:
             for piece in self._pieces():
                 pending.append(piece)
                 n_pending += len(piece)
+                self._check_most(n_total + n_pending)
                 if n_pending >= PIECE_S * SAMPLE_RATE_HZ:
                     n_total += n_pending
                     yield np.concatenate(pending)
@@ -126,6 +135,14 @@ class AudioFile:
                 "has; its header is damaged. Convert the original again."
             )
 
+    def _check_most(self, n_samples: int) -> None:
+        """A small file can hold hours: silence packs to nothing."""
+        if self._most_s is not None and n_samples > self._most_s * SAMPLE_RATE_HZ:
+            raise AudioError(
+                f"{self.name} is longer than {self._most_s:.0f} s, which is the most that is "
+                "taken here; cut it into parts."
+            )
+
     def _announced_duration(self) -> float | None:
         if self._stream.duration and self._stream.time_base:
             return float(self._stream.duration * self._stream.time_base)
@@ -150,10 +167,14 @@ class AudioFile:
         )
 
 
-def decode(source: str | Path | BinaryIO, name: str | None = None) -> Samples:
+def decode(
+    source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+) -> Samples:
     """All of a file's sound at once: (n_samples,) float32, for short recordings.
+
+    Never holds more than ``most_s`` and a piece, if that is given.
 
     Raises:
         AudioError: see :class:`AudioFile`.
     """
-    return np.concatenate(list(AudioFile(source, name)))
+    return np.concatenate(list(AudioFile(source, name, most_s)))

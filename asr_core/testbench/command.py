@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from asr_core.errors import AsrError, AudioError, ManifestError
+from asr_core.plain_text import plain, shortened
 
 if TYPE_CHECKING:
     from asr_core.testbench.cases import Case, NewCase
@@ -175,7 +176,11 @@ def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except OSError as error:
-        raise AudioError(f"{path} cannot be read ({error.strerror}).") from None
+        raise AudioError(
+            f"{shortened(str(path), 300)} cannot be read ({error.strerror})."
+        ) from None
+    except ValueError:  # NUL, or half a character, in a path
+        raise AudioError(f"{shortened(str(path), 300)} is no path of a file.") from None
 
 
 def _write_reports(options: argparse.Namespace, trials: list[Trial]) -> None:
@@ -194,7 +199,7 @@ def _write_reports(options: argparse.Namespace, trials: list[Trial]) -> None:
     for path, make in wanted:
         if path is not None:
             try:
-                path.write_text(make(trials), encoding="utf-8")
+                path.write_text(plain(make(trials)), encoding="utf-8")
             except OSError as error:
                 raise ManifestError(f"{path} cannot be written ({error.strerror}).") from None
 
@@ -209,7 +214,7 @@ def _print_rows(trials: list[Trial], limit_percent: float | None, say: Say) -> b
     for (condition, setup), row in by_condition(trials).items():
         counts = row.counts
         print(
-            condition, setup, percent(row.words.rate),
+            plain(str(condition)), plain(setup), percent(row.words.rate),
             f"{percent(row.words.low)} to {percent(row.words.high)}", percent(row.characters),
             f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
             row.n_invented, row.n_cases, sep="\t",

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from asr_core.errors import AsrError
+from asr_core.errors import AsrError, StoreError
 from asr_core.metrics import count_error
+from asr_core.roles import Actor, Role
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trials import Plan, carry_out
 
 __all__ = ["RunState", "Runner", "plan_of", "runner_of"]
 
 logger = logging.getLogger(__name__)
+
+_SERVER = Actor("", Role.REVIEWER)
+"""Carries out what its owner asked for, and may no longer ask for."""
 
 
 class RunState(Enum):
@@ -57,17 +62,30 @@ def plan_of(run: Run, store: Store) -> Plan:
     )
 
 
+def _check(run: Run, actor: Actor) -> None:
+    if not actor.may_delete(run.owner):
+        raise StoreError(
+            "This run was asked for by somebody else: only they and reviewers may start or "
+            "cancel it."
+        )
+
+
 class Runner:
     """Any thread may call."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store = store.acting(_SERVER)
         self._lock = threading.Lock()  # guards the two below
         self._works: dict[str, _Work] = {}
         self._thread: threading.Thread | None = None
 
-    def start(self, run: Run) -> None:
-        """Begin or resume ``run``, after those that were started before."""
+    def start(self, run: Run, actor: Actor) -> None:
+        """Begin or resume ``run``, after those that were started before.
+
+        Raises:
+            StoreError: it is not ``actor``'s to start.
+        """
+        _check(run, actor)
         with self._lock:
             self._works.pop(run.id, None)
             self._works[run.id] = _Work(run.id)
@@ -75,10 +93,15 @@ class Runner:
                 self._thread = threading.Thread(target=self._work, name="asr-runs", daemon=True)
                 self._thread.start()
 
-    def cancel(self, run_id: str) -> None:
-        """Stop it after the trials that are being heard; nothing done is lost."""
+    def cancel(self, run: Run, actor: Actor) -> None:
+        """Stop it after the trials that are being heard; nothing done is lost.
+
+        Raises:
+            StoreError: it is not ``actor``'s to stop.
+        """
+        _check(run, actor)
         with self._lock:
-            work = self._works.get(run_id)
+            work = self._works.get(run.id)
             if work is not None:
                 work.cancel.set()
 
@@ -133,10 +156,10 @@ class Runner:
 
 
 _making = threading.Lock()
-_runners: dict[int, Runner] = {}  # a runner keeps its store, so ids stay unique
+_runners: dict[Hashable, Runner] = {}
 
 
 def runner_of(store: Store) -> Runner:
     """The one runner of ``store`` in this process. Any thread may call."""
     with _making:
-        return _runners.setdefault(id(store), Runner(store))
+        return _runners.setdefault(store.shared, Runner(store))

@@ -196,3 +196,31 @@ def test_any_number_of_channels_is_read_or_refused(n_channels: int) -> None:
     except AudioError:
         return
     assert np.isfinite(samples).all()
+
+
+class _CountingReader(io.BytesIO):
+    """Counts how much of a file is read."""
+
+    n_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.n_read += len(data)
+        return data
+
+
+def test_a_file_that_is_too_long_is_refused_while_it_is_read(beckett: np.ndarray) -> None:
+    """Whatever its header says; what it holds beyond is never decoded."""
+    data = to_flac((np.tile(beckett, 60) * 32767).astype(np.int16))
+    file = _CountingReader(data)
+    with pytest.raises(AudioError, match="talk is longer than 20 s"):
+        decode(file, "talk", most_s=20.0)
+    assert file.n_read < len(data) / 4
+    assert len(decode(io.BytesIO(data), most_s=601.0)) == 60 * len(beckett)
+
+
+def test_a_name_of_any_length_and_letters_makes_one_short_sentence() -> None:
+    with pytest.raises(AudioError) as caught:
+        decode(io.BytesIO(b"no sound"), "a\x00\n\ud800" + "x" * 100_000)
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()

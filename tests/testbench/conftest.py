@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from asr_core.audio.encode import to_int16
+from asr_core.roles import Actor, Role
 from asr_core.testbench.cases import NewCase
 from asr_core.testbench.store import Store
 from tests.texts import BECKETT
@@ -17,6 +18,8 @@ from tests.texts import BECKETT
 Samples = NDArray[np.float32]
 
 MakeStore = Callable[..., Store]
+
+REVIEWER = Actor("", Role.REVIEWER)  # who everybody is without [roles]
 
 
 @pytest.fixture(scope="session")
@@ -35,5 +38,5 @@ def failures(beckett: Samples) -> list[NewCase]:
 @pytest.fixture
 def store(database_url: str, tmp_path: Path) -> Iterator[Store]:
     opened = Store(database_url, tmp_path / "audio")
-    yield opened
+    yield opened.acting(REVIEWER)
     opened.close()

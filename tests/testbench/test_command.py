@@ -81,3 +81,30 @@ def test_wrong_usage_is_one_sentence(
     assert sentence in capsys.readouterr().err
     assert main(["evaluate", str(folder / "none.csv")]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_lines_that_are_made_to_do_harm_are_said_and_the_rest_is_scored(
+    folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = folder / "metadata.jsonl"
+    bad = [
+        '{"file_name": "a\\u0000.flac", "text": "x"}',
+        '{"file_name": "\\ud800.flac", "text": "x"}',
+        '{"file_name": 7, "text": "x"}',
+        '{"file_name": "a", "text": "x", "t": ' + "[" * 100_000 + "]" * 100_000 + "}",
+    ]
+    odd = '{"file_name": "end.flac", "text": "\\ud800 \\u0000", "tag": "\\u202e"}'
+    manifest.write_text("\n".join([manifest.read_text().splitlines()[0], *bad, odd]))
+    outputs = {name: folder / f"out.{name}" for name in ("csv", "json", "html")}
+    arguments = ["evaluate", str(folder), "--model", "tiny.en", "--report", str(outputs["html"])]
+    arguments += ["--csv", str(outputs["csv"]), "--json", str(outputs["json"])]
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1].endswith("\t2")
+    assert len(printed.err.splitlines()) == len(bad) + 1
+    assert "Traceback" not in printed.err
+    for path in outputs.values():
+        path.read_text(encoding="utf-8")
+    assert [t["said"] for t in json.loads(outputs["json"].read_text())["trials"]][
+        1
+    ] == "\ufffd \ufffd"

@@ -18,6 +18,7 @@ from asr_core.testbench.runner import Runner, RunState, plan_of
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import Setup
 from asr_core.testbench.trials import carry_out
+from tests.testbench.conftest import REVIEWER
 
 SETUPS = (Setup("tiny.en"), Setup("tiny.en", mode="streaming"))
 CONDITIONS = (CLEAN, Condition("babble", 5), Condition("loss", 10))
@@ -38,10 +39,11 @@ def _texts(store: Store, run: Run) -> list[tuple[str, str, str, str]]:
 _RUN = """
 import sys
 from pathlib import Path
+from asr_core.roles import Actor, Role
 from asr_core.testbench.runner import plan_of
 from asr_core.testbench.store import Store
 from asr_core.testbench.trials import carry_out
-store = Store(sys.argv[1], Path(sys.argv[2]))
+store = Store(sys.argv[1], Path(sys.argv[2])).acting(Actor("", Role.REVIEWER))
 run = store.run(sys.argv[3])
 for trial in carry_out(plan_of(run, store), store.done(run.id)):
     store.add_trial(run, trial)
@@ -54,7 +56,7 @@ def test_a_run_that_was_killed_twice_ends_with_the_same_table(
 ) -> None:
     whole = store.add_run("whole", run.case_ids, CONDITIONS, SETUPS)
     runner = Runner(store)
-    runner.start(whole)
+    runner.start(whole, REVIEWER)
     eventually(lambda: store.run(whole.id).n_done == whole.n_trials, 120)
 
     for n_trials in (3, 4):
@@ -69,7 +71,7 @@ def test_a_run_that_was_killed_twice_ends_with_the_same_table(
         process.wait()
     n_done = store.run(run.id).n_done
     assert 7 <= n_done < run.n_trials
-    runner.start(run)
+    runner.start(run, REVIEWER)
     eventually(lambda: runner.state(store.run(run.id)) is RunState.DONE, 120)
 
     assert _texts(store, run) == _texts(store, whole)
@@ -85,10 +87,10 @@ def test_a_run_is_cancelled_and_its_thread_ends(
     store: Store, run: Run, eventually: Eventually
 ) -> None:
     runner = Runner(store)
-    runner.start(run)
+    runner.start(run, REVIEWER)
     eventually(lambda: store.run(run.id).n_done >= 2, 60)
     assert runner.state(store.run(run.id)) is RunState.RUNNING
-    runner.cancel(run.id)
+    runner.cancel(run, REVIEWER)
     names = ("asr-runs", "asr-trials")
     eventually(lambda: not any(t.name.startswith(names) for t in threading.enumerate()), 60)
     left = store.run(run.id)
@@ -102,7 +104,7 @@ def test_a_model_that_cannot_be_had_is_said(
     case = store.add_case(failures[0])
     run = store.add_run("r", [case.id], [CLEAN], [Setup("/no/such/model")])
     runner = Runner(store)
-    runner.start(run)
+    runner.start(run, REVIEWER)
     eventually(lambda: runner.state(run) is RunState.FAILED, 30)
     assert "/no/such/model" in (runner.error(run.id) or "")
 

@@ -22,6 +22,7 @@ from asr_core.testbench.store import Flag, Store, open_store
 from asr_core.testbench.store.sounds import Sounds
 from asr_core.testbench.trial import Heard, Setup, Trial
 from asr_core.transcript import Word
+from tests.testbench.conftest import REVIEWER
 
 SETUPS = (Setup("tiny.en"), Setup("base", mode="streaming", prompt="Nagg"))
 FLAG = Flag("noise", "fell better", "Fail better.", "talk.wav", "base", "en", 3.0, 4.5, "loud")
@@ -122,7 +123,7 @@ def test_noises_have_one_name_each(store: Store, failures: list[NewCase]) -> Non
 def test_a_full_store_says_so_and_changes_nothing(
     database_url: str, failures: list[NewCase], tmp_path: Path
 ) -> None:
-    store = Store(database_url, tmp_path / "audio", max_mb=0.05)
+    store = Store(database_url, tmp_path / "audio", max_mb=0.05).acting(REVIEWER)
     with pytest.raises(StoreError, match="full: 0 of 0 MB"):
         store.add_case(failures[0])
     assert (store.cases(), _files(tmp_path / "audio")) == ([], [])
@@ -133,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_said(
     database_url: str, failures: list[NewCase], tmp_path: Path
 ) -> None:
     (tmp_path / "audio").write_text("a file in its place")
-    store = Store(database_url, tmp_path / "audio")
+    store = Store(database_url, tmp_path / "audio").acting(REVIEWER)
     with pytest.raises(StoreError, match="ASR_TESTBENCH_DIR"):
         store.add_case(failures[0])
     assert store.cases() == []
@@ -188,7 +189,7 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_many_write_at_once(
     store: Store, failures: list[NewCase], database_url: str, tmp_path: Path
 ) -> None:
-    second = Store(database_url, tmp_path / "audio")
+    second = Store(database_url, tmp_path / "audio").acting(REVIEWER)
 
     def write(which: Store, first: int) -> None:
         for i in range(first, first + 15):
@@ -211,9 +212,10 @@ _WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
+from asr_core.roles import Actor, Role
 from asr_core.testbench.cases import NewCase
 from asr_core.testbench.store import Store
-store = Store(sys.argv[1], Path(sys.argv[2]))
+store = Store(sys.argv[1], Path(sys.argv[2])).acting(Actor("", Role.REVIEWER))
 print("ready", flush=True)
 rng = np.random.default_rng()
 for i in range(10_000):

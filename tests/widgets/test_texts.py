@@ -15,6 +15,11 @@ def test_nothing_but_letters_figures_and_spaces_stands_alone(text: str) -> None:
             assert shown[at - 1] == "\\"
 
 
+def test_what_no_message_can_carry_is_replaced() -> None:
+    """Streamlit's messages are UTF-8, in which half a character has no place."""
+    assert as_written("a\ud800\u202eb\x1b").encode() == "a\ufffdb\ufffd".encode()
+
+
 def test_a_name_is_shown_as_it_is() -> None:
     def script() -> None:
         import streamlit as st

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from asr_core.languages import LANGUAGES
-from asr_core.roles import Role
+from asr_core.testbench.cases import MAX_NAME, MAX_SAID
 from asr_core.testbench.manifests import write_set
 from asr_core.testbench.store import Case, Store
-from widgets.entrance import current_role
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
@@ -40,8 +39,10 @@ def case_list(store: Store) -> None:
         icon=":material/download:", on_click="ignore",
         help="A ZIP that Hugging Face datasets, NeMo and Kaldi read.",
     )  # fmt: skip
-    if current_role() >= Role.REVIEWER and row.button(
-        f"Delete these {len(shown)} …", icon=":material/delete:"
+    if (
+        shown
+        and store.actor.may_review
+        and row.button(f"Delete these {len(shown)} …", icon=":material/delete:")
     ):
         _confirm(store, shown)
 
@@ -54,26 +55,28 @@ def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
 
 def _case(store: Store, case: Case) -> None:
     with st.container(border=True):
-        st.markdown(f"**{as_written(case.said or 'Nobody speaks')}**")
+        # Earlier versions kept words of any length.
+        st.markdown(f"**{as_written(case.said[:MAX_SAID] or 'Nobody speaks')}**")
         tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
         about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
         st.caption(as_written(f"{about} · {tags}" if tags else about))
         with saying_errors():
             st.audio(store.flac(case.id), format="audio/flac")
-        if current_role() < Role.REVIEWER:
-            return
         row = st.container(horizontal=True)
-        with row.popover("Change", icon=":material/edit:"):
-            _change(store, case)
-        if row.button("Delete", key=f"delete-{case.id}", icon=":material/delete:"):
+        if store.actor.may_review:
+            with row.popover("Change", icon=":material/edit:"):
+                _change(store, case)
+        if store.actor.may_delete(case.owner) and row.button(
+            "Delete", key=f"delete-{case.id}", icon=":material/delete:"
+        ):
             with saying_errors():
                 store.delete_cases([case.id])
                 st.rerun()
 
 
 def _change(store: Store, case: Case) -> None:
-    name = st.text_input("Name", case.name, key=f"name-{case.id}")
-    said = st.text_area("What is said", case.said, key=f"said-{case.id}")
+    name = st.text_input("Name", case.name, MAX_NAME, key=f"name-{case.id}")
+    said = st.text_area("What is said", case.said, max_chars=MAX_SAID, key=f"said-{case.id}")
     codes = list(LANGUAGES)
     language = st.selectbox(
         "Language", codes, codes.index(case.language), LANGUAGES.__getitem__,

@@ -6,17 +6,21 @@ import io
 
 import streamlit as st
 
+from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac, to_int16
-from asr_core.errors import ConditionError
+from asr_core.plain_text import shortened
 from asr_core.testbench.cases import Case
 from asr_core.testbench.conditions import CLEAN, KINDS, Condition
 from asr_core.testbench.spectrogram import spectrogram_png
-from asr_core.testbench.store import Store
+from asr_core.testbench.store import MAX_NOISE_S, Store
 from asr_core.testbench.trials import Plan
 from widgets.testbench.opened import saying_errors
+from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
 
 __all__ = ["chosen_conditions", "own_noises", "preview"]
+
+_PER_PAGE = 5  # each with its sound, two minutes at most
 
 
 def _usual(store: Store) -> list[Condition]:
@@ -51,7 +55,7 @@ def chosen_conditions(store: Store) -> list[Condition]:
 def preview(store: Store, cases: list[Case]) -> None:
     """A case under a condition, to hear and to see."""
     case = st.selectbox(
-        "Recording", cases, format_func=lambda c: c.said or c.name, key="preview-case"
+        "Recording", cases, format_func=lambda c: shortened(c.said or c.name), key="preview-case"
     )
     condition = st.selectbox(
         "Condition", _usual(store), format_func=lambda c: c.title, key="preview-condition"
@@ -73,22 +77,20 @@ def preview(store: Store, cases: list[Case]) -> None:
 
 def own_noises(store: Store) -> None:
     """Noises of the user's own: added, heard, deleted."""
-    for noise in store.noises():
+    for noise in page_of(store.noises(), _PER_PAGE, "noise-page"):
         with saying_errors():
             st.markdown(f"**{as_written(noise.name)}** · {noise.seconds:.0f} s")
             st.audio(store.flac(noise.id), format="audio/flac")
-            if st.button("Delete", key=f"noise-{noise.id}", icon=":material/delete:"):
+            if store.actor.may_delete(noise.owner) and st.button(
+                "Delete", key=f"noise-{noise.id}", icon=":material/delete:"
+            ):
                 store.delete_noise(noise.id)
                 st.rerun()
     file = st.file_uploader("A recording of a noise", key="noise-file")
     name = st.text_input("Its name", key="noise-name", placeholder="street", max_chars=40)
     if st.button("Store the noise", disabled=not (file and name), icon=":material/save:"):
-        from asr_core.audio.decode import decode
-
         with saying_errors():
             assert file is not None
-            samples = decode(io.BytesIO(file.getvalue()), file.name)
-            if len(samples) > 120 * 16000:
-                raise ConditionError("A noise is at most two minutes long; cut it.")
+            samples = decode(io.BytesIO(file.getvalue()), file.name, MAX_NOISE_S)
             store.add_noise(name.strip(), to_int16(samples))
             st.rerun()

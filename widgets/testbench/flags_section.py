@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.roles import Role
+from asr_core.testbench.cases import MAX_SAID
 from asr_core.testbench.store import Flag, Store
-from widgets.entrance import current_role
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
@@ -55,26 +54,31 @@ def _flag(store: Store, flag: Flag) -> None:
         if flag.has_audio:
             with saying_errors():
                 st.audio(store.flac(flag.id), format="audio/flac")
-        if current_role() < Role.REVIEWER:
-            return
         row = st.container(horizontal=True)
-        if flag.has_audio and flag.state != "accepted":
+        may_review = store.actor.may_review
+        if may_review and flag.has_audio and flag.state != "accepted":
             with row.popover("Accept", icon=":material/check:", key=f"accept-{flag.id}"):
                 _accept(store, flag)
-        if flag.state == "open" and row.button(
-            "Dismiss", key=f"dismiss-{flag.id}", icon=":material/close:"
+        if (
+            may_review
+            and flag.state == "open"
+            and row.button("Dismiss", key=f"dismiss-{flag.id}", icon=":material/close:")
         ):
             with saying_errors():
                 store.dismiss_flag(flag.id)
                 st.rerun()
-        if row.button("Delete", key=f"unflag-{flag.id}", icon=":material/delete:"):
+        if store.actor.may_delete(flag.owner) and row.button(
+            "Delete", key=f"unflag-{flag.id}", icon=":material/delete:"
+        ):
             with saying_errors():
                 store.delete_flag(flag.id)
                 st.rerun()
 
 
 def _accept(store: Store, flag: Flag) -> None:
-    said = st.text_area("What was said", flag.corrected, key=f"accepted-{flag.id}")
+    said = st.text_area(
+        "What was said", flag.corrected, max_chars=MAX_SAID, key=f"accepted-{flag.id}"
+    )
     with saying_errors():
         tags = tag_fields(f"tags-{flag.id}")
         if st.button("Store in the test set", key=f"accepting-{flag.id}", type="primary"):
@@ -88,6 +92,7 @@ def _zipped(store: Store, flags: Sequence[Flag]) -> bytes:
         rows = []
         for flag in flags:
             row = {**vars(flag), "created_at": flag.created_at.isoformat()}
+            del row["owner"]  # an address
             if flag.has_audio:
                 row["file_name"] = f"audio/{flag.id}.flac"
                 archive.writestr(row["file_name"], store.flac(flag.id))

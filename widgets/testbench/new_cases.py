@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import BinaryIO
 
 import streamlit as st
 
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
-from asr_core.errors import AsrError, AudioError, ManifestError
 from asr_core.languages import LANGUAGES
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.manifests import find_manifest, read_cases, read_entries
+from asr_core.testbench.archives import Files, opened_zip
+from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
+from asr_core.testbench.imports import import_set
 from asr_core.testbench.prompts import PROMPT_LISTS
 from asr_core.testbench.store import Store
 from widgets.testbench.opened import saying_errors, tag_fields
@@ -24,7 +21,6 @@ from widgets.texts import as_written
 __all__ = ["new_cases"]
 
 _FREE = "Words of your own"
-_MAX_MEMBER_BYTES = 100_000_000
 
 
 def new_cases(store: Store) -> None:
@@ -55,7 +51,9 @@ def _record(store: Store) -> None:
     sentences = st.selectbox("Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list")
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
-        said = st.text_area("What you are going to say", key=f"free-{n_read}").strip()
+        said = st.text_area(
+            "What you are going to say", max_chars=MAX_SAID, key=f"free-{n_read}"
+        ).strip()
         language = _language("record")
     else:
         chosen = PROMPT_LISTS[sentences]
@@ -71,7 +69,7 @@ def _record(store: Store) -> None:
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
             assert sound is not None
-            samples = to_int16(decode(io.BytesIO(sound.getvalue()), "the recording"))
+            samples = to_int16(decode(io.BytesIO(sound.getvalue()), "the recording", MAX_CASE_S))
             store.add_case(NewCase(said[:60], said, samples, language, tags))
             _stored(1)
             st.session_state["n-read"] += 1
@@ -104,8 +102,8 @@ def _upload(store: Store) -> None:
             n_stored = 0
             for file, row in zip(files, rows, strict=True):
                 with saying_errors():
-                    samples = to_int16(decode(io.BytesIO(file.getvalue()), file.name))
-                    said = (row["said"] or "").strip()
+                    samples = to_int16(decode(io.BytesIO(file.getvalue()), file.name, MAX_CASE_S))
+                    said = str(row["said"] or "").strip()
                     store.add_case(
                         NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
                     )
@@ -130,64 +128,26 @@ def _import(store: Store) -> None:
     ):  # fmt: skip
         with saying_errors():
             if packed is not None:
-                with _opened_zip(packed) as archive:
-                    names = {i.filename: i for i in archive.infolist() if not i.is_dir()}
-                    _import_from(
-                        store, {n: _reader(archive, info) for n, info in names.items()}, language
-                    )
+                with opened_zip(packed) as files:
+                    _imported(store, files, language)
             else:
-                _import_from(
+                _imported(
                     store, {f.name: lambda f=f: io.BytesIO(f.getvalue()) for f in folder}, language
                 )
 
 
-def _opened_zip(packed: BinaryIO) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(packed)
-    except zipfile.BadZipFile:
-        raise ManifestError("This is no ZIP file; pack the folder again.") from None
+def _imported(store: Store, files: Files, language: str) -> None:
+    """Store a set and say what became of it."""
+    bar = st.progress(0.0, "Reading …")
 
+    def progress(i: int, n: int) -> None:
+        if i == n or i % max(1, n // 100) == 0:  # not a message to the browser for each line
+            bar.progress(i / n, f"{i} of {n}")
 
-def _reader(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
-    def read() -> BinaryIO:
-        with archive.open(info) as member:
-            content = member.read(_MAX_MEMBER_BYTES + 1)
-        if len(content) > _MAX_MEMBER_BYTES:
-            raise AudioError(f"{info.filename} is too large for a case.")
-        return io.BytesIO(content)
-
-    return read
-
-
-def _import_from(store: Store, files: Mapping[str, Callable[[], BinaryIO]], language: str) -> None:
-    """``files`` by path, each read when its turn comes."""
-    manifest = find_manifest(files)
-    entries = read_entries(PurePosixPath(manifest).name, files[manifest]().read())
-    folder = str(PurePosixPath(manifest).parent)
-
-    def open_file(path: str) -> BinaryIO:
-        wanted = path.replace("\\", "/").removeprefix("./")
-        for name in (str(PurePosixPath(folder) / wanted), wanted):
-            if name in files:
-                return files[name]()
-        same = [name for name in files if PurePosixPath(name).name == PurePosixPath(wanted).name]
-        if len(same) != 1:
-            raise AudioError(f"{path} is in the table but not among the files.")
-        return files[same[0]]()
-
-    progress = st.progress(0.0, "Reading …")
-    problems: list[AsrError] = []
-    n_stored = 0
-    for i, found in enumerate(read_cases(entries, open_file, language), 1):
-        if isinstance(found, AsrError):
-            problems.append(found)
-        else:
-            store.add_case(found)
-            n_stored += 1
-        progress.progress(i / len(entries), f"{i} of {len(entries)}")
-    progress.empty()
-    _stored(n_stored)
-    st.success(f"{n_stored} of {len(entries)} recordings are in the test set.")
-    if problems:
-        some = "\n".join(f"- {as_written(str(problem))}" for problem in problems[:10])
-        st.warning(f"{len(problems)} could not be used:\n{some}")
+    found = import_set(store.add_case, files, language, progress)
+    bar.empty()
+    _stored(found.n_stored)
+    st.success(f"{found.n_stored} of {found.n_lines} recordings are in the test set.")
+    if found.problems:
+        some = "\n".join(f"- {as_written(problem)}" for problem in found.problems)
+        st.warning(f"{found.n_problems} could not be used:\n{some}")

@@ -8,18 +8,26 @@ from contextlib import contextmanager
 import streamlit as st
 
 from asr_core.errors import AsrError
+from asr_core.roles import Actor, actor_of
 from asr_core.testbench.store import Store, open_store
+from widgets.secrets import setting
 from widgets.texts import as_written
 
-__all__ = ["opened_store", "saying_errors", "tag_fields"]
+__all__ = ["current_actor", "opened_store", "saying_errors", "tag_fields"]
 
 _USUAL_TAGS = ("speaker", "accent", "device", "place")
 
 
+def current_actor() -> Actor:
+    """Return who this visitor is to the store: by what the identity provider verified."""
+    claims = st.user.to_dict() if setting("auth") else {}
+    return actor_of(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
+
+
 def opened_store() -> Store | None:
-    """None with a message if it cannot be opened."""
+    """The store in this visitor's hands; None with a message if it cannot be opened."""
     try:
-        return open_store()
+        return open_store().acting(current_actor())
     except AsrError as error:
         st.error(as_written(str(error)), icon=":material/error:")
         return None
@@ -49,8 +57,17 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
             tag.capitalize(), known.get(tag, ""), key=f"{key}-{tag}", max_chars=100
         )
         tags[tag] = value.strip()
-    others = ", ".join(f"{t}={v}" for t, v in known.items() if t not in _USUAL_TAGS)
+    other = {tag: value for tag, value in known.items() if tag not in _USUAL_TAGS}
+    others = ", ".join(f"{tag}={value}" for tag, value in other.items())
     free = st.text_input(
-        "Other tags", others, key=f"{key}-other", placeholder="age=60s, dialect=Geordie"
+        "Other tags",
+        others,
+        key=f"{key}-other",
+        max_chars=2000,
+        placeholder="age=60s, dialect=Geordie",
     )
-    return {**{t: v for t, v in tags.items() if v}, **parse_tags(free)}
+    # What came in by an import may have signs that cannot be written here; it can be kept.
+    return {
+        **{tag: value for tag, value in tags.items() if value},
+        **(other if free == others else parse_tags(free)),
+    }

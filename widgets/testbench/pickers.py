@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import streamlit as st
 
+from asr_core.plain_text import shortened
+
 __all__ = ["chosen_in_url", "page_of", "with_tags"]
 
 Item = TypeVar("Item")
+
+_MOST_TAGS = 500  # of a picker, the most frequent; every page has all of them in it
 
 
 def chosen_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) -> str:
@@ -38,11 +43,14 @@ def with_tags(
 ) -> list[Item]:
     """Those with one of the chosen values of each chosen tag; all if none is chosen."""
     items = list(items)
-    known = sorted({f"{tag}: {value}" for item in items for tag, value in tags_of(item).items()})
+    times = Counter(f"{tag}: {value}" for item in items for tag, value in tags_of(item).items())
+    known = sorted(tag for tag, _ in times.most_common(_MOST_TAGS))
     if not known:
         return items
     groups: dict[str, set[str]] = {}
-    for each in st.multiselect(label, known, key=key, placeholder="All", bind="query-params"):
+    for each in st.multiselect(
+        label, known, format_func=shortened, key=key, placeholder="All", bind="query-params"
+    ):
         tag, _, value = each.partition(": ")
         groups.setdefault(tag, set()).add(value)
     return [

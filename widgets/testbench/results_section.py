@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import streamlit as st
@@ -30,6 +31,7 @@ from widgets.texts import as_written
 __all__ = ["chosen_run", "results_section", "run_label"]
 
 _PER_PAGE = 8
+_MOST_VALUES = 50  # of a tag, in a chart that can be read
 
 
 def run_label(run: Run) -> str:
@@ -137,7 +139,12 @@ def _by_tag(trials: Sequence[Trial]) -> None:
         return
     usual = tags.index("accent") if "accent" in tags else 0
     tag = chosen_in_url("Errors by", tags, "by", usual)
-    st.altair_chart(charts.tag_chart(by_tag(trials, tag), tag), key="tags")
+    times = Counter(trial.tags[tag] for trial in trials if tag in trial.tags)
+    kept = dict(times.most_common(_MOST_VALUES))
+    if len(times) > len(kept):
+        st.caption(f"The {len(kept)} most frequent of {len(times)} values.")
+    rows = by_tag([trial for trial in trials if trial.tags.get(tag) in kept], tag)
+    st.altair_chart(charts.tag_chart(rows, tag), key="tags")
 
 
 def _curves(trials: Sequence[Trial]) -> None:

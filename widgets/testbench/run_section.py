@@ -13,10 +13,12 @@ from asr_core.testbench.trial import MODES, Setup
 from widgets.settings import current_settings
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
 from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import with_tags
+from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
 
 __all__ = ["run_section"]
+
+_PER_PAGE = 20
 
 
 def run_section(store: Store) -> None:
@@ -50,7 +52,8 @@ def run_section(store: Store) -> None:
             ):  # fmt: skip
                 with saying_errors():
                     ids = [case.id for case in reversed(chosen)]
-                    runner_of(store).start(store.add_run(run, ids, conditions, setups))
+                    started = store.add_run(run, ids, conditions, setups)
+                    runner_of(store).start(started, store.actor)
                     st.rerun()
     _watched(store)
 
@@ -72,7 +75,9 @@ def _chosen_setups() -> list[Setup]:
             help="Otherwise it is told the language of each recording.",
         )  # fmt: skip
         greedy = st.toggle("Compare with greedy decoding", key="run-greedy", help="Full context.")
-        prompt = st.text_input("Names and terms", key="run-prompt", help="Full context.")
+        prompt = st.text_input(
+            "Names and terms", key="run-prompt", help="Full context.", max_chars=1000
+        )
     setups = []
     for model in models:
         for mode in modes:
@@ -87,7 +92,7 @@ def _chosen_setups() -> list[Setup]:
 def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
     models = ", ".join(dict.fromkeys(setup.model.rsplit("/", 1)[-1] for setup in setups))
     usual = f"{models}, {n_cases} × {n_conditions}"
-    return st.text_input("Name", placeholder=usual, key="run-name").strip() or usual
+    return st.text_input("Name", placeholder=usual, key="run-name", max_chars=200).strip() or usual
 
 
 def _watched(store: Store) -> None:
@@ -97,12 +102,17 @@ def _watched(store: Store) -> None:
 
 
 def _runs(store: Store, runner: Runner, was_busy: bool) -> None:
+    with saying_errors():
+        _drawn_runs(store, runner, was_busy)
+
+
+def _drawn_runs(store: Store, runner: Runner, was_busy: bool) -> None:
     runs = store.runs()
     states = [runner.state(run) for run in runs]
     busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)
     if busy != was_busy:
         st.rerun()
-    for run, state in zip(runs, states, strict=True):
+    for run, state in page_of(list(zip(runs, states, strict=True)), _PER_PAGE, "runs-page"):
         _run(store, runner, run, state)
 
 
@@ -119,21 +129,26 @@ def _run(store: Store, runner: Runner, run: Run, state: RunState) -> None:
         if error:
             st.error(as_written(error), icon=":material/error:")
         row = st.container(horizontal=True)
+        is_theirs = store.actor.may_delete(run.owner)
         if state in (RunState.RUNNING, RunState.WAITING):
-            if row.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
-                runner.cancel(run.id)
-                st.rerun()
-        elif state is not RunState.DONE and row.button(
-            "Resume", key=f"resume-{run.id}", icon=":material/play_arrow:"
+            if is_theirs and row.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
+                with saying_errors():
+                    runner.cancel(run, store.actor)
+                    st.rerun()
+        elif (
+            is_theirs
+            and state is not RunState.DONE
+            and row.button("Resume", key=f"resume-{run.id}", icon=":material/play_arrow:")
         ):
-            runner.start(run)
-            st.rerun()
+            with saying_errors():
+                runner.start(run, store.actor)
+                st.rerun()
         if run.n_done and row.button("Results", key=f"see-{run.id}", icon=":material/monitoring:"):
             st.session_state["open-run"] = run.id
             st.rerun()
-        if row.button("Delete", key=f"drop-{run.id}", icon=":material/delete:"):
+        if is_theirs and row.button("Delete", key=f"drop-{run.id}", icon=":material/delete:"):
             with saying_errors():
-                runner.cancel(run.id)
+                runner.cancel(run, store.actor)
                 store.delete_run(run.id)
                 st.rerun()
 

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from asr_core.testbench.cases import Case, NewCase
+from asr_core.errors import StoreError
+from asr_core.languages import LANGUAGES
+from asr_core.plain_text import plain, shortened
+from asr_core.testbench.cases import MAX_NAME, MAX_SAID, Case, NewCase
 from asr_core.testbench.conditions import Condition
-from asr_core.testbench.store.schema import CaseRow, FlagRow, RunRow, TrialRow
+from asr_core.testbench.store.schema import (
+    AuditRow,
+    CaseRow,
+    FlagRow,
+    NoiseRow,
+    RunRow,
+    TrialRow,
+)
 from asr_core.testbench.trial import Heard, Setup, Trial
 from asr_core.transcript import Word
 
 __all__ = [
     "REASONS",
+    "Audit",
     "Flag",
     "Noise",
     "Run",
+    "audit_of",
     "case_of",
+    "check_run",
+    "checked_flag",
     "flag_of",
+    "noise_of",
     "now",
     "row_of_case",
     "row_of_trial",
@@ -38,6 +54,7 @@ class Noise:
     id: str
     name: str
     seconds: float
+    owner: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class Run:
 
     Attributes:
         seed: of the conditions.
+        owner: address of who asked for it; empty if nobody signed in.
         n_done: trials that have a result, of ``n_trials``.
     """
 
@@ -57,6 +75,7 @@ class Run:
     setups: tuple[Setup, ...]
     created_at: datetime
     n_done: int = 0
+    owner: str = ""
 
     @property
     def n_trials(self) -> int:
@@ -88,6 +107,80 @@ class Flag:
     has_audio: bool = False
     id: str = ""
     created_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    owner: str = ""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A change or a deletion, as it was carried out.
+
+    Attributes:
+        who: address, or empty if nobody had signed in.
+        what: such as ``delete cases``.
+        n: of how many.
+        ids: of the first few.
+    """
+
+    at: datetime
+    who: str
+    role: str
+    what: str
+    n: int
+    ids: tuple[str, ...]
+
+
+# Of a run. Every tester's page lists all runs with their models.
+_MAX_CONDITIONS, _MAX_SETUPS = 200, 50
+_MAX_CONDITION = 200  # characters; the column's
+_MAX_MODEL, _MAX_PROMPT = 300, 1000
+_MAX_NOTE = 1000
+
+
+def checked_flag(flag: Flag) -> Flag:
+    """Return ``flag`` with plain texts, and the names of its source and model shortened.
+
+    Raises:
+        StoreError: its reason or language is unknown, or a text too long.
+    """
+    if flag.reason not in REASONS or flag.language not in LANGUAGES:
+        raise StoreError("This flag has no known reason or language.")
+    if max(len(flag.heard), len(flag.corrected)) > MAX_SAID or len(flag.note) > _MAX_NOTE:
+        raise StoreError(
+            f"A flag holds at most {MAX_SAID} characters of words and {_MAX_NOTE} of a note; "
+            "shorten it."
+        )
+    return replace(
+        flag,
+        heard=plain(flag.heard),
+        corrected=plain(flag.corrected),
+        note=plain(flag.note),
+        source=shortened(flag.source, MAX_NAME),
+        model=shortened(flag.model, _MAX_MODEL),
+    )
+
+
+def check_run(name: str, conditions: Sequence[Condition], setups: Sequence[Setup]) -> None:
+    """Check what is asked for before it is stored.
+
+    Raises:
+        StoreError: it is too long or too much.
+    """
+    if len(name) > MAX_NAME:
+        raise StoreError(f"The name of a run has at most {MAX_NAME} characters; shorten it.")
+    if len(conditions) > _MAX_CONDITIONS or len(setups) > _MAX_SETUPS:
+        raise StoreError(
+            f"A run takes at most {_MAX_CONDITIONS} conditions and {_MAX_SETUPS} models; "
+            "divide it into several."
+        )
+    for condition in map(str, conditions):
+        if len(condition) > _MAX_CONDITION:
+            raise StoreError(f"The condition {shortened(condition)} is too long.")
+    for setup in setups:
+        if len(setup.model) > _MAX_MODEL or len(setup.prompt) > _MAX_PROMPT:
+            raise StoreError(
+                f"{shortened(setup.model)}: a model's name has at most {_MAX_MODEL} characters, "
+                f"its terms {_MAX_PROMPT}."
+            )
 
 
 def now() -> datetime:
@@ -99,7 +192,7 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def row_of_case(name: str, new: NewCase, n_bytes: int) -> CaseRow:
+def row_of_case(name: str, new: NewCase, n_bytes: int, owner: str) -> CaseRow:
     return CaseRow(
         id=name,
         name=new.name,
@@ -110,14 +203,23 @@ def row_of_case(name: str, new: NewCase, n_bytes: int) -> CaseRow:
         digest=new.digest,
         n_bytes=n_bytes,
         created_at=now(),
+        owner=owner,
     )
 
 
 def case_of(row: CaseRow) -> Case:
     return Case(
         row.id, row.name, row.said, row.language, row.seconds, row.tags, row.digest,
-        _aware(row.created_at),
+        _aware(row.created_at), row.owner,
     )  # fmt: skip
+
+
+def noise_of(row: NoiseRow) -> Noise:
+    return Noise(row.id, row.name, row.seconds, row.owner)
+
+
+def audit_of(row: AuditRow) -> Audit:
+    return Audit(_aware(row.at), row.who, row.role, row.what, row.n, tuple(row.ids))
 
 
 def run_of(row: RunRow, n_done: int) -> Run:
@@ -130,6 +232,7 @@ def run_of(row: RunRow, n_done: int) -> Run:
         tuple(Setup(**setup) for setup in row.setups),
         _aware(row.created_at),
         n_done,
+        row.owner,
     )
 
 
@@ -137,6 +240,7 @@ def flag_of(row: FlagRow) -> Flag:
     return Flag(
         row.reason, row.heard, row.corrected, row.source, row.model, row.language, row.start_s,
         row.end_s, row.note, row.state, row.has_audio, row.id, _aware(row.created_at),
+        row.owner,
     )  # fmt: skip
 
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import os
-import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -21,15 +17,19 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac
 from asr_core.errors import StoreError
-from asr_core.testbench.cases import Case, NewCase
+from asr_core.plain_text import plain, shortened
+from asr_core.testbench.cases import MAX_CASE_S, MAX_NAME, Case, NewCase, check_texts
 from asr_core.testbench.conditions import Condition
-from asr_core.testbench.store.database import Database
+from asr_core.testbench.store.access import Access, check_number
 from asr_core.testbench.store.records import (
     Flag,
     Noise,
     Run,
     case_of,
+    check_run,
+    checked_flag,
     flag_of,
+    noise_of,
     now,
     row_of_case,
     row_of_trial,
@@ -37,43 +37,39 @@ from asr_core.testbench.store.records import (
     trial_of,
 )
 from asr_core.testbench.store.schema import CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
-from asr_core.testbench.store.sounds import Sounds
 from asr_core.testbench.trial import Setup, Trial
 
-__all__ = ["Store", "open_store"]
+__all__ = ["DEFAULT_MAX_MB", "MAX_NOISE_S", "Store"]
 
-_DEFAULT_MAX_MB = 2048
+DEFAULT_MAX_MB = 2048
+
+MAX_NOISE_S = 120.0
+_MAX_NOISE_NAME = 40
 
 
-class Store:
+class Store(Access):
     """Any thread and any process may call; a change that returned is kept, whole.
+
+    It is in nobody's hands at first, who may do nothing: ``store.acting(actor)`` gives it to
+    somebody. What they may do is said in :mod:`asr_core.roles`.
 
     Raises:
         StoreError: from every method, with a sentence; then nothing was changed.
     """
 
-    def __init__(self, url: str, folder: Path, max_mb: float = _DEFAULT_MAX_MB) -> None:
-        self._database = Database(url)
-        self._sounds = Sounds(folder)
-        self._max_bytes = max_mb * 1e6
-        self._sounds.sweep(self._audio_ids())
-
-    def close(self) -> None:
-        self._database.close()
-
-    def used_mb(self) -> float:
-        """Of audio."""
-        with self._database.reading() as session:
-            return _used_bytes(session) / 1e6
-
-    @property
-    def max_mb(self) -> float:
-        return self._max_bytes / 1e6
+    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float = DEFAULT_MAX_MB) -> None:
+        super().__init__(url, folder, max_mb)
 
     # --- cases ---------------------------------------------------------------------
 
     def add_case(self, new: NewCase) -> Case:
-        """Keep it, and give it; one with the same sound and words is given as it is."""
+        """Keep it, and give it; one with the same sound and words is given as it is.
+
+        Raises:
+            ManifestError: a text of it is too long.
+        """
+        self._check_adding()
+        check_texts(new.name, new.said, new.language, new.tags)
         with self._database.reading() as session:
             known = session.scalars(
                 sa.select(CaseRow).where(CaseRow.digest == new.digest, CaseRow.said == new.said)
@@ -81,11 +77,12 @@ class Store:
             if known is not None:
                 return case_of(known)
         name, n_bytes = self._keep(to_flac(new.samples))
-        row = row_of_case(name, new, n_bytes)
+        row = row_of_case(name, new, n_bytes, self._actor.name)
         return case_of(self._add(row, name, n_bytes))
 
     def cases(self) -> list[Case]:
         """Newest first."""
+        self._check_reading()
         with self._database.reading() as session:
             order = sa.select(CaseRow).order_by(CaseRow.created_at.desc(), CaseRow.id)
             return [case_of(row) for row in session.scalars(order)]
@@ -93,26 +90,55 @@ class Store:
     def change_case(
         self, case_id: str, name: str, said: str, language: str, tags: Mapping[str, str]
     ) -> None:
-        """Its words and tags; results of earlier runs keep those they had."""
+        """Its words and tags; results of earlier runs keep those they had.
+
+        Raises:
+            ManifestError: a text is too long.
+        """
+        self._check_reviewing()
+        check_texts(name, said, language, tags)
         with self._database.writing() as session:
             row = session.get(CaseRow, case_id)
             if row is None:
-                raise StoreError(f"{name} is no longer in the test set.")
+                raise StoreError(f"{shortened(name)} is no longer in the test set.")
             row.name, row.said, row.language, row.tags = name, said, language, dict(tags)
+            self._note(session, "change case", [case_id])
 
     def delete_cases(self, case_ids: Iterable[str]) -> None:
-        """With their audio and all results on them."""
-        wanted = list(case_ids)
-        with self._database.writing() as session:
+        """With their audio and all results on them: all of them or none."""
+        self._check_adding()
+        wanted = set(case_ids)
+        self._sounds.check_deletable(wanted)
+
+        def work(session: Session) -> None:
+            rows = session.execute(
+                sa.select(CaseRow.id, CaseRow.owner).where(CaseRow.id.in_(wanted))
+            ).all()
+            self._check_deleting(owner for _, owner in rows)
             session.execute(sa.delete(TrialRow).where(TrialRow.case_id.in_(wanted)))
             session.execute(sa.delete(CaseRow).where(CaseRow.id.in_(wanted)))
             for run in session.scalars(sa.select(RunRow)):
-                run.case_ids = [case_id for case_id in run.case_ids if case_id not in wanted]
+                left = [case_id for case_id in run.case_ids if case_id not in wanted]
+                if len(left) < len(run.case_ids):
+                    self._check_result(run)
+                    run.case_ids = left
+            self._note(session, "delete cases", [case_id for case_id, _ in rows])
+
+        self._database.deleting(work)
         self._sounds.delete(wanted)
-        self._database.wipe()
+        self._database.keep_spare()
+
+    def _check_result(self, run: RunRow) -> None:
+        """A recording takes the results on it along, and those may be another's."""
+        self._check(
+            self._actor.may_delete(run.owner),
+            "Somebody else has a run with this recording: only reviewers may delete it. Nothing "
+            "was changed.",
+        )
 
     def flac(self, row_id: str) -> bytes:
         """The audio of a case, noise or flag."""
+        self._check_reading()
         return self._sounds.read(row_id)
 
     def samples(self, row_id: str) -> NDArray[np.float32]:
@@ -123,26 +149,33 @@ class Store:
 
     def add_noise(self, name: str, samples: NDArray[np.int16]) -> Noise:
         """Keep a noise for conditions; one of that name is taken already: StoreError."""
-        if not name or set(name) & set("@:/,"):
-            raise StoreError("A noise needs a name without @, :, / and commas.")
+        self._check_adding()
+        name = plain(name)
+        if not name or len(name) > _MAX_NOISE_NAME or set(name) & set("@:/,\n"):
+            raise StoreError(
+                f"A noise needs a name of at most {_MAX_NOISE_NAME} characters, without @, :, / "
+                "and commas."
+            )
+        seconds = len(samples) / SAMPLE_RATE_HZ
+        if seconds > MAX_NOISE_S:
+            raise StoreError(f"A noise is at most {MAX_NOISE_S:.0f} s long; cut it.")
         row_id, n_bytes = self._keep(to_flac(samples))
-        row = NoiseRow(id=row_id, name=name, seconds=len(samples) / SAMPLE_RATE_HZ, n_bytes=n_bytes)
+        row = NoiseRow(
+            id=row_id, name=name, seconds=seconds, n_bytes=n_bytes, owner=self._actor.name
+        )
         try:
-            self._add(row, row_id, n_bytes)
+            return noise_of(self._add(row, row_id, n_bytes))
         except sa.exc.IntegrityError:
             raise StoreError(f"There is a noise called {name} already.") from None
-        return Noise(row.id, row.name, row.seconds)
 
     def noises(self) -> list[Noise]:
+        self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(NoiseRow).order_by(NoiseRow.name))
-            return [Noise(row.id, row.name, row.seconds) for row in rows]
+            return [noise_of(row) for row in rows]
 
     def delete_noise(self, noise_id: str) -> None:
-        with self._database.writing() as session:
-            session.execute(sa.delete(NoiseRow).where(NoiseRow.id == noise_id))
-        self._sounds.delete([noise_id])
-        self._database.wipe()
+        self._delete_row(NoiseRow, noise_id, "delete noise", has_audio=True)
 
     # --- runs ----------------------------------------------------------------------
 
@@ -154,6 +187,9 @@ class Store:
         setups: Sequence[Setup],
         seed: str = "1",
     ) -> Run:
+        self._check_adding()
+        name = plain(name)
+        check_run(name, conditions, setups)
         row = RunRow(
             id=uuid.uuid4().hex,
             name=name,
@@ -162,14 +198,17 @@ class Store:
             conditions=[str(condition) for condition in conditions],
             setups=[setup.to_dict() for setup in setups],
             created_at=now(),
+            owner=self._actor.name,
         )
         with self._database.writing() as session:
+            check_number(session, RunRow)
             session.add(row)
             session.flush()
             return run_of(row, 0)
 
     def runs(self) -> list[Run]:
         """Newest first."""
+        self._check_reading()
         done = sa.select(TrialRow.run_id, sa.func.count()).group_by(TrialRow.run_id)
         with self._database.reading() as session:
             n_done = {row[0]: row[1] for row in session.execute(done)}
@@ -181,6 +220,7 @@ class Store:
 
     def done(self, run_id: str) -> set[tuple[str, str, int]]:
         """Case, condition and setup of what has a result."""
+        self._check_reading()
         columns = sa.select(TrialRow.case_id, TrialRow.condition, TrialRow.setup)
         with self._database.reading() as session:
             found = session.execute(columns.where(TrialRow.run_id == run_id))
@@ -189,15 +229,20 @@ class Store:
     def add_trial(self, run: Run, trial: Trial) -> None:
         """Keep a result; one that is there already stays, one whose case or run was
         deleted meanwhile is dropped."""
+        self._check_adding()
         row = row_of_trial(run, trial)
         try:
             with self._database.writing() as session:
-                session.add(row)
+                known = session.get(RunRow, run.id)
+                if known is not None:
+                    self._check_deleting([known.owner])  # who may undo a result may add one
+                    session.add(row)
         except sa.exc.IntegrityError:
             return
 
     def trials(self, run: Run) -> list[Trial]:
         """In the order of cases, conditions and setups as they were asked for."""
+        self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(TrialRow).where(TrialRow.run_id == run.id)).all()
         trials = [trial_of(row, run) for row in rows]
@@ -213,136 +258,65 @@ class Store:
 
     def delete_run(self, run_id: str) -> None:
         """With its results."""
-        with self._database.writing() as session:
-            session.execute(sa.delete(TrialRow).where(TrialRow.run_id == run_id))
-            session.execute(sa.delete(RunRow).where(RunRow.id == run_id))
-        self._database.wipe()
+        self._delete_row(RunRow, run_id, "delete run", has_audio=False)
 
     # --- flags ---------------------------------------------------------------------
 
     def add_flag(self, flag: Flag, samples: NDArray[np.int16] | None = None) -> Flag:
         """Keep it with (n_samples,) int16 audio of just that stretch, if there is any."""
+        self._check_adding()
+        flag = checked_flag(flag)
         kept = samples is not None and len(samples) > 0
+        if samples is not None and len(samples) > MAX_CASE_S * SAMPLE_RATE_HZ:
+            raise StoreError(f"A flag keeps at most {MAX_CASE_S:.0f} s of sound.")
         row_id, n_bytes = (
             self._keep(to_flac(samples)) if samples is not None and kept else (uuid.uuid4().hex, 0)
         )
-        flag = replace(flag, id=row_id, has_audio=kept, created_at=now())
+        flag = replace(
+            flag, id=row_id, has_audio=kept, created_at=now(), state="open", owner=self._actor.name
+        )
         self._add(FlagRow(**vars(flag), n_bytes=n_bytes), row_id, n_bytes)
         return flag
 
     def flags(self) -> list[Flag]:
         """Open ones first, then newest first."""
+        self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(FlagRow).order_by(FlagRow.created_at.desc()))
             return sorted(map(flag_of, rows), key=lambda flag: flag.state != "open")
 
     def dismiss_flag(self, flag_id: str) -> None:
+        self._check_reviewing()
         with self._database.writing() as session:
             row = session.get(FlagRow, flag_id)
             if row is not None:
                 row.state = "dismissed"
+                self._note(session, "dismiss flag", [flag_id])
 
     def accept_flag(self, flag: Flag, said: str, tags: Mapping[str, str]) -> Case:
-        """Into the test set, with the words that were said, in one step."""
+        """Into the test set, with the words that were said, in one step.
+
+        Raises:
+            ManifestError: a text is too long.
+        """
+        self._check_reviewing()
         pcm = np.round(self.samples(flag.id) * 32768).clip(-32768, 32767).astype(np.int16)
-        new = NewCase(f"{flag.source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
+        source = shortened(flag.source, MAX_NAME - 20)
+        new = NewCase(f"{source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
+        check_texts(new.name, new.said, new.language, new.tags)
         name, n_bytes = self._keep(self.flac(flag.id))
-        row = row_of_case(name, new, n_bytes)
+        row = row_of_case(name, new, n_bytes, flag.owner)
         with self._cleaning_up(name), self._database.writing() as session:
             self._check_size(session, n_bytes)
+            check_number(session, CaseRow)
             flagged = session.get(FlagRow, flag.id)
             if flagged is None:
                 raise StoreError("This flag is no longer there.")
             session.add(row)
             flagged.state = "accepted"
             session.flush()
+            self._note(session, "accept flag", [flag.id])
             return case_of(row)
 
     def delete_flag(self, flag_id: str) -> None:
-        with self._database.writing() as session:
-            session.execute(sa.delete(FlagRow).where(FlagRow.id == flag_id))
-        self._sounds.delete([flag_id])
-        self._database.wipe()
-
-    # --- audio ---------------------------------------------------------------------
-
-    def _keep(self, flac: bytes) -> tuple[str, int]:
-        """Written before its row; a crash in between leaves a file that is swept."""
-        with self._database.reading() as session:
-            self._check_size(session, len(flac))
-        name = uuid.uuid4().hex
-        self._sounds.write(name, flac)
-        return name, len(flac)
-
-    def _add(self, row: Any, name: str, n_bytes: int) -> Any:
-        with self._cleaning_up(name), self._database.writing() as session:
-            self._check_size(session, n_bytes)
-            session.add(row)
-            session.flush()
-            session.expunge(row)
-        return row
-
-    @contextmanager
-    def _cleaning_up(self, name: str) -> Iterator[None]:
-        """Delete the audio again if its row cannot be written."""
-        try:
-            yield
-        except BaseException:
-            self._sounds.delete([name])
-            raise
-
-    def _check_size(self, session: Session, n_bytes: int) -> None:
-        used = _used_bytes(session)
-        if used + n_bytes > self._max_bytes:
-            raise StoreError(
-                f"The test bench's store is full: {used / 1e6:.0f} of {self.max_mb:.0f} MB. "
-                "Delete cases, or raise ASR_TESTBENCH_MAX_MB."
-            )
-
-    def _audio_ids(self) -> list[str]:
-        with self._database.reading() as session:
-            return [
-                row_id
-                for table in (CaseRow, NoiseRow, FlagRow)
-                for row_id in session.scalars(sa.select(table.id))
-            ]
-
-
-def _used_bytes(session: Session) -> int:
-    return sum(
-        session.scalar(sa.select(sa.func.coalesce(sa.func.sum(table.n_bytes), 0))) or 0
-        for table in (CaseRow, NoiseRow, FlagRow)
-    )
-
-
-_opening = threading.Lock()
-_stores: dict[tuple[str, Path], Store] = {}
-
-
-def open_store() -> Store:
-    """The store of this machine, as the environment says; any thread may call.
-
-    ``ASR_TESTBENCH_DIR`` is its folder (default: ``~/.local/share/asr_core/testbench``),
-    ``ASR_TESTBENCH_URL`` a database elsewhere (any URL of SQLAlchemy),
-    ``ASR_TESTBENCH_MAX_MB`` how much audio it holds (default: 2048).
-
-    Raises:
-        StoreError: it cannot be opened.
-    """
-    default = Path.home() / ".local" / "share" / "asr_core" / "testbench"
-    folder = Path(os.environ.get("ASR_TESTBENCH_DIR") or default)
-    url = os.environ.get("ASR_TESTBENCH_URL") or f"sqlite:///{folder / 'testbench.db'}"
-    try:
-        max_mb = float(os.environ.get("ASR_TESTBENCH_MAX_MB") or _DEFAULT_MAX_MB)
-        folder.mkdir(parents=True, exist_ok=True)
-    except ValueError:
-        raise StoreError("ASR_TESTBENCH_MAX_MB is no number; set it to megabytes.") from None
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be made ({error.strerror}); set ASR_TESTBENCH_DIR to another folder."
-        ) from None
-    with _opening:
-        key = (url, folder)
-        if key not in _stores:
-            _stores[key] = Store(url, folder / "audio", max_mb)
-        return _stores[key]
+        self._delete_row(FlagRow, flag_id, "delete flag", has_audio=True)
