@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import logging
 from urllib.parse import urlsplit
@@ -9,12 +10,12 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from asr_core.rate_limit import KeyedBuckets
-from asr_core.roles import Role, role_of
+from asr_core.roles import Actor, actor_of
 from asr_core.server.visitors import is_invitation
 from widgets.secrets import setting
 from widgets.site import is_gated
 
-__all__ = ["admitted", "current_role", "warn_if_open_to_all"]
+__all__ = ["admitted", "current_actor", "warn_if_open_to_all"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,13 @@ def admitted() -> bool:
     return False
 
 
-def current_role() -> Role:
-    """What this visitor may do at the test bench, from ``[roles]`` in the secrets."""
-    return role_of(_email(), setting("roles") or {})
+def current_actor() -> Actor:
+    """Return who this visitor is to the test bench: by what the identity provider verified."""
+    claims = st.user.to_dict() if _can_sign_in() else {}
+    return actor_of(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
 
 
-@st.cache_resource(show_spinner=False)
+@functools.cache
 def _log_that_it_is_open() -> None:
     logger.warning(
         "Everybody who reaches this app may use it and change its test set: set [auth] or "
@@ -89,12 +91,6 @@ def _is_invited(invite: str) -> bool:
     elif given:
         logger.warning("wrong invitation")
     return bool(st.session_state.get("invited") == invite)
-
-
-def _email() -> str | None:
-    if not _can_sign_in() or not st.user.is_logged_in or st.user.get("email_verified") is False:
-        return None
-    return str(st.user.get("email") or "") or None
 
 
 def _draw_who() -> None:

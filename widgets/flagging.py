@@ -23,7 +23,8 @@ from asr_core.testbench.cases import MAX_NAME, MAX_SAID
 from asr_core.testbench.store import REASONS, Flag, NewCase, Store, open_store
 from asr_core.testbench.trial import Trial
 from asr_core.transcript import Transcript
-from widgets.testbench.opened import current_actor, saying_errors, tag_fields
+from widgets.entrance import current_actor
+from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.transcript_view import line_clock
 
 __all__ = ["flag_take", "flag_transcript", "flag_trial"]

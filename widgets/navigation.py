@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.roles import Role
-from widgets.entrance import admitted, current_role
+from widgets.entrance import admitted, current_actor
 from widgets.operator import closing_note, end_without_losses, start_monitoring
 from widgets.settings import choose_settings
 from widgets.site import is_gated
@@ -29,7 +29,7 @@ def navigate() -> None:
     ]
     needed = (Role.GUEST, Role.GUEST, Role.TESTER, Role.OPERATOR)
     may_enter = admitted()
-    role = current_role() if may_enter else Role.OPERATOR  # who is outside sees none anyway
+    role = current_actor().role if may_enter else Role.OPERATOR  # who is outside sees none anyway
     page = st.navigation(
         [page for page, least in zip(pages, needed, strict=True) if role >= least],
         position="sidebar" if may_enter else "hidden",

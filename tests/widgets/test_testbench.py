@@ -58,7 +58,7 @@ def actor_page(claims: dict | None) -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    from widgets.testbench.opened import current_actor
+    from widgets.entrance import current_actor
 
     get_script_run_ctx().user_info = claims or {}
     actor = current_actor()

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-
 import streamlit as st
 
-from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac, to_int16
 from asr_core.plain_text import shortened
 from asr_core.testbench.cases import Case
@@ -14,7 +11,7 @@ from asr_core.testbench.conditions import CLEAN, KINDS, Condition
 from asr_core.testbench.spectrogram import spectrogram_png
 from asr_core.testbench.store import MAX_NOISE_S, Store
 from asr_core.testbench.trials import Plan
-from widgets.testbench.opened import saying_errors
+from widgets.testbench.opened import samples_of_upload, saying_errors
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
 
@@ -91,6 +88,5 @@ def own_noises(store: Store) -> None:
     if st.button("Store the noise", disabled=not (file and name), icon=":material/save:"):
         with saying_errors():
             assert file is not None
-            samples = decode(io.BytesIO(file.getvalue()), file.name, MAX_NOISE_S)
-            store.add_noise(name.strip(), to_int16(samples))
+            store.add_noise(name.strip(), samples_of_upload(file, file.name, MAX_NOISE_S))
             st.rerun()

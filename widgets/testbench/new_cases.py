@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import PurePosixPath
 
 import streamlit as st
 
-from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
 from asr_core.languages import LANGUAGES
 from asr_core.testbench.archives import Files, opened_zip
 from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
 from asr_core.testbench.imports import import_set
 from asr_core.testbench.prompts import PROMPT_LISTS
 from asr_core.testbench.store import Store
-from widgets.testbench.opened import saying_errors, tag_fields
+from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
 from widgets.texts import as_written
+from widgets.workspace import stored_upload
 
 __all__ = ["new_cases"]
 
@@ -69,7 +67,7 @@ def _record(store: Store) -> None:
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
             assert sound is not None
-            samples = to_int16(decode(io.BytesIO(sound.getvalue()), "the recording", MAX_CASE_S))
+            samples = samples_of_upload(sound, "the recording", MAX_CASE_S)
             store.add_case(NewCase(said[:60], said, samples, language, tags))
             _stored(1)
             st.session_state["n-read"] += 1
@@ -102,7 +100,7 @@ def _upload(store: Store) -> None:
             n_stored = 0
             for file, row in zip(files, rows, strict=True):
                 with saying_errors():
-                    samples = to_int16(decode(io.BytesIO(file.getvalue()), file.name, MAX_CASE_S))
+                    samples = samples_of_upload(file, file.name, MAX_CASE_S)
                     said = str(row["said"] or "").strip()
                     store.add_case(
                         NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
@@ -128,11 +126,12 @@ def _import(store: Store) -> None:
     ):  # fmt: skip
         with saying_errors():
             if packed is not None:
-                with opened_zip(packed) as files:
+                stored = stored_upload(packed)
+                with opened_zip(stored.path) as files:
                     _imported(store, files, language)
             else:
                 _imported(
-                    store, {f.name: lambda f=f: io.BytesIO(f.getvalue()) for f in folder}, language
+                    store, {f.name: lambda f=f: stored_upload(f).open() for f in folder}, language
                 )
 
 

@@ -5,23 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from asr_core.audio.decode import decode
+from asr_core.audio.encode import to_int16
 from asr_core.errors import AsrError
-from asr_core.roles import Actor, actor_of
 from asr_core.testbench.store import Store, open_store
-from widgets.secrets import setting
+from widgets.entrance import current_actor
 from widgets.texts import as_written
+from widgets.workspace import stored_upload
 
-__all__ = ["current_actor", "opened_store", "saying_errors", "tag_fields"]
+__all__ = ["opened_store", "samples_of_upload", "saying_errors", "tag_fields"]
 
 _USUAL_TAGS = ("speaker", "accent", "device", "place")
-
-
-def current_actor() -> Actor:
-    """Return who this visitor is to the store: by what the identity provider verified."""
-    claims = st.user.to_dict() if setting("auth") else {}
-    return actor_of(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
 
 
 def opened_store() -> Store | None:
@@ -43,6 +42,16 @@ def saying_errors(done: Callable[[], None] | None = None) -> Iterator[None]:
     else:
         if done is not None:
             done()
+
+
+def samples_of_upload(file: UploadedFile, name: str, most_s: float) -> NDArray[np.int16]:
+    """Return the (n_samples,) of a recording that was sent, mono 16 kHz.
+
+    Raises:
+        AsrError: it cannot be read, is longer than ``most_s``, or there is no room for it.
+    """
+    with stored_upload(file).open() as source:
+        return to_int16(decode(source, name, most_s))
 
 
 def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
