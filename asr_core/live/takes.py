@@ -18,6 +18,7 @@ import logging
 import threading
 import time
 import weakref
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -179,9 +180,14 @@ class Takes:
 
     Args:
         budget: for recordings that are kept; that of the process if none is given.
+
+    Attributes:
+        owner: whose part of the budget is taken. Not the takes themselves: the budget would
+            keep them alive, and they keep what they took.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
+        self.owner: Hashable = object()
         self._budget = budget
         self._lock = threading.Lock()  # guards what is below; held for moments only
         self._takes: list[Take] = []
@@ -418,7 +424,7 @@ class Takes:
 
     def _room(self) -> Hold:
         """For a recording; it grows with it."""
-        return (self._budget or process_budget()).take(Resource.RECORDINGS, 0, self)
+        return (self._budget or process_budget()).take(Resource.RECORDINGS, 0, self.owner)
 
     def _begin(self, scheduler: Scheduler) -> Take:
         """Begin a take; for one who was let in."""

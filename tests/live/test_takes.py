@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -374,10 +376,10 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     assert take.session.recording_refused == "you have too much."
     assert take.session.snapshot.audio_s == pytest.approx(5.0, abs=0.1)
     assert len(take.session.recording()) == pytest.approx(3 * 16_000, abs=400)
-    assert budget.used(Resource.RECORDINGS, takes) > 2.9 * second
+    assert budget.used(Resource.RECORDINGS, takes.owner) > 2.9 * second
     takes.on_ended()
     takes.clear()
-    assert budget.used(Resource.RECORDINGS, takes) == 0
+    assert budget.used(Resource.RECORDINGS, takes.owner) == 0
 
 
 def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -386,7 +388,7 @@ def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> N
     takes.on_connecting(wire)
     clock.speak(takes, _silence(1.0), wire)
     [take] = takes.all
-    assert budget.used(Resource.RECORDINGS, takes) > 0
+    assert budget.used(Resource.RECORDINGS, takes.owner) > 0
     for _ in range(2):
         takes.close()
     clock.speak(takes, _silence(1.0), wire)
@@ -394,7 +396,7 @@ def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> N
     takes.on_ended(wire)
     assert (takes.all, takes.running, wire.n_hung_up) == ([], None, 1)
     assert take.session.snapshot.audio_s == pytest.approx(1.0, abs=0.1)
-    assert budget.used(Resource.RECORDINGS, takes) == 0
+    assert budget.used(Resource.RECORDINGS, takes.owner) == 0
     assert not takes.check(clock.now)
     with pytest.raises(LimitError):
         takes.on_connecting(Wire())
@@ -411,3 +413,25 @@ def test_a_lost_take_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyP
     assert (takes.is_interrupted, takes.running) == (False, None)
     assert takes._scheduler is not None
     assert takes._scheduler.line.n_inside == 0
+
+
+def test_takes_that_nobody_holds_give_their_memory_back(
+    monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
+) -> None:
+    clock, budget = WallClock(monkeypatch), Budget({})
+    takes = _ready(budget=budget, keep_recording=True)
+    clock.speak(takes, _silence(1.0))
+    takes.on_ended()
+    owner, gone = takes.owner, weakref.ref(takes)
+    assert budget.used(Resource.RECORDINGS, owner) > 0
+    assert takes._scheduler is not None
+    while takes._scheduler.n_sessions:
+        takes._scheduler.step(clock.now)
+        clock.now += 1
+    del takes
+
+    def is_gone() -> bool:
+        gc.collect()
+        return gone() is None and budget.used(Resource.RECORDINGS, owner) == 0
+
+    eventually(is_gone)
