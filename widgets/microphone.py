@@ -101,9 +101,8 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     is_open = _component(takes, False if stop else True if start else None)
     microphone_check()
     _note_when_opened(is_open)
-    for notice in (takes.notice, st.session_state.get("microphone_refused")):
-        if notice:
-            st.warning(as_written(notice), icon=":material/mic_off:")
+    if takes.notice:
+        st.info(as_written(takes.notice), icon=":material/mic_off:")
     return is_open
 
 
@@ -160,7 +159,10 @@ def _note_when_opened(is_open: bool) -> None:
 
 
 def connection_trouble(takes: Takes) -> str | None:
-    """A sentence if no audio comes though the microphone is open, else None."""
+    """A sentence if no audio comes though the microphone is open, or was to be; else None."""
+    refused: str | None = st.session_state.get("microphone_refused")
+    if refused is not None:
+        return refused
     opened = st.session_state.get("microphone_opened")
     if opened is None or takes.running is not None or takes.place is not None or takes.notice:
         return None

@@ -121,18 +121,18 @@ def checked_offer(sdp: object, kind: object, allowed: PeerAddresses) -> str:
         OfferError: it is no offer of one audio line from a browser.
     """
     if kind != "offer" or not isinstance(sdp, str):
-        raise OfferError(_refused("it is none"))
+        raise OfferError(_refused("is none"))
     if len(sdp) > MAX_OFFER_BYTES:
-        raise OfferError(_refused("it is too long"))
+        raise OfferError(_refused("is too long"))
     if not sdp.isascii() or any(not (mark.isprintable() or mark in "\r\n") for mark in sdp):
-        raise OfferError(_refused("it has characters that no browser sends"))
+        raise OfferError(_refused("has characters that no browser sends"))
     lines = [line for line in re.split(r"\r\n|\r|\n", sdp) if line]
     if len(lines) > MAX_LINES or max(map(len, lines), default=0) > MAX_LINE_BYTES:
-        raise OfferError(_refused("it is too long"))
+        raise OfferError(_refused("is too long"))
     _check_media(lines)
     candidates = [line for line in lines if line.startswith("a=candidate")]
     if len(candidates) > MAX_CANDIDATES:
-        raise OfferError(_refused("it names too many addresses"))
+        raise OfferError(_refused("names too many addresses"))
     kept = [
         line
         for line in lines
@@ -145,16 +145,16 @@ def _check_media(lines: list[str]) -> None:
     """Raise OfferError unless there is one audio line that sends Opus, and nothing else."""
     media = [line for line in lines if line.startswith("m=")]
     if len(media) != 1 or not _AUDIO.fullmatch(media[0]):
-        raise OfferError(_refused("it asks for other things than one microphone"))
+        raise OfferError(_refused("asks for other things than one microphone"))
     directions = {found[1] for line in lines if (found := _ATTRIBUTES.fullmatch(line))}
     if directions - {"sendonly", "sendrecv"}:
-        raise OfferError(_refused("it sends no sound"))
+        raise OfferError(_refused("sends no sound"))
     if not any(_OPUS.fullmatch(line) for line in lines):
-        raise OfferError(_refused("it has no sound in Opus"))
+        raise OfferError(_refused("has no sound in Opus"))
     for prefix, form in (("a=ice-ufrag", _UFRAG), ("a=ice-pwd", _PASSWORD)):
         names = [line for line in lines if line.startswith(prefix)]
         if not 1 <= len(names) <= 2 or not all(form.fullmatch(line) for line in names):
-            raise OfferError(_refused("its names for the connection are odd"))
+            raise OfferError(_refused("has odd names for the connection"))
 
 
 def checked_candidates(
@@ -194,4 +194,7 @@ def _is_candidate(text: str, allowed: PeerAddresses) -> bool:
 
 
 def _refused(why: str) -> str:
-    return f"The connection for the sound was refused: the browser's offer for it was not understood ({why})."
+    return (
+        f"The connection for the sound was refused: the browser's offer {why}. "
+        "Load the page again, or try another browser."
+    )

@@ -101,7 +101,9 @@ def test_the_offer_of_a_browser_passes_as_it_is() -> None:
     ],
 )
 def test_anything_else_is_refused_in_a_sentence(sdp: object) -> None:
-    with pytest.raises(OfferError, match=r"^The connection .* was refused: [^\n]*\.$"):
+    with pytest.raises(
+        OfferError, match=r"^The connection .* was refused: the browser\'s offer [^\n]*\.$"
+    ):
         checked_offer(sdp, "offer", ALL)
 
 

@@ -72,7 +72,7 @@ def test_stamps_that_jump_make_nothing_grow(
     microphone = Microphone(speech, stamp=119 * 48_000)
     peer = server.connect(takes, microphone)
     eventually(lambda: takes.running is not None and takes.running.too_fast_s > 10_000)
-    assert heard_s(takes) <= time.monotonic() - began + SLACK_S
+    assert heard_s(takes) <= time.monotonic() - began + SLACK_S + 1
     server.do(peer.close())
 
 
