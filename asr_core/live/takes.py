@@ -89,7 +89,11 @@ class Connection(Protocol):
 
 @dataclass
 class Take:
-    """One live session with what the page calls it."""
+    """One live session with what the page calls it.
+
+    ``hear``, ``begin_anew`` and ``finish`` may be called by several threads: a take is ended
+    by a clock while its sound still comes, and the filter inside is not for two at once.
+    """
 
     number: int
     session: LiveSession
@@ -103,19 +107,29 @@ class Take:
     """Where sound was lost on the way: when, and how much of it, in seconds."""
     too_fast_s: float = 0.0
     """Of sound that the sender claims to have sent beyond what time allows."""
+    _hearing: threading.Lock = field(default_factory=threading.Lock)
 
     def hear(self, frame: av.AudioFrame, now: float) -> None:
         """Append ``frame``, which came at ``now``, and something for what was lost before it."""
-        unbelieved_s = self.gaps.unbelieved_s
-        self._miss(self.gaps.before(frame, now))
-        self.too_fast_s += self.gaps.unbelieved_s - unbelieved_s
-        self._append(self.resampler.push(frame))
+        with self._hearing:
+            unbelieved_s = self.gaps.unbelieved_s
+            self._miss(self.gaps.before(frame, now))
+            self.too_fast_s += self.gaps.unbelieved_s - unbelieved_s
+            self._append(self.resampler.push(frame))
 
     def begin_anew(self, missed_s: float) -> None:
         """Another connection goes on, ``missed_s`` seconds after the end of the last."""
-        self._append(self.resampler.flush())
-        self.resampler, self.gaps = Resampler(), Gaps()
-        self._miss(missed_s)
+        with self._hearing:
+            self._append(self.resampler.flush())
+            self.resampler, self.gaps = Resampler(), Gaps()
+            self._miss(missed_s)
+
+    def finish(self) -> None:
+        """No more sound comes."""
+        with self._hearing:
+            if not self.is_over_limit:
+                self._append(self.resampler.flush())
+            self.session.finish()
 
     def _append(self, samples: NDArray[np.float32]) -> None:
         self.session.append(samples)
@@ -340,9 +354,7 @@ class Takes:
             self._is_held = False
             self._leave_line()
         if take is not None:
-            if not take.is_over_limit:
-                take.session.append(take.resampler.flush())
-            take.session.finish()
+            take.finish()
             snapshot = take.session.snapshot
             figures = {"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s}
             lost_s = sum(lost_s for _, lost_s in take.lost)

@@ -278,8 +278,7 @@ def test_a_closed_browser_leaves_nothing_running(
     threads_of_app: Callable[[], list[str]], live: Live, speech_files: Path
 ) -> None:
     def threads_of_speakers() -> list[str]:
-        # streamlit-webrtc's own "ShutdownPolling" ends when Streamlit forgets the session.
-        ours = ("asr-", "audio-decoder", "ScriptRunner", "Timer")
+        ours = ("asr-", "audio-decoder", "ScriptRunner", "ShutdownPolling", "process_offer")
         return [name for name in threads_of_app() if name.startswith(ours)]
 
     for _ in range(2):
@@ -295,6 +294,18 @@ def test_a_closed_browser_leaves_nothing_running(
     while threads_of_speakers() and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not threads_of_speakers()
+
+
+def test_a_visit_without_a_take_needs_no_thread(
+    app: str, launch: Callable[..., Browser], threads_of_app: Callable[[], list[str]]
+) -> None:
+    browser = launch(None)
+    for _ in range(3):
+        context = browser.new_context()
+        page = LivePage(context.new_page(), app)
+        page.open("tiny.en")
+        assert not [name for name in threads_of_app() if name.startswith("ShutdownPolling")]
+        context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

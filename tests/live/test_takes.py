@@ -382,6 +382,28 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     assert budget.used(Resource.RECORDINGS, takes.owner) == 0
 
 
+def test_a_take_may_end_while_its_sound_still_comes() -> None:
+    """Two threads, as with a clock that ends a take: the filter inside is for one at a time."""
+    sound = frames(np.zeros(16_000, np.float32))
+    for _ in range(20):
+        takes, wire = _ready(), Wire()
+        takes.on_connecting(wire)
+        takes.on_frame(sound[0], wire)
+        [take] = takes.all
+
+        def speak(takes: Takes = takes, wire: Wire = wire) -> None:
+            for frame in sound:
+                takes.on_frame(frame, wire)
+
+        speaker = threading.Thread(target=speak)
+        speaker.start()
+        takes.check(time.monotonic() + 3_600)
+        audio_s = take.session.snapshot.audio_s
+        speaker.join()
+        assert take.session.snapshot.audio_s == audio_s
+        assert (takes.all, takes.running) == ([take], None)
+
+
 def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
     takes, wire = _ready(budget=budget, keep_recording=True), Wire()
