@@ -129,7 +129,7 @@ def _component(takes: Takes, wished: bool | None) -> bool:
             if isinstance(error, AsrError)
             else "The browser sent what this page does not understand. Load the page again."
         )
-        if wished is not False:
+        if not st.session_state.get("stopping"):
             stop_microphone()
         return True
     is_open = bool(context.state.playing or context.state.signalling)
