@@ -95,7 +95,7 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     if takes.is_turned_away and "microphone_opened" not in st.session_state:
         st.fragment(run_every=2.0)(_until_there_is_room)(takes)
         return False
-    if takes.was_hung_up() and "microphone_opened" in st.session_state:
+    if "microphone_opened" in st.session_state and takes.was_hung_up():
         stop = st.session_state["stopping"] = True
     _stay_while_mounted()
     is_open = _component(takes, False if stop else True if start else None)

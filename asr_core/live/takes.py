@@ -296,7 +296,9 @@ class Takes:
             LimitError: there is no room for it, not even to wait.
         """
         with self._lock:
-            if self._is_closed or is_closing():
+            if self._is_closed:
+                raise LimitError("This page was given up after a long pause. Load it again.")
+            if is_closing():
                 raise LimitError("The server is about to restart. Try again in a minute.")
             if self._running is None:
                 self._ask_for_room()

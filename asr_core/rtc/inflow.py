@@ -8,16 +8,22 @@ from one source; who sends many times that is cut off.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import struct
 import time
 from enum import Enum, auto
 from typing import Any
 
+from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
 from asr_core.rate_limit import TokenBucket
 
 __all__ = ["Inflow", "Verdict", "bound_what_comes_in"]
+
+logger = logging.getLogger(__name__)
 
 PACKETS_PER_S = 200.0
 BURST_PACKETS = 2_000.0
@@ -58,20 +64,45 @@ class Inflow:
         return Verdict.CUT_OFF if self._n_refused > MOST_REFUSED else Verdict.DROP
 
 
-_handle: Any = RTCRtpReceiver._handle_rtp_packet
+_handle_packet: Any = RTCRtpReceiver._handle_rtp_packet
+_handle_data: Any = RTCDtlsTransport._handle_rtp_data
+_report: Any = RTCRtpReceiver._run_rtcp
 
 
 async def _handle_some(receiver: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    """In the place of aiortc 1.16's ``RTCRtpReceiver._handle_rtp_packet``."""
+    """In the place of ``RTCRtpReceiver._handle_rtp_packet``."""
     inflow = vars(receiver).setdefault("_inflow", Inflow())
     verdict = inflow.judge(packet.ssrc, time.monotonic())
     if verdict is Verdict.TAKE:
-        await _handle(receiver, packet, arrival_time_ms)
+        await _handle_packet(receiver, packet, arrival_time_ms)
     elif verdict is Verdict.CUT_OFF and "_ending" not in vars(receiver):
         # Not awaited: the transport waits for the task that brought this packet.
         receiver._ending = asyncio.ensure_future(receiver.transport.stop())
 
 
+async def _handle_whole(transport: Any, data: bytes, arrival_time_ms: int) -> None:
+    """In the place of ``RTCDtlsTransport._handle_rtp_data``, which ends at an odd header."""
+    with contextlib.suppress(struct.error):
+        await _handle_data(transport, data, arrival_time_ms)
+
+
+async def _report_or_end(receiver: Any) -> None:
+    """In the place of ``RTCRtpReceiver._run_rtcp``: closing waits for its end for ever.
+
+    It fails without one where time stamps make the jitter larger than its field in a report.
+    """
+    try:
+        await _report(receiver)
+    except Exception as error:
+        logger.warning("No further reports go to a sender: %r", error)
+    finally:
+        receiver._RTCRtpReceiver__rtcp_exited.set()
+
+
 def bound_what_comes_in() -> None:
-    """Have aiortc judge packets by :class:`Inflow` before it looks at them."""
-    RTCRtpReceiver._handle_rtp_packet = _handle_some  # type: ignore
+    """Have aiortc 1.16 judge packets by :class:`Inflow` first, and outlive odd ones."""
+    receiver: Any = RTCRtpReceiver
+    transport: Any = RTCDtlsTransport
+    receiver._handle_rtp_packet = _handle_some
+    receiver._run_rtcp = _report_or_end
+    transport._handle_rtp_data = _handle_whole

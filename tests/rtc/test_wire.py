@@ -76,6 +76,19 @@ def test_stamps_that_jump_make_nothing_grow(
     server.do(peer.close())
 
 
+def test_odd_headers_do_not_end_the_sound(
+    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+) -> None:
+    peer = server.connect(takes, Microphone(speech))
+    eventually(lambda: heard_s(takes) > 0.5)
+    transport = peer.getSenders()[0].transport
+    # A sound level, which has one byte, of two.
+    header = "9060000100000000000000ab" + "bede0001" + "21aabb00"
+    server.do(transport._send_rtp(bytes.fromhex(header) + bytes(20)))
+    eventually(lambda: heard_s(takes) > 1.5)
+    server.do(peer.close())
+
+
 def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
     server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
 ) -> None:
