@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import streamlit as st
-from streamlit_webrtc import Translations, WebRtcMode, create_audio_sink_track, webrtc_streamer
+from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 from streamlit_webrtc.component import generate_frontend_component_key
 
-from asr_core.audio.packets import receive_packets_in_order
+from asr_core.errors import AsrError
 from asr_core.live import Take, Takes
+from asr_core.rtc.sink import TakesSink
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
+from widgets.texts import as_written
 from widgets.transcript_view import line_clock
+from widgets.webrtc_guard import guard_connections
 
 __all__ = [
     "connection_trouble",
@@ -24,6 +28,8 @@ __all__ = [
     "takes_of_this_session",
     "waiting_note",
 ]
+
+logger = logging.getLogger(__name__)
 
 _TEXTS = Translations(
     start="START",
@@ -52,6 +58,9 @@ _KEY = "microphone"
 _NOTED_S = 0.2
 """Less is shorter than a word."""
 
+_TOO_FAST_S = 1.0
+"""Clocks that differ a little are no news."""
+
 _SILENT_S = 8.0
 _UNHEARD_S = 3.0
 
@@ -62,7 +71,7 @@ _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
 
 
-receive_packets_in_order()
+guard_connections()
 
 
 def takes_of_this_session() -> Takes:
@@ -86,21 +95,47 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     if takes.is_turned_away and "microphone_opened" not in st.session_state:
         st.fragment(run_every=2.0)(_until_there_is_room)(takes)
         return False
-    wished = False if stop else True if start else None
-    sink = create_audio_sink_track(takes.on_frame, key="microphone-sink", on_ended=takes.on_ended)
+    if "microphone_opened" in st.session_state and takes.was_hung_up():
+        stop = st.session_state["stopping"] = True
     _stay_while_mounted()
-    context = webrtc_streamer(
-        key=_KEY,
-        mode=WebRtcMode.SENDONLY,
-        sink_audio_track=sink,
-        rtc_configuration={"iceServers": ice_servers()},
-        media_stream_constraints={"audio": True, "video": False},
-        translations=_TEXTS,
-        desired_playing_state=wished,
-    )
+    is_open = _component(takes, False if stop else True if start else None)
     microphone_check()
-    _note_when_opened(context.state.playing or context.state.signalling)
-    return bool(context.state.playing or context.state.signalling)
+    _note_when_opened(is_open)
+    if takes.notice:
+        st.info(as_written(takes.notice), icon=":material/mic_off:")
+    return is_open
+
+
+def _component(takes: Takes, wished: bool | None) -> bool:
+    """Draw START and STOP, and make the connection; True while there is, or will be, one.
+
+    One that is refused is stopped in the browser, too.
+    """
+    try:
+        context = webrtc_streamer(
+            key=_KEY,
+            mode=WebRtcMode.SENDONLY,
+            sink_audio_track=TakesSink(takes),
+            rtc_configuration={"iceServers": ice_servers()},
+            media_stream_constraints={"audio": True, "video": False},
+            translations=_TEXTS,
+            desired_playing_state=wished,
+        )
+    except Exception as error:  # the browser may send anything
+        if not isinstance(error, AsrError):
+            logger.warning("The microphone's state is odd: %r", error)
+        st.session_state["microphone_refused"] = (
+            str(error)
+            if isinstance(error, AsrError)
+            else "The browser sent what this page does not understand. Load the page again."
+        )
+        if not st.session_state.get("stopping"):
+            stop_microphone()
+        return True
+    is_open = bool(context.state.playing or context.state.signalling)
+    if is_open and wished is not False:
+        st.session_state.pop("microphone_refused", None)
+    return is_open
 
 
 def _stay_while_mounted() -> None:
@@ -124,9 +159,12 @@ def _note_when_opened(is_open: bool) -> None:
 
 
 def connection_trouble(takes: Takes) -> str | None:
-    """A sentence if no audio comes though the microphone is open, else None."""
+    """A sentence if no audio comes though the microphone is open, or was to be; else None."""
+    refused: str | None = st.session_state.get("microphone_refused")
+    if refused is not None:
+        return refused
     opened = st.session_state.get("microphone_opened")
-    if opened is None or takes.running is not None or takes.place is not None:
+    if opened is None or takes.running is not None or takes.place is not None or takes.notice:
         return None
     if time.monotonic() - opened < _CONNECT_S:
         return None
@@ -211,7 +249,15 @@ def hanging_note(takes: Takes, take: Take) -> bool:
 
 
 def lost_note(take: Take) -> None:
-    """Where words may be missing because the network lost their sound."""
+    """Where words, or the recording, may be missing something, and why."""
+    if take.session.recording_refused:
+        st.warning(as_written(take.session.recording_refused), icon=":material/save:")
+    if take.too_fast_s > _TOO_FAST_S:
+        st.warning(
+            "Sound came faster than it is spoken, or its clock jumped: what was too much was "
+            "left out, and words may be missing.",
+            icon=":material/fast_forward:",
+        )
     places = [(at, lost) for at, lost in take.lost if lost >= _NOTED_S]
     if places:
         some = ", ".join(f"{lost:.1f} s at {line_clock(at)}" for at, lost in places[-5:])

@@ -29,6 +29,8 @@ def concealed(before: Samples, n_samples: int, rate_hz: int) -> Samples:
     last = before[-round(REPEATED_S * rate_hz) :]
     if not len(last):
         return np.zeros(n_samples, np.float32)
-    again = np.resize(last, n_samples)
-    fading = 1 - np.arange(1, n_samples + 1) / (_FADED_S * rate_hz)
-    return (again * np.maximum(fading, 0)).astype(np.float32)
+    n_audible = min(n_samples, round(_FADED_S * rate_hz))
+    fading = 1 - np.arange(1, n_audible + 1) / (_FADED_S * rate_hz)
+    sound = np.zeros(n_samples, np.float32)
+    sound[:n_audible] = np.resize(last, n_audible) * np.maximum(fading, 0)
+    return sound

@@ -11,6 +11,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from asr_core.budget import Budget, Hold, Resource
+from asr_core.errors import LimitError
 
 __all__ = ["WaitingLine"]
 
@@ -29,6 +33,14 @@ _SETTLE_S = 5.0
 """After one came in, until it is known what that one costs."""
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Of one who is in."""
+
+    since: float
+    hold: Hold
+
+
 class WaitingLine:
     """Any thread may call; the lock is held for moments.
 
@@ -37,39 +49,71 @@ class WaitingLine:
             second half of them come in one by one: capacity is measured, and what is
             measured while few speak is less than what each costs among many.
         clock: seconds, monotonic.
+        budget: has a speaker for each who is in; the lines of all models share it, so
+            that they let in no more than it has, all together.
     """
 
     def __init__(
-        self, capacity: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self,
+        capacity: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
     ) -> None:
         self._capacity, self._clock = capacity, clock
+        self._budget = budget or Budget({})
         self._lock = threading.Lock()  # guards the four below
-        self._inside: dict[Hashable, float] = {}  # since when
+        self._inside: dict[Hashable, _Place] = {}
         self._waiting: dict[Hashable, float] = {}  # in order; when they last asked
         self._stay_s = _USUAL_STAY_S
         self._entered_at = -math.inf  # the last one
 
     def enter(self, who: Hashable) -> bool:
-        """Ask to be let in; True once ``who`` is. To be asked again and again."""
+        """Ask to be let in; True once ``who`` is. To be asked again and again.
+
+        Who comes when the line is full neither is let in nor waits: ``place`` is None.
+        """
         now = self._clock()
         with self._lock:
             if who in self._inside:
                 return True
-            self._waiting[who] = now
             self._forget_those_gone(now)
+            if who not in self._waiting and self._has_no_room():
+                return False
+            self._waiting[who] = now
             if list(self._waiting).index(who) >= self._n_free(now):
                 return False
+            try:
+                hold = self._budget.take(Resource.SPEAKERS, 1, who)
+            except LimitError:  # somebody came in by the line of another model
+                return False
             del self._waiting[who]
-            self._inside[who] = self._entered_at = now
+            self._inside[who] = _Place(now, hold)
+            self._entered_at = now
+            return True
+
+    def join(self, who: Hashable) -> bool:
+        """Begin to wait, for one whose sound is not there yet; False if the line is full.
+
+        Who does not ask to be let in soon after is forgotten, as all who wait.
+        """
+        now = self._clock()
+        with self._lock:
+            self._forget_those_gone(now)
+            if who in self._inside or who in self._waiting:
+                return True
+            if self._has_no_room():
+                return False
+            self._waiting[who] = now
             return True
 
     def leave(self, who: Hashable) -> None:
         """Give the place back, or stop waiting."""
         with self._lock:
             self._waiting.pop(who, None)
-            since = self._inside.pop(who, None)
-            if since is not None:
-                self._stay_s += _MEMORY * (self._clock() - since - self._stay_s)
+            place = self._inside.pop(who, None)
+            if place is not None:
+                place.hold.release()
+                self._stay_s += _MEMORY * (self._clock() - place.since - self._stay_s)
 
     def place(self, who: Hashable) -> int | None:
         """1 is next; None for those who do not wait."""
@@ -90,7 +134,7 @@ class WaitingLine:
         """Nobody else should begin to wait."""
         with self._lock:
             self._forget_those_gone(self._clock())
-            return len(self._waiting) >= _MOST_WAITING * max(1, self._capacity())
+            return self._has_no_room()
 
     @property
     def n_inside(self) -> int:
@@ -99,6 +143,9 @@ class WaitingLine:
     @property
     def n_waiting(self) -> int:
         return len(self._waiting)
+
+    def _has_no_room(self) -> bool:
+        return len(self._waiting) >= _MOST_WAITING * max(1, self._capacity())
 
     def _n_free(self, now: float) -> int:
         capacity = self._capacity()

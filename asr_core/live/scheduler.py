@@ -19,14 +19,14 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from asr_core.budget import Budget, process_budget
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.errors import AsrError
+from asr_core.errors import AsrError, LimitError
 from asr_core.limits import Limits
 from asr_core.live.line import WaitingLine
 from asr_core.live.session import LiveSession
@@ -62,11 +62,23 @@ def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
 
 def scheduler_of(engine: Engine, limits: Limits | None = None) -> Scheduler:
     """The one scheduler of ``engine`` in this process; the first caller sets its limits.
-    Any thread may call."""
+
+    All share the process's budget of speakers, and the machine. Any thread may call.
+    """
     with _making:
         if id(engine) not in _schedulers:
-            _schedulers[id(engine)] = Scheduler(engine, limits=limits)
+            _schedulers[id(engine)] = Scheduler(
+                engine, limits=limits, budget=_speakers(), beside=schedulers
+            )
         return _schedulers[id(engine)]
+
+
+def _speakers() -> Budget | None:
+    try:
+        return process_budget()
+    except LimitError as error:  # the page says it, too
+        logger.error("The limits cannot be read: %s", error)
+        return None
 
 
 class Scheduler:
@@ -77,7 +89,9 @@ class Scheduler:
         engine: shared.
         clock: seconds, monotonic.
         start: run threads while there are sessions.
-        limits: how many speakers are let in at most.
+        limits: how many speakers are let in at most, at all schedulers together.
+        budget: of speakers, shared by all schedulers.
+        beside: the schedulers on this machine, this one may be among them.
     """
 
     def __init__(
@@ -87,6 +101,8 @@ class Scheduler:
         clock: Callable[[], float] = time.monotonic,
         start: bool = True,
         limits: Limits | None = None,
+        budget: Budget | None = None,
+        beside: Callable[[], Sequence[Scheduler]] = tuple,
     ) -> None:
         self._engine = engine
         self._clock = clock
@@ -98,7 +114,8 @@ class Scheduler:
         self._n_threads = 0
         self._given_back_at = 0.0  # memory; written by any of the threads
         self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
-        self.line = WaitingLine(self.capacity, clock)
+        self._beside = beside
+        self.line = WaitingLine(self.capacity, clock, budget)
 
     @property
     def n_sessions(self) -> int:
@@ -106,8 +123,22 @@ class Scheduler:
 
     def capacity(self) -> int:
         """How many speakers can be served in time, from what looks took so far; at first
-        one a worker; what the operator set, if that is less."""
-        return min(self._measured_capacity(), self._limits.speakers or sys.maxsize)
+        one a worker; what the operator set, if that is less.
+
+        All models run on one machine: what those who speak to others take of it is not
+        there, and they count for what the operator set.
+        """
+        others = [scheduler for scheduler in self._beside() if scheduler is not self]
+        n_others = sum(other.line.n_inside for other in others)
+        left = 1 - sum(other.share_in_use() for other in others)
+        served = self._measured_capacity() * left + 1e-9
+        fits = max(int(served), 0 if n_others else 1)
+        allowed = self._limits.speakers
+        return fits if allowed is None else min(fits, max(0, allowed - n_others))
+
+    def share_in_use(self) -> float:
+        """How much of the machine those take who speak here, 0 to about 1."""
+        return self.line.n_inside / self._measured_capacity()
 
     def _measured_capacity(self) -> int:
         if not self._look_s:

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+from asr_core.budget import Hold
 from asr_core.engines.base import Hypothesis, Task, Window
+from asr_core.errors import LimitError
 from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Context, Utterance
@@ -182,10 +184,23 @@ class _Asked:
 
 
 class LiveSession:
-    """See the module's text for who may call what."""
+    """See the module's text for who may call what.
 
-    def __init__(self, options: LiveOptions | None = None) -> None:
+    Args:
+        room: for the recording; it grows with it. What it refuses is no longer kept, and
+            ``recording_refused`` says so. None is for tests and files: all there is.
+
+    Attributes:
+        recording_refused: a sentence once the recording has stopped growing, else None.
+    """
+
+    def __init__(self, options: LiveOptions | None = None, room: Hold | None = None) -> None:
         self.options = options or LiveOptions()
+        self.recording_refused: str | None = None
+        self._recording_lock = threading.Lock()  # guards the three below
+        self._room = room
+        self._keeps_recording = self.options.keep_recording
+        self._recording: list[NDArray[np.int16]] = []
         self._buffer = AudioBuffer()
         self._vad = SileroVad()
         self._segmenter = SpeechSegmenter(VadOptions(hang_over_s=HESITATION_S))
@@ -200,7 +215,6 @@ class LiveSession:
         self._updated_at = -np.inf  # the scheduler's clock
         self._finish_requested = threading.Event()
         self._done = threading.Event()
-        self._recording: list[NDArray[np.int16]] = []
         self._snapshot = Snapshot(language=self.options.language)
         self._level_dbfs = LEVEL_FLOOR_DBFS
         self._last_sound = 0  # sample after the last one that was no silence
@@ -221,12 +235,32 @@ class LiveSession:
         self._level_dbfs = max(level_dbfs, fallen)
         if level_dbfs > SOUND_DBFS:
             self._last_sound = self._buffer.end
-        if self.options.keep_recording:
-            self._recording.append((np.clip(samples, -1, 1) * 32767).astype(np.int16))
+        if self._keeps_recording:
+            self._record(samples)
+
+    def _record(self, samples: Samples) -> None:
+        piece = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+        with self._recording_lock:
+            if not self._keeps_recording:
+                return
+            try:
+                if self._room is not None:
+                    self._room.grow(piece.nbytes)
+            except LimitError as error:
+                self._keeps_recording, self.recording_refused = False, str(error)
+            else:
+                self._recording.append(piece)
 
     def finish(self) -> None:
         """No more audio comes: transcribe what is left, then be done."""
         self._finish_requested.set()
+
+    def forget_recording(self) -> None:
+        """Give its memory, and its part of the budget, back; any thread may call."""
+        with self._recording_lock:
+            self._keeps_recording, self._recording = False, []
+            if self._room is not None:
+                self._room.release()
 
     # --- for any thread --------------------------------------------------------------
 
@@ -255,7 +289,8 @@ class LiveSession:
 
     def recording(self) -> NDArray[np.int16]:
         """The audio so far, (n_samples,) at 16 kHz; empty unless it is kept."""
-        parts = list(self._recording)
+        with self._recording_lock:
+            parts = list(self._recording)
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
     # --- for the scheduler -----------------------------------------------------------

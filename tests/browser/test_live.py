@@ -19,6 +19,10 @@ from tests.texts import BECKETT, TWO_CITIES, word_error_rate
 Live = Callable[..., LivePage]
 
 
+_OF_THE_PROCESS = ("asr-keeper", "asr-watch")
+"""Threads that end with it."""
+
+
 def test_words_appear_while_speaking_and_stay(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
@@ -283,10 +287,9 @@ def test_a_closed_browser_leaves_nothing_running(
     threads_of_app: Callable[[], list[str]], live: Live, speech_files: Path
 ) -> None:
     def threads_of_speakers() -> list[str]:
-        # streamlit-webrtc's own "ShutdownPolling" ends when Streamlit forgets the session.
-        ours = ("asr-", "audio-decoder", "ScriptRunner", "Timer")
+        ours = ("asr-", "audio-decoder", "ScriptRunner", "ShutdownPolling", "process_offer")
         names = [name for name in threads_of_app() if name.startswith(ours)]
-        return [name for name in names if name != "asr-keeper"]  # which ends with the process
+        return [name for name in names if not name.startswith(_OF_THE_PROCESS)]
 
     for _ in range(2):
         page = live(speech_files / "two_cities.wav", "tiny.en")
@@ -301,6 +304,18 @@ def test_a_closed_browser_leaves_nothing_running(
     while threads_of_speakers() and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not threads_of_speakers()
+
+
+def test_a_visit_without_a_take_needs_no_thread(
+    app: str, launch: Callable[..., Browser], threads_of_app: Callable[[], list[str]]
+) -> None:
+    browser = launch(None)
+    for _ in range(3):
+        context = browser.new_context()
+        page = LivePage(context.new_page(), app)
+        page.open("tiny.en")
+        assert not [name for name in threads_of_app() if name.startswith("ShutdownPolling")]
+        context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

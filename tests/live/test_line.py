@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from asr_core.budget import Allowance, Budget, Resource
 from asr_core.live.line import WaitingLine
 
 
@@ -81,6 +82,42 @@ def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
     assert line.place("c") == 1
 
 
+def test_who_comes_when_the_line_is_full_does_not_wait() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 1, clock)
+    for who in range(1_000):
+        line.enter(who)
+    assert (line.n_inside, line.n_waiting) == (1, 2)
+    assert [line.place(who) for who in (1, 2, 3)] == [1, 2, None]
+    assert [line.join(who) for who in (0, 2, 4)] == [True, True, False]
+
+
+def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() -> None:
+    clock = Clock()
+    line = WaitingLine(lambda: 1, clock)
+    assert line.join("a")
+    assert (line.n_inside, line.place("a")) == (0, 1)
+    assert line.enter("a")
+    line.join("b")
+    clock.now = 6
+    assert line.place("b") is None
+
+
+def test_the_lines_of_two_models_share_one_budget() -> None:
+    speakers = Budget({Resource.SPEAKERS: Allowance(2, 2, "No more than {what}.")})
+    lines = [WaitingLine(lambda: 9, Clock(), speakers) for _ in range(2)]
+    assert [line.enter((number, n)) for n in (1, 2) for number, line in enumerate(lines)] == [
+        True, True, False, False,
+    ]  # fmt: skip
+    lines[0].leave((0, 1))
+    assert lines[1].enter((1, 2))
+    assert not lines[0].enter((0, 2))
+    lines[1].leave((1, 2))
+    lines[1].leave((1, 1))
+    assert speakers.used(Resource.SPEAKERS, (1, 1)) == 0
+    assert lines[0].enter((0, 2))
+
+
 @given(st.integers(1, 5))
 def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
@@ -114,7 +151,7 @@ class Crowd(RuleBasedStateMachine):
                 # Only as many may stand before as there were free places.
                 assert self.asked.index(who) < 3
                 self.asked.remove(who)
-        elif who not in self.asked:
+        elif who not in self.asked and self.line.place(who) is not None:
             self.asked.append(who)
 
     @rule(who=st.integers(0, 8))
@@ -126,6 +163,7 @@ class Crowd(RuleBasedStateMachine):
     @invariant()
     def never_too_many(self) -> None:
         assert self.line.n_inside <= 3
+        assert self.line.n_waiting <= 6
         assert self.line.n_waiting == len(self.asked)
 
 

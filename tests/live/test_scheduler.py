@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Engine, Hypothesis, Window
+from asr_core.limits import Limits
 from asr_core.live import LiveOptions, LiveSession, Scheduler
 from asr_core.live.replay import replay
 from asr_core.live.scheduler import choose
@@ -101,6 +102,41 @@ def test_nobody_waits_for_more_than_one_round_of_the_others(
         assert bool(served) == session.work
         waits = [after - before for before, after in pairwise([0.0, *served])]
         assert all(wait <= session.period_s + round_s + call_s for wait in waits)
+
+
+def _two_models(limits: Limits | None = None) -> tuple[Scheduler, Scheduler]:
+    """Two schedulers on one machine; a look of either takes a twentieth of a second."""
+    made: list[Scheduler] = []
+    for _ in range(2):
+        scheduler = Scheduler(Counting(), start=False, limits=limits, beside=lambda: made)
+        scheduler._note_look(0.05)
+        made.append(scheduler)
+    return made[0], made[1]
+
+
+def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> None:
+    small, large = _two_models()
+    assert small.capacity() == large.capacity() == 12
+    large._look_s = 0.2
+    assert large.capacity() == 3
+    assert large.line.enter("a")
+    assert small.capacity() == 8
+    for who in range(8):
+        small.line._entered_at = -100  # as if long ago
+        assert small.line.enter(who)
+    assert not small.line.enter("too many")
+    assert large.capacity() == 1
+
+
+def test_the_limit_of_speakers_counts_over_all_models() -> None:
+    small, large = _two_models(Limits(speakers=2))
+    assert small.line.enter("a")
+    assert large.line.enter("b")
+    for scheduler in (small, large):
+        scheduler.line._entered_at = -100
+        assert not scheduler.line.enter("c")
+    small.line.leave("a")
+    assert large.line.enter("c")
 
 
 def test_a_failing_speaker_does_not_disturb_the_others(
