@@ -1,8 +1,8 @@
 """Reports that libraries would send to their makers: all turned off, before they are imported.
 
-ONNX Runtime 1.32 looks up its maker's host half a minute after a model was loaded, and keeps
+ONNX Runtime 1.32 looks up its maker's host ten seconds after a model was loaded, and keeps
 a file with a device's number; ``disable_telemetry_events`` comes too late for that, and only
-this variable stops it. ``tests/test_offline.py`` sees what a newer version does.
+this variable stops it. ``tests/browser/test_offline.py`` sees what a newer version does.
 """
 
 from __future__ import annotations

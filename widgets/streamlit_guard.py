@@ -1,7 +1,7 @@
 """Parts of Streamlit that send something out, or obey any stranger: taken out at the start.
 
 Written for Streamlit 1.67, which has no setting for any of these. Where a newer version
-calls a part otherwise, ``stay_offline`` says so in the log and ``tests/test_offline.py``
+calls a part otherwise, ``stay_offline`` says so in the log and ``tests/browser/test_offline.py``
 fails.
 """
 
