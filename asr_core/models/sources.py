@@ -198,10 +198,10 @@ def fetch_from_hub(repo: str, pin: Pin, folder: Path, note: Note) -> Pin:
 @contextmanager
 def _opened(repo: str, revision: str, name: str) -> Iterator[Iterator[bytes]]:
     """The bytes of one file, as the hub stores them."""
-    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers, get_session
 
-    url = hf_hub_url(repo, name, revision=revision, endpoint=constants.ENDPOINT)
+    url = f"{constants.ENDPOINT}/{repo}/resolve/{revision}/{name}"
     # Unpacked while they arrive, a few bytes could become any number.
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     with ExitStack() as stack:

@@ -132,7 +132,7 @@ def test_the_app_sends_nothing(
     alone = networks.run_inside(outside.ALONE)
     monkeypatch.setenv("ASR_MODELS", "tiny.en,base")
     # Listening everywhere and without a screen: so Streamlit would ask for its address.
-    with served(*command, inside=alone, host="10.77.9.2", port=PORT):
+    with served(*command, inside=alone, host="0.0.0.0", port=PORT):
         foreign_page_connects()
         live = LivePage(visitor, ADDRESS)
         live.open("tiny.en")
