@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_core.errors import AsrError, ModelError
-from asr_core.models.allowed import may_trust_new, meant
+from asr_core.models.allowed import may_trust_new, meant, serves_visitors
 from asr_core.models.cache import (
     cached_path,
     missing_file,
@@ -44,6 +44,10 @@ _POLL_S = 0.2
 
 _ABANDONED_S = 15.0
 """A fetch that nobody waited for so long ends: a page that is drawn again comes back sooner."""
+
+_RETRY_S = 60.0
+"""So long visitors are told why a model could not be fetched before it is tried again: else each
+of their clicks would download it once more."""
 
 _MOST_AT_ONCE = 2
 """Models that a process fetches side by side."""
@@ -201,17 +205,28 @@ class _Fetch:
         finally:
             with _starting:
                 _running.pop(self.model, None)
+                if self.path is None:
+                    _failed[self.model] = (time.monotonic(), self.error)
             self.is_done.set()
 
 
-_starting = threading.Lock()  # guards the one below
+_starting = threading.Lock()  # guards the two below
 _running: dict[str, _Fetch] = {}
+_failed: dict[str, tuple[float, str]] = {}  # when and why; as many as the catalogue and the list
 
 
 def _joined(model: str) -> _Fetch:
-    """The fetch of ``model`` that runs, or a new one."""
+    """The fetch of ``model`` that runs, or a new one.
+
+    Raises:
+        ModelError: too many others run, or it failed just now.
+    """
     with _starting:
         if model not in _running:
+            failed_at, why = _failed.pop(model, (float("-inf"), ""))
+            if serves_visitors() and time.monotonic() - failed_at < _RETRY_S:
+                _failed[model] = (failed_at, why)
+                raise ModelError(why)
             if len(_running) >= _MOST_AT_ONCE:
                 raise ModelError(
                     f"{_MOST_AT_ONCE} other models are being fetched; try again in a minute."

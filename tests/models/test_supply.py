@@ -41,6 +41,7 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PIP_FIND_LINKS", "")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "other"))
+    monkeypatch.setattr(fetch, "_failed", {})
     return tmp_path / "cache"
 
 
@@ -274,6 +275,21 @@ def test_visitors_get_what_is_on_the_list_and_learn_nothing_else(
                 ask(other)
             assert str(caught.value) == allowed.NOT_OFFERED
     assert not any("some/model" in asked for asked in hub.asked)
+
+
+def test_what_failed_just_now_is_not_downloaded_again_for_visitors(
+    hub: Hub, cache_folder: Path, visited: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited("tiny.en")
+    hub.repos["Systran/faster-whisper-tiny.en"] = SMALL
+    for _ in range(3):
+        with pytest.raises(ModelError, match="is not the file it has to be"):
+            resolve("tiny.en")
+    assert hub.downloads("config.json") == 1
+    monkeypatch.setattr(fetch, "_RETRY_S", 0.0)
+    with pytest.raises(ModelError):
+        resolve("tiny.en")
+    assert hub.downloads("config.json") == 2
 
 
 def test_visitors_do_not_decide_which_repository_is_trusted(
