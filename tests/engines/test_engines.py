@@ -113,13 +113,14 @@ def test_what_the_beam_disputes_is_less_probable(
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
     [doubted] = tiny_engine.transcribe([window])
-    decode = tiny_engine._decode  # type: ignore[attr-defined]
+    inner = tiny_engine._engine  # type: ignore[attr-defined]
+    decode = inner._decode
 
     def alone(rows: object, requests: list[Request]) -> list[Decoded]:
         return [replace(text, alternatives=(), weights=()) for text in decode(rows, requests)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_engine, "_decode", alone)
+        patch.setattr(inner, "_decode", alone)
         [believed] = tiny_engine.transcribe([window])
     assert doubted.text == believed.text
     pairs = list(zip(doubted.words, believed.words, strict=True))
@@ -151,7 +152,8 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
     spoken: list[int] = []
-    decode = on_torch._decode  # type: ignore[attr-defined]
+    inner = on_torch._engine  # type: ignore[attr-defined]
+    decode = inner._decode
 
     def counting(rows: object, requests: list[Request]) -> list[Decoded]:
         texts = decode(rows, requests)
@@ -159,7 +161,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(on_torch, "_decode", counting)
+        patch.setattr(inner, "_decode", counting)
         draft = whole.draft_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
