@@ -152,8 +152,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
     spoken: list[int] = []
-    inner = on_torch._engine  # type: ignore[attr-defined]
-    decode = inner._decode
+    decode = on_torch._decode  # type: ignore[attr-defined]
 
     def counting(rows: object, requests: list[Request]) -> list[Decoded]:
         texts = decode(rows, requests)
@@ -161,7 +160,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inner, "_decode", counting)
+        patch.setattr(on_torch, "_decode", counting)
         draft = whole.draft_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
