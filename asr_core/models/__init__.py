@@ -1,14 +1,20 @@
 """Which models there are, where they come from, and getting them here."""
 
+from asr_core.models.allowed import NOT_OFFERED, Offer, offer, serve_visitors
+from asr_core.models.cache import cache_dir
 from asr_core.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelCard
-from asr_core.models.fetch import Progress, cache_dir, find_local, resolve
+from asr_core.models.fetch import Progress, find_local, resolve
 
 __all__ = [
     "CATALOGUE",
     "DEFAULT_MODEL",
+    "NOT_OFFERED",
     "ModelCard",
+    "Offer",
     "Progress",
     "cache_dir",
     "find_local",
+    "offer",
     "resolve",
+    "serve_visitors",
 ]

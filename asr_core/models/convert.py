@@ -7,7 +7,6 @@ shape, type and bytes of each, then aliases. Its arrays map one to one onto
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 import struct
@@ -23,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.errors import EngineError, ModelError
+from asr_core.models.json_files import is_sound, read_object
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
@@ -32,6 +32,7 @@ __all__ = [
     "FloatArrays",
     "array_places",
     "as_ctranslate2",
+    "check_json",
     "n_layers",
     "read_arrays",
     "read_config",
@@ -42,6 +43,11 @@ Arrays = Mapping[str, NDArray[Any]]
 
 _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _SPEC_VERSION = 6
+
+_MOST_CONFIG_BYTES = 1_000_000  # Whisper's have 3 kB
+_MOST_JSON_BYTES = 64_000_000  # tokenizers have up to 3 MB
+_MOST_ARRAYS = 100_000  # large-v3 has some 2,000
+_MOST_DIMENSIONS = 8
 _CONVERTED = "ctranslate2"
 
 
@@ -87,13 +93,22 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is no JSON object.
     """
-    try:
-        config = json.loads((directory / "config.json").read_text())
-    except (OSError, ValueError):
-        config = None
-    if not isinstance(config, dict):
+    config = read_object(directory / "config.json", _MOST_CONFIG_BYTES)
+    if config is None:
         raise ModelError(f"The model in {directory} has a damaged config.json; fetch it again.")
     return config
+
+
+def check_json(directory: Path) -> None:
+    """Look at a model's JSON before any library reads it: some have no bound of their own.
+
+    Raises:
+        ModelError: a file is too long, nested too deep, or no JSON.
+    """
+    read_config(directory)
+    for path in sorted(directory.glob("*.json")):
+        if not is_sound(path, _MOST_JSON_BYTES):
+            raise ModelError(f"The model in {directory} has a damaged {path.name}; fetch it again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +214,12 @@ def _places(file: BinaryIO, path: Path) -> list[ArrayPlace]:
     if version != _SPEC_VERSION:
         raise ModelError(f"{path} is in version {version} of its format, not in 6.")
     _revision, n_arrays = _u32(file), _u32(file)
-    return [_place(file) for _ in range(n_arrays)]
+    if n_arrays > _MOST_ARRAYS:
+        raise ValueError("more arrays than any model has")
+    places = [_place(file) for _ in range(n_arrays)]
+    if places and places[-1].offset + places[-1].n_bytes > path.stat().st_size:
+        raise ValueError("the last array is cut short")
+    return places
 
 
 def _u32(file: BinaryIO) -> int:
@@ -214,6 +234,8 @@ def _text(file: BinaryIO) -> str:
 def _place(file: BinaryIO) -> ArrayPlace:
     name = _text(file)
     (rank,) = struct.unpack("<B", file.read(1))
+    if rank > _MOST_DIMENSIONS:
+        raise ValueError("more dimensions than any array has")
     shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
     (kind,) = struct.unpack("<B", file.read(1))
     dtype, n_bytes = np.dtype(_DTYPES[kind]), _u32(file)

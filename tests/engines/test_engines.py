@@ -113,13 +113,14 @@ def test_what_the_beam_disputes_is_less_probable(
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
     [doubted] = tiny_engine.transcribe([window])
-    decode = tiny_engine._decode  # type: ignore[attr-defined]
+    inner = tiny_engine._engine  # type: ignore[attr-defined]
+    decode = inner._decode
 
     def alone(rows: object, requests: list[Request]) -> list[Decoded]:
         return [replace(text, alternatives=(), weights=()) for text in decode(rows, requests)]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tiny_engine, "_decode", alone)
+        patch.setattr(inner, "_decode", alone)
         [believed] = tiny_engine.transcribe([window])
     assert doubted.text == believed.text
     pairs = list(zip(doubted.words, believed.words, strict=True))

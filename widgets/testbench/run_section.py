@@ -6,11 +6,11 @@ from datetime import datetime
 
 import streamlit as st
 
-from asr_core.models import CATALOGUE
+from asr_core.models import NOT_OFFERED
 from asr_core.testbench.runner import Runner, RunState, runner_of
 from asr_core.testbench.store import Run, Store
 from asr_core.testbench.trial import MODES, Setup
-from widgets.settings import current_settings
+from widgets.settings import current_settings, offered
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
 from widgets.testbench.opened import saying_errors
 from widgets.testbench.pickers import page_of, with_tags
@@ -63,11 +63,16 @@ def _counted(n: int, what: str) -> str:
 
 
 def _chosen_setups() -> list[Setup]:
+    offer = offered()
+    usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
-        "Models", list(dict.fromkeys([current_settings().model, *CATALOGUE])),
-        [current_settings().model], key="run-models", accept_new_options=True,
-        help="Catalogue names, hub ids or directories.",
+        "Models", list(dict.fromkeys([*usual, *offer.names])), usual, key="run-models",
+        accept_new_options=offer.is_open,
+        help="Catalogue names, hub ids or directories." if offer.is_open else None,
     )  # fmt: skip
+    if not all(offer.is_open or model in offer.names for model in models):
+        st.error(NOT_OFFERED, icon=":material/error:")
+        return []
     modes = st.pills("Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes")
     with st.expander("Decoding"):
         detects = st.toggle(

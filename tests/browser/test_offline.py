@@ -1,0 +1,155 @@
+"""With its model here, nothing leaves the machine: not a packet, not a look-up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright
+
+from asr_core.models import cache_dir
+from tests.browser import networks, outside
+from tests.browser.conftest import ROOT, chromium, served
+from tests.browser.pages import LivePage, UploadPage, go_to, wait_until
+
+PORT = 8501
+ADDRESS = f"http://10.77.9.2:{PORT}"
+
+TELEMETRY_S = 16.0
+"""ONNX Runtime 1.32 looked up its maker's host ten seconds after a model was loaded."""
+
+
+@pytest.fixture(scope="module")
+def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[outside.Card]:
+    if not networks.can_be_made():
+        pytest.skip("needs root's right to make networks, and Debian's iproute2")
+    with outside.app_alone(), outside.watched_card(tmp_path_factory.mktemp("card")) as card:
+        yield card
+
+
+def inside(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` on the machine that is alone, as whoever just installed it."""
+    return subprocess.run(
+        networks.run_inside(outside.ALONE, *command),
+        capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
+        env=os.environ | environment,
+    )  # fmt: skip
+
+
+def test_the_card_sees_what_would_leave(card: outside.Card) -> None:
+    code = "import socket; socket.getaddrinfo('example.org', 443)"
+    inside(sys.executable, "-c", code)
+    code = "import socket; s = socket.socket(); s.settimeout(0.1); s.connect(('192.0.2.1', 443))"
+    inside(sys.executable, "-c", code)
+    seen = card.seen()
+    assert any("looks up example.org" in line for line in seen)
+    assert "TCP to 192.0.2.1 port 443" in seen
+
+
+def test_the_command_line_sends_nothing(
+    card: outside.Card, tiny_en: Path, speech_files: Path, tmp_path: Path
+) -> None:
+    before = len(card.seen())
+    talk = shutil.copy(speech_files / "beckett.wav", tmp_path / "talk.wav")
+    row = {"file_name": "talk.wav", "transcription": "Ever tried. Ever failed."}
+    (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
+    lingering = (  # a command that takes as long as a real one on a long file
+        "import sys, time; from asr_core.cli import main\n"
+        f"code = main(sys.argv[1:]); time.sleep({TELEMETRY_S}); sys.exit(code)"
+    )
+    commands = [
+        [sys.executable, "-c", lingering, "transcribe", str(talk), "--model", "tiny.en"],
+        [sys.executable, "-c", lingering, "transcribe", str(talk), "--model", "tiny.en",
+         "--engine", "ctranslate2"],
+        [sys.executable, "-m", "asr_core", "stream", str(talk), "--model", "tiny.en"],
+        [sys.executable, "-m", "asr_core", "evaluate", str(tmp_path), "--model", "tiny.en"],
+        [sys.executable, "-m", "asr_core", "models", "list"],
+        [sys.executable, "-m", "asr_core", "models", "fetch", "tiny.en"],
+    ]  # fmt: skip
+    home = tmp_path / "home"
+    home.mkdir()
+    with ThreadPoolExecutor(2) as pool:
+        ran = [
+            pool.submit(inside, *command, HOME=str(home), ASR_MODELS_DIR=str(cache_dir()))
+            for command in commands
+        ]
+        for done in ran:
+            assert done.result().returncode == 0, done.result().stderr
+    assert card.seen()[before:] == []
+    assert not (home / ".cache" / "Microsoft").exists()
+
+
+@pytest.fixture
+def visitor(
+    card: outside.Card, launch: Callable[..., Browser], playwright: Playwright,
+    speech_files: Path, tmp_path: Path,
+) -> Page:  # fmt: skip
+    """A browser on the machine beside the app's."""
+    program = tmp_path / "browser"
+    command = " ".join(networks.run_inside(outside.VISITOR, chromium(playwright)))
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+    program.chmod(0o755)
+    # The page has no https.
+    allowed = [f"--unsafely-treat-insecure-origin-as-secure={ADDRESS}"]
+    microphone = speech_files / "two_cities.wav"
+    return launch(microphone, program=program, switches=allowed).new_context().new_page()
+
+
+def foreign_page_connects() -> None:
+    """As a page of another origin would: a WebSocket to the app."""
+    code = (
+        "import socket; s = socket.create_connection(('10.77.9.2', 8501)); s.settimeout(30)\n"
+        "s.sendall(b'GET /_stcore/stream HTTP/1.1\\r\\nHost: 10.77.9.2:8501\\r\\n'\n"
+        "  b'Upgrade: websocket\\r\\nConnection: Upgrade\\r\\nSec-WebSocket-Version: 13\\r\\n'\n"
+        "  b'Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\n'\n"
+        "  b'Origin: https://foreign.example\\r\\n\\r\\n')\n"
+        "s.recv(100)"
+    )
+    command = networks.run_inside(outside.VISITOR, sys.executable, "-c", code)
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def test_the_app_sends_nothing(
+    card: outside.Card,
+    visitor: Page,
+    base: Path,
+    tiny_en: Path,
+    speech_files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = len(card.seen())
+    asked: list[str] = []
+    visitor.on("request", lambda request: asked.append(request.url))
+    command = ("-m", "streamlit", "run", "streamlit_app.py")
+    alone = networks.run_inside(outside.ALONE)
+    monkeypatch.setenv("ASR_MODELS", "tiny.en,base")
+    # Listening everywhere and without a screen: so Streamlit would ask for its address.
+    with served(*command, inside=alone, host="0.0.0.0", port=PORT):
+        foreign_page_connects()
+        live = LivePage(visitor, ADDRESS)
+        live.open("tiny.en")
+        loaded_at = time.monotonic()
+        live.start()
+        wait_until(live.committed, visitor, 60)
+        live.stop()
+        live.wait_for_end_of_take()
+        upload = UploadPage(visitor, ADDRESS)
+        upload.open()
+        upload.drop(speech_files / "beckett.wav")
+        upload.wait_for_words()
+        for section in ("Cases", "Runs", "Results", "Compare", "Flags"):
+            go_to(visitor, f"{ADDRESS}/testbench?section={section}", "Test bench")
+            visitor.wait_for_timeout(500)
+        go_to(visitor, ADDRESS, "Speak and read")
+        foreign_page_connects()
+        visitor.wait_for_timeout(1000 * max(0.0, loaded_at + TELEMETRY_S - time.monotonic()))
+    assert card.seen()[before:] == []
+    assert [url for url in asked if not url.startswith((ADDRESS, "data:", "blob:"))] == []

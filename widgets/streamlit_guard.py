@@ -1,0 +1,52 @@
+"""Parts of Streamlit that send something out, or obey any stranger: taken out at the start.
+
+Written for Streamlit 1.67, which has no setting for any of these. Where a newer version
+calls a part otherwise, ``stay_offline`` says so in the log and ``tests/browser/test_offline.py``
+fails.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from streamlit import net_util
+from streamlit.runtime.app_session import AppSession
+
+__all__ = ["stay_offline"]
+
+logger = logging.getLogger(__name__)
+
+
+def stay_offline() -> None:
+    """Have Streamlit ask nobody for its address, and obey no stranger. A second call does nothing.
+
+    To be called before the first connection. ``get_external_ip`` asks a public service, and
+    the whole loop waits for its answer, whenever a page of another origin connects;
+    ``get_internal_ip`` opens a socket towards a public name server. From the wire anybody may
+    send ``clear_cache``, which empties the caches of everybody, ``load_git_info``, which reads
+    the repository, and ``set_run_on_save``.
+    """
+    for name in ("get_external_ip", "get_internal_ip"):
+        _replace(net_util, name, _nowhere)
+    for name in (
+        "_handle_clear_cache_request",
+        "_handle_git_information_request",
+        "_handle_set_run_on_save_request",
+    ):
+        _replace(AppSession, name, _ignored)
+
+
+def _replace(owner: Any, name: str, by: Any) -> None:
+    if not hasattr(owner, name):
+        logger.warning("Streamlit has no %s any more; see widgets/streamlit_guard.py", name)
+        return
+    setattr(owner, name, by)
+
+
+def _nowhere() -> None:
+    """An address that nobody knows: other origins are those in the settings only."""
+
+
+def _ignored(session: AppSession, *request: Any) -> None:
+    """Do nothing with a message that only a developer's page sends."""
