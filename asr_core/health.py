@@ -8,16 +8,12 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from asr_core.budget import Resource, process_budget
 from asr_core.engines.base import Engine, Window
 from asr_core.errors import LimitError
-
-if TYPE_CHECKING:
-    from asr_core.live.scheduler import Scheduler
 
 __all__ = ["ModelProbe", "health", "page_fault"]
 
@@ -100,7 +96,7 @@ class _Health:
         self._lock = threading.Lock()  # guards the three below
         self._asked_at = float("-inf")
         self._fault: str | None = None
-        self._probes: weakref.WeakKeyDictionary[Scheduler, ModelProbe] = weakref.WeakKeyDictionary()
+        self._probes: weakref.WeakKeyDictionary[Engine, ModelProbe] = weakref.WeakKeyDictionary()
 
     def fault(self) -> str | None:
         with self._lock:
@@ -110,17 +106,20 @@ class _Health:
             return self._fault
 
     def _model_fault(self) -> str | None:
+        from asr_core.engines.shared import engines
         from asr_core.live.scheduler import schedulers  # which counts its errors in metrics
 
         running = schedulers()
         if any(scheduler.longest_wait_s() > _HANGS_S for scheduler in running):
             return "The model hangs: somebody has been waiting for their words for over a minute."
-        for scheduler in running:
-            if scheduler not in self._probes:
-                self._probes[scheduler] = ModelProbe(scheduler.engine)
-            if not scheduler.n_sessions:  # those who speak are the better test
-                self._probes[scheduler].ask_if_due()
-        return _first(self._probes[scheduler].fault() for scheduler in running)
+        busy = [scheduler.engine for scheduler in running if scheduler.n_sessions]
+        known = list(dict.fromkeys([*engines(), *(scheduler.engine for scheduler in running)]))
+        for engine in known:
+            if engine not in self._probes:
+                self._probes[engine] = ModelProbe(engine)
+            if engine not in busy:  # those who speak are the better test
+                self._probes[engine].ask_if_due()
+        return _first(self._probes[engine].fault() for engine in known)
 
 
 def _first(faults: Iterable[str | None]) -> str | None:

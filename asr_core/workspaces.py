@@ -55,12 +55,11 @@ class Workspace:
     @property
     def is_empty(self) -> bool:
         """Nothing would be lost with it."""
-        return not self.takes.all and not self.files.jobs
+        return not self.takes.all and self.takes.place is None and not self.files.jobs
 
     def close(self) -> None:
         """End everything in it, and forget it."""
-        self.takes.end()
-        self.takes.clear()
+        self.takes.close()
         self.files.clear()
 
 

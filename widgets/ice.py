@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-import secrets
+import logging
 import time
 from typing import Any
 
@@ -19,12 +19,17 @@ from widgets.secrets import setting
 
 __all__ = ["ice_servers"]
 
+logger = logging.getLogger(__name__)
+
 _VALID_S = 12 * 3600
 """A relayed connection asks again with the same name as long as it lasts."""
 
 
-def ice_servers() -> list[Any]:
+def ice_servers(visitor: str) -> list[Any]:
     """STUN and TURN servers for one connection.
+
+    Args:
+        visitor: whose connection it is; coturn counts what each one takes.
 
     From, in this order: ``ICE_SERVERS`` (a list of tables with ``urls``,
     ``username``, ``credential``), ``TURN_URLS`` and ``TURN_SECRET`` (coturn's
@@ -39,7 +44,7 @@ def ice_servers() -> list[Any]:
         return [dict(server) for server in static]
     urls, shared = setting("TURN_URLS"), setting("TURN_SECRET")
     if urls and shared:
-        return [_with_fresh_credentials(urls, shared)]
+        return [_with_fresh_credentials(urls, shared, visitor)]
     try:
         key, token = setting("CLOUDFLARE_TURN_KEY_ID"), setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
         if key and token:
@@ -48,18 +53,20 @@ def ice_servers() -> list[Any]:
         if sid and secret:
             return list(get_twilio_ice_servers(sid, secret))
     except Exception as error:  # three services, each with errors of its own
+        logger.warning("The TURN service gave no credentials: %r", error)
         st.warning(
-            f"The TURN service gave no credentials ({error}); the connection may fail from other "
-            "networks. Check the secrets.",
+            "The TURN service gave no credentials, so the connection may fail from other networks. "
+            "Whoever runs this app finds the reason in its log.",
             icon=":material/warning:",
         )
     return []
 
 
-def _with_fresh_credentials(urls: str | list[str], secret: str) -> dict[str, Any]:
-    """For one connection: a name that says until when, signed with the secret that the TURN
+def _with_fresh_credentials(urls: str | list[str], secret: str, visitor: str) -> dict[str, Any]:
+    """Return a name that says until when and for whom, signed with the secret that the TURN
     server knows too (draft-uberti-behave-turn-rest-00)."""
-    name = f"{int(time.time()) + _VALID_S}:{secrets.token_hex(4)}"
+    who = hmac.digest(secret.encode(), b"visitor " + visitor.encode(), "sha256").hex()[:16]
+    name = f"{int(time.time()) + _VALID_S}:{who}"
     signed = hmac.digest(secret.encode(), name.encode(), "sha1")
     listed = urls.split(",") if isinstance(urls, str) else urls
     return {

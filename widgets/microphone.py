@@ -17,6 +17,7 @@ from widgets.microphone_check import microphone_check
 from widgets.texts import as_written
 from widgets.transcript_view import line_clock
 from widgets.webrtc_guard import guard_connections
+from widgets.workspace import visitor_id
 
 __all__ = [
     "connection_trouble",
@@ -25,7 +26,6 @@ __all__ = [
     "microphone",
     "silence_note",
     "stop_microphone",
-    "takes_of_this_session",
     "waiting_note",
 ]
 
@@ -74,14 +74,6 @@ _CONNECT_S = 12.0
 guard_connections()
 
 
-def takes_of_this_session() -> Takes:
-    """The takes of this browser session."""
-    if "takes" not in st.session_state:
-        st.session_state["takes"] = Takes()
-    takes: Takes = st.session_state["takes"]
-    return takes
-
-
 def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     """Draw the control; frames go to ``takes``. True while the microphone is open.
 
@@ -116,7 +108,7 @@ def _component(takes: Takes, wished: bool | None) -> bool:
             key=_KEY,
             mode=WebRtcMode.SENDONLY,
             sink_audio_track=TakesSink(takes),
-            rtc_configuration={"iceServers": ice_servers()},
+            rtc_configuration={"iceServers": ice_servers(visitor_id())},
             media_stream_constraints={"audio": True, "video": False},
             translations=_TEXTS,
             desired_playing_state=wished,

@@ -9,6 +9,7 @@ from widgets.entrance import admitted, current_actor
 from widgets.operator import closing_note, end_without_losses, start_monitoring
 from widgets.settings import choose_settings
 from widgets.site import is_gated
+from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import end_sessions_that_are_left
 from widgets.workspace import current_workspace, freed_note
 
@@ -21,6 +22,7 @@ def navigate() -> None:
         start_monitoring()
         end_without_losses()
         end_sessions_that_are_left()
+        stay_offline()
     pages = [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
         st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),

@@ -39,6 +39,7 @@ from asr_core.server.idle import end_idle_connections
 from asr_core.stored_files import stored_files
 from asr_core.workspaces import Workspaces, kept_s
 from widgets.secrets import setting
+from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
 
 __all__ = ["app_options", "is_gated", "workspaces"]
@@ -64,6 +65,7 @@ def is_gated() -> bool:
 def app_options() -> dict[str, Any]:
     """Return what ``st.App`` takes, and have Streamlit's own parts replaced."""
     put_in_place()
+    stay_offline()
     end_idle_connections(_MOST_IDLE)
     _gated.set()
     return {

@@ -25,7 +25,8 @@ def stay_offline() -> None:
     the whole loop waits for its answer, whenever a page of another origin connects;
     ``get_internal_ip`` opens a socket towards a public name server. From the wire anybody may
     send ``clear_cache``, which empties the caches of everybody, ``load_git_info``, which reads
-    the repository, and ``set_run_on_save``.
+    the repository, and ``set_run_on_save``. Each new session tells every visitor the path of
+    the script on the server.
     """
     for name in ("get_external_ip", "get_internal_ip"):
         _replace(net_util, name, _nowhere)
@@ -35,6 +36,7 @@ def stay_offline() -> None:
         "_handle_set_run_on_save_request",
     ):
         _replace(AppSession, name, _ignored)
+    _replace(AppSession, "_create_new_session_message", _without_path)
 
 
 def _replace(owner: Any, name: str, by: Any) -> None:
@@ -42,6 +44,16 @@ def _replace(owner: Any, name: str, by: Any) -> None:
         logger.warning("Streamlit has no %s any more; see widgets/streamlit_guard.py", name)
         return
     setattr(owner, name, by)
+
+
+_new_session = AppSession._create_new_session_message
+
+
+def _without_path(session: AppSession, *request: Any, **named: Any) -> Any:
+    """Begin a session without telling the visitor where on the server the script lies."""
+    message = _new_session(session, *request, **named)
+    message.new_session.main_script_path = "streamlit_app.py"
+    return message
 
 
 def _nowhere() -> None:

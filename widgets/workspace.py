@@ -30,7 +30,7 @@ __all__ = [
 def current_workspace() -> Workspace:
     """Return what the user of this page has made; a page loaded anew finds it again."""
     may_move = "microphone_opened" not in st.session_state
-    return workspaces().of(_session_id(), _visitor(), may_move=may_move)
+    return workspaces().of(_session_id(), visitor_id(), may_move=may_move)
 
 
 def _session_id() -> str:
@@ -39,8 +39,8 @@ def _session_id() -> str:
     return context.session_id
 
 
-def _visitor() -> str:
-    """Whose page this is; without the gate nobody vouches for more than the session."""
+def visitor_id() -> str:
+    """Return whose page this is; without the gate nobody vouches for more than the session."""
     told = st.context.headers.get(VISITOR_HEADER.decode()) if is_gated() else None
     return told or f"session {_session_id()}"
 
@@ -57,7 +57,7 @@ def stored_upload(file: UploadedFile) -> StoredFile:
         if found is not None:
             return found
     file.seek(0)
-    hold = stored_files().reserve(len(file.getbuffer()), _visitor())
+    hold = stored_files().reserve(len(file.getbuffer()), visitor_id())
     return stored_files().keep(file.name, file, hold)
 
 
@@ -88,7 +88,7 @@ def kept_caption() -> None:
 
 def freed_note() -> None:
     """Say once that something was freed."""
-    freed = workspaces().freed_for(_visitor())
+    freed = workspaces().freed_for(visitor_id())
     if freed is not None:
         st.info(
             f"Your takes and transcripts of before were freed at {freed:%H:%M}, "

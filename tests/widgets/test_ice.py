@@ -14,7 +14,7 @@ def script() -> None:
 
     from widgets.ice import ice_servers
 
-    st.json(ice_servers())
+    st.json(ice_servers(st.session_state.get("visitor", "somebody")))
 
 
 def test_without_settings_no_server_is_asked() -> None:
@@ -31,13 +31,18 @@ def test_servers_of_ones_own_come_from_the_secrets() -> None:
     assert "turn.example.org" in app.run().json[0].value
 
 
-def test_a_shared_secret_gives_each_connection_credentials_of_its_own() -> None:
+def test_a_shared_secret_gives_each_visitor_credentials_of_their_own() -> None:
     app = AppTest.from_function(script)
     app.secrets["TURN_URLS"] = "turn:turn.example.org:3478, turns:turn.example.org:5349"
     app.secrets["TURN_SECRET"] = "north"
     [first], [second] = (json.loads(app.run().json[0].value) for _ in range(2))
     assert first["urls"] == ["turn:turn.example.org:3478", "turns:turn.example.org:5349"]
-    assert first["username"] != second["username"]
+    # The relay counts by what stands behind the time: the same for one visitor.
+    assert first["username"].split(":")[1] == second["username"].split(":")[1]
+    app.session_state["visitor"] = "somebody else"
+    [other] = json.loads(app.run().json[0].value)
+    assert other["username"].split(":")[1] != first["username"].split(":")[1]
+    assert "somebody" not in other["username"]
     assert int(first["username"].split(":")[0]) > time.time() + 3600
     made = hmac.new(b"north", first["username"].encode(), hashlib.sha1).digest()
     assert base64.b64decode(first["credential"]) == made
