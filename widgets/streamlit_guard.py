@@ -11,6 +11,9 @@ import logging
 from typing import Any
 
 from streamlit import net_util
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
+from streamlit.runtime import backend_operation_handler
 from streamlit.runtime.app_session import AppSession
 
 __all__ = ["stay_offline"]
@@ -25,7 +28,8 @@ def stay_offline() -> None:
     the whole loop waits for its answer, whenever a page of another origin connects;
     ``get_internal_ip`` opens a socket towards a public name server. From the wire anybody may
     send ``clear_cache``, which empties the caches of everybody, ``load_git_info``, which reads
-    the repository, and ``set_run_on_save``.
+    the repository, ``set_run_on_save``, and two operations that write files for a developer's
+    tools (only to those who connect from this machine, which through a proxy is everybody).
     """
     for name in ("get_external_ip", "get_internal_ip"):
         _replace(net_util, name, _nowhere)
@@ -35,6 +39,8 @@ def stay_offline() -> None:
         "_handle_set_run_on_save_request",
     ):
         _replace(AppSession, name, _ignored)
+    for kind in ("InstallSkillsHandler", "DismissSkillsNudgeHandler"):
+        _replace(getattr(backend_operation_handler, kind, None), "handle", _refused)
 
 
 def _replace(owner: Any, name: str, by: Any) -> None:
@@ -50,3 +56,10 @@ def _nowhere() -> None:
 
 def _ignored(session: AppSession, *request: Any) -> None:
     """Do nothing with a message that only a developer's page sends."""
+
+
+async def _refused(
+    handler: Any, request: BackendOperationRequest, session_id: str
+) -> BackendOperationResponse:
+    """Answer an operation that would write files."""
+    return BackendOperationResponse(request_id=request.request_id, error_msg="Not available here.")
