@@ -15,6 +15,7 @@ import numpy as np
 import psycopg
 import pytest
 from numpy.typing import NDArray
+from playwright.sync_api import Playwright, sync_playwright
 
 from asr_core.audio.decode import decode
 from asr_core.budget import Budget
@@ -94,6 +95,13 @@ def eventually() -> Callable[..., None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    """The one of this process; a second one cannot be started beside it."""
+    with sync_playwright() as instance:
+        yield instance
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

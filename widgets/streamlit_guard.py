@@ -11,6 +11,9 @@ import logging
 from typing import Any
 
 from streamlit import net_util
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.proto.ForwardMsg_pb2 import BackendOperationResponse
+from streamlit.runtime import backend_operation_handler
 from streamlit.runtime.app_session import AppSession
 
 __all__ = ["stay_offline"]
@@ -25,8 +28,9 @@ def stay_offline() -> None:
     the whole loop waits for its answer, whenever a page of another origin connects;
     ``get_internal_ip`` opens a socket towards a public name server. From the wire anybody may
     send ``clear_cache``, which empties the caches of everybody, ``load_git_info``, which reads
-    the repository, and ``set_run_on_save``. Each new session tells every visitor the path of
-    the script on the server.
+    the repository, ``set_run_on_save``, and two operations that write files for a developer's
+    tools (only to those who connect from this machine, which through a proxy is everybody).
+    Each new session tells every visitor the path of the script on the server.
     """
     for name in ("get_external_ip", "get_internal_ip"):
         _replace(net_util, name, _nowhere)
@@ -37,6 +41,8 @@ def stay_offline() -> None:
     ):
         _replace(AppSession, name, _ignored)
     _replace(AppSession, "_create_new_session_message", _without_path)
+    for kind in ("InstallSkillsHandler", "DismissSkillsNudgeHandler"):
+        _replace(getattr(backend_operation_handler, kind, None), "handle", _refused)
 
 
 def _replace(owner: Any, name: str, by: Any) -> None:
@@ -62,3 +68,10 @@ def _nowhere() -> None:
 
 def _ignored(session: AppSession, *request: Any) -> None:
     """Do nothing with a message that only a developer's page sends."""
+
+
+async def _refused(
+    handler: Any, request: BackendOperationRequest, session_id: str
+) -> BackendOperationResponse:
+    """Answer an operation that would write files."""
+    return BackendOperationResponse(request_id=request.request_id, error_msg="Not available here.")

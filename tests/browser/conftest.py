@@ -20,7 +20,6 @@ from playwright.sync_api import (
     BrowserContext,
     Playwright,
     expect,
-    sync_playwright,
 )
 
 from tests.browser.pages import LivePage
@@ -120,12 +119,6 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], inside: Sequence[st
             return
         time.sleep(0.1)
     pytest.fail("the app did not start in a minute")
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as instance:
-        yield instance
 
 
 def chromium(playwright: Playwright) -> str:

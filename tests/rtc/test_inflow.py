@@ -16,6 +16,7 @@ from asr_core.rtc.inflow import (
     Verdict,
     bound_what_comes_in,
 )
+from tests.loops import run
 
 
 def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None:
@@ -68,7 +69,7 @@ def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
         await asyncio.wait_for(receiver._run_rtcp(), 5)
         return receiver._RTCRtpReceiver__rtcp_exited.is_set()  # type: ignore[attr-defined]
 
-    assert asyncio.run(report())
+    assert run(report())
 
 
 class _Transport:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 CODE = """
+import asyncio
 import socket
 from unittest.mock import Mock
 
@@ -34,6 +35,14 @@ AppSession._handle_clear_cache_request(session)
 AppSession._handle_git_information_request(session)
 AppSession._handle_set_run_on_save_request(session, True)
 assert not cleared and not session.method_calls, session.method_calls
+
+from streamlit.proto.BackMsg_pb2 import BackendOperationRequest
+from streamlit.runtime import backend_operation_handler as operations
+written = []
+install = operations.InstallSkillsHandler(lambda: written.append(1))
+for handler in (install, operations.DismissSkillsNudgeHandler()):
+    answer = asyncio.run(handler.handle(BackendOperationRequest(request_id="1"), "session"))
+    assert answer.error_msg == "Not available here." and not written
 print("done")
 """
 
