@@ -19,11 +19,15 @@ from datetime import datetime
 from asr_core.fullcontext.jobs import JobQueue
 from asr_core.live.takes import Takes
 
-__all__ = ["Workspace", "Workspaces", "kept_s"]
+__all__ = ["COMES_BACK_S", "Workspace", "Workspaces", "kept_s"]
 
 logger = logging.getLogger(__name__)
 
 _KEPT_MINUTES = 20.0
+
+COMES_BACK_S = 30.0
+"""A connection that broke is made again sooner; where nothing was made, nothing is kept after
+that."""
 
 
 def kept_s() -> float:
@@ -171,7 +175,8 @@ class Workspaces:
 
     def _is_over(self, workspace: Workspace, now: float) -> bool:
         without_page_s = now - self._seen[workspace]
-        return without_page_s > (_EMPTY_KEPT_S if workspace.is_empty else self._kept_s)
+        empty_s = min(COMES_BACK_S, self._kept_s)
+        return without_page_s > (empty_s if workspace.is_empty else self._kept_s)
 
     def _note_freed(self, visitor: str) -> None:
         logger.info("what a visitor had made was freed")
@@ -180,8 +185,5 @@ class Workspaces:
             while len(self._freed) > _MAX_NOTES:
                 del self._freed[next(iter(self._freed))]
 
-
-_EMPTY_KEPT_S = 30.0
-"""Of a workspace with nothing in it: a connection that broke comes back sooner."""
 
 _MAX_NOTES = 1000

@@ -37,7 +37,7 @@ from asr_core.server.gate import VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.idle import end_idle_connections
 from asr_core.stored_files import stored_files
-from asr_core.workspaces import Workspaces, kept_s
+from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
@@ -103,8 +103,8 @@ def _end_left_sessions(kept: Workspaces) -> None:
     manager: Any = Runtime.instance()._session_mgr
     if not isinstance(manager._session_storage, LeftSessions):
         return
-    end_old, is_needed = manager._session_storage.end_old, kept.holds
-    server_loop().call_soon_threadsafe(end_old, is_needed)
+    end_old = manager._session_storage.end_old
+    server_loop().call_soon_threadsafe(end_old, kept.holds, min(COMES_BACK_S, kept_s()))
 
 
 @contextlib.asynccontextmanager

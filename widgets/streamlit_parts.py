@@ -32,10 +32,6 @@ __all__ = [
 _MOST_LEFT = 100
 """Sessions without a page; each holds three descriptors until it is ended."""
 
-_COMES_BACK_S = 30.0
-"""A connection that broke is made again sooner; after that a session is kept only for
-what it made."""
-
 
 class LeftSessions(SessionStorage):
     """Sessions whose pages are gone. For the server's event loop only."""
@@ -63,11 +59,11 @@ class LeftSessions(SessionStorage):
         """Return all, those that were left first in front."""
         return [info for info, _ in self._left.values()]
 
-    def end_old(self, is_needed: Callable[[str], bool]) -> None:
+    def end_old(self, is_needed: Callable[[str], bool], older_than_s: float) -> None:
         """End those that nobody needs and that had time to come back."""
         now = time.monotonic()
         for session_id, (_, left_at) in list(self._left.items()):
-            if now - left_at > _COMES_BACK_S and not is_needed(session_id):
+            if now - left_at > older_than_s and not is_needed(session_id):
                 Runtime.instance().close_session(session_id)
 
 
