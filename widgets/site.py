@@ -157,14 +157,17 @@ def _gate_before(app: Any) -> Gate:
 class _Site:
     """What the gate asks of Streamlit; see ``asr_core.server.gate.Site``."""
 
-    def is_signed_in(self, cookies: dict[str, str]) -> bool:
+    def user(self, cookies: dict[str, str]) -> str | None:
         if not setting("auth") or USER_COOKIE_NAME not in cookies:
-            return False
+            return None
         signed = starlette_websocket._get_signed_cookie_with_chunks(cookies, USER_COOKIE_NAME)
         try:
-            return bool(signed) and json.loads(signed or b"").get("is_logged_in") is True
+            claims = json.loads(signed or b"")
+            if claims.get("is_logged_in") is not True:
+                return None
+            return "\0".join(str(claims.get(name, "")) for name in ("iss", "sub", "email"))
         except (ValueError, AttributeError):
-            return False
+            return None
 
     def sign_in_path(self) -> str | None:
         if not setting("auth"):

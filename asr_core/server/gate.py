@@ -62,8 +62,8 @@ _FIRST_MESSAGE_S = 30.0  # a browser speaks at once
 class Site(Protocol):
     """What the gate must know of the app behind it; every method returns at once."""
 
-    def is_signed_in(self, cookies: dict[str, str]) -> bool:
-        """Whether the browser with these cookies has signed in."""
+    def user(self, cookies: dict[str, str]) -> str | None:
+        """Return who has signed in, in the browser with these cookies; None if nobody has."""
 
     def sign_in_path(self) -> str | None:
         """Return where one signs in; None where nobody can."""
@@ -138,7 +138,9 @@ class Gate:
         known, visitor = visitor, visitor or Visitor.new()
         if known is None and (request.is_page or request.path in (_STREAM, *_FREE)):
             send = _with_headers(send, {"Set-Cookie": self._set_cookie(visitor, request)})
-        may_enter = self._may_enter(request, visitor)
+        user = None if self._is_open else self._site.user(request.cookies)
+        may_enter = self._is_open or visitor.is_invited or user is not None
+        visitor = visitor.signed_in_as(user)
         if request.path in _FREE and scope["type"] == "http":
             await self._free(request, scope, receive, send)
         elif not may_enter:
@@ -158,11 +160,6 @@ class Gate:
         if request.path.startswith(_CLOSED) or (is_socket and request.path != _STREAM):
             return Refusal(404, "There is nothing here.")
         return None
-
-    def _may_enter(self, request: _Request, visitor: Visitor) -> bool:
-        if self._is_open or visitor.is_invited:
-            return True
-        return self._site.is_signed_in(request.cookies)
 
     # --- the way in ----------------------------------------------------------------
 

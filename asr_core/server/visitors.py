@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
@@ -35,6 +35,13 @@ class Visitor:
     def new(cls) -> Visitor:
         """Make one that nobody knows."""
         return cls(secrets.token_urlsafe(24))
+
+    def signed_in_as(self, user: str | None) -> Visitor:
+        """Return the visitor that this browser is for ``user``: another one for each, so that
+        nobody finds what was made before they signed in at a computer that people share."""
+        if user is None:
+            return self
+        return replace(self, id=hashlib.sha256(f"{self.id}\0{user}".encode()).hexdigest())
 
 
 class VisitorCookies:

@@ -20,14 +20,14 @@ from tests.loops import run
 class Site:
     """What Streamlit knows, as a test wishes it."""
 
-    signed_in: bool = False
+    signed_in: str | None = None
     path: str | None = None
     owners: dict[str, str] = field(default_factory=dict)
     no_page: str | None = None
     no_model: str | None = None
     uploaded_by: list[str] = field(default_factory=list)
 
-    def is_signed_in(self, cookies: dict[str, str]) -> bool:
+    def user(self, cookies: dict[str, str]) -> str | None:
         return self.signed_in
 
     def sign_in_path(self) -> str | None:
@@ -224,7 +224,7 @@ def test_who_signed_in_may_enter_and_others_are_shown_where() -> None:
     assert ask(gate, "/sign-in").all("location") == ["/auth/login?provider=x"]
     for path in ("/auth/login", "/oauth2callback", "/auth/logout"):
         assert ask(gate, path).body == "inside"
-    site.signed_in = True
+    site.signed_in = "anne"
     assert ask(gate, "/testbench").body == "inside"
     assert len(behind.asked) == 4
 
@@ -243,6 +243,23 @@ def test_a_session_is_resumed_only_by_the_browser_that_began_it() -> None:
         connect(gate, cookie=cookie, sec_websocket_protocol=protocols)
         assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
     connect(gate, cookie=f"{COOKIE}={owner}", sec_websocket_protocol="streamlit, token, unknown")
+    assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
+
+
+def test_who_signs_in_at_a_shared_computer_is_another_visitor() -> None:
+    gate, behind, site = make(Site(path="/auth/login"), is_open=False)
+    cookie = f"{COOKIE}={ask(gate, '/').cookie}"
+
+    def name_of(user: str) -> str:
+        site.signed_in = user
+        ask(gate, "/", cookie=cookie)
+        return behind.asked[-1][VISITOR_HEADER.decode()]
+
+    anne, ben = name_of("anne"), name_of("ben")
+    assert anne != ben and name_of("anne") == anne
+    site.owners["annes-session"] = anne
+    site.signed_in = "ben"
+    connect(gate, cookie=cookie, sec_websocket_protocol="streamlit, token, annes-session")
     assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
 
 
