@@ -23,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 
 from asr_core.errors import LimitError
+from asr_core.limits import number_above_0
 
 __all__ = ["Allowance", "Budget", "Figure", "Hold", "Resource", "process_budget"]
 
@@ -35,6 +36,7 @@ class Resource(StrEnum):
 
     UPLOADS = "upload_bytes"  # on disk
     RECORDINGS = "recording_bytes"  # sound kept in memory
+    JOBS = "file_jobs"  # files that are transcribed at this moment
     CONNECTIONS = "connections"  # WebSockets of pages
     SPEAKERS = "speakers"  # WebRTC connections, of all models together
     MODELS = "model_bytes"  # loaded, in memory
@@ -168,7 +170,7 @@ class Budget:
                 total = sum(used.values())
                 mine = sum(n for (name, _), n in used.items() if name == owner)
                 ours = sum(n for (_, name), n in used.items() if name == group)
-                if mine + amount > allowed.each:
+                if owner is not None and mine + amount > allowed.each:
                     raise LimitError(allowed.sentence.format(what="you have"))
                 is_over = group is not None and ours + amount > max(
                     allowed.each, _GROUP_SHARE * allowed.total
@@ -190,6 +192,11 @@ class Budget:
 _GB = 1e9
 _SPARE_DESCRIPTORS = 200
 """For the server itself: libraries, sockets, databases."""
+
+_JOBS = 4
+"""Files at once: each takes memory, and those who speak go first anyway."""
+
+_SPEAKERS_EACH = 2
 
 _PAGES_EACH = 12
 """Pages of one browser at a time."""
@@ -229,14 +236,8 @@ def _descriptors() -> int:
 
 
 def _number(settings: Mapping[str, str], name: str, default: float) -> float:
-    text = settings.get(name, "").strip()
-    try:
-        value = float(text) if text else default
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise LimitError(f"{name} is {text!r}; set it to a number above 0, or leave it out.")
-    return value
+    found = number_above_0(settings, name)
+    return default if found is None else found
 
 
 def read_allowances(settings: Mapping[str, str] = os.environ) -> dict[Resource, Allowance]:
@@ -274,8 +275,12 @@ def read_allowances(settings: Mapping[str, str] = os.environ) -> dict[Resource, 
             "No further page can be opened: {what} too many open. Close some and try again.",
         ),
         Resource.SPEAKERS: Allowance(
-            max(1, int(speakers)), max(1, int(speakers)),
+            max(1, int(speakers)), min(_SPEAKERS_EACH, max(1, int(speakers))),
             "Nobody else can speak now: {what} as many connections for sound as there may be.",
+        ),
+        Resource.JOBS: Allowance(
+            _JOBS, _JOBS / 2,
+            "This file waits its turn: {what} as many at work as there may be.",
         ),
         Resource.MODELS: Allowance(
             models, models,

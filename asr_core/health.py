@@ -93,17 +93,23 @@ class _Health:
     """The last answer, and a probe for each model that is loaded."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the three below
+        self._lock = threading.Lock()  # guards those below
         self._asked_at = float("-inf")
         self._fault: str | None = None
+        self._page_fault: str | None = None
         self._probes: weakref.WeakKeyDictionary[Engine, ModelProbe] = weakref.WeakKeyDictionary()
 
     def fault(self) -> str | None:
         with self._lock:
             if time.monotonic() - self._asked_at >= _FRESH_S:
-                self._fault = page_fault() or self._model_fault()
+                self._page_fault = _page_fault()
+                self._fault = self._page_fault or self._model_fault()
                 self._asked_at = time.monotonic()
             return self._fault
+
+    def page_fault(self) -> str | None:
+        self.fault()
+        return self._page_fault
 
     def _model_fault(self) -> str | None:
         from asr_core.engines.shared import engines
@@ -126,8 +132,8 @@ def _first(faults: Iterable[str | None]) -> str | None:
     return next((fault for fault in faults if fault), None)
 
 
-def page_fault() -> str | None:
-    """Return why no further page can be opened; None if one can. Any thread may call."""
+def _page_fault() -> str | None:
+    """Return why no further page can be opened; None if one can."""
     return _first(check() for check in (_no_descriptors, _no_thread, _no_connection))
 
 
@@ -175,3 +181,8 @@ def health() -> str | None:
     to those who speak, or else, once a minute, to half a second of silence.
     """
     return _process.fault()
+
+
+def page_fault() -> str | None:
+    """Return why no page can be opened; None if one can. As ``health``, without the models."""
+    return _process.page_fault()

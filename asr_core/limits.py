@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from asr_core.errors import LimitError
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "number_above_0"]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class Limits:
         Raises:
             LimitError: one of them is no number above zero.
         """
-        speakers = _number(settings, "ASR_MAX_SPEAKERS")
-        take, file = (_number(settings, f"ASR_MAX_{kind}_MINUTES") for kind in ("TAKE", "FILE"))
+        speakers = number_above_0(settings, "ASR_MAX_SPEAKERS")
+        take, file = (
+            number_above_0(settings, f"ASR_MAX_{kind}_MINUTES") for kind in ("TAKE", "FILE")
+        )
         return cls(
             speakers=None if speakers is None else max(1, int(speakers)),
             take_s=None if take is None else 60 * take,
@@ -44,7 +46,12 @@ class Limits:
         )
 
 
-def _number(settings: Mapping[str, str], name: str) -> float | None:
+def number_above_0(settings: Mapping[str, str], name: str) -> float | None:
+    """Return the setting called ``name``; None if it is not there.
+
+    Raises:
+        LimitError: it is no number above zero.
+    """
     text = settings.get(name, "").strip()
     if not text:
         return None

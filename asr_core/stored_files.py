@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import os
 import shutil
 import sys
 import tempfile
@@ -36,11 +35,10 @@ class StoredFile:
     Attributes:
         name: as the user calls it.
         path: where it lies; nobody may keep the path longer than this object.
-        n_bytes: its size.
     """
 
     def __init__(self, name: str, path: Path, hold: Hold) -> None:
-        self.name, self.path, self.n_bytes = name, path, int(hold.amount)
+        self.name, self.path = name, path
         self._finalizer = weakref.finalize(self, _forget, path, hold)
 
     def open(self) -> BinaryIO:
@@ -146,9 +144,8 @@ _made: list[StoredFiles] = []  # one at most
 
 
 def stored_files() -> StoredFiles:
-    """Return those of this process, in ``ASR_UPLOADS_DIR`` if that is set. Any thread may call."""
+    """Return those of this process, where ``TMPDIR`` says. Any thread may call."""
     with _making:
         if not _made:
-            parent = os.environ.get("ASR_UPLOADS_DIR", "").strip()
-            _made.append(StoredFiles(process_budget(), Path(parent) if parent else None))
+            _made.append(StoredFiles(process_budget()))
         return _made[0]

@@ -2,7 +2,7 @@
 
 A workspace holds the takes and the files of one page. It outlives the page: a connection
 that breaks, a laptop that sleeps, a page that is loaded anew finds it again. It ends, with
-all that it holds, when its visitor has had no page for ``KEPT_S``.
+all that it holds, when its visitor has had no page for ``kept_s()``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from asr_core.fullcontext.jobs import JobQueue
 from asr_core.live.takes import Takes
@@ -54,7 +53,12 @@ class Workspace:
     session_id: str
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     takes: Takes = field(default_factory=Takes)
-    files: JobQueue = field(default_factory=JobQueue)
+    files: JobQueue = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Have both take from the visitor's part of the budget."""
+        self.takes.owner = self.visitor
+        self.files = JobQueue(self.visitor)
 
     @property
     def is_empty(self) -> bool:
@@ -87,7 +91,7 @@ class Workspaces:
         self._lock = threading.Lock()  # guards the three below
         self._by_session: dict[str, Workspace] = {}
         self._seen: dict[Workspace, float] = {}  # when each last had a page
-        self._freed: dict[str, datetime] = {}  # for whom something was freed, and when
+        self._freed: dict[str, float] = {}  # for whom something was freed, and when
 
     def of(self, session_id: str, visitor: str, *, may_move: bool = True) -> Workspace:
         """Return the workspace of a page; one with nothing in it yet takes over what its
@@ -130,10 +134,12 @@ class Workspaces:
                 (w for w in self._seen if w.id == workspace_id and w.visitor == visitor), None
             )
 
-    def freed_for(self, visitor: str) -> datetime | None:
-        """Return when something of this visitor's was freed, once; None if nothing was."""
+    def freed_for(self, visitor: str) -> float | None:
+        """Return how many seconds ago something of this visitor's was freed, once; None if
+        nothing was."""
         with self._lock:
-            return self._freed.pop(visitor, None)
+            freed = self._freed.pop(visitor, None)
+        return None if freed is None else self._clock() - freed
 
     def sweep(self) -> None:
         """End what has had no page for too long. To be called every few seconds."""
@@ -181,7 +187,7 @@ class Workspaces:
     def _note_freed(self, visitor: str) -> None:
         logger.info("what a visitor had made was freed")
         with self._lock:
-            self._freed[visitor] = datetime.now().astimezone()
+            self._freed[visitor] = self._clock()
             while len(self._freed) > _MAX_NOTES:
                 del self._freed[next(iter(self._freed))]
 

@@ -400,7 +400,7 @@ class _Health(BaseHTTPRequestHandler):
     fault: ClassVar = ""
 
     def do_GET(self) -> None:
-        assert self.path == "/_stcore/health"
+        assert self.path == "/health"
         self.send_response(503 if self.fault else 200)
         self.end_headers()
         self.wfile.write((self.fault or "ok").encode())

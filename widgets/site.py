@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 _SWEEP_EVERY_S = 5.0
 _PART_WITHIN_S = 60.0  # the next part of an upload, else it has broken off
 _SLOWEST_BYTES_PER_S = 50_000  # an upload that is slower holds its room for too long
+_LEAST_BYTES = 65_536  # that a file counts for: many small ones take room, too
+_LENGTH_DIGITS, _ID_LENGTH = 12, 64
 _MULTIPART_BYTES = 8192  # around the file
 _MEDIA = ("audio/", "video/")
 _MOST_IDLE = 500  # connections that are no page's; a browser has six
@@ -140,9 +142,6 @@ def _gate_before(app: Any) -> Gate:
 
     invitation = str(setting("ASR_INVITE") or "")
     names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
-    address = config.get_option("browser.serverAddress")
-    if config.is_manually_set("browser.serverAddress") and address:
-        names.append(address)
     return Gate(
         app,
         site=_Site(),
@@ -188,19 +187,23 @@ class _Site:
         return health()
 
     async def upload(
-        self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        file: tuple[str, str],
+        whose: tuple[str, str],
     ) -> None:
         request = Request(scope, _unhurried(receive))
         files: Any = Runtime.instance().uploaded_file_mgr
-        *_, session_id, file_id = scope["path"].split("/")
         try:
             if not _comes_from_our_page(request):
                 answer: Response = PlainTextResponse("Load the page anew.", 403)
             elif request.method == "DELETE":
-                files.remove_file(session_id, file_id)
+                files.remove_file(*file)
                 answer = Response(status_code=204)
             else:
-                answer = await _take_in(request, files, session_id, file_id, whose)
+                answer = await _take_in(request, files, file, whose)
         except (ClientDisconnect, MultiPartException, TimeoutError):
             answer = PlainTextResponse("The file did not arrive whole; send it again.", 400)
         except LimitError as error:
@@ -216,19 +219,19 @@ def _comes_from_our_page(request: Request) -> bool:
 
 
 async def _take_in(
-    request: Request, files: UploadedFiles, session_id: str, file_id: str, whose: tuple[str, str]
+    request: Request, files: UploadedFiles, file: tuple[str, str], whose: tuple[str, str]
 ) -> Response:
     """Onto the disk, part by part; room for all of it is held before the first byte."""
     from streamlit import config
 
     announced = request.headers.get("content-length", "")
-    if not announced.isdigit() or not file_id.isascii() or len(file_id) > 64:
+    if not announced.isdecimal() or len(announced) > _LENGTH_DIGITS or len(file[1]) > _ID_LENGTH:
         return PlainTextResponse("Send the file's length with it.", 411)
     most_mb = config.get_option("server.maxUploadSize")
     if int(announced) > most_mb * 1_048_576 + _MULTIPART_BYTES:
         raise LimitError(f"This file is larger than {most_mb} MB, which is the most here.")
     with contextlib.ExitStack() as undo:
-        hold = undo.enter_context(stored_files().reserve(int(announced), *whose))
+        hold = undo.enter_context(stored_files().reserve(max(int(announced), _LEAST_BYTES), *whose))
         limit_s = _PART_WITHIN_S + int(announced) / _SLOWEST_BYTES_PER_S
         async with asyncio.timeout(limit_s), request.form(max_files=1, max_fields=1) as form:
             sent = [part for part in form.values() if not isinstance(part, str)]
@@ -237,7 +240,7 @@ async def _take_in(
             name = sent[0].filename or "file"
             kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
         undo.pop_all()  # the room is the file's from now on
-    files.keep(session_id, file_id, sent[0].content_type or "", kept)
+    files.keep(*file, sent[0].content_type or "", kept)
     return Response(status_code=204)
 
 

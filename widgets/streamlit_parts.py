@@ -79,7 +79,7 @@ class UploadedFiles:
 
     def keep(self, session_id: str, file_id: str, kind: str, file: StoredFile) -> None:
         """Hand ``file`` to the page with this session."""
-        # What pages read lies on disk: see ``widgets.uploads``.
+        # What pages read lies on disk: see ``widgets.workspace.stored_upload``.
         record = UploadedFileRec(file_id, file.name, kind, b"")
         with self._lock:
             self._files.setdefault(session_id, {})[file_id] = (record, file)

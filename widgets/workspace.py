@@ -88,10 +88,11 @@ def kept_caption() -> None:
 
 def freed_note() -> None:
     """Say once that something was freed."""
-    freed = workspaces().freed_for(visitor_id())
-    if freed is not None:
+    freed_s = workspaces().freed_for(visitor_id())
+    if freed_s is not None:
         st.info(
-            f"Your takes and transcripts of before were freed at {freed:%H:%M}, "
-            f"{kept_s() / 60:g} minutes after your last page was closed.",
+            "Your earlier takes and transcripts were deleted "
+            f"{max(1, round(freed_s / 60))} min ago: they are kept for {kept_s() / 60:g} minutes "
+            "after your last page was closed.",
             icon=":material/auto_delete:",
         )

@@ -1,6 +1,6 @@
 """Files in the background: a queue of jobs with progress and cancel.
 
-A queue belongs to one browser session. The page adds, cancels and reads; one
+A queue belongs to one workspace. The page adds, cancels and reads; one
 worker thread works, started with the first job and gone after the last.
 """
 
@@ -10,12 +10,14 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 
+from asr_core.budget import Budget, Resource, process_budget
 from asr_core.engines.base import Engine
-from asr_core.errors import AsrError, Cancelled
+from asr_core.errors import AsrError, Cancelled, LimitError
 from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.memory import give_back
 from asr_core.metrics import count_error, count_file
@@ -26,8 +28,7 @@ __all__ = ["Job", "JobQueue", "JobState"]
 
 logger = logging.getLogger(__name__)
 
-_at_work = threading.BoundedSemaphore(4)
-"""Files at once in the whole process: each takes memory, and who speaks goes first anyway."""
+_ASK_EVERY_S = 0.2
 
 
 class JobState(Enum):
@@ -93,10 +94,21 @@ class Job:
 
 
 class JobQueue:
-    """See the module's text for who may call what."""
+    """See the module's text for who may call what.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    Args:
+        owner: the user, of whom no more than so many files are worked on at once.
+        budget: for that; the one of the process by default.
+    """
+
+    def __init__(
+        self,
+        owner: Hashable = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        budget: Budget | None = None,
+    ) -> None:
+        self._owner, self._clock, self._budget = owner, clock, budget
         self._lock = threading.Lock()  # guards the two below
         self._batches: list[list[Job]] = []
         self._worker: threading.Thread | None = None
@@ -150,13 +162,28 @@ class JobQueue:
                 if job is None:
                     self._worker = None
                     break
-            with _at_work:
+            with self._turn_of(job) as is_its_turn:
                 with self._lock:
-                    if job.state is not JobState.WAITING or job.cancel.is_set():
+                    if not is_its_turn or job.state is not JobState.WAITING:
                         continue
                     job.state, job.started_at = JobState.RUNNING, self._clock()
                 self._run(job)
         give_back()
+
+    @contextmanager
+    def _turn_of(self, job: Job) -> Iterator[bool]:
+        """Wait until the process has room for one more file; False if ``job`` was cancelled."""
+        budget = self._budget or process_budget()
+        while not job.cancel.is_set():
+            try:
+                turn = budget.take(Resource.JOBS, 1, self._owner)
+            except LimitError:
+                job.cancel.wait(_ASK_EVERY_S)
+                continue
+            with turn:
+                yield True
+            return
+        yield False
 
     def _run(self, job: Job) -> None:
         def report(progress: FileProgress) -> None:

@@ -29,6 +29,9 @@ _MEMORY = 0.2
 _MOST_WAITING = 2
 """For each place: who waits keeps a connection, which takes from those who speak."""
 
+PLACES_EACH = 2
+"""Of one user, on pages of theirs."""
+
 _SETTLE_S = 5.0
 """After one came in, until it is known what that one costs."""
 
@@ -39,6 +42,12 @@ class _Place:
 
     since: float
     hold: Hold
+
+
+def _owner(who: Hashable) -> Hashable:
+    """Return the user behind ``who``; one that tells none is a user of its own."""
+    owner: Hashable = getattr(who, "owner", who)
+    return owner
 
 
 class WaitingLine:
@@ -77,13 +86,13 @@ class WaitingLine:
             if who in self._inside:
                 return True
             self._forget_those_gone(now)
-            if who not in self._waiting and self._has_no_room():
+            if who not in self._waiting and (self._has_no_room() or self._has_enough(who)):
                 return False
             self._waiting[who] = now
             if list(self._waiting).index(who) >= self._n_free(now):
                 return False
             try:
-                hold = self._budget.take(Resource.SPEAKERS, 1, who)
+                hold = self._budget.take(Resource.SPEAKERS, 1, _owner(who))
             except LimitError:  # somebody came in by the line of another model
                 return False
             del self._waiting[who]
@@ -105,6 +114,17 @@ class WaitingLine:
                 return False
             self._waiting[who] = now
             return True
+
+    def has_enough(self, who: Hashable) -> bool:
+        """Whether the owner of ``who`` speaks, or waits, on as many pages as one user may."""
+        with self._lock:
+            self._forget_those_gone(self._clock())
+            return self._has_enough(who)
+
+    def _has_enough(self, who: Hashable) -> bool:
+        owner = _owner(who)
+        n_waiting = sum(_owner(other) == owner for other in self._waiting if other != who)
+        return n_waiting + self._budget.used(Resource.SPEAKERS, owner) >= PLACES_EACH
 
     def leave(self, who: Hashable) -> None:
         """Give the place back, or stop waiting."""

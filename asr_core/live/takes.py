@@ -1,6 +1,6 @@
 """What a microphone gives, from START to STOP: one take each.
 
-``Takes`` belongs to one browser session. ``on_frame`` and ``on_ended`` are
+``Takes`` belongs to one workspace. ``on_frame`` and ``on_ended`` are
 called by the thread that receives WebRTC audio, ``check`` by a clock, everything else by
 the page.
 
@@ -190,7 +190,7 @@ def end_all(timeout_s: float) -> bool:
 
 
 class Takes:
-    """All takes of one browser session, the running one last.
+    """All takes of one workspace, the running one last.
 
     Args:
         budget: for recordings that are kept; that of the process if none is given.
@@ -316,7 +316,10 @@ class Takes:
         if self._scheduler is None:
             raise LimitError("The model is not ready yet. Press START again when it is.")
         self._stand_in(self._scheduler.line)
-        if not self._scheduler.line.join(self):
+        line = self._scheduler.line
+        if line.has_enough(self) and line.place(self) is None:
+            raise LimitError("You speak on other pages of this app already. Press STOP on one.")
+        if not line.join(self):
             raise LimitError(_LINE_IS_FULL)
 
     def on_frame(self, frame: av.AudioFrame, connection: Connection | None = None) -> None:

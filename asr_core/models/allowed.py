@@ -33,7 +33,7 @@ __all__ = [
 
 _ANY = "*"
 
-NOT_OFFERED = "This server does not offer that model; choose one of its list."
+NOT_OFFERED = "This server does not offer that model; choose one from its list."
 """Says nothing of whether there is such a model, repository or folder."""
 
 

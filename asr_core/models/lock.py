@@ -1,7 +1,7 @@
 """The lock file of the model cache: which revision of a hub repository is trusted.
 
 Models of the catalogue are pinned there. Of any other repository the operator's first
-fetch writes down the commit and every file's length and digest, in ``models.lock`` beside
+fetch writes down the commit and every file's length and digest, in ``models.lock`` in
 the cache, and whatever is fetched under that name later has to be the same.
 """
 

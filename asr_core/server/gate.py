@@ -25,7 +25,7 @@ from asr_core.server.headers import security_headers
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.visitors import COOKIE_MAX_AGE_S, Visitor, VisitorCookies, is_invitation
 
-__all__ = ["COOKIE", "VISITOR_HEADER", "Gate", "Site", "TooMuch"]
+__all__ = ["COOKIE", "VISITOR_HEADER", "Gate", "Site"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,14 @@ _CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
 """Of Streamlit's own: for whoever runs a server, not for its visitors."""
 
 _STREAM = "/_stcore/stream"
+_UPLOADS = "/_stcore/upload_file/"
 _MAX_BODY_BYTES = 64 * 1024  # of a request that is no upload: nothing of ours is longer
 _MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
 _MESSAGES_PER_S, _MESSAGES_BURST = 15.0, 60.0
 """A page that is redrawn all the time sends four a second; one that opens, some twenty."""
+
+_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 200.0, 1000.0  # of all its browsers
+_OPENINGS_PER_S, _OPENINGS_BURST = 20.0, 200.0  # pages that one address opens
 
 _GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations, of one address
 _FIRST_MESSAGE_S = 30.0  # a browser speaks at once
@@ -78,9 +82,15 @@ class Site(Protocol):
         """Return what is wrong with pages or models, or None."""
 
     async def upload(
-        self, scope: Scope, receive: Receive, send: Send, whose: tuple[str, str]
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        file: tuple[str, str],
+        whose: tuple[str, str],
     ) -> None:
-        """Take in a file of the visitor ``whose[0]``, who asks from the address ``whose[1]``."""
+        """Take in, or back, the file of a session, by the ids of both; ``whose`` are the
+        visitor, whose session it is, and the address."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class Refusal:
     sentence: str
 
 
-TooMuch = Refusal(429, "Too many attempts; wait a minute and try again.")
+_TOO_MANY = Refusal(429, "Too many attempts; wait a minute and try again.")
 
 
 class Gate:
@@ -120,7 +130,9 @@ class Gate:
         self._invitation, self._is_open, self._base = invitation, is_open, base.rstrip("/")
         self._cookies = VisitorCookies(invitation)
         self._guesses = KeyedBuckets(_GUESSES_PER_S, _GUESSES_BURST)
+        self._openings = KeyedBuckets(_OPENINGS_PER_S, _OPENINGS_BURST)
         self._by_visitor = KeyedBuckets(2 * _MESSAGES_PER_S, 2 * _MESSAGES_BURST)
+        self._by_address = KeyedBuckets(_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -172,7 +184,7 @@ class Gate:
         if visitor is None or not visitor.is_invited:
             if self._guesses.wait_s(request.address) > 0:
                 logger.warning("invitations guessed too often", extra={"from": request.address})
-                await _answer(scope, send, TooMuch.status, TooMuch.sentence)
+                await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
                 return
             if is_invitation(given, self._invitation):
                 invited = Visitor(Visitor.new().id, is_invited=True)
@@ -217,13 +229,15 @@ class Gate:
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
     ) -> None:
         _tell(scope, visitor)
-        session_id = request.uploads_to
-        if session_id is None:
+        if not request.is_upload:
             await self._app(scope, _bounded(receive, _MAX_BODY_BYTES), send)
-        elif self._site.owner_of(session_id) != visitor.id:
+        elif request.upload is None:
+            await _answer(scope, send, 404, "There is nothing here.")
+        elif self._site.owner_of(request.upload[0]) != visitor.id:
             await _answer(scope, send, 403, "This page is not yours; load it anew.")
         else:
-            await self._site.upload(scope, receive, send, (visitor.id, request.address))
+            whose = (visitor.id, request.address)
+            await self._site.upload(scope, receive, send, request.upload, whose)
 
     async def _page(
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
@@ -233,15 +247,18 @@ class Gate:
         _keep_to_own_sessions(scope, visitor, self._site)
         # What the gate has let in is of the same origin for whatever asks behind it.
         _replace_header(scope, b"host", request.origin_host)
+        if not self._openings.take(request.address):
+            await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
+            return
         try:
             place = self._budget.take(Resource.CONNECTIONS, 1, visitor.id, request.address)
         except LimitError as error:
             await _answer(scope, send, 503, str(error))
             return
         with place:
-            await self._app(scope, self._paced(receive, send, visitor), send)
+            await self._app(scope, self._paced(receive, send, visitor, request.address), send)
 
-    def _paced(self, receive: Receive, send: Send, visitor: Visitor) -> Receive:
+    def _paced(self, receive: Receive, send: Send, visitor: Visitor, address: str) -> Receive:
         """Messages no faster than a browser sends them; who sends more waits."""
         bucket = TokenBucket(_MESSAGES_PER_S, _MESSAGES_BURST)
         has_spoken = False
@@ -263,8 +280,9 @@ class Gate:
                 return {"type": "websocket.disconnect", "code": 1009}
             while not bucket.take(time.monotonic()):
                 await asyncio.sleep(bucket.wait_s(time.monotonic()))
-            while not self._by_visitor.take(visitor.id):
-                await asyncio.sleep(self._by_visitor.wait_s(visitor.id))
+            for buckets, key in ((self._by_visitor, visitor.id), (self._by_address, address)):
+                while not buckets.take(key):
+                    await asyncio.sleep(buckets.wait_s(key))
             return message
 
         return next_message
@@ -328,11 +346,15 @@ class _Request:
         return f"{path}?{rest}" if rest else path
 
     @property
-    def uploads_to(self) -> str | None:
-        """The session whose page has the uploader, if this is about an uploaded file."""
-        parts = self.path.split("/")
-        is_upload = self.path.startswith("/_stcore/upload_file/") and len(parts) >= 5
-        return parts[3] if is_upload and self.scope["method"] in ("PUT", "DELETE") else None
+    def is_upload(self) -> bool:
+        """An uploaded file is sent or taken back."""
+        return self.path.startswith(_UPLOADS) and self.scope["method"] in ("PUT", "DELETE")
+
+    @property
+    def upload(self) -> tuple[str, str] | None:
+        """The session whose page has the uploader, and the file's id; None for odd addresses."""
+        parts = self.path.removeprefix(_UPLOADS).split("/")
+        return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
 
     def _header(self, name: bytes) -> str | None:
         values = [value for key, value in self.scope["headers"] if key == name]

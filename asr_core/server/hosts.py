@@ -51,7 +51,9 @@ class AllowedHosts:
             return True
         # Behind a proxy that changes the name: only what was configured.
         name = _host_name(netloc)
-        return name is not None and any(_fits(name, p) for p in self._configured if p != "*")
+        if name is None or urlsplit(origin).port not in (None, 80, 443):
+            return False
+        return any(_fits(name, pattern) for pattern in self._configured if pattern != "*")
 
 
 def _host_name(host: str | None) -> str | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.encode import to_flac
+from asr_core.budget import Allowance, Budget, Resource
 from asr_core.engines.base import Engine
 from asr_core.errors import EngineError
 from asr_core.fullcontext import FileProgress, Job, JobQueue, JobState
@@ -110,6 +111,35 @@ def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
     assert waiting.state is JobState.CANCELLED
     assert "2.flac was cancelled" in waiting.error
     assert not long.is_over
+
+
+def test_files_of_one_user_leave_room_for_those_of_others(
+    tiny_engine: Engine,
+    two_cities: np.ndarray,
+    stored: Callable[..., StoredFile],
+    eventually: Callable[..., None],
+) -> None:
+    budget = Budget({Resource.JOBS: Allowance(2, 1, "Wait: {what} enough.")})
+    mine, mine_too, theirs = (
+        JobQueue(owner, budget=budget) for owner in ("me", "me", "somebody else")
+    )
+    queues = (mine, mine_too, theirs)
+    jobs = [
+        Job(str(i), "long.flac", stored(flac(np.tile(two_cities, 20))), tiny_engine)
+        for i in range(3)
+    ]
+    try:
+        for queue, job in zip(queues, jobs, strict=True):
+            queue.add(job)
+        eventually(lambda: jobs[2].state is JobState.RUNNING)
+        assert sorted(job.state.value for job in jobs[:2]) == ["running", "waiting"]
+        running = next(job for job in jobs[:2] if job.state is JobState.RUNNING)
+        queues[jobs.index(running)].cancel(running)
+        eventually(lambda: sum(job.state is JobState.RUNNING for job in jobs[:2]) == 1)
+    finally:
+        for queue in queues:
+            queue.clear()
+        eventually(lambda: "asr-files" not in [thread.name for thread in threading.enumerate()])
 
 
 def test_time_left_follows_the_speed(

@@ -118,6 +118,32 @@ def test_the_lines_of_two_models_share_one_budget() -> None:
     assert lines[0].enter((0, 2))
 
 
+class Page:
+    """One that a user has open."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+
+
+def test_one_user_takes_two_places_and_not_all() -> None:
+    clock = Clock()
+    budget = Budget({Resource.SPEAKERS: Allowance(9, 9, "No more than {what}.")})
+    lines = [WaitingLine(lambda: 9, clock, budget) for _ in range(2)]
+    pages = [Page("greedy") for _ in range(5)]
+    assert lines[0].enter(pages[0])
+    clock.now += 10
+    assert lines[1].enter(pages[1])
+    for page in pages[2:]:
+        assert lines[0].has_enough(page)
+        assert not lines[0].enter(page)
+        assert lines[0].place(page) is None  # nobody waits behind them in vain
+    clock.now += 10
+    assert lines[0].enter(Page("somebody else"))
+    lines[1].leave(pages[1])
+    clock.now += 10
+    assert lines[0].enter(pages[2])
+
+
 @given(st.integers(1, 5))
 def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]

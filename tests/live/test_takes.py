@@ -322,6 +322,19 @@ def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_take(
     assert take.session.snapshot.audio_s == pytest.approx(3.0, abs=0.1)  # of it a second missed
 
 
+def test_one_user_speaks_on_two_pages_at_most() -> None:
+    budget = Budget({})
+    scheduler = Scheduler(Counting(), start=False, budget=budget)
+    pages = [Takes(), Takes(), Takes()]
+    for page in pages:
+        page.owner = "greedy"
+        page.prepare(scheduler, LiveOptions())
+    for page in pages[:2]:
+        page.on_connecting(Wire())
+    with pytest.raises(LimitError, match="on other pages"):
+        pages[2].on_connecting(Wire())
+
+
 def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
     scheduler = Scheduler(Counting(), start=False)
     crowd = [Takes() for _ in range(20)]

@@ -25,7 +25,7 @@ class Site:
     owners: dict[str, str] = field(default_factory=dict)
     no_page: str | None = None
     no_model: str | None = None
-    uploaded_by: list[str] = field(default_factory=list)
+    uploaded_by: list[tuple[str, ...]] = field(default_factory=list)
 
     def user(self, cookies: dict[str, str]) -> str | None:
         return self.signed_in
@@ -42,8 +42,8 @@ class Site:
     def health(self) -> str | None:
         return self.no_page or self.no_model
 
-    async def upload(self, scope: Any, receive: Any, send: Any, whose: Any) -> None:
-        self.uploaded_by.append(whose[0])
+    async def upload(self, scope: Any, receive: Any, send: Any, file: Any, whose: Any) -> None:
+        self.uploaded_by.append((*file, whose[0]))
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
@@ -279,7 +279,12 @@ def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
     assert ask(gate, "/_stcore/upload_file/mine/f", **put).status == 204
     assert ask(gate, "/_stcore/upload_file/theirs/f", **put).status == 403
     assert ask(gate, "/_stcore/upload_file/nobodys/f", **put).status == 403
-    assert len(site.uploaded_by) == 1
+    assert site.uploaded_by == [("mine", "f", site.owners["mine"])]
+    for odd in ("mine/theirs/f", "mine", "mine/", "/mine/f", "mine//f", ""):
+        for method in ("PUT", "DELETE"):
+            path = f"/_stcore/upload_file/{odd}"
+            assert ask(gate, path, method=method, cookie=cookie).status == 404
+    assert len(site.uploaded_by) == 1 and behind.asked[-1]["path"] == "/"
     assert ask(gate, "/anywhere", **put).status == 413
 
 
@@ -303,11 +308,24 @@ def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gate_module.time, "monotonic", lambda: now)
     monkeypatch.setattr(gate_module.asyncio, "sleep", sleep)
     gate, behind, _ = make()
-    gate._by_visitor._clock = lambda: now
+    gate._by_visitor._clock = gate._by_address._clock = gate._openings._clock = lambda: now
     message = {"type": "websocket.receive", "bytes": b"x"}
     connect(gate, *[message] * 210)
     assert len(behind.messages) == 211
     assert slept == pytest.approx(150 / 15, rel=0.01)  # 60 at once, then 15 a second
+
+    slept = 0.0  # with a new browser for each connection the address is what counts
+    now += 100
+    for _ in range(50):
+        connect(gate, *[message] * 60)
+    assert slept == pytest.approx((50 * 60 - 1000) / 200, rel=0.01)
+
+
+def test_one_address_opens_pages_no_faster_than_people_do() -> None:
+    gate, *_ = make()
+    answers = [connect(gate)[0]["type"] for _ in range(250)]
+    assert answers.count("websocket.accept") == pytest.approx(200, abs=10)
+    assert answers[-1] == "websocket.close"
 
 
 def test_connections_come_out_of_the_budget_and_go_back() -> None:
