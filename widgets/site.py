@@ -33,9 +33,9 @@ from streamlit.web.server.starlette.starlette_server_config import (
 from asr_core.budget import process_budget
 from asr_core.errors import LimitError
 from asr_core.health import health, page_fault
-from asr_core.server.gate import VISITOR_HEADER, Gate
+from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
-from asr_core.server.idle import end_idle_connections
+from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
 from asr_core.stored_files import stored_files
 from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
 from widgets.secrets import setting
@@ -53,7 +53,7 @@ _LEAST_BYTES = 65_536  # that a file counts for: many small ones take room, too
 _LENGTH_DIGITS, _ID_LENGTH = 12, 64
 _MULTIPART_BYTES = 8192  # around the file
 _MEDIA = ("audio/", "video/")
-_MOST_IDLE = 500  # connections that are no page's; a browser has six
+_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH = 500, 200  # that are no page's; a browser has six
 
 _gated = threading.Event()
 
@@ -68,7 +68,8 @@ def app_options() -> dict[str, Any]:
     """Return what ``st.App`` takes, and have Streamlit's own parts replaced."""
     put_in_place()
     stay_offline()
-    end_idle_connections(_MOST_IDLE)
+    end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
+    bound_messages(MAX_MESSAGE_BYTES)
     _gated.set()
     return {
         "middleware": [Middleware(_LateGate)],

@@ -8,12 +8,12 @@ Nothing is read, allocated or looked up for those who fail.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
@@ -25,7 +25,7 @@ from asr_core.server.headers import security_headers
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.visitors import COOKIE_MAX_AGE_S, Visitor, VisitorCookies, is_invitation
 
-__all__ = ["COOKIE", "VISITOR_HEADER", "Gate", "Site"]
+__all__ = ["ADDRESS_HEADER", "COOKIE", "MAX_MESSAGE_BYTES", "VISITOR_HEADER", "Gate", "Site"]
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 COOKIE = "speak_and_read"
 VISITOR_HEADER = b"x-speak-and-read-visitor"
-"""Set for the app behind the gate; what a client sends under that name is taken away."""
+ADDRESS_HEADER = b"x-speak-and-read-address"
+"""Set for the app behind the gate; what a client sends under these names is taken away."""
+
+_MAX_COOKIE_BYTES = 16_384  # a sign-in may have four of four kilobytes
 
 _FREE = ("/_stcore/health", "/health", "/auth/login", "/auth/logout", "/oauth2callback",
          "/favicon.png", "/robots.txt")  # fmt: skip
@@ -52,15 +55,27 @@ _CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
 _STREAM = "/_stcore/stream"
 _UPLOADS = "/_stcore/upload_file/"
 _MAX_BODY_BYTES = 64 * 1024  # of a request that is no upload: nothing of ours is longer
-_MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
+MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
 _MESSAGES_PER_S, _MESSAGES_BURST = 15.0, 60.0
 """A page that is redrawn all the time sends four a second; one that opens, some twenty."""
 
-_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 200.0, 1000.0  # of all its browsers
-_OPENINGS_PER_S, _OPENINGS_BURST = 20.0, 200.0  # pages that one address opens
+_CALM_PER_S, _CALM_BURST = 6.0, 60.0
+"""Messages of one browser that wait for nobody else's: those who flood from behind the same
+address do not hold up who only reads along."""
+
+_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 100.0, 1000.0  # of all its browsers
+_OPENINGS_PER_S, _OPENINGS_BURST = 10.0, 300.0  # pages that one address opens
+_REQUESTS_PER_S, _REQUESTS_BURST = 100.0, 2000.0  # a page has 150 files
+_SIGN_INS_PER_S, _SIGN_INS_BURST = 0.2, 20.0  # each asks the provider
 
 _GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations, of one address
 _FIRST_MESSAGE_S = 30.0  # a browser speaks at once
+
+
+_HTML = {
+    name: (Path(__file__).parent / name).read_text("utf-8")
+    for name in ("invited.html", "sign_in.html")
+}
 
 
 class Site(Protocol):
@@ -112,7 +127,7 @@ class Gate:
         hosts: names of ours.
         invitation: the secret of the link that lets in; empty if there is none.
         is_open: nobody needs an invitation or a sign-in.
-        base: the path below which the app is served, such as ``/speech``.
+        base: the path below which the app is served, such as ``/speech``; empty for none.
     """
 
     def __init__(
@@ -127,10 +142,13 @@ class Gate:
         base: str = "",
     ) -> None:
         self._app, self._site, self._budget, self._hosts = app, site, budget, hosts
-        self._invitation, self._is_open, self._base = invitation, is_open, base.rstrip("/")
+        self._invitation, self._is_open, self._base = invitation, is_open, base
         self._cookies = VisitorCookies(invitation)
         self._guesses = KeyedBuckets(_GUESSES_PER_S, _GUESSES_BURST)
+        self._requests = KeyedBuckets(_REQUESTS_PER_S, _REQUESTS_BURST)
+        self._sign_ins = KeyedBuckets(_SIGN_INS_PER_S, _SIGN_INS_BURST)
         self._openings = KeyedBuckets(_OPENINGS_PER_S, _OPENINGS_BURST)
+        self._calm = KeyedBuckets(_CALM_PER_S, _CALM_BURST)
         self._by_visitor = KeyedBuckets(2 * _MESSAGES_PER_S, 2 * _MESSAGES_BURST)
         self._by_address = KeyedBuckets(_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST)
 
@@ -138,19 +156,20 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        _take_away(scope)
         request = _Request(scope, self._base)
         send = _with_headers(send, security_headers(is_https=request.is_https))
         if refused := self._refusal(request):
             await _answer(scope, send, refused.status, refused.sentence)
             return
-        visitor = self._cookies.read(request.cookies.get(COOKIE))
-        if request.invitation is not None and request.is_page:
-            await self._exchange(request, visitor, scope, send)
-            return
-        known, visitor = visitor, visitor or Visitor.new()
-        if known is None and (request.is_page or request.path in (_STREAM, *_FREE)):
-            send = _with_headers(send, {"Set-Cookie": self._set_cookie(visitor, request)})
+        known = self._cookies.read(request.cookie(self._cookie_name(request)))
         user = None if self._is_open else self._site.user(request.cookies)
+        if request.invitation is not None and request.is_page:
+            await self._exchange(request, known, user, scope, send)
+            return
+        visitor = known or Visitor.new()
+        if visitor.is_due and (request.is_page or request.path in (_STREAM, *_FREE)):
+            send = _with_headers(send, {"Set-Cookie": self._set_cookie(visitor, request)})
         may_enter = self._is_open or visitor.is_invited or user is not None
         visitor = visitor.signed_in_as(user)
         if request.path in _FREE and scope["type"] == "http":
@@ -168,15 +187,24 @@ class Gate:
                            "allow it with ASR_ALLOWED_HOSTS.")  # fmt: skip
         if not self._hosts.allows_origin(request.origin, request.host):
             return Refusal(403, "Another site's page may not use this app.")
+        if not self._may_ask(request):
+            return _TOO_MANY
         is_socket = request.scope["type"] == "websocket"
         if request.path.startswith(_CLOSED) or (is_socket and request.path != _STREAM):
             return Refusal(404, "There is nothing here.")
         return None
 
+    def _may_ask(self, request: _Request) -> bool:
+        if request.scope["type"] != "http":
+            return True
+        if request.path.startswith("/auth/") and not self._sign_ins.take(request.address):
+            return False
+        return self._requests.take(request.address)
+
     # --- the way in ----------------------------------------------------------------
 
     async def _exchange(
-        self, request: _Request, visitor: Visitor | None, scope: Scope, send: Send
+        self, request: _Request, visitor: Visitor | None, user: str | None, scope: Scope, send: Send
     ) -> None:
         """An invitation for a cookie; the address is shown without it from then on."""
         given = request.invitation or ""
@@ -187,7 +215,9 @@ class Gate:
                 await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
                 return
             if is_invitation(given, self._invitation):
-                invited = Visitor(Visitor.new().id, is_invited=True)
+                # Who was let in before keeps what they made; a stranger's name may be planted.
+                before = visitor if visitor is not None and user is not None else Visitor.new()
+                invited = replace(before, is_invited=True)
                 headers["Set-Cookie"] = self._set_cookie(invited, request)
             elif self._invitation:
                 self._guesses.take(request.address)
@@ -197,9 +227,15 @@ class Gate:
     def _set_cookie(self, visitor: Visitor, request: _Request) -> str:
         secure = "; Secure" if request.is_https else ""
         return (
-            f"{COOKIE}={self._cookies.write(visitor)}; Path={self._base or '/'}; HttpOnly; "
+            f"{self._cookie_name(request)}={self._cookies.write(visitor)}; Path={self._base or '/'}; HttpOnly; "
             f"SameSite=Lax; Max-Age={COOKIE_MAX_AGE_S}{secure}"
         )
+
+    def _cookie_name(self, request: _Request) -> str:
+        """Over https one that no other site, and nobody on the way, can plant (RFC 6265bis)."""
+        if not request.is_https:
+            return COOKIE
+        return f"__Secure-{COOKIE}" if self._base else f"__Host-{COOKIE}"
 
     async def _outside(self, request: _Request, scope: Scope, send: Send) -> None:
         if scope["type"] == "websocket" or not request.is_page:
@@ -211,7 +247,7 @@ class Gate:
             await _answer(scope, send, 303, "", headers)
             return
         name = "invited.html" if sign_in is None else "sign_in.html"
-        page = (Path(__file__).parent / name).read_text().replace("{base}", self._base)
+        page = _HTML[name].replace("{base}", self._base)
         await _answer(scope, send, 403, page, {"Content-Type": "text/html; charset=utf-8"})
 
     # --- inside --------------------------------------------------------------------
@@ -228,13 +264,13 @@ class Gate:
     async def _inside(
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        _tell(scope, visitor)
+        _tell(scope, visitor, request.address)
         if not request.is_upload:
             await self._app(scope, _bounded(receive, _MAX_BODY_BYTES), send)
         elif request.upload is None:
             await _answer(scope, send, 404, "There is nothing here.")
         elif self._site.owner_of(request.upload[0]) != visitor.id:
-            await _answer(scope, send, 403, "This page is not yours; load it anew.")
+            await _answer(scope, send, 403, "This page is not yours; reload it.")
         else:
             whose = (visitor.id, request.address)
             await self._site.upload(scope, receive, send, request.upload, whose)
@@ -243,7 +279,7 @@ class Gate:
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """A page's WebSocket, from its opening to its end."""
-        _tell(scope, visitor)
+        _tell(scope, visitor, request.address)
         _keep_to_own_sessions(scope, visitor, self._site)
         # What the gate has let in is of the same origin for whatever asks behind it.
         _replace_header(scope, b"host", request.origin_host)
@@ -275,14 +311,15 @@ class Gate:
                 return message
             has_spoken = True
             data = message.get("bytes")
-            if data is None or len(data) > _MAX_MESSAGE_BYTES:
-                await send({"type": "websocket.close", "code": 1009 if data else 1003})
+            if data is None or len(data) > MAX_MESSAGE_BYTES:
+                await send({"type": "websocket.close", "code": 1003 if data is None else 1009})
                 return {"type": "websocket.disconnect", "code": 1009}
             while not bucket.take(time.monotonic()):
                 await asyncio.sleep(bucket.wait_s(time.monotonic()))
-            for buckets, key in ((self._by_visitor, visitor.id), (self._by_address, address)):
-                while not buckets.take(key):
-                    await asyncio.sleep(buckets.wait_s(key))
+            if not self._calm.take(visitor.id):
+                for buckets, key in ((self._by_visitor, visitor.id), (self._by_address, address)):
+                    while not buckets.take(key):
+                        await asyncio.sleep(buckets.wait_s(key))
             return message
 
         return next_message
@@ -297,8 +334,25 @@ class _Request:
         self.path = path.removeprefix(base) or "/" if base else path
         self.host = self._header(b"host")
         self.origin = self._header(b"origin")
-        self.cookies = _cookies(self._header(b"cookie"))
-        self._query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    @functools.cached_property
+    def _cookies(self) -> list[tuple[str, str]]:
+        header = self._header(b"cookie") or ""
+        parts = (part.strip().partition("=") for part in header.split(";"))
+        return [(name, value.strip('"')) for name, _, value in parts]
+
+    @functools.cached_property
+    def _query(self) -> list[tuple[str, str]]:
+        return parse_qsl(self.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        return dict(self._cookies)
+
+    def cookie(self, name: str) -> str | None:
+        """The one of that name; None if there are several, of which one was planted."""
+        values = [value for key, value in self._cookies if key == name]
+        return values[0] if len(values) == 1 else None
 
     @property
     def is_https(self) -> bool:
@@ -361,19 +415,20 @@ class _Request:
         return values[0].decode("latin-1") if len(values) == 1 else None
 
 
-def _cookies(header: str | None) -> dict[str, str]:
-    jar: SimpleCookie = SimpleCookie()
-    for part in (header or "").split(";"):
-        try:
-            jar.load(part)
-        except CookieError:
-            continue
-    return {name: morsel.value for name, morsel in jar.items()}
+def _take_away(scope: Scope) -> None:
+    """Remove what only the gate may say, and cookies that take a library seconds to read."""
+    _replace_header(scope, VISITOR_HEADER, None)
+    _replace_header(scope, ADDRESS_HEADER, None)
+    for name, value in scope["headers"]:
+        if name == b"cookie" and (len(value) > _MAX_COOKIE_BYTES or b"\\" in value):
+            _replace_header(scope, b"cookie", None)
+            return
 
 
-def _tell(scope: Scope, visitor: Visitor) -> None:
-    """The app behind the gate reads in a header who asks."""
+def _tell(scope: Scope, visitor: Visitor, address: str) -> None:
+    """The app behind the gate reads in headers who asks, and from where."""
     _replace_header(scope, VISITOR_HEADER, visitor.id)
+    _replace_header(scope, ADDRESS_HEADER, address)
 
 
 def _replace_header(scope: Scope, name: bytes, value: str | None) -> None:

@@ -44,7 +44,10 @@ class AllowedHosts:
         """Whether a page at ``origin`` may ask; None stands for no browser, or no page."""
         if origin is None:
             return True
-        netloc = urlsplit(origin).netloc.lower() if "://" in origin else ""
+        try:
+            netloc = urlsplit(origin).netloc.lower() if "://" in origin else ""
+        except ValueError:  # such as http://[
+            return False
         if not netloc:
             return False
         if host is not None and netloc == host.lower():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 from dataclasses import dataclass, replace
 
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -26,10 +27,12 @@ class Visitor:
     Attributes:
         id: random; known to that browser and this server alone.
         is_invited: it showed the invitation that holds today.
+        is_due: its cookie is to be written, for the first time or since it has grown old.
     """
 
     id: str
     is_invited: bool = False
+    is_due: bool = True
 
     @classmethod
     def new(cls) -> Visitor:
@@ -68,10 +71,13 @@ class VisitorCookies:
         for serializer in (self._strangers, self._invited):
             if serializer is not None and value:
                 try:
-                    name = serializer.loads(value, max_age=COOKIE_MAX_AGE_S)
+                    name, written = serializer.loads(
+                        value, max_age=COOKIE_MAX_AGE_S, return_timestamp=True
+                    )
                 except BadSignature:
                     continue
-                return Visitor(str(name), serializer is self._invited)
+                is_old = time.time() - written.timestamp() > COOKIE_MAX_AGE_S / 2
+                return Visitor(str(name), serializer is self._invited, is_old)
         return None
 
 

@@ -32,6 +32,7 @@ def test_only_pages_of_ours_may_ask() -> None:
     assert hosts.allows_origin("https://speech.example.org", "app:8501")  # behind a proxy
     for origin in ("http://localhost:3000", "http://127.0.0.1:8501", "https://evil.example", "null", "",
                    "http://localhost:8501@evil.example", "file://",
-                   "https://speech.example.org:3000", "http://localhost:99999"):  # fmt: skip
+                   "https://speech.example.org:3000", "http://localhost:99999",
+                   "http://[", "http://[::1", "http://]"):  # fmt: skip
         assert not hosts.allows_origin(origin, "localhost:8501")
     assert not AllowedHosts(["*"]).allows_origin("https://evil.example", "speech.example.org")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from asr_core.server.visitors import Visitor, VisitorCookies, is_invitation
@@ -9,16 +12,28 @@ def test_a_cookie_of_ours_is_known_and_no_other() -> None:
     cookies = VisitorCookies()
     visitor = Visitor.new()
     value = cookies.write(visitor)
-    assert cookies.read(value) == visitor
+    assert cookies.read(value) == replace(visitor, is_due=False)
     for other in (None, "", "x", value[:-1], value.replace(value[3], "~"), "a.b.c", value * 50):
         assert cookies.read(other) is None
     assert VisitorCookies().read(value) is None  # another process's
 
 
+def test_a_cookie_is_written_anew_when_it_has_grown_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    cookies = VisitorCookies()
+    value = cookies.write(Visitor.new())
+    now = time.time()
+    for days, is_due in ((10, False), (20, True)):
+        monkeypatch.setattr(time, "time", lambda days=days: now + days * 86_400)
+        visitor = cookies.read(value)
+        assert visitor is not None and visitor.is_due is is_due
+    monkeypatch.setattr(time, "time", lambda: now + 31 * 86_400)
+    assert cookies.read(value) is None
+
+
 def test_an_invitation_outlives_a_restart_and_ends_when_it_changes() -> None:
     invited = Visitor("somebody", is_invited=True)
     value = VisitorCookies("north-wind").write(invited)
-    assert VisitorCookies("north-wind").read(value) == invited
+    assert VisitorCookies("north-wind").read(value) == replace(invited, is_due=False)
     assert VisitorCookies("south-wind").read(value) is None
     assert VisitorCookies().read(value) is None
 
