@@ -93,8 +93,10 @@ class Hold:
         Raises:
             LimitError: there is not so much left; then nothing changes.
         """
-        self._budget._add(self._resource, self._whose, more)
-        self._amount[0] += more
+        with self._budget._lock:
+            if self._finalizer.alive:
+                self._budget._add(self._resource, self._whose, more)
+                self._amount[0] += more
 
     def release(self) -> None:
         """Give all of it back; a second time does nothing."""
@@ -113,7 +115,8 @@ class Hold:
 
 
 def _give_back(budget: Budget, resource: Resource, whose: Whose, amount: list[float]) -> None:
-    budget._subtract(resource, whose, amount[0])
+    with budget._lock:
+        budget._subtract(resource, whose, amount[0])
 
 
 class Budget:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import os
 import shutil
 import sys
 import tempfile
@@ -51,7 +52,8 @@ class StoredFile:
 
 
 def _forget(path: Path, hold: Hold) -> None:
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # Windows keeps what is being played
+        path.unlink(missing_ok=True)
     hold.release()
 
 
@@ -68,8 +70,11 @@ class StoredFiles:
         parent = parent or Path(tempfile.gettempdir())
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        self._lock = _locked(self.folder.with_suffix(_LOCK))
+        # The lock first: another process that sweeps must not find a folder without one.
+        lock = parent / f"{_PREFIX}{uuid.uuid4().hex}{_LOCK}"
+        self._lock = _locked(lock)
+        self.folder = lock.with_suffix("")
+        self.folder.mkdir(mode=0o700)
         atexit.register(_delete, self.folder)
 
     def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Hold:
@@ -114,29 +119,41 @@ def _delete(folder: Path) -> None:
 def _locked(path: Path) -> BinaryIO | None:
     """Open ``path`` and lock it until the process ends; None if another process has it.
 
-    Numbers of processes tell nothing in containers, where each is the first one.
+    Numbers of processes tell nothing in containers, where each is the first one. A file of
+    somebody else's, or one that is none, is left alone.
     """
-    file = path.open("ab")
-    if sys.platform != "win32":
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        file: BinaryIO = os.fdopen(os.open(path, flags, 0o600), "r+b")
+    except OSError:
+        return None
+    try:
+        _lock(file)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
         import fcntl
 
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.close()
-            return None
-    return file
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _sweep(parent: Path) -> None:
     """Delete the folders of processes that are no more."""
     for lock in parent.glob(f"{_PREFIX}*{_LOCK}"):
-        with contextlib.suppress(OSError):
-            file = _locked(lock)
-            if file is not None:
+        file = _locked(lock)
+        if file is not None:
+            with file, contextlib.suppress(OSError):
                 shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
                 lock.unlink()
-                file.close()
 
 
 _making = threading.Lock()

@@ -47,10 +47,14 @@ class Workspace:
         takes: what was spoken; has its own rules for threads.
         files: what was sent; has its own rules for threads.
         session_id: of the page that has it now, or had it last.
+        address: that the page was asked for from, where that is known.
+        made_at: on the clock of its ``Workspaces``.
     """
 
     visitor: str
     session_id: str
+    address: str | None = None
+    made_at: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     takes: Takes = field(default_factory=Takes)
     files: JobQueue = field(init=False)
@@ -58,7 +62,7 @@ class Workspace:
     def __post_init__(self) -> None:
         """Have both take from the visitor's part of the budget."""
         self.takes.owner = self.visitor
-        self.files = JobQueue(self.visitor)
+        self.files = JobQueue(self.visitor, self.address)
 
     @property
     def is_empty(self) -> bool:
@@ -93,20 +97,34 @@ class Workspaces:
         self._seen: dict[Workspace, float] = {}  # when each last had a page
         self._freed: dict[str, float] = {}  # for whom something was freed, and when
 
-    def of(self, session_id: str, visitor: str, *, may_move: bool = True) -> Workspace:
+    def of(
+        self,
+        session_id: str,
+        visitor: str,
+        *,
+        address: str | None = None,
+        may_move: bool = True,
+    ) -> Workspace:
         """Return the workspace of a page; one with nothing in it yet takes over what its
         visitor left.
 
+        A page that is new takes it over at once: it was loaded anew. One that was there before
+        gives the other time to come back, since its connection may only have been cut.
+
         Args:
+            address: that the page was asked for from.
             may_move: the page does nothing at this moment that belongs to the one it has.
         """
+        now = self._clock()
         with self._lock:
             own = self._by_session.get(session_id)
             if own is not None and own.visitor != visitor:
                 own = None
             found = own
             if own is None or (own.is_empty and may_move):
-                found = self._left_by(visitor) or own or Workspace(visitor, session_id)
+                is_new = own is None or now - own.made_at < COMES_BACK_S
+                left = self._left_by(visitor, now - (0.0 if is_new else COMES_BACK_S))
+                found = left or own or Workspace(visitor, session_id, address, now)
             assert found is not None
             if found is not own:
                 if own is not None:
@@ -114,7 +132,7 @@ class Workspaces:
                 self._by_session.pop(found.session_id, None)
                 found.session_id = session_id
                 self._by_session[session_id] = found
-            self._seen[found] = self._clock()
+            self._seen[found] = now
             return found
 
     def owner_of(self, session_id: str) -> str | None:
@@ -168,12 +186,13 @@ class Workspaces:
     def __len__(self) -> int:
         return len(self._seen)
 
-    def _left_by(self, visitor: str) -> Workspace | None:
-        """The newest without a page; only one that holds something is worth it."""
+    def _left_by(self, visitor: str, until: float) -> Workspace | None:
+        """The newest that has had no page since ``until``, if it holds something."""
         left = [
             workspace
-            for workspace in self._seen
+            for workspace, seen_at in self._seen.items()
             if workspace.visitor == visitor
+            and seen_at <= until
             and not self._is_open(workspace.session_id)
             and not workspace.is_empty
         ]

@@ -70,6 +70,14 @@ def test_a_full_disk_is_a_sentence(files: StoredFiles, budget: Budget) -> None:
     assert budget.used(Resource.UPLOADS, "one") == 0
 
 
+def test_a_trap_among_the_locks_is_left_alone(tmp_path: Path, budget: Budget) -> None:
+    os.mkfifo(tmp_path / "speak-and-read-x.lock")
+    (tmp_path / "speak-and-read-y.lock").symlink_to(tmp_path / "theirs")
+    (tmp_path / "theirs").write_text("x")
+    StoredFiles(budget, tmp_path)
+    assert (tmp_path / "theirs").exists()
+
+
 def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path, budget: Budget) -> None:
     script = (
         "import io, os, sys; from pathlib import Path\n"

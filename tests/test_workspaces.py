@@ -84,9 +84,25 @@ def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_lat
     made = world.page("first")
     fill(made)
     empty = world.page("second")
+    world.pass_time(10)
     world.open.remove("first")
     assert world.all.of("second", "me", may_move=False) is empty
     assert world.all.of("second", "me") is made
+
+
+def test_an_older_page_leaves_the_other_time_to_come_back(
+    world: World, fill: Callable[[Workspace], StoredFile]
+) -> None:
+    made = world.page("first")
+    fill(made)
+    empty = world.page("second")
+    world.pass_time(300)
+    world.open.clear()  # a proxy starts anew: both are cut, the empty one is back first
+    assert world.page("second") is empty
+    assert world.page("first") is made
+    world.open.remove("first")
+    world.pass_time(60)
+    assert world.page("second") is made
 
 
 def test_it_is_kept_fifteen_minutes_without_a_page_then_freed_and_told_once(

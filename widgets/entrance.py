@@ -20,7 +20,7 @@ __all__ = ["admitted", "current_actor", "warn_if_open_to_all"]
 logger = logging.getLogger(__name__)
 
 _guesses = KeyedBuckets(per_s=0.5, burst=20)
-"""Invitations tried without a gate, by everybody: nobody is known there by an address."""
+"""Wrong invitations, where there is no gate that counts them."""
 
 
 def admitted() -> bool:
@@ -84,12 +84,13 @@ def _can_sign_in() -> bool:
 def _is_invited(invite: str) -> bool:
     """Once shown, the link's secret holds for the browser session."""
     given = st.query_params.pop("invite", "")
-    if given and not _guesses.take("everybody"):
-        return False
-    if is_invitation(given, invite):
-        st.session_state["invited"] = invite
-    elif given:
-        logger.warning("wrong invitation")
+    who = st.context.ip_address or "everybody"
+    if given and _guesses.wait_s(who) == 0:
+        if is_invitation(given, invite):
+            st.session_state["invited"] = invite
+        else:
+            _guesses.take(who)
+            logger.warning("wrong invitation")
     return bool(st.session_state.get("invited") == invite)
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import json
 import logging
 import mimetypes
+import re
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
 
 import streamlit as st
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -33,10 +36,11 @@ from streamlit.web.server.starlette.starlette_server_config import (
 from asr_core.budget import process_budget
 from asr_core.errors import LimitError
 from asr_core.health import health, page_fault
+from asr_core.plain_text import shortened
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
-from asr_core.stored_files import stored_files
+from asr_core.stored_files import StoredFile, stored_files
 from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
@@ -50,7 +54,7 @@ _SWEEP_EVERY_S = 5.0
 _PART_WITHIN_S = 60.0  # the next part of an upload, else it has broken off
 _SLOWEST_BYTES_PER_S = 50_000  # an upload that is slower holds its room for too long
 _LEAST_BYTES = 65_536  # that a file counts for: many small ones take room, too
-_LENGTH_DIGITS, _ID_LENGTH = 12, 64
+_LENGTH_DIGITS, _ID_LENGTH, _NAME_LENGTH, _KIND_LENGTH = 12, 64, 200, 100
 _MULTIPART_BYTES = 8192  # around the file
 _MEDIA = ("audio/", "video/")
 _MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH = 500, 200  # that are no page's; a browser has six
@@ -66,6 +70,10 @@ def is_gated() -> bool:
 
 def app_options() -> dict[str, Any]:
     """Return what ``st.App`` takes, and have Streamlit's own parts replaced."""
+    try:
+        process_budget()
+    except LimitError as error:
+        sys.exit(str(error))
     put_in_place()
     stay_offline()
     end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
@@ -78,12 +86,19 @@ def app_options() -> dict[str, Any]:
     }
 
 
-@functools.cache
+_making = threading.Lock()
+_made: list[Workspaces] = []  # one at most
+
+
 def workspaces() -> Workspaces:
-    """Return those of this process; a thread looks after them."""
-    made = Workspaces(_is_open, kept_s=kept_s())
-    threading.Thread(target=_look_after, args=[made], name="asr-keeper", daemon=True).start()
-    return made
+    """Return those of this process; a thread looks after them. Any thread may call."""
+    with _making:
+        if not _made:
+            _made.append(Workspaces(_is_open, kept_s=kept_s()))
+            threading.Thread(
+                target=_look_after, args=[_made[0]], name="asr-keeper", daemon=True
+            ).start()
+        return _made[0]
 
 
 def _is_open(session_id: str) -> bool:
@@ -106,8 +121,10 @@ def _end_left_sessions(kept: Workspaces) -> None:
     manager: Any = Runtime.instance()._session_mgr
     if not isinstance(manager._session_storage, LeftSessions):
         return
-    end_old = manager._session_storage.end_old
-    server_loop().call_soon_threadsafe(end_old, kept.holds, min(COMES_BACK_S, kept_s()))
+    storage = manager._session_storage
+    server_loop().call_soon_threadsafe(storage.end_old, kept.holds, min(COMES_BACK_S, kept_s()))
+    if isinstance(files := Runtime.instance().uploaded_file_mgr, UploadedFiles):
+        files.keep_only(lambda session_id: manager.get_session_info(session_id) is not None)
 
 
 @contextlib.asynccontextmanager
@@ -117,6 +134,7 @@ async def _lifespan(app: st.App) -> AsyncIterator[None]:
     start_monitoring()
     end_without_losses()
     workspaces()
+    await run_in_threadpool(stored_files)
     yield
     await run_in_threadpool(workspaces().close)
 
@@ -139,7 +157,6 @@ class _LateGate:
 
 
 def _gate_before(app: Any) -> Gate:
-    from streamlit import config
 
     invitation = str(setting("ASR_INVITE") or "")
     names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
@@ -150,8 +167,16 @@ def _gate_before(app: Any) -> Gate:
         hosts=AllowedHosts(names),
         invitation=invitation,
         is_open=not invitation and not setting("auth"),
-        base=config.get_option("server.baseUrlPath").rstrip("/"),
+        base=_base(),
     )
+
+
+def _base() -> str:
+    """Return the path below which the app is served; Streamlit takes it in any spelling."""
+    from streamlit import config
+
+    path = config.get_option("server.baseUrlPath").strip("/")
+    return f"/{path}" if path else ""
 
 
 class _Site:
@@ -172,11 +197,7 @@ class _Site:
     def sign_in_path(self) -> str | None:
         if not setting("auth"):
             return None
-        from streamlit import config
-
-        base = config.get_option("server.baseUrlPath").strip("/")
-        path = f"/{base}/auth/login" if base else "/auth/login"
-        return f"{path}?provider={encode_provider_token('default')}"
+        return f"{_base()}/auth/login?provider={encode_provider_token('default')}"
 
     def owner_of(self, session_id: str) -> str | None:
         return workspaces().owner_of(session_id)
@@ -199,14 +220,14 @@ class _Site:
         files: Any = Runtime.instance().uploaded_file_mgr
         try:
             if not _comes_from_our_page(request):
-                answer: Response = PlainTextResponse("Load the page anew.", 403)
+                answer: Response = PlainTextResponse("Reload the page.", 403)
             elif request.method == "DELETE":
                 files.remove_file(*file)
                 answer = Response(status_code=204)
             else:
                 answer = await _take_in(request, files, file, whose)
-        except (ClientDisconnect, MultiPartException, TimeoutError):
-            answer = PlainTextResponse("The file did not arrive whole; send it again.", 400)
+        except (ClientDisconnect, HTTPException, MultiPartException, TimeoutError, ValueError):
+            answer = PlainTextResponse("The file did not arrive complete; send it again.", 400)
         except LimitError as error:
             answer = PlainTextResponse(str(error), 413)
         await answer(scope, receive, send)
@@ -226,23 +247,37 @@ async def _take_in(
     from streamlit import config
 
     announced = request.headers.get("content-length", "")
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        return PlainTextResponse("Send the file as a form.", 415)
+    if "transfer-encoding" in request.headers:
+        announced = ""  # which of the two is meant is anybody's guess
     if not announced.isdecimal() or len(announced) > _LENGTH_DIGITS or len(file[1]) > _ID_LENGTH:
         return PlainTextResponse("Send the file's length with it.", 411)
     most_mb = config.get_option("server.maxUploadSize")
     if int(announced) > most_mb * 1_048_576 + _MULTIPART_BYTES:
         raise LimitError(f"This file is larger than {most_mb} MB, which is the most here.")
     with contextlib.ExitStack() as undo:
-        hold = undo.enter_context(stored_files().reserve(max(int(announced), _LEAST_BYTES), *whose))
+        n_bytes = max(int(announced), _LEAST_BYTES)
+        hold = undo.enter_context(stored_files().reserve(n_bytes, *whose))
+        # The form's parser puts it on the disk, too, until it is copied.
+        undo.enter_context(stored_files().reserve(n_bytes, *whose))
         limit_s = _PART_WITHIN_S + int(announced) / _SLOWEST_BYTES_PER_S
         async with asyncio.timeout(limit_s), request.form(max_files=1, max_fields=1) as form:
             sent = [part for part in form.values() if not isinstance(part, str)]
             if len(sent) != 1:
                 return PlainTextResponse("Send one file at a time.", 400)
-            name = sent[0].filename or "file"
+            name = _file_name(sent[0].filename or "")
             kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
-        undo.pop_all()  # the room is the file's from now on
-    files.keep(*file, sent[0].content_type or "", kept)
+    files.keep(*file, shortened(sent[0].content_type or "", _KIND_LENGTH), kept)
+    if workspaces().owner_of(file[0]) != whose[0]:  # the page has gone meanwhile
+        files.remove_file(*file)
+        return PlainTextResponse("This page is gone; reload it.", 403)
     return Response(status_code=204)
+
+
+def _file_name(sent: str) -> str:
+    """Return the last part of a path, as any page and log can show it."""
+    return shortened(re.split(r"[/\\]", sent)[-1], _NAME_LENGTH) or "file"
 
 
 def _unhurried(receive: Receive) -> Receive:
@@ -260,8 +295,14 @@ async def _file(request: Request) -> Response:
     found = workspaces().find(request.path_params["workspace"], visitor)
     jobs = found.files.jobs if found is not None else []
     job = next((job for job in jobs if job.key == request.path_params["key"]), None)
-    if job is None or not job.file.path.exists():
+    if job is None:
         return PlainTextResponse("This file is no longer here.", 404)
     kind = mimetypes.guess_type(job.name)[0] or ""
     kind = kind if kind.startswith(_MEDIA) else "audio/wav"
-    return FileResponse(job.file.path, media_type=kind, headers={"Cache-Control": "private"})
+    kept = BackgroundTask(_nothing, job.file)  # which is deleted when nobody has it any more
+    headers = {"Cache-Control": "private"}
+    return FileResponse(job.file.path, media_type=kind, headers=headers, background=kept)
+
+
+def _nothing(file: StoredFile) -> None:
+    """Have been handed ``file``."""

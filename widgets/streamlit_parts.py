@@ -8,7 +8,6 @@ ended when it is given up, and files lie on disk.
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
 import time
 import uuid
@@ -34,10 +33,15 @@ _MOST_LEFT = 100
 
 
 class LeftSessions(SessionStorage):
-    """Sessions whose pages are gone. For the server's event loop only."""
+    """Sessions whose pages are gone. For the server's event loop only.
+
+    Attributes:
+        is_needed: whether a session's page has made something; those are given up last.
+    """
 
     def __init__(self, **_: Any) -> None:
         self._left: dict[str, tuple[SessionInfo, float]] = {}
+        self.is_needed: Callable[[str], bool] = lambda session_id: False
 
     def get(self, session_id: str) -> SessionInfo | None:
         """Return a session that may be taken up again."""
@@ -48,8 +52,9 @@ class LeftSessions(SessionStorage):
         """Keep one whose page has gone; the one that was left first makes room."""
         self._left[session_info.session.id] = (session_info, time.monotonic())
         while len(self._left) > _MOST_LEFT:
-            oldest = next(iter(self._left))
-            self._left.pop(oldest)[0].session.shutdown()
+            empty = (session_id for session_id in self._left if not self.is_needed(session_id))
+            least = next(empty, next(iter(self._left)))
+            self._left.pop(least)[0].session.shutdown()
 
     def delete(self, session_id: str) -> None:
         """Let go of one that has a page again."""
@@ -61,6 +66,7 @@ class LeftSessions(SessionStorage):
 
     def end_old(self, is_needed: Callable[[str], bool], older_than_s: float) -> None:
         """End those that nobody needs and that had time to come back."""
+        self.is_needed = is_needed
         now = time.monotonic()
         for session_id, (_, left_at) in list(self._left.items()):
             if now - left_at > older_than_s and not is_needed(session_id):
@@ -106,6 +112,12 @@ class UploadedFiles:
         with self._lock:
             self._files.pop(session_id, None)
 
+    def keep_only(self, exists: Callable[[str], bool]) -> None:
+        """Let go of the files of sessions that are no more."""
+        with self._lock:
+            for session_id in [name for name in self._files if not exists(name)]:
+                del self._files[session_id]
+
     def get_upload_urls(
         self, session_id: str, file_names: Sequence[str]
     ) -> list[UploadFileUrlInfo]:
@@ -133,10 +145,15 @@ def put_in_place() -> None:
     vars(memory_uploaded_file_manager)["MemoryUploadedFileManager"] = UploadedFiles
 
 
-@functools.cache
 def end_sessions_that_are_left() -> None:
-    """Put ``LeftSessions`` into a runtime that runs already; once a process."""
+    """Put ``LeftSessions`` into a runtime that runs already; a second call does nothing."""
+    server_loop().call_soon_threadsafe(_put_into_runtime)
+
+
+def _put_into_runtime() -> None:
     manager: Any = Runtime.instance()._session_mgr
+    if isinstance(manager._session_storage, LeftSessions):
+        return
     left = LeftSessions()
     for info in manager._session_storage.list():
         left.save(info)

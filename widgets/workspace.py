@@ -11,11 +11,10 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.fullcontext import Job
-from asr_core.server.gate import VISITOR_HEADER
+from asr_core.server.gate import ADDRESS_HEADER, VISITOR_HEADER
 from asr_core.stored_files import StoredFile, stored_files
 from asr_core.workspaces import Workspace, kept_s
 from widgets.site import is_gated, workspaces
-from widgets.texts import as_written
 
 __all__ = [
     "current_workspace",
@@ -30,7 +29,9 @@ __all__ = [
 def current_workspace() -> Workspace:
     """Return what the user of this page has made; a page loaded anew finds it again."""
     may_move = "microphone_opened" not in st.session_state
-    return workspaces().of(_session_id(), visitor_id(), may_move=may_move)
+    session_id, visitor = _session_id(), visitor_id()
+    address = st.context.headers.get(ADDRESS_HEADER.decode()) if is_gated() else None
+    return workspaces().of(session_id, visitor, address=address, may_move=may_move)
 
 
 def _session_id() -> str:
@@ -41,8 +42,14 @@ def _session_id() -> str:
 
 def visitor_id() -> str:
     """Return whose page this is; without the gate nobody vouches for more than the session."""
-    told = st.context.headers.get(VISITOR_HEADER.decode()) if is_gated() else None
-    return told or f"session {_session_id()}"
+    session_id = _session_id()
+    if not is_gated():
+        return f"session {session_id}"
+    # While a page is drawn whose connection has just been cut, nobody tells: it is still theirs.
+    told = st.context.headers.get(VISITOR_HEADER.decode()) or workspaces().owner_of(session_id)
+    if told is None:
+        st.stop()
+    return told
 
 
 def stored_upload(file: UploadedFile) -> StoredFile:
@@ -79,11 +86,17 @@ def player_source(job: Job) -> str:
 
 def kept_caption() -> None:
     """Say how long things are kept."""
-    st.caption(
-        "What you make here is kept until you clear it, and for "
-        f"{as_written(f'{kept_s() / 60:g}')} minutes after this page was closed or lost its "
-        "connection: load it again in this browser, and everything is there."
-    )
+    minutes = f"{kept_s() / 60:g} minutes"
+    if is_gated():
+        st.caption(
+            f"What you make here is kept until you clear it, and for {minutes} after this page was "
+            "closed or lost its connection: load it again in this browser, and everything is there."
+        )
+    else:
+        st.caption(
+            f"What you make here is kept until you clear it, and for {minutes} after this page lost "
+            "its connection. Save it before you close or reload the page."
+        )
 
 
 def freed_note() -> None:

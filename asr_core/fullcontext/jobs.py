@@ -97,18 +97,20 @@ class JobQueue:
     """See the module's text for who may call what.
 
     Args:
-        owner: the user, of whom no more than so many files are worked on at once.
+        owner, group: the user, and the network address, of whom no more than so many files
+            are worked on at once.
         budget: for that; the one of the process by default.
     """
 
     def __init__(
         self,
         owner: Hashable = None,
+        group: Hashable = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         budget: Budget | None = None,
     ) -> None:
-        self._owner, self._clock, self._budget = owner, clock, budget
+        self._owner, self._group, self._clock, self._budget = owner, group, clock, budget
         self._lock = threading.Lock()  # guards the two below
         self._batches: list[list[Job]] = []
         self._worker: threading.Thread | None = None
@@ -176,7 +178,7 @@ class JobQueue:
         budget = self._budget or process_budget()
         while not job.cancel.is_set():
             try:
-                turn = budget.take(Resource.JOBS, 1, self._owner)
+                turn = budget.take(Resource.JOBS, 1, self._owner, self._group)
             except LimitError:
                 job.cancel.wait(_ASK_EVERY_S)
                 continue
