@@ -34,6 +34,7 @@ from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import parse_tags
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.manifests import read_entries
+from tests.damage import damage
 
 _BATCH = 50
 _SLOW_S = 30
@@ -68,17 +69,7 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.choice((1, 2, 4, 16, 64))):
         reach = rng.choice((64, 512, len(mutable)))
         at = rng.randrange(max(1, min(reach, len(mutable))))
-        kind = rng.randrange(4)
-        if kind == 0:
-            mutable[at : at + 1] = bytes([rng.randrange(256)])
-        elif kind == 1:
-            mutable[at : at + 4] = rng.choice(
-                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
-            )
-        elif kind == 2:
-            del mutable[at : at + rng.randrange(1, 64)]
-        else:
-            mutable[at:at] = mutable[at : at + rng.randrange(1, 64)]
+        damage(mutable, at, rng)
     return bytes(mutable)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,18 +14,43 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
+from asr_core.audio.decode import decode
+from asr_core.audio.encode import to_int16
 from asr_core.models import cache_dir
+from asr_core.roles import Actor, Role
+from asr_core.testbench.cases import Case, NewCase
+from asr_core.testbench.conditions import CLEAN, Condition
+from asr_core.testbench.store import open_store
+from asr_core.testbench.trial import Heard, Setup, Trial
+from asr_core.transcript import Word
 from tests.browser import networks, outside
 from tests.browser.conftest import ROOT, chromium, served
 from tests.browser.pages import LivePage, UploadPage, go_to, wait_until
+from tests.texts import BECKETT
 
 PORT = 8501
 ADDRESS = f"http://10.77.9.2:{PORT}"
 
 TELEMETRY_S = 16.0
 """ONNX Runtime 1.32 looked up its maker's host ten seconds after a model was loaded."""
+
+SERVED = ("-m", "streamlit", "run", "streamlit_app.py")
+OPERATOR = "root@lab.example"
+SECRET = "a secret of the test"
+SECRETS = f"""
+[auth]
+redirect_uri = "{ADDRESS}/oauth2callback"
+cookie_secret = "{SECRET}"
+client_id = "app"
+client_secret = "another"
+server_metadata_url = "https://provider.example/.well-known/openid-configuration"
+[roles]
+operators = ["{OPERATOR}"]
+"""
 
 
 @pytest.fixture(scope="module")
@@ -117,22 +143,61 @@ def foreign_page_connects() -> None:
     subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
+@pytest.fixture
+def bench(speech_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One case and a finished run of two models, one of which misheard a noisy word."""
+    monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "bench"))
+    opened = open_store()
+    store = opened.acting(Actor("", Role.REVIEWER))
+    recording = to_int16(decode(speech_files / "beckett.wav"))
+    case = store.add_case(NewCase("talk", BECKETT, recording, "en", {"accent": "Irish"}))
+    conditions = (CLEAN, Condition("white", 20), Condition("white", 0))
+    setups = (Setup("tiny.en"), Setup("base"))
+    run = store.add_run("seeded", [case.id], conditions, setups)
+    for condition in conditions:
+        for setup in setups:
+            is_wrong = condition == conditions[-1] and setup.model == "base"
+            text = BECKETT.replace("matter", "butter") if is_wrong else BECKETT
+            store.add_trial(run, _heard(case, text, condition, setup))
+    opened.close()
+
+
+def _heard(case: Case, text: str, condition: Condition, setup: Setup) -> Trial:
+    words = tuple(Word(f" {word}", i, i + 1, 0.9) for i, word in enumerate(text.split()))
+    heard = Heard(words, "en", audio_s=10.0, took_s=1.0)
+    return Trial(case.id, case.name, case.said, "en", condition, setup, heard, case.tags)
+
+
+def look_at_the_bench(page: Page) -> None:
+    """Open every section, and all that the run of ``bench`` has to show."""
+    for section in ("Cases", "Runs", "Flags"):
+        go_to(page, f"{ADDRESS}/testbench?section={section}", "Test bench")
+        page.wait_for_timeout(500)
+    go_to(page, f"{ADDRESS}/testbench?section=Results", "Test bench")
+    drawn = page.locator('[data-testid="stVegaLiteChart"] :is(canvas, svg)')
+    wait_until(lambda: drawn.count() >= 4, page, 30)  # conditions, tags, a curve, calibration
+    expect(page.locator("audio").first).to_be_attached()
+    go_to(page, f"{ADDRESS}/testbench?section=Compare", "Test bench")
+    page.get_by_text(re.compile(r"^Became (worse|better) \(1\)$")).click()
+    expect(page.locator("audio").first).to_be_attached()
+
+
 def test_the_app_sends_nothing(
     card: outside.Card,
     visitor: Page,
     base: Path,
     tiny_en: Path,
+    bench: None,
     speech_files: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before = len(card.seen())
     asked: list[str] = []
     visitor.on("request", lambda request: asked.append(request.url))
-    command = ("-m", "streamlit", "run", "streamlit_app.py")
     alone = networks.run_inside(outside.ALONE)
     monkeypatch.setenv("ASR_MODELS", "tiny.en,base")
     # Listening everywhere and without a screen: so Streamlit would ask for its address.
-    with served(*command, inside=alone, host="0.0.0.0", port=PORT):
+    with served(*SERVED, inside=alone, host="0.0.0.0", port=PORT):
         foreign_page_connects()
         live = LivePage(visitor, ADDRESS)
         live.open("tiny.en")
@@ -145,11 +210,50 @@ def test_the_app_sends_nothing(
         upload.open()
         upload.drop(speech_files / "beckett.wav")
         upload.wait_for_words()
-        for section in ("Cases", "Runs", "Results", "Compare", "Flags"):
-            go_to(visitor, f"{ADDRESS}/testbench?section={section}", "Test bench")
-            visitor.wait_for_timeout(500)
+        look_at_the_bench(visitor)
         go_to(visitor, ADDRESS, "Speak and read")
         foreign_page_connects()
         visitor.wait_for_timeout(1000 * max(0.0, loaded_at + TELEMETRY_S - time.monotonic()))
     assert card.seen()[before:] == []
-    assert [url for url in asked if not url.startswith((ADDRESS, "data:", "blob:"))] == []
+    assert abroad(asked) == []
+
+
+def abroad(urls: list[str]) -> list[str]:
+    """Those of ``urls`` that lie outside the app."""
+    return [url for url in urls if not url.startswith((ADDRESS, "data:", "blob:"))]
+
+
+def signed_in(email: str) -> str:
+    """Return the cookie of who has signed in, as Streamlit writes it."""
+    claims = {"origin": ADDRESS, "is_logged_in": True, "email": email, "email_verified": True}
+    return create_signed_value(SECRET, USER_COOKIE_NAME, json.dumps(claims)).decode()
+
+
+def test_pages_for_those_who_signed_in_send_nothing(
+    card: outside.Card,
+    visitor: Page,
+    base: Path,
+    bench: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not even to the identity provider, who is asked by nobody but those who sign in now."""
+    before = len(card.seen())
+    asked: list[str] = []
+    visitor.on("request", lambda request: asked.append(request.url))
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text(SECRETS)
+    monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(secrets))
+    alone = networks.run_inside(outside.ALONE)
+    with served(*SERVED, inside=alone, host="0.0.0.0", port=PORT):
+        visitor.goto(ADDRESS)
+        expect(visitor.get_by_role("button", name="Sign in")).to_be_visible()
+        cookie = {"name": USER_COOKIE_NAME, "value": signed_in(OPERATOR), "url": ADDRESS}
+        visitor.context.add_cookies([cookie])
+        go_to(visitor, f"{ADDRESS}/operator", "Operator")
+        expect(visitor.get_by_text("Served in time")).to_be_visible()
+        expect(visitor.get_by_text(OPERATOR)).to_be_visible()
+        visitor.wait_for_timeout(3_000)  # it is redrawn every other second
+        look_at_the_bench(visitor)
+    assert card.seen()[before:] == []
+    assert abroad(asked) == []

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tests.damage import damage
 from tests.raw.client import Client
 from tests.raw.cuts import Where
 
@@ -68,17 +69,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     mutable = bytearray(data)
     for _ in range(rng.choice((1, 2, 8, 32))):
         at = rng.randrange(max(1, len(mutable)))
-        kind = rng.randrange(4)
-        if kind == 0:
-            mutable[at : at + 1] = bytes([rng.randrange(256)])
-        elif kind == 1:
-            mutable[at : at + 4] = rng.choice(
-                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff")
-            )
-        elif kind == 2:
-            del mutable[at : at + rng.randrange(1, 64)]
-        else:
-            mutable[at:at] = mutable[at : at + rng.randrange(1, 64)]
+        damage(mutable, at, rng)
     return bytes(mutable)
 
 

@@ -41,6 +41,7 @@ class Proxy:
                 await self._flows.wait()
                 writer.write(data)
                 await writer.drain()
+        await self._flows.wait()  # nor does the other side learn that this one has gone
         writer.close()
 
     def cut(self) -> int:
@@ -58,6 +59,13 @@ class Proxy:
         """Let everything through again."""
         self._flows.set()
 
+    async def close(self) -> None:
+        """Break all connections, and wait until nothing of them is left."""
+        self.cut()
+        self.flow()
+        while self._writers:
+            await asyncio.sleep(0.01)
+
 
 @contextlib.asynccontextmanager
 async def proxy_to(target: str) -> AsyncIterator[Proxy]:
@@ -69,4 +77,4 @@ async def proxy_to(target: str) -> AsyncIterator[Proxy]:
         yield proxy
     finally:
         server.close()
-        proxy.cut()
+        await proxy.close()

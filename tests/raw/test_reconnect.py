@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import wave
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +18,14 @@ from tests.raw.cuts import UPLOADER, Where, transcribed
 from tests.raw.files import download, put, upload
 from tests.raw.http import multipart
 from tests.raw.proxy import proxy_to
+from tests.raw.serving import serving
 from tests.raw.speaker import Speaker, Speech, packets_of
 
 Run = Callable[..., Any]
 LAST = "Fail better"  # of beckett.wav
 CORRECTED = "Nagg and Nell."
+ASLEEP_S = 4.0
+PING_S = 5  # the server asks so often whether a page is there, and waits as long for an answer
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +119,85 @@ def test_a_transcript_and_its_corrections_survive_a_reload(where: Where, run: Ru
     assert CORRECTED in words
     assert LAST in words
     assert CORRECTED.encode() in saved
+
+
+async def _corrected(client: Client, recording: Path) -> None:
+    """Make a transcript and correct it."""
+    await transcribed(client, recording)
+    await _correct(client, CORRECTED)
+
+
+def test_a_laptop_that_slept_finds_everything(where: Where, run: Run) -> None:
+    async def scene() -> str:
+        async with proxy_to(where.address) as proxy:
+            through = Where(proxy.address, where.query, where.recording)
+            async with through.visitor("/upload") as client:
+                await _corrected(client, where.recording)
+                proxy.stall()
+                await asyncio.sleep(ASLEEP_S)
+                assert proxy.cut() >= 1
+                proxy.flow()
+                await client.until(lambda: client.closed)
+                await client.reconnect()
+                return client.page.words()
+
+    words = run(scene())
+    assert CORRECTED in words
+    assert LAST in words
+
+
+def test_a_laptop_that_wakes_in_another_network_finds_everything(where: Where, run: Run) -> None:
+    """The server believes that its first connection is open."""
+
+    async def scene() -> tuple[str, str]:
+        async with proxy_to(where.address) as proxy:
+            through = Where(proxy.address, where.query, where.recording)
+            async with through.visitor("/upload") as client:
+                await _corrected(client, where.recording)
+                proxy.stall()
+                await asyncio.sleep(ASLEEP_S)
+                await client.cut()
+                client.address = where.address
+                await client.reconnect()
+                at_once = client.page.words()
+                assert proxy.cut() >= 1  # the end of the first is none of the second
+                await client.run()
+                return at_once, client.page.words()
+
+    for words in run(scene()):
+        assert CORRECTED in words
+        assert LAST in words
+
+
+def test_a_page_loaded_anew_after_a_sleep_finds_everything(
+    base: Path, tiny_en: Path, speech_files: Path, tmp_path: Path, run: Run
+) -> None:
+    """As soon as the server notices that nobody is at the other end of the first connection."""
+
+    async def scene(address: str) -> str:
+        recording = speech_files / "beckett.wav"
+        async with (
+            proxy_to(address) as proxy,
+            Where(proxy.address).visitor("/upload") as asleep,
+        ):
+            await _corrected(asleep, recording)
+            proxy.stall()
+            await asleep.cut()
+            client = await Client(address, cookies=asleep.cookies).open("/upload")
+            assert client.page.session_id != asleep.page.session_id
+            deadline = time.monotonic() + 8 * PING_S
+            while not client.page.words() and time.monotonic() < deadline:
+                await asyncio.sleep(1)
+                await client.run()
+            words = client.page.words()
+            await client.close()
+            return words
+
+    environment = {"STREAMLIT_SERVER_WEBSOCKET_PING_INTERVAL": str(PING_S)}
+    with serving(tmp_path, environment) as server:
+        words = run(scene(server.address))
+    assert CORRECTED in words
+    assert LAST in words
 
 
 def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recording: Path) -> None:
