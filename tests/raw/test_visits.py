@@ -18,7 +18,7 @@ from tests.raw.serving import serving
 # what the app itself holds are too many.
 DESCRIPTORS = 256
 KEPT_MINUTES = 0.1
-SETTLE_S = 20.0  # what is kept for six seconds is looked for every five
+SETTLE_S = 12.0  # what is kept for six seconds is looked for every five
 
 
 @pytest.mark.timeout(600)

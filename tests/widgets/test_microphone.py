@@ -47,7 +47,9 @@ def test_what_is_missing_from_a_take_is_told() -> None:
     from asr_core.live import LiveOptions, LiveSession, Take
 
     budget = Budget({Resource.RECORDINGS: Allowance(9, 9, "No room: {what} too much sound.")})
-    session = LiveSession(LiveOptions(keep_recording=True), budget.take(Resource.RECORDINGS, 0))
+    session = LiveSession(
+        LiveOptions(keep_recording=True), budget.take(Resource.RECORDINGS, 0, "me")
+    )
     session.append(np.zeros(16_000, np.float32))
     take = Take(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
     app = AppTest.from_function(notes)
