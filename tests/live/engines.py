@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import EngineError
@@ -20,9 +21,9 @@ class Slow:
     def __getattr__(self, name: str) -> object:
         return getattr(self.engine, name)
 
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+    def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
         time.sleep(self.factor * sum(len(window.samples) for window in windows) / 16_000)
-        return self.engine.transcribe(windows)
+        return self.engine.transcribe(windows, **options)
 
 
 class Failing:
@@ -34,10 +35,10 @@ class Failing:
     def __getattr__(self, name: str) -> object:
         return getattr(self.engine, name)
 
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+    def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
         if self.fails(windows):
             raise EngineError("The model failed on purpose.")
-        return self.engine.transcribe(windows)
+        return self.engine.transcribe(windows, **options)
 
 
 class Hanging:
@@ -49,10 +50,10 @@ class Hanging:
     def __getattr__(self, name: str) -> object:
         return getattr(self.engine, name)
 
-    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+    def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
         self.is_asked.set()
         self.go_on.wait()
-        return self.engine.transcribe(windows)
+        return self.engine.transcribe(windows, **options)
 
 
 class Counting:
