@@ -80,6 +80,7 @@ class Workspaces:
 
     Args:
         is_open: whether the page with this session has a connection now.
+        has_unsaved: whether the page with this session has something that is nowhere else.
         clock: seconds, monotonic.
         kept_s: how long a workspace is kept without a page.
     """
@@ -87,11 +88,13 @@ class Workspaces:
     def __init__(
         self,
         is_open: Callable[[str], bool],
+        has_unsaved: Callable[[str], bool] = lambda session_id: False,
         *,
         clock: Callable[[], float] = time.monotonic,
         kept_s: float = 60 * _KEPT_MINUTES,
     ) -> None:
-        self._is_open, self._clock, self._kept_s = is_open, clock, kept_s
+        self._is_open, self._has_unsaved = is_open, has_unsaved
+        self._clock, self._kept_s = clock, kept_s
         self._lock = threading.Lock()  # guards the three below
         self._by_session: dict[str, Workspace] = {}
         self._seen: dict[Workspace, float] = {}  # when each last had a page
@@ -143,7 +146,7 @@ class Workspaces:
     def holds(self, session_id: str) -> bool:
         """Whether a page with this session would find something that it made."""
         found = self._by_session.get(session_id)
-        return found is not None and not found.is_empty
+        return found is not None and (not found.is_empty or self._has_unsaved(session_id))
 
     def find(self, workspace_id: str, visitor: str) -> Workspace | None:
         """Return a visitor's workspace by its id; nobody else's."""
@@ -201,7 +204,10 @@ class Workspaces:
     def _is_over(self, workspace: Workspace, now: float) -> bool:
         without_page_s = now - self._seen[workspace]
         empty_s = min(COMES_BACK_S, self._kept_s)
-        return without_page_s > (empty_s if workspace.is_empty else self._kept_s)
+        if without_page_s <= empty_s:
+            return False
+        is_empty = workspace.is_empty and not self._has_unsaved(workspace.session_id)
+        return is_empty or without_page_s > self._kept_s
 
     def _note_freed(self, visitor: str) -> None:
         logger.info("what a visitor had made was freed")

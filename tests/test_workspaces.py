@@ -16,7 +16,13 @@ class World:
     def __init__(self) -> None:
         self.open: set[str] = set()
         self.now = 0.0
-        self.all = Workspaces(self.open.__contains__, clock=lambda: self.now, kept_s=900)
+        self.unsaved: set[str] = set()
+        self.all = Workspaces(
+            self.open.__contains__,
+            self.unsaved.__contains__,
+            clock=lambda: self.now,
+            kept_s=900,
+        )
 
     def page(self, session: str, visitor: str = "me") -> Workspace:
         self.open.add(session)
@@ -117,6 +123,17 @@ def test_it_is_kept_fifteen_minutes_without_a_page_then_freed_and_told_once(
     assert len(world.all) == 0 and not path.exists()
     assert world.all.freed_for("me") is not None
     assert world.all.freed_for("me") is None
+
+
+def test_words_typed_on_a_page_are_kept_as_long_as_transcripts(world: World) -> None:
+    world.page("first")
+    world.unsaved.add("first")
+    world.open.clear()
+    world.pass_time(800)
+    assert world.all.owner_of("first") == "me"
+    assert world.all.holds("first")
+    world.pass_time(110)
+    assert world.all.owner_of("first") is None
 
 
 def test_a_visit_in_which_nothing_was_made_is_forgotten_soon_and_silently(world: World) -> None:

@@ -45,6 +45,7 @@ from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
+from widgets.unsaved import has_unsaved
 
 __all__ = ["app_options", "is_gated", "workspaces"]
 
@@ -94,7 +95,7 @@ def workspaces() -> Workspaces:
     """Return those of this process; a thread looks after them. Any thread may call."""
     with _making:
         if not _made:
-            _made.append(Workspaces(_is_open, kept_s=kept_s()))
+            _made.append(Workspaces(_is_open, has_unsaved, kept_s=kept_s()))
             threading.Thread(
                 target=_look_after, args=[_made[0]], name="asr-keeper", daemon=True
             ).start()

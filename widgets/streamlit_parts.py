@@ -96,6 +96,11 @@ class UploadedFiles:
             found = self._files.get(session_id, {}).get(file_id)
         return found[1] if found is not None else None
 
+    def has(self, session_id: str) -> bool:
+        """Whether the page with this session has sent any that it still has."""
+        with self._lock:
+            return bool(self._files.get(session_id))
+
     def get_files(self, session_id: str, file_ids: Sequence[str]) -> list[UploadedFileRec]:
         """Return what Streamlit's uploader shows of them."""
         with self._lock:
