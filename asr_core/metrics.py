@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from asr_core.live.scheduler import Scheduler
     from asr_core.status_server import StatusServer
 
-__all__ = ["Figures", "count_error", "count_file", "figures", "serve_metrics"]
+__all__ = ["Figures", "count_error", "count_file", "count_take", "figures", "serve_metrics"]
 
 _errors = Counter("asr_errors", "Failures, by where and by type", ["where", "kind"])
 _audio = Counter("asr_file_audio_seconds", "Seconds of files that were transcribed")
 _work = Counter("asr_file_work_seconds", "Seconds that this took")
+_spoken = Counter("asr_take_audio_seconds", "Seconds of takes that have ended")
+_gaps = Counter("asr_take_gap_seconds", "Of these, seconds that networks lost and silence fills")
+_refused = Counter("asr_take_refused_seconds", "Seconds beside them, faster than time passes")
 
 
 def count_error(where: str, error: BaseException) -> None:
@@ -41,6 +44,13 @@ def count_file(audio_s: float, work_s: float) -> None:
     """Any thread may call; the quotient of the two sums is the real-time factor."""
     _audio.inc(audio_s)
     _work.inc(work_s)
+
+
+def count_take(audio_s: float, gaps_s: float, refused_s: float) -> None:
+    """Any thread may call; what a sender made up shows in the second and the third."""
+    _spoken.inc(audio_s)
+    _gaps.inc(gaps_s)
+    _refused.inc(refused_s)
 
 
 @dataclass(frozen=True)

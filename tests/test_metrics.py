@@ -16,7 +16,7 @@ from asr_core import status_server
 from asr_core.budget import Resource, process_budget
 from asr_core.engines.base import Engine
 from asr_core.live import LiveSession, scheduler_of
-from asr_core.metrics import count_error, count_file, figures, serve_metrics
+from asr_core.metrics import count_error, count_file, count_take, figures, serve_metrics
 from asr_core.status_server import StatusServer
 
 
@@ -47,6 +47,7 @@ def test_figures_are_there_and_hold_no_text(
     before = read(address)
     count_error("file", ValueError("a secret sentence"))
     count_file(60.0, 1.5)
+    count_take(30.0, 2.0, 5.0)
     scheduler = scheduler_of(tiny_engine)
     session = LiveSession()
     scheduler.add(session)
@@ -58,6 +59,9 @@ def test_figures_are_there_and_hold_no_text(
     key = 'asr_errors_total{kind="ValueError",where="file"}'
     assert during[key] == before.get(key, 0) + 1
     assert during["asr_file_audio_seconds_total"] >= 60
+    for what, seconds in (("audio", 30), ("gap", 2), ("refused", 5)):
+        key = f"asr_take_{what}_seconds_total"
+        assert during[key] == before[key] + seconds
     now = figures()
     assert now.speaking == during["asr_live_sessions"]
     assert now.times_real_time is not None

@@ -37,6 +37,7 @@ from asr_core.live.line import WaitingLine
 from asr_core.live.scheduler import Scheduler
 from asr_core.live.session import LiveOptions, LiveSession
 from asr_core.live.watch import Watch
+from asr_core.metrics import count_take
 
 __all__ = ["HELD_OPEN_S", "Connection", "Take", "Takes", "end_all", "is_closing"]
 
@@ -364,6 +365,7 @@ class Takes:
             figures = {"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s}
             lost_s = sum(lost_s for _, lost_s in take.lost)
             logger.info("take ended", extra=figures | {"lost_s": lost_s})
+            count_take(snapshot.audio_s, lost_s, take.too_fast_s)
 
     def check(self, now: float) -> bool:
         """End what has gone on for too long; False if nothing is left that could.
