@@ -60,8 +60,8 @@ def test_figures_are_there_and_hold_no_text(
     assert during[key] == before.get(key, 0) + 1
     assert during["asr_file_audio_seconds_total"] >= 60
     for what, seconds in (("audio", 30), ("gap", 2), ("refused", 5)):
-        key = f"asr_take_{what}_seconds_total"
-        assert during[key] == before[key] + seconds
+        name = f"asr_take_{what}_seconds_total"
+        assert during[name] == before[name] + seconds
     now = figures()
     assert now.speaking == during["asr_live_sessions"]
     assert now.times_real_time is not None
