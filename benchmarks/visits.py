@@ -129,7 +129,7 @@ async def warm_up(where: Where) -> None:
 async def measure(
     server: Server, where: Where, counts: Mapping[str, int], *, seed: int = 1,
     settle_s: float = GIVEN_UP_S, kept_s: float = 0.0, executable: str = "",
-    seconds: float = 3600.0,
+    seconds: float = 3600.0, settle_between: bool = True,
 ) -> Report:  # fmt: skip
     """Do ``counts`` of visits, browser visits, cuts and takes.
 
@@ -137,6 +137,7 @@ async def measure(
         settle_s: how long to wait at most for what was only visited to be given up.
         kept_s: for how long the app keeps what users made.
         seconds: the most that each kind may take.
+        settle_between: wait after each kind, not only after the last.
     """
     report, rng, states = Report(), random.Random(seed), list(CUTS.items())
 
@@ -150,7 +151,8 @@ async def measure(
             began = time.monotonic()
             await work()
             before = report.first or Held(0, 0, 0.0)
-            held = await asyncio.to_thread(server.settled, before, wait_s)
+            is_to_settle = settle_between or what in ("warm-up", "takes")
+            held = await asyncio.to_thread(server.settled, before, wait_s if is_to_settle else 0.0)
             report.note(what, counts.get(what, 1), time.monotonic() - began, held)
 
     def cut(number: int) -> Awaitable[None]:

@@ -33,6 +33,7 @@ def test_visits_cuts_and_takes_leave_no_descriptor_and_no_thread(
             measure(
                 server, Where(server.address), counts, settle_s=SETTLE_S,
                 kept_s=60 * KEPT_MINUTES, executable=chromium(playwright), seconds=120,
+                settle_between=False,
             )
         )  # fmt: skip
     assert report.faults(memory_mb=150) == [], report.rows
