@@ -64,7 +64,7 @@ _CALM_PER_S, _CALM_BURST = 6.0, 60.0
 address do not hold up who only reads along."""
 
 _ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 100.0, 1000.0  # of all its browsers
-_OPENINGS_PER_S, _OPENINGS_BURST = 10.0, 300.0  # pages that one address opens
+_OPENINGS_PER_S, _OPENINGS_BURST = 30.0, 1000.0  # pages that one address opens
 _REQUESTS_PER_S, _REQUESTS_BURST = 100.0, 2000.0  # a page has 150 files
 _SIGN_INS_PER_S, _SIGN_INS_BURST = 0.2, 20.0  # each asks the provider
 

@@ -328,8 +328,8 @@ def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) 
 def test_one_address_opens_pages_no_faster_than_people_do() -> None:
     gate, *_ = make()
     gate._openings._clock = lambda: 0.0
-    answers = [connect(gate)[0]["type"] for _ in range(310)]
-    assert answers == ["websocket.accept"] * 300 + ["websocket.close"] * 10
+    answers = [connect(gate)[0]["type"] for _ in range(1010)]
+    assert answers == ["websocket.accept"] * 1000 + ["websocket.close"] * 10
 
 
 def test_requests_are_no_faster_than_browsers_ask() -> None:
