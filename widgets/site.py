@@ -158,7 +158,6 @@ class _LateGate:
 
 
 def _gate_before(app: Any) -> Gate:
-
     invitation = str(setting("ASR_INVITE") or "")
     names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
     return Gate(
@@ -260,15 +259,16 @@ async def _take_in(
     with contextlib.ExitStack() as undo:
         n_bytes = max(int(announced), _LEAST_BYTES)
         hold = undo.enter_context(stored_files().reserve(n_bytes, *whose))
-        # The form's parser puts it on the disk, too, until it is copied.
-        undo.enter_context(stored_files().reserve(n_bytes, *whose))
         limit_s = _PART_WITHIN_S + int(announced) / _SLOWEST_BYTES_PER_S
-        async with asyncio.timeout(limit_s), request.form(max_files=1, max_fields=1) as form:
-            sent = [part for part in form.values() if not isinstance(part, str)]
-            if len(sent) != 1:
-                return PlainTextResponse("Send one file at a time.", 400)
-            name = _file_name(sent[0].filename or "")
-            kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
+        # The form's parser puts it on the disk, too, until it is copied.
+        with stored_files().reserve(n_bytes, *whose):
+            async with asyncio.timeout(limit_s), request.form(max_files=1, max_fields=1) as form:
+                sent = [part for part in form.values() if not isinstance(part, str)]
+                if len(sent) != 1:
+                    return PlainTextResponse("Send one file at a time.", 400)
+                name = _file_name(sent[0].filename or "")
+                kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
+        undo.pop_all()  # the room is the file's from now on
     files.keep(*file, shortened(sent[0].content_type or "", _KIND_LENGTH), kept)
     if workspaces().owner_of(file[0]) != whose[0]:  # the page has gone meanwhile
         files.remove_file(*file)
