@@ -40,15 +40,11 @@ class StoredFile:
 
     def __init__(self, name: str, path: Path, hold: Hold) -> None:
         self.name, self.path = name, path
-        self._finalizer = weakref.finalize(self, _forget, path, hold)
+        weakref.finalize(self, _forget, path, hold)
 
     def open(self) -> BinaryIO:
         """Open it for reading; the caller closes it."""
         return self.path.open("rb")
-
-    def delete(self) -> None:
-        """Delete it now; a second time does nothing."""
-        self._finalizer()
 
 
 def _forget(path: Path, hold: Hold) -> None:

@@ -72,10 +72,11 @@ _GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations, of one addres
 _FIRST_MESSAGE_S = 30.0  # a browser speaks at once
 
 
-_HTML = {
-    name: (Path(__file__).parent / name).read_text("utf-8")
-    for name in ("invited.html", "sign_in.html")
-}
+_OUTSIDE = (Path(__file__).parent / "outside.html").read_text("utf-8")
+_BY_LINK = """<p class="note">This app is for invited people: open it with the link that you were
+    sent.</p>"""
+_BY_SIGN_IN = """<p>Sign in to speak, to read, and to test models.</p>
+    <a role="button" href="{base}/sign-in">Sign in</a>"""
 
 
 class Site(Protocol):
@@ -246,8 +247,8 @@ class Gate:
             headers = {"Location": sign_in, "Cache-Control": "no-store"}
             await _answer(scope, send, 303, "", headers)
             return
-        name = "invited.html" if sign_in is None else "sign_in.html"
-        page = _HTML[name].replace("{base}", self._base)
+        way_in = _BY_LINK if sign_in is None else _BY_SIGN_IN
+        page = _OUTSIDE.replace("{way_in}", way_in).replace("{base}", self._base)
         await _answer(scope, send, 403, page, {"Content-Type": "text/html; charset=utf-8"})
 
     # --- inside --------------------------------------------------------------------
