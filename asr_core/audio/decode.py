@@ -9,6 +9,7 @@ from typing import BinaryIO
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
@@ -40,13 +41,19 @@ class AudioFile:
         name: what to call the file in messages; the path's name by default.
         most_s: how many seconds of sound are taken; a longer file is refused while it is
             read, whatever its header says. None for any length.
+        track: which of its sound tracks, from 0; None for the one that the file prefers.
 
     Raises:
         AudioError: the file cannot be opened, is no audio, has no sound or too much of it.
     """
 
     def __init__(
-        self, source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+        self,
+        source: str | Path | BinaryIO,
+        name: str | None = None,
+        most_s: float | None = None,
+        *,
+        track: int | None = None,
     ) -> None:
         called = name or (Path(source).name if isinstance(source, str | Path) else "the file")
         self.name = shortened(called, _LONGEST_NAME)
@@ -67,8 +74,19 @@ class AudioFile:
         if not self._container.streams.audio:
             self._container.close()
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
-        self._stream = self._container.streams.audio[0]
+        self._stream = self._chosen(track)
         self.duration_s = self._announced_duration()
+
+    def _chosen(self, track: int | None) -> av.AudioStream:
+        """Return the sound track that is wanted."""
+        tracks = self._container.streams.audio
+        if track is None:
+            preferred = (one for one in tracks if one.disposition & Disposition.default)
+            return next(preferred, tracks[0])
+        if not 0 <= track < len(tracks):
+            self._container.close()
+            raise AudioError(f"{self.name} has {len(tracks)} sound tracks; choose one of them.")
+        return tracks[track]
 
     def __iter__(self) -> Iterator[Samples]:
         """Yield the pieces; raises AudioError if not one sample came out."""
