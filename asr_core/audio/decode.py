@@ -106,8 +106,7 @@ class AudioFile:
             if isinstance(error, _CANNOT_READ):
                 raise AudioError(self._unreadable()) from None
             raise
-        is_one = len(self._parts) == 1
-        self.duration_s = guessed_end_s(self._container, self._stream) if is_one else None
+        self.duration_s = self._guessed_s()
 
     def _opened(self, path: str | Path) -> BinaryIO:
         try:
@@ -120,6 +119,12 @@ class AudioFile:
             raise AudioError(f"{self.name} may not be read; check its permissions.") from None
         except (OSError, ValueError):
             raise AudioError(self._unreadable()) from None
+
+    def _guessed_s(self) -> float | None:
+        """Return about how long the file is, from its first part."""
+        guess_s = guessed_end_s(self._container, self._stream)
+        first, last = self._parts[0], self._parts[-1]
+        return guess_s * last.end / first.end if guess_s and first.end and last.end else guess_s
 
     def _close(self) -> None:
         if self._is_ours:

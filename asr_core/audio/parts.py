@@ -10,7 +10,7 @@ import itertools
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 __all__ = ["Part", "parts_of"]
@@ -33,7 +33,7 @@ class Part:
     """The bytes from ``start`` up to ``end``, which FFmpeg can read at once.
 
     Attributes:
-        end: None for the end of the file.
+        end: None for that of the file, if it is the only part.
         missing_bytes: of sound that the header announces, what is not there.
         is_cut: the file ends in the middle of a block.
         is_sound_to_the_end: whatever its header says.
@@ -54,7 +54,7 @@ def parts_of(file: BinaryIO) -> list[Part]:
     walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(_read(file, 0, 4))
     parts = list(itertools.islice(walk(file, size), _MOST_PARTS)) if walk else [Part()]
     file.seek(0)
-    return [*parts[:-1], Part(parts[-1].start)] if len(parts) == _MOST_PARTS else parts
+    return [*parts[:-1], replace(parts[-1], end=size)] if len(parts) > 1 else parts
 
 
 def _read(file: BinaryIO, at: int, size: int) -> bytes:
