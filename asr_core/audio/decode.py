@@ -99,7 +99,7 @@ class AudioFile:
         self._is_ours = isinstance(source, str | Path)
         self._file = self._opened(source) if isinstance(source, str | Path) else source
         try:
-            self._parts = parts_of(self._file)
+            self._parts = parts_of(self._file, between)
             self._open_part(self._parts[0])
         except BaseException as error:
             self._close()
