@@ -216,8 +216,9 @@ class AudioFile:
 
     def _origin_s(self) -> float:
         """Return what the stamps say at 0 of a player's clock."""
-        begins_s = (self._container.start_time or 0) / 1e6
-        return min(0.0, begins_s) if format_of(self._container) in _AS_STAMPED else begins_s
+        if format_of(self._container) in _AS_STAMPED:
+            return 0.0
+        return (self._container.start_time or 0) / 1e6
 
     def _latest_s(self, part: Part) -> float | None:
         return None if part.start else header_end_s(self._container, self._origin_s())
