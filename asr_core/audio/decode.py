@@ -224,33 +224,46 @@ class AudioFile:
         return None if part.start else header_end_s(self._container, self._origin_s())
 
     def _frames(self, damage: Damage) -> Iterator[av.AudioFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            self._between()
-            packet = None
+        for packet in self._packets(damage):
             try:
-                packet = next(packets, None)
-                frames = packet.decode() if packet is not None else []
+                frames = packet.decode()
             except av.error.EOFError:
-                break
+                return
             except av.error.InvalidDataError:
-                if packet is None or not damage.lost(packet):
-                    damage.ended()
-                    break
-                continue
+                if damage.lost(packet):
+                    continue
+                return
             except _CANNOT_READ:
                 damage.ended()
-                break
-            finally:
-                if self._reader.stopped is not None:
-                    raise self._reader.stopped
-            if packet is None:
-                break
+                return
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
                     self._check_rate(frame.sample_rate)
                     damage.read()
                     yield frame
+
+    def _packets(self, damage: Damage) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield the packets of the track, those behind damage too."""
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    self._stop_if_told()
+                    yield packet
+                self._stop_if_told()
+                return
+            except IndexError:  # another stream began: PyAV knows those that were there at first
+                continue
+            except av.error.InvalidDataError:
+                if not damage.lost():
+                    return
+            except _CANNOT_READ:
+                damage.ended()
+                return
+
+    def _stop_if_told(self) -> None:
+        if self._reader.stopped is not None:
+            raise self._reader.stopped
+        self._between()
 
     def _heard(self, frame: av.AudioFrame) -> Samples:
         """Return the samples that a frame brings."""
