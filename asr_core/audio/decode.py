@@ -251,7 +251,7 @@ class AudioFile:
                     yield packet
                 self._stop_if_told()
                 return
-            except IndexError:  # another stream began: PyAV knows those that were there at first
+            except IndexError:  # PyAV, at the end, where other streams began late
                 continue
             except av.error.InvalidDataError:
                 if not damage.lost():
