@@ -166,6 +166,7 @@ class View {
   redraw() {
     const focused = this.focused();
     if (this.pressed && this.lines.length) return;
+    let isChanged = false;
     this.newest.forEach((line, i) => {
       const old = this.box.children[i];
       if (JSON.stringify(this.lines[i]) === JSON.stringify(line)) return;
@@ -173,8 +174,9 @@ class View {
       const element = this.lineElement(line, i);
       if (old) old.replaceWith(element); else this.box.append(element);
       this.lines[i] = i in this.typing ? null : line;
+      isChanged = true;
     });
-    this.index();
+    if (isChanged) this.index();
     if (!focused) this.resume();
   }
 
@@ -380,7 +382,8 @@ class View {
 
   later() {
     this.timer = this.timer || setTimeout(() => {
-      this.sent = 0;
+      this.timer = null;
+      this.sent = 0;  // once more, if it was sent and is not there
       this.flush();
       if (this.unsent() && this.tries < MOST_TRIES) this.later();
     }, SEND_EVERY_MS * (1 + this.tries));
