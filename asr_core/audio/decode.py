@@ -9,6 +9,7 @@ from typing import BinaryIO
 import av
 import av.error
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
@@ -69,6 +70,23 @@ class AudioFile:
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
         self._stream = self._container.streams.audio[0]
         self.duration_s = self._announced_duration()
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """FFmpeg's first name of the format, and its name of the codec."""
+        codec = self._stream.codec_context.codec.canonical_name
+        return self._container.format.name.partition(",")[0], codec
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there are pictures beside the sound, not counting that of a cover."""
+        pictures = self._container.streams.video
+        return any(not one.disposition & Disposition.attached_pic for one in pictures)
+
+    def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
+        with self._container:
+            yield from self._container.demux(self._stream)
 
     def __iter__(self) -> Iterator[Samples]:
         """Yield the pieces; raises AudioError if not one sample came out."""

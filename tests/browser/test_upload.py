@@ -154,7 +154,9 @@ def type_over(page: UploadPage, text: str) -> None:
 
 def press(page: UploadPage, name: str, ms: int) -> None:
     """Press the button with this name for so long, as a mouse does."""
-    box = page.page.get_by_role("button", name=name, exact=True).first.bounding_box()
+    button = page.page.get_by_role("button", name=name, exact=True).first
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
     assert box
     page.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.page.mouse.down()
