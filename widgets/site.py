@@ -42,6 +42,7 @@ from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
 from asr_core.stored_files import StoredFile, stored_files
 from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
+from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
@@ -76,6 +77,7 @@ def app_options() -> dict[str, Any]:
     except LimitError as error:
         sys.exit(str(error))
     put_in_place()
+    keep_between_runs()
     stay_offline()
     end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
     bound_messages(MAX_MESSAGE_BYTES)
@@ -298,11 +300,14 @@ async def _file(request: Request) -> Response:
     job = next((job for job in jobs if job.key == request.path_params["key"]), None)
     if job is None:
         return PlainTextResponse("This file is no longer here.", 404)
-    kind = mimetypes.guess_type(job.name)[0] or ""
-    kind = kind if kind.startswith(_MEDIA) else "audio/wav"
-    kept = BackgroundTask(_nothing, job.file)  # which is deleted when nobody has it any more
+    file, kind = job.player or job.file, mimetypes.guess_type(job.name)[0] or ""
+    if job.player:
+        kind = "audio/flac"
+    elif not kind.startswith(_MEDIA):
+        kind = "audio/wav"
+    kept = BackgroundTask(_nothing, file)  # which is deleted when nobody has it any more
     headers = {"Cache-Control": "private"}
-    return FileResponse(job.file.path, media_type=kind, headers=headers, background=kept)
+    return FileResponse(file.path, media_type=kind, headers=headers, background=kept)
 
 
 def _nothing(file: StoredFile) -> None:

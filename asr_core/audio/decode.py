@@ -152,6 +152,31 @@ class AudioFile:
             raise AudioError(f"{self.name} has {len(tracks)} sound tracks; choose one of them.")
         return tracks[self._track]
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """FFmpeg's first name of the format, and its name of the codec."""
+        context = self._stream.codec_context  # None where there is no decoder
+        return format_of(self._container), context.codec.canonical_name if context else ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one recording, of the length that its header gives."""
+        return len(self._parts) == 1 and not self._parts[0].is_sound_to_the_end
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there are pictures beside the sound, not counting that of a cover."""
+        pictures = self._container.streams.video
+        return any(not one.disposition & Disposition.attached_pic for one in pictures)
+
+    def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
+        try:
+            yield from self._container.demux(self._stream)
+        finally:
+            self._container.close()
+            self._close()
+
     def __iter__(self) -> Iterator[Samples]:
         """Yield the pieces; raises AudioError if not one sample came out."""
         pending: list[Samples] = []
