@@ -173,6 +173,8 @@ class AudioFile:
         """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
         try:
             yield from self._container.demux(self._stream)
+        except IndexError:  # PyAV, at the end, where other streams began late
+            return
         finally:
             self._container.close()
             self._close()
@@ -276,7 +278,7 @@ class AudioFile:
                     yield packet
                 self._stop_if_told()
                 return
-            except IndexError:  # PyAV, at the end, where other streams began late
+            except IndexError:  # as in packets
                 continue
             except av.error.InvalidDataError:
                 if not damage.lost():
