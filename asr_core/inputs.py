@@ -149,7 +149,7 @@ def find(arguments: Iterable[str], on_look: OnLook = lambda name: None) -> Found
 
 def _meant_by(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
     if argument == STANDARD_INPUT:
-        yield _standard_input()
+        yield _stream("standard input", sys.stdin.buffer)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
         yield from _named(argument, found, on_look)
     else:  # a shell that knows patterns has replaced them already
@@ -165,15 +165,18 @@ def _meant_by(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
 def _named(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
     if os.path.isdir(argument):  # noqa: PTH112 - Path's raises where a name is too long
         yield from _in_folder(argument, found, on_look)
+    elif os.path.exists(argument) and Path(argument).is_fifo():  # noqa: PTH110 - as above
+        with Path(argument).open("rb") as pipe:  # such as a shell's <(command)
+            yield _stream(argument, pipe)
     else:
         yield _file(Path(argument))
 
 
-def _standard_input() -> Input:
-    data = sys.stdin.buffer.read()
-    # Named by what it holds, since the next one comes from elsewhere.
-    name = f"stdin-{hashlib.sha256(data).hexdigest()[:12]}"
-    return Input(io.BytesIO(data), "standard input", PurePath(name))
+def _stream(name: str, stream: BinaryIO) -> Input:
+    data = stream.read()
+    # Placed by what it holds, since the next one of this name comes from elsewhere.
+    place = PurePath(f"stdin-{hashlib.sha256(data).hexdigest()[:12]}")
+    return Input(io.BytesIO(data), name, place)
 
 
 def _file(path: Path) -> Input:

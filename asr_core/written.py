@@ -32,11 +32,11 @@ def write_whole(target: Path, content: bytes) -> None:
     beside = _beside(target)
     try:
         with beside.open("xb") as file:
+            if target.exists():
+                shutil.copymode(target, beside)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, beside)
         beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)

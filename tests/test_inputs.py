@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import socket
 from collections.abc import Iterator
@@ -114,6 +115,19 @@ def test_links_sockets_and_pipes_neither_hang_nor_loop(folder: Path) -> None:
         "Left out 3 files of f, with no sound in them: door, gone, pipe. "
         "Left out 2 folders of f, hidden or only links: self, .git."
     )
+
+
+def test_what_comes_through_pipes_is_placed_by_what_it_holds(folder: Path) -> None:
+    places = []
+    for content in (b"one", b"two", b"one"):
+        reader, writer = os.pipe()
+        os.write(writer, content)
+        os.close(writer)
+        [item] = find([f"/dev/fd/{reader}"]).inputs
+        os.close(reader)
+        assert isinstance(item.source, io.BytesIO) and item.source.getvalue() == content
+        places.append(item.path)
+    assert places[0] == places[2] != places[1]
 
 
 def test_a_linked_file_is_taken_by_its_own_name(folder: Path) -> None:
