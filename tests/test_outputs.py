@@ -4,6 +4,8 @@ import os
 from pathlib import Path, PurePath
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from asr_core.outputs import normal, result_path
 
@@ -118,3 +120,13 @@ def test_file_systems_without_capitals_keep_results_apart(
     assert other.startswith("mon/talk.wav~") and other.endswith(".srt")
     entries.add(Path(other).name.lower())
     assert place("mon/talk.wav") == other
+
+
+PARTS = st.lists(st.sampled_from(["_", "__", "a", "a.srt", "out", "A"]), min_size=1, max_size=4)
+
+
+@given(st.lists(st.tuples(st.booleans(), PARTS), min_size=2, max_size=8))
+def test_no_two_recordings_ever_share_a_place(paths: list[tuple[bool, list[str]]]) -> None:
+    recordings = {Path(Path.cwd() if inside else "/", *parts) for inside, parts in paths}
+    places = {result_path(recording, Path("out"), "srt") for recording in recordings}
+    assert len(places) == len(recordings)
