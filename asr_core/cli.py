@@ -107,8 +107,8 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         help="write one file per input there instead of standard output; what is there already "
         "is skipped. A result keeps folder and name of its file, as seen from the current folder, "
         "whatever else is transcribed: mon/talk.mp3 becomes DIR/mon/talk.mp3.txt. (Where DIR is "
-        "not below the current folder: as seen from the folder that holds DIR.) What lies "
-        "outside keeps its whole path, below DIR/_.",
+        "not below the current folder: as seen from DIR if that holds it, else from the folder "
+        "that DIR is in.) What lies outside keeps its whole path, below DIR/_.",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="transcribe again what is in DIR already"

@@ -99,10 +99,10 @@ class LeftOut:
         folder = shortened(self.folder, _LONGEST_NAME)
         if self.files:
             count = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
-            yield f"Left out {count} of {folder}, with no sound in them: {_listed(self.files)}."
+            yield f"Left out {count} of {folder} without sound: {_listed(self.files)}."
         if self.folders:
             count = "1 folder" if len(self.folders) == 1 else f"{len(self.folders)} folders"
-            yield f"Left out {count} of {folder}, hidden or only links: {_listed(self.folders)}."
+            yield f"Left out {count} of {folder}, hidden or linked: {_listed(self.folders)}."
 
 
 @dataclass

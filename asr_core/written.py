@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["check_writable", "write_whole"]
 
-_OPENED = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+_OPENED = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 """Below these are names for what the process has open already, perhaps a file."""
 
 

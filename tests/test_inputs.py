@@ -77,7 +77,7 @@ def test_what_a_folder_leaves_out_is_counted_and_named(folder: Path) -> None:
         (folder / f"{i}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
     (folder / ".DS_Store").touch()
     assert told(find(["f"])) == (
-        "Left out 8 files of f, with no sound in them: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more."
+        "Left out 8 files of f without sound: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more."
     )
     assert names(find(["f"])) == ["f/a.wav"]
 
@@ -112,8 +112,8 @@ def test_links_sockets_and_pipes_neither_hang_nor_loop(folder: Path) -> None:
         found = find(["f"])
     assert names(found) == ["f/a.wav"]
     assert told(found) == (
-        "Left out 3 files of f, with no sound in them: door, gone, pipe. "
-        "Left out 2 folders of f, hidden or only links: self, .git."
+        "Left out 3 files of f without sound: door, gone, pipe. "
+        "Left out 2 folders of f, hidden or linked: self, .git."
     )
 
 
