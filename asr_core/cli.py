@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("Stopped.")
         return 130
     except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 0
 
 
@@ -393,7 +393,13 @@ def _print(content: bytes) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
+        _leave_output()
         raise AsrError(f"Standard output cannot be written ({error.strerror}).") from None
+
+
+def _leave_output() -> None:
+    """Drop what waits to be written to standard output: it can't be, at the end no more than now."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(target: Path, content: bytes) -> bool:
@@ -488,7 +494,7 @@ def _models_list(options: argparse.Namespace) -> int:
 
 
 def _models_fetch(options: argparse.Namespace) -> int:
-    print(_fetched(options.name))
+    _print(os.fsencode(_fetched(options.name)) + b"\n")
     return 0
 
 
@@ -499,7 +505,7 @@ def _models_path(options: argparse.Namespace) -> int:
     if path is None:
         _say(f"{options.name} is not on this machine; run: models fetch {options.name}")
         return 1
-    print(path)
+    _print(os.fsencode(path) + b"\n")
     return 0
 
 

@@ -239,6 +239,17 @@ def test_output_is_utf_8_whatever_the_terminal_says(
         assert "·" in done.stdout.decode() or "Grüße 語 \ufffd.wav does not" in done.stderr.decode()
 
 
+def test_a_full_disk_behind_standard_output_is_one_sentence(talk: Path, tiny_en: Path) -> None:
+    for command in (["transcribe", str(talk)], ["stream", str(talk), "--speed", "max"]):
+        with Path("/dev/full").open("wb") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "asr_core", *command, "--model", "tiny.en"],
+                stdout=full, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+        assert done.returncode == 1
+        assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
+
+
 @pytest.mark.parametrize("language", ["English", "en-US", "EN"])
 def test_a_language_may_be_a_name_or_a_locale(
     language: str, talk: Path, tiny_engine: Engine
