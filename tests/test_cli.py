@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,10 @@ import pytest
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_flac
-from asr_core.cli import main
+from asr_core.cli import _EventLines, main
 from asr_core.engines.base import Engine
 from asr_core.fullcontext import FileProgress
+from asr_core.live import LiveSession
 from asr_core.transcript import Segment, Transcript, Word
 from tests.texts import BECKETT, word_error_rate
 
@@ -212,7 +214,7 @@ def test_whatever_ends_the_work_what_was_heard_is_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def break_down(source: object, engine: object, options: object, **rest: Any) -> None:
-        heard = Transcript((Segment((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
+        heard = Transcript((Segment.of((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
         rest["on_progress"](FileProgress(1.0, 2.0, heard))
         raise RuntimeError("nobody thought of this")
 
@@ -224,37 +226,39 @@ def test_whatever_ends_the_work_what_was_heard_is_printed(
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
 def test_output_is_utf_8_whatever_the_terminal_says(
-    encoding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    encoding: str, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    out, err = io.BytesIO(), io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, encoding, write_through=True))
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(err, encoding, write_through=True))
+    assert main(["models", "list"]) == 0
+    assert "·" in out.getvalue().decode()
     name = os.fsdecode(b"Gr\xc3\xbc\xc3\x9fe \xe8\xaa\x9e \xff.wav")
-    commands = (["models", "list"], ["transcribe", str(tmp_path / name), "--model", "tiny.en"])
-    for command in commands:
-        done = subprocess.run(
-            [sys.executable, "-m", "asr_core", *command],
-            env=os.environ | {"PYTHONIOENCODING": encoding, "LC_ALL": "C"},
-            capture_output=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr.decode()
-        assert "·" in done.stdout.decode() or "Grüße 語 \ufffd.wav does not" in done.stderr.decode()
+    assert main(["transcribe", name, "--model", "tiny.en"]) == 1
+    assert "Grüße 語 \ufffd.wav does not exist" in err.getvalue().decode()
+
+
+def test_events_are_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, "ascii"))
+    session = LiveSession()
+    snapshot = replace(session.snapshot, tentative=(Word(" Grüße 語", 0.0, 1.0, 1.0),))
+    _EventLines().end(snapshot)
+    assert json.loads(out.getvalue().decode())["tentative"] == "Grüße 語"
 
 
 def test_a_full_disk_behind_standard_output_is_one_sentence(talk: Path, tiny_en: Path) -> None:
-    for command in (["transcribe", str(talk)], ["stream", str(talk), "--speed", "max"]):
-        with Path("/dev/full").open("wb") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "asr_core", *command, "--model", "tiny.en"],
-                stdout=full, stderr=subprocess.PIPE, check=False,
-            )  # fmt: skip
-        assert done.returncode == 1
-        assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asr_core", "transcribe", str(talk), "--model", "tiny.en"],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
 
 
-@pytest.mark.parametrize("language", ["English", "en-US", "EN"])
-def test_a_language_may_be_a_name_or_a_locale(
-    language: str, talk: Path, tiny_engine: Engine
-) -> None:
-    assert main(["transcribe", str(talk), "--model", "tiny.en", "--language", language]) == 0
+def test_a_language_may_be_a_name(talk: Path, tiny_engine: Engine) -> None:
+    assert main(["transcribe", str(talk), "--model", "tiny.en", "--language", "English"]) == 0
 
 
 @pytest.mark.parametrize("engine", ["onnx", "ctranslate2", "transformers"])
