@@ -247,8 +247,6 @@ def _language(text: str) -> str:
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    from asr_core.outputs import result_path
-
     _check_model(options)
     try:
         wanted = _file_options(options)
@@ -258,19 +256,23 @@ def _transcribe(options: argparse.Namespace) -> int:
     if options.output_dir is not None and not _made(options.output_dir):
         return 2
     found = _found(options)
-    places: list[Path | None] = [None] * len(found.inputs)
-    if options.output_dir is not None:
-        places = [result_path(i.path, options.output_dir, options.format) for i in found.inputs]
     todo = [
-        (item, place)
-        for item, place in zip(found.inputs, places, strict=True)
-        if place is None or options.overwrite or not _is_there(place)
+        item for item in found.inputs if options.overwrite or not _is_there(_place(options, item))
     ]
     n_done = 0
     if todo:
         engine = _engine(options)
-        n_done = sum(_transcribe_one(options, wanted, engine, *each) for each in todo)
+        n_done = sum(_transcribe_one(options, wanted, engine, item) for item in todo)
     return 0 if n_done == len(todo) and not found.problems else 1
+
+
+def _place(options: argparse.Namespace, item: Input) -> Path | None:
+    """Return the file for a result, as the output folder is now; None for standard output."""
+    from asr_core.outputs import result_path
+
+    if options.output_dir is None:
+        return None
+    return result_path(item.path, options.output_dir, options.format)
 
 
 def _found(options: argparse.Namespace) -> Found:
@@ -287,8 +289,8 @@ def _found(options: argparse.Namespace) -> Found:
     return found
 
 
-def _is_there(place: Path) -> bool:
-    if place.is_file():
+def _is_there(place: Path | None) -> bool:
+    if place is not None and place.is_file():
         _say(f"Skipped, since {_shown(place)} is there; --overwrite would transcribe it again.")
         return True
     return False
@@ -308,11 +310,7 @@ def _made(directory: Path) -> bool:
 
 
 def _transcribe_one(
-    options: argparse.Namespace,
-    wanted: FileOptions,
-    engine: Engine,
-    item: Input,
-    place: Path | None,
+    options: argparse.Namespace, wanted: FileOptions, engine: Engine, item: Input
 ) -> bool:
     """Whether it went well; if not, the user was told and has what was heard until then."""
     try:
@@ -326,6 +324,7 @@ def _transcribe_one(
     if not transcript.segments:
         _say(f"No speech was heard in {item.name}.")
     content = _content(options, transcript)
+    place = _place(options, item)
     if place is None:
         _print(content)
         return True
