@@ -177,7 +177,7 @@ def _lines_in(
     return [
         replace(line, language=reading.language if with_language else None)
         for _, reading in heard
-        for line in lines(reading.words)
+        for line in lines(reading.words, reading.language)
     ]
 
 
