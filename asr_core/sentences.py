@@ -8,6 +8,7 @@ change with what is said later, and costs the same after an hour.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from asr_core.transcript import Word
@@ -22,6 +23,7 @@ _UNKNOWN = " Xx"
 
 _CLOSERS = " \"'”’»›)]}」』】》〉〕）］｝"
 _OPENERS = "\"'«“„‘([¿¡-"
+_WITHOUT_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»‹›()[]{}「」『』【】《》〈〉〔〕（）［］｛｝'))
 _KHMER_TIBETAN = "។៕།༎"  # of which the splitter knows nothing
 _TERMINATORS = tuple(".?!…。？！｡．।॥؟۔։።፧။;;" + _KHMER_TIBETAN)
 
@@ -33,6 +35,7 @@ _ORDINALS_BEFORE_CAPITALS = ("de", "lb")  # elsewhere small letters follow ("5. 
 _TITLES: Mapping[str, frozenset[str]] = {
     language: frozenset(titles.split())
     for language, titles in {
+        "de": "inkl exkl zzgl abzgl bzgl insb mind max min vgl evtl ggf lt",
         "fr": "mm mme mmes mlle mlles me mgr dr drs pr prof st ste av bd",
         "es": "dña dn fr gral cap tte sto sta ntra av avda",
         "pt": "av r pe fr sto sta exmo exma ilmo ilma dom",
@@ -56,6 +59,85 @@ _TITLES: Mapping[str, frozenset[str]] = {
     }.items()
 }
 
+# Of the splitter's abbreviations, those that are words more often than not: "Give it to me."
+_WORDS: Mapping[str, frozenset[str]] = {
+    language: frozenset(words.split())
+    for language, words in {
+        "en": "me may art re miss ok la ill fed pa min op del con va arc mar ore ref med reg exp",
+        "de": "art bart ass mag no re sog la ok",
+        "fr": "art ex sec fig vol",
+        "sk": "tu no pod nám os",
+    }.items()
+}
+# Elsewhere its lists are those of another language, or hold hundreds of words. There only these
+# count, and what has no vowel; other words in small letters are words.
+_OWN_LISTS = frozenset({"en", "de", "fr", "sk", "pt", "pl", "fi"})
+_ABBREVIATIONS = frozenset(
+    [
+        "prof",
+        "etc",
+        "ing",
+        "mgr",
+        "doc",
+        "mudr",
+        "dra",
+        "sra",
+        "sres",
+        "srta",
+        "dott",
+        "sig",
+        "avv",
+        "geom",
+        "rag",
+        "arch",
+        "gen",
+        "col",
+        "cap",
+        "lic",
+        "avda",
+        "av",
+        "núm",
+        "pág",
+        "mevr",
+        "ir",
+        "mej",
+        "eks",
+        "inkl",
+        "ekskl",
+        "ca",
+        "evt",
+        "kap",
+        "ul",
+        "al",
+        "im",
+        "por",
+        "gosp",
+        "itd",
+        "itn",
+        "atd",
+        "apod",
+        "resp",
+        "např",
+        "evtl",
+        "avd",
+        "osv",
+        "jfr",
+        "bijv",
+        "enz",
+        "excl",
+        "incl",
+        "max",
+        "min",
+        "tel",
+        "tav",
+        "art",
+        "ecc",
+        "es",
+        "fig",
+    ]
+)
+_VOWEL = re.compile("[aeiouyæøœı]")
+
 
 def ends_sentence(
     words: Sequence[Word], following: Word | None = None, language: str | None = None
@@ -77,19 +159,25 @@ def is_end(text: str, after: str, language: str | None) -> bool:
         after: the next word with the space before it; empty if it is not known.
     """
     text = text.strip()
-    bare = text.rstrip(_CLOSERS)  # the splitter keeps together what brackets enclose
+    bare = text.rstrip(_CLOSERS)
     if not bare.endswith(_TERMINATORS):
         return False
     after = after if after.strip() else _UNKNOWN
-    return not _goes_on(text, bare, after, language) and _splits(bare, after, language or "en")
+    if _goes_on(text, bare, after, language):
+        return False
+    return _is_word(bare, after, language or "en") or _splits(bare, after, language or "en")
 
 
 def _splits(text: str, after: str, language: str) -> bool:
-    """Return whether the splitter begins a sentence with ``after``."""
+    """Return whether the splitter begins a sentence with ``after``.
+
+    It keeps together what quotes and brackets enclose, so that it is shown none.
+    """
     from sentencex import segment
 
     if text.endswith(tuple(_KHMER_TIBETAN)):
         return True
+    text, after = (part.translate(_WITHOUT_QUOTES) for part in (text, after))
     spaces = len(after) - len(after.lstrip())
     reached = 0
     for sentence in segment(language, text + after):
@@ -113,8 +201,25 @@ def _goes_on(text: str, bare: str, after: str, language: str | None) -> bool:
     initial = _INITIAL.search(bare)
     if initial and language not in {None, "en"} and _is_initial(initial[1]):
         return True
+    return _before_full_stop(bare) in _TITLES.get(language or "en", ())
+
+
+def _before_full_stop(bare: str) -> str:
+    """The last word in small letters; nothing if no full stop follows it."""
     last = bare.rsplit(maxsplit=1)[-1].lstrip(_OPENERS)
-    return last.endswith(".") and last[:-1].casefold() in _TITLES.get(language or "en", ())
+    return last[:-1].casefold() if last.endswith(".") else ""
+
+
+def _is_word(bare: str, after: str, language: str) -> bool:
+    """Return whether a full stop before a capital follows a word that is no abbreviation."""
+    last = _before_full_stop(bare)
+    if len(last) < 2 or not last.isalpha() or not after.lstrip(" " + _OPENERS)[:1].isupper():
+        return False
+    if language in _OWN_LISTS:
+        return last in _WORDS.get(language, ())
+    is_written_small = bare[-2].islower() and bare[-len(last) - 1].islower()
+    plain = unicodedata.normalize("NFD", last)
+    return is_written_small and last not in _ABBREVIATIONS and bool(_VOWEL.search(plain))
 
 
 def _is_initial(letter: str) -> bool:
