@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr_core.cue_times import (
     CHARACTERS_PER_SECOND,
@@ -46,11 +46,21 @@ _TWO_SENTENCES = 2.0
 
 @dataclass(frozen=True)
 class Cue:
-    """What stands on the screen from ``start`` to ``end``, seconds; one line or two."""
+    """What stands on the screen from ``start`` to ``end``, seconds; one line or two.
+
+    Attributes:
+        speaker: who says it, in one line, where speakers are told apart.
+    """
 
     start: float
     end: float
     lines: tuple[str, ...]
+    speaker: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What stands before the first line: there is room for it."""
+        return f"{self.speaker}: " if self.speaker else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,37 +90,66 @@ class _Piece:
         return self.text.rstrip().endswith(_CLAUSE_ENDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a cue shows.
+
+    Attributes:
+        label: the room that the speaker's name takes.
+    """
+
+    pieces: Sequence[_Piece]
+    speaker: str | None
+    label: float
+
+    @property
+    def start(self) -> float:
+        return self.pieces[0].start
+
+    @property
+    def spoken(self) -> Spoken:
+        end = max(piece.end for piece in self.pieces)
+        return Spoken(self.start, end, self.label + _width(self.pieces))
+
+
 def cues(transcript: Transcript) -> list[Cue]:
     """Return the cues of a transcript; they follow one another and do not overlap.
 
     A segment has its own cues, but short ones that could not be read alone share one. Where all
     segments are single words, each stays alone: their times are what is wanted.
     """
-    segments = sorted(transcript.segments, key=lambda segment: segment.start)
-    runs = [_pieces(run, transcript.language) for run in _runs(segments)]
-    runs = [run for run in runs if run]
-    starts = [*(run[0].start for run in runs), transcript.duration or math.inf]
-    ends = [0.0, *(run[-1].end for run in runs)]
-    parts = [
-        part
-        for run, end_before, start_after in zip(runs, ends, starts[1:], strict=False)
-        for part in _parts(run, end_before, start_after)
-    ]
-    spoken = [
-        Spoken(part[0].start, max(piece.end for piece in part), _width(part)) for part in parts
-    ]
-    shown = times(spoken, transcript.duration)
+    parts = sorted(_parts(transcript), key=lambda part: part.start)
+    shown = times([part.spoken for part in parts], transcript.duration)
     return [
-        Cue(start, end, _two_lines(part)) for part, (start, end) in zip(parts, shown, strict=True)
+        Cue(start, end, _two_lines(part.pieces, part.label), part.speaker)
+        for part, (start, end) in zip(parts, shown, strict=True)
     ]
+
+
+def _parts(transcript: Transcript) -> Iterator[_Part]:
+    segments = sorted(transcript.segments, key=lambda segment: segment.start)
+    runs = [(_name(run), _pieces(run, transcript.language)) for run in _runs(segments)]
+    runs = [(speaker, pieces) for speaker, pieces in runs if pieces]
+    ends = [0.0, *(pieces[-1].end for _, pieces in runs)]
+    starts = [*(pieces[0].start for _, pieces in runs[1:]), transcript.duration or math.inf]
+    for (speaker, pieces), end_before, start_after in zip(runs, ends, starts, strict=False):
+        label = width(f"{speaker}: ") if speaker else 0.0
+        for begin, end in _cuts(pieces, label, end_before, start_after):
+            yield _Part(pieces[begin:end], speaker, label)
+
+
+def _name(run: Sequence[Segment]) -> str | None:
+    return " ".join(plain(run[0].speaker or "").split()) or None
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Segments that may share cues: those between two pauses."""
+    """Segments that may share cues: those of one speaker between two pauses."""
     are_words = all(len(segment.words) == 1 for segment in segments)
     run: list[Segment] = []
     for segment in segments:
-        if run and (are_words or segment.start - run[-1].end > PAUSE_S):
+        if run and (
+            are_words or segment.speaker != run[-1].speaker or segment.start - run[-1].end > PAUSE_S
+        ):
             yield run
             run = []
         run.append(segment)
@@ -119,9 +158,13 @@ def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 
 def _pieces(segments: Sequence[Segment], language: str | None) -> list[_Piece]:
-    return [
-        piece for segment in segments for piece in _pieces_of(segment, segment.language or language)
-    ]
+    """The text of segments in pieces, none of which begins before the one before it."""
+    pieces: list[_Piece] = []
+    for segment in segments:
+        for piece in _pieces_of(segment, segment.language or language):
+            start = max(piece.start, pieces[-1].start if pieces else 0.0)
+            pieces.append(replace(piece, start=start, end=max(start, piece.end)))
+    return pieces
 
 
 def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
@@ -167,23 +210,27 @@ def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
     return "".join(text).rstrip(), starts, ends
 
 
-def _parts(
-    pieces: Sequence[_Piece], end_before: float, start_after: float
-) -> Iterator[Sequence[_Piece]]:
+def _cuts(
+    pieces: Sequence[_Piece], label: float, end_before: float, start_after: float
+) -> Iterator[tuple[int, int]]:
     """Cut pieces into cues where it costs least (dynamic programming over the cuts).
 
     Args:
+        label: room that is taken in each cue.
         end_before, start_after: of what is said around them.
+
+    Yields:
+        The first piece of a cue, and the one after its last.
     """
     n = len(pieces)
     sentences = [0, *itertools.accumulate(piece.is_sentence for piece in pieces)]
     costs, begins = [0.0, *[math.inf] * n], [0] * (n + 1)
     for i in range(n):
         earliest = max(pieces[i - 1].end if i else end_before, pieces[i].start - LEAD_S)
-        for j in _ends_that_fit(pieces, i):
+        for j, characters in _that_fit(pieces, i, label):
             latest = pieces[j].start if j < n else start_after
             room_s = max(latest, pieces[j - 1].end) - min(earliest, pieces[i].start)
-            cost = costs[i] + 1 + _haste(_width(pieces[i:j]), room_s)
+            cost = costs[i] + 1 + _haste(characters, room_s)
             cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i])
             cost += _cut(pieces[j - 1], latest)
             if cost < costs[j]:
@@ -192,20 +239,22 @@ def _parts(
     while cuts[-1]:
         cuts.append(begins[cuts[-1]])
     for end, begin in reversed(list(itertools.pairwise(cuts))):
-        yield pieces[begin:end]
+        yield begin, end
 
 
-def _ends_that_fit(pieces: Sequence[_Piece], first: int) -> Iterator[int]:
-    """After which pieces a cue that begins with the ``first`` may end."""
-    lines, room = 1, 0.0
+def _that_fit(pieces: Sequence[_Piece], first: int, label: float) -> Iterator[tuple[int, float]]:
+    """After which pieces a cue that begins with the ``first`` may end, and its characters."""
+    is_second, room, characters = False, label, label
     for i in range(first, len(pieces)):
-        if room + pieces[i].width > MAX_WIDTH and room:
-            lines, room = lines + 1, 0.0
-        room += pieces[i].room
-        is_long = pieces[i].end - pieces[first].start > MAX_CUE_S
-        if i > first and (lines > 2 or is_long):
+        if i > first and room + pieces[i].width > MAX_WIDTH:
+            if is_second:
+                return
+            is_second, room = True, 0.0
+        if i > first and pieces[i].end - pieces[first].start > MAX_CUE_S:
             return
-        yield i + 1
+        yield i + 1, characters + pieces[i].width
+        room += pieces[i].room
+        characters += pieces[i].room
 
 
 def _haste(characters: float, room_s: float) -> float:
@@ -235,13 +284,13 @@ def _text(pieces: Sequence[_Piece]) -> str:
     return "".join(piece.text for piece in pieces).strip()
 
 
-def _two_lines(pieces: Sequence[_Piece]) -> tuple[str, ...]:
+def _two_lines(pieces: Sequence[_Piece], label: float) -> tuple[str, ...]:
     """One line if it fits, else two of which neither is longer than needed."""
-    if _width(pieces) <= MAX_WIDTH or len(pieces) == 1:
+    if label + _width(pieces) <= MAX_WIDTH or len(pieces) == 1:
         return (_text(pieces),)
 
     def ugliness(n: int) -> tuple[bool, float]:
-        first, second = _width(pieces[:n]), _width(pieces[n:])
+        first, second = label + _width(pieces[:n]), _width(pieces[n:])
         bonus = 10 if pieces[n - 1].is_clause or pieces[n - 1].is_sentence else 0
         return max(first, second) > MAX_WIDTH, abs(first - second) - bonus
 
