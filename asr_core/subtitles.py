@@ -40,6 +40,7 @@ _REACH = 16  # pieces before the end of a sentence that tell whether it is one
 _UNREADABLE, _MORE_UNREADABLE = 10.0, 50.0  # too short or too fast; for each time its limit
 _HASTY = 2.0  # for the share of the time that is missing to read it at ease
 _WITHIN_CLAUSE, _AFTER_CLAUSE = 3.0, 1.0  # where no sentence ends
+_AFTER_ABBREVIATION = 6.0
 _PAUSE_IS_WORTH = 4.0  # a second, at most two
 _TWO_SENTENCES = 2.0
 
@@ -71,6 +72,7 @@ class _Piece:
         text: with the space after it.
         start, end: seconds.
         width: of the text without the space.
+        room: of the text with it.
         is_sentence: a sentence ends with it.
     """
 
@@ -78,12 +80,8 @@ class _Piece:
     start: float
     end: float
     width: float
+    room: float
     is_sentence: bool
-
-    @property
-    def room(self) -> float:
-        """Its width with the space."""
-        return self.width + self.text.endswith(" ")
 
     @property
     def is_clause(self) -> bool:
@@ -183,6 +181,7 @@ def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
             starts[at],
             max(ends[at : at + len(bare)]),
             width(bare),
+            width(bare + space),
             not following or is_end(before + bare, space + following, language),
         )
         at += len(piece)
@@ -224,15 +223,16 @@ def _cuts(
     """
     n = len(pieces)
     sentences = [0, *itertools.accumulate(piece.is_sentence for piece in pieces)]
+    next_starts = [*(piece.start for piece in pieces[1:]), start_after]
+    latest = [max(start, piece.end) for start, piece in zip(next_starts, pieces, strict=True)]
+    cut_costs = [_cut(piece, end) for piece, end in zip(pieces, latest, strict=True)]
     costs, begins = [0.0, *[math.inf] * n], [0] * (n + 1)
     for i in range(n):
-        earliest = max(pieces[i - 1].end if i else end_before, pieces[i].start - LEAD_S)
+        before = pieces[i - 1].end if i else end_before
+        earliest = min(max(before, pieces[i].start - LEAD_S), pieces[i].start)
         for j, characters in _that_fit(pieces, i, label):
-            latest = pieces[j].start if j < n else start_after
-            room_s = max(latest, pieces[j - 1].end) - min(earliest, pieces[i].start)
-            cost = costs[i] + 1 + _haste(characters, room_s)
-            cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i])
-            cost += _cut(pieces[j - 1], latest)
+            cost = costs[i] + 1 + _haste(characters, latest[j - 1] - earliest)
+            cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i]) + cut_costs[j - 1]
             if cost < costs[j]:
                 costs[j], begins[j] = cost, i
     cuts = [n]
@@ -244,17 +244,19 @@ def _cuts(
 
 def _that_fit(pieces: Sequence[_Piece], first: int, label: float) -> Iterator[tuple[int, float]]:
     """After which pieces a cue that begins with the ``first`` may end, and its characters."""
-    is_second, room, characters = False, label, label
+    is_second, line, characters = False, label, label
+    latest = pieces[first].start + MAX_CUE_S
     for i in range(first, len(pieces)):
-        if i > first and room + pieces[i].width > MAX_WIDTH:
-            if is_second:
+        piece = pieces[i]
+        if i > first:
+            is_full = line + piece.width > MAX_WIDTH
+            if piece.end > latest or (is_full and is_second):
                 return
-            is_second, room = True, 0.0
-        if i > first and pieces[i].end - pieces[first].start > MAX_CUE_S:
-            return
-        yield i + 1, characters + pieces[i].width
-        room += pieces[i].room
-        characters += pieces[i].room
+            if is_full:
+                is_second, line = True, 0.0
+        yield i + 1, characters + piece.width
+        line += piece.room
+        characters += piece.room
 
 
 def _haste(characters: float, room_s: float) -> float:
@@ -272,6 +274,8 @@ def _cut(last: _Piece, next_start: float) -> float:
     """What it costs to end a cue with a piece."""
     if last.is_sentence:
         return 0.0
+    if last.text.rstrip().endswith("."):
+        return _AFTER_ABBREVIATION
     pause = _PAUSE_IS_WORTH * min(0.5, max(0.0, next_start - last.end))
     return max(0.0, (_AFTER_CLAUSE if last.is_clause else _WITHIN_CLAUSE) - pause)
 

@@ -99,7 +99,7 @@ def test_word_by_word_has_a_cue_a_word() -> None:
 
 
 AWKWARD_TEXTS = [
-    *("-->", "00:00:01.000 -->", "<i>so</i>", "<b", "{\\an8}x", "&amp;", "&", "a<b"),
+    *("-->", "-->>", "<i>so</i>", "<b", "{\\an8}x", "&amp;", "&", "a<b"),
     *("", " ", "\n", "two\n\nlines", "\r", "7", "WEBVTT", "NOTE", "\ufeff", "\u2028", "\x00"),
     *("word", "مرحبا؟", "今日は。", "e\u0301\u0301"),
 ]
