@@ -98,9 +98,12 @@ def _not_too_wide(piece: str, language: str | None) -> Iterator[str]:
 
 
 def _between(text: str, ends: Iterable[int]) -> Iterator[str]:
-    """``text`` cut at ``ends``, but between words with spaces only at these."""
+    """``text`` cut at ``ends``, but between words with spaces only at these, and before no mark."""
+    clusters = set(_ends(_clusters(text)))
     start = 0
     for end in ends:
+        if end not in clusters:
+            continue
         around = text[max(0, end - 1) : end + 1]
         if end == len(text) or text[end - 1].isspace() or is_spaceless(around):
             yield text[start:end]
