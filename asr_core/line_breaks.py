@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 __all__ = ["MAX_WIDTH", "breakable", "is_spaceless", "set_right_to_left", "width"]
 
@@ -35,6 +36,7 @@ def is_spaceless(text: str) -> bool:
     return _SPACELESS.search(text) is not None
 
 
+@lru_cache(maxsize=10_000)  # words come again and again
 def width(text: str) -> float:
     """Return the room that ``text`` takes in a line, in Latin characters.
 

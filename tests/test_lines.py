@@ -3,6 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_core.line_breaks import breakable
 from asr_core.lines import lines, rejoined
 from asr_core.transcript import Segment, Word
 
@@ -65,3 +66,19 @@ def test_a_sentence_cut_by_the_end_of_a_window_is_put_together() -> None:
     long = words(["a"] * 19)
     after = [Word(" b", 19.5, 21, 1), Word(" c", 21, 22, 1)]
     assert len(list(rejoined([Segment.of(long), Segment.of(after)], "en"))) == 2
+
+
+def test_a_line_that_gets_too_long_ends_at_its_widest_gap() -> None:
+    run = words(["word"] * 30)
+    run[15:] = [word.shifted(0.05) for word in run[15:]]
+    assert [len(line.words) for line in lines(run)] == [15, 15]
+
+
+def test_a_line_that_gets_too_long_ends_within_no_word() -> None:
+    text = "สวัสดีครับวันนี้อากาศดีมากไปเดินเล่นที่สวนสาธารณะกันเถอะ" * 3
+    tokens = [Word(c, i / 4, (i + 1) / 4, 0.9) for i, c in enumerate(text)]
+    found = [line.text for line in lines(tokens, "th")]
+    assert "".join(found) == text
+    assert len(found) > 1
+    ends = {len("".join(breakable(text, "th")[:n])) for n in range(len(text))}
+    assert {len("".join(found[:n])) for n in range(len(found))} <= ends
