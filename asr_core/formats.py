@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from asr_core.line_breaks import set_right_to_left
-from asr_core.subtitles import Cue, cues
+from asr_core.subtitles import Cue, cues, label
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -52,14 +52,10 @@ def parse_clock(text: str) -> float:
 def to_txt(transcript: Transcript) -> str:
     """One line a segment, with its speaker before it where speakers are told apart."""
     return "".join(
-        f"{_named(segment)}{_one_line(segment.text)}\n"
+        f"{label(segment.speaker)}{_one_line(segment.text)}\n"
         for segment in transcript.segments
         if segment.text
     )
-
-
-def _named(segment: Segment) -> str:
-    return f"{segment.speaker}: " if segment.speaker else ""
 
 
 def _one_line(text: str) -> str:
@@ -70,32 +66,31 @@ def to_srt(transcript: Transcript) -> str:
     """SubRip. It has no way to escape: what players would take for a tag is broken up."""
     return "".join(
         f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
-        + _TAG.sub("\\g<0>\N{WORD JOINER}", "\n".join(_on_screen(cue, transcript))).replace(
-            "-->", "→"
-        )
+        + _for_srt(cue, transcript.language)
         + "\n\n"
         for number, cue in enumerate(cues(transcript), 1)
     )
+
+
+def _for_srt(cue: Cue, language: str | None) -> str:
+    first, *others = cue.lines
+    text = "\n".join(set_right_to_left((cue.label + first, *others), language))
+    return _TAG.sub("\\g<0>\N{WORD JOINER}", text).replace("-->", "→")
 
 
 _TAG = re.compile(r"<(?=/?(?:[bisu]|font)\b)|\{(?=\\)", re.IGNORECASE)
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT; its three special characters are escaped."""
+    """WebVTT; its three special characters are escaped, speakers are voices."""
     escape = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
     return "WEBVTT\n\n" + "".join(
         f"{clock(cue.start)} --> {clock(cue.end)}\n"
         + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
-        + "\n".join(_on_screen(cue, transcript)).translate(escape)
+        + "\n".join(set_right_to_left(cue.lines, transcript.language)).translate(escape)
         + "\n\n"
         for cue in cues(transcript)
     )
-
-
-def _on_screen(cue: Cue, transcript: Transcript) -> tuple[str, ...]:
-    first, *others = cue.lines
-    return set_right_to_left((cue.label + first, *others), transcript.language)
 
 
 def to_tsv(transcript: Transcript) -> str:
@@ -155,7 +150,7 @@ def to_docx(transcript: Transcript) -> bytes:
         time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
         time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
         if segment.speaker:
-            paragraph.add_run(_named(segment)).bold = True
+            paragraph.add_run(label(segment.speaker)).bold = True
         paragraph.add_run(_CONTROL.sub("", segment.text))
     file = io.BytesIO()
     document.save(file)

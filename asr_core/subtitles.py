@@ -29,7 +29,7 @@ from asr_core.plain_text import plain
 from asr_core.sentences import is_end
 from asr_core.transcript import Segment, Transcript
 
-__all__ = ["Cue", "cues"]
+__all__ = ["Cue", "cues", "label"]
 
 _CLAUSE_ENDS = (",", ";", ":", "–", "—", "、", "，", "；", "：", "،", "؛")
 
@@ -50,7 +50,7 @@ class Cue:
     """What stands on the screen from ``start`` to ``end``, seconds; one line or two.
 
     Attributes:
-        speaker: who says it, in one line, where speakers are told apart.
+        speaker: who says it, where speakers are told apart; the first line has room for the name.
     """
 
     start: float
@@ -60,8 +60,13 @@ class Cue:
 
     @property
     def label(self) -> str:
-        """What stands before the first line: there is room for it."""
-        return f"{self.speaker}: " if self.speaker else ""
+        """What stands before the first line where voices cannot be marked otherwise."""
+        return label(self.speaker)
+
+
+def label(speaker: str | None) -> str:
+    """Return what is written before the words of a speaker."""
+    return f"{speaker}: " if speaker else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +98,12 @@ class _Part:
     """What a cue shows.
 
     Attributes:
-        label: the room that the speaker's name takes.
+        indent: the room that the speaker's name takes.
     """
 
     pieces: Sequence[_Piece]
     speaker: str | None
-    label: float
+    indent: float
 
     @property
     def start(self) -> float:
@@ -107,7 +112,7 @@ class _Part:
     @property
     def spoken(self) -> Spoken:
         end = max(piece.end for piece in self.pieces)
-        return Spoken(self.start, end, self.label + _width(self.pieces))
+        return Spoken(self.start, end, self.indent + _width(self.pieces))
 
 
 def cues(transcript: Transcript) -> list[Cue]:
@@ -119,7 +124,7 @@ def cues(transcript: Transcript) -> list[Cue]:
     parts = sorted(_parts(transcript), key=lambda part: part.start)
     shown = times([part.spoken for part in parts], transcript.duration)
     return [
-        Cue(start, end, _two_lines(part.pieces, part.label), part.speaker)
+        Cue(start, end, _two_lines(part.pieces, part.indent), part.speaker)
         for part, (start, end) in zip(parts, shown, strict=True)
     ]
 
@@ -131,9 +136,9 @@ def _parts(transcript: Transcript) -> Iterator[_Part]:
     ends = [0.0, *(pieces[-1].end for _, pieces in runs)]
     starts = [*(pieces[0].start for _, pieces in runs[1:]), transcript.duration or math.inf]
     for (speaker, pieces), end_before, start_after in zip(runs, ends, starts, strict=False):
-        label = width(f"{speaker}: ") if speaker else 0.0
-        for begin, end in _cuts(pieces, label, end_before, start_after):
-            yield _Part(pieces[begin:end], speaker, label)
+        indent = width(label(speaker))
+        for begin, end in _cuts(pieces, indent, end_before, start_after):
+            yield _Part(pieces[begin:end], speaker, indent)
 
 
 def _name(run: Sequence[Segment]) -> str | None:
@@ -210,12 +215,12 @@ def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
 
 
 def _cuts(
-    pieces: Sequence[_Piece], label: float, end_before: float, start_after: float
+    pieces: Sequence[_Piece], indent: float, end_before: float, start_after: float
 ) -> Iterator[tuple[int, int]]:
     """Cut pieces into cues where it costs least (dynamic programming over the cuts).
 
     Args:
-        label: room that is taken in each cue.
+        indent: room that is taken in each first line.
         end_before, start_after: of what is said around them.
 
     Yields:
@@ -230,7 +235,7 @@ def _cuts(
     for i in range(n):
         before = pieces[i - 1].end if i else end_before
         earliest = min(max(before, pieces[i].start - LEAD_S), pieces[i].start)
-        for j, characters in _that_fit(pieces, i, label):
+        for j, characters in _that_fit(pieces, i, indent):
             cost = costs[i] + 1 + _haste(characters, latest[j - 1] - earliest)
             cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i]) + cut_costs[j - 1]
             if cost < costs[j]:
@@ -242,9 +247,9 @@ def _cuts(
         yield begin, end
 
 
-def _that_fit(pieces: Sequence[_Piece], first: int, label: float) -> Iterator[tuple[int, float]]:
+def _that_fit(pieces: Sequence[_Piece], first: int, indent: float) -> Iterator[tuple[int, float]]:
     """After which pieces a cue that begins with the ``first`` may end, and its characters."""
-    is_second, line, characters = False, label, label
+    is_second, line, characters = False, indent, indent
     latest = pieces[first].start + MAX_CUE_S
     for i in range(first, len(pieces)):
         piece = pieces[i]
@@ -288,13 +293,13 @@ def _text(pieces: Sequence[_Piece]) -> str:
     return "".join(piece.text for piece in pieces).strip()
 
 
-def _two_lines(pieces: Sequence[_Piece], label: float) -> tuple[str, ...]:
+def _two_lines(pieces: Sequence[_Piece], indent: float) -> tuple[str, ...]:
     """One line if it fits, else two of which neither is longer than needed."""
-    if label + _width(pieces) <= MAX_WIDTH or len(pieces) == 1:
+    if indent + _width(pieces) <= MAX_WIDTH or len(pieces) == 1:
         return (_text(pieces),)
 
     def ugliness(n: int) -> tuple[bool, float]:
-        first, second = label + _width(pieces[:n]), _width(pieces[n:])
+        first, second = indent + _width(pieces[:n]), _width(pieces[n:])
         bonus = 10 if pieces[n - 1].is_clause or pieces[n - 1].is_sentence else 0
         return max(first, second) > MAX_WIDTH, abs(first - second) - bonus
 

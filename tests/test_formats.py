@@ -178,7 +178,7 @@ def test_speakers_are_named_in_cues() -> None:
         "1\n00:00:00,000 --> 00:00:01,500\nLeft: How so?\n\n"
         "2\n00:00:01,500 --> 00:00:04,000\nRight: Like this.\n\n"
     )
-    assert "\n<v Left>Left: How so?\n" in str(FORMATS["vtt"](both))
+    assert "\n<v Left>How so?\n" in str(FORMATS["vtt"](both))
 
 
 def test_a_line_break_within_a_segment_is_none_in_text_and_tables() -> None:
