@@ -18,6 +18,7 @@ __all__ = [
     "MAX_CUE_S",
     "MIN_CUE_S",
     "SHORTEST_S",
+    "WORD_LEAD_S",
     "Spoken",
     "times",
 ]
@@ -32,10 +33,12 @@ SHORTEST_S, FASTEST = 0.5, 20.0
 """What a reader needs, the latter in characters a second: taken from neighbours, too."""
 
 LEAD_S = 0.5
-"""At most so long before the first word a cue comes up if it is short of time otherwise."""
+WORD_LEAD_S = 0.1
+"""At most so long before its first word a cue comes up if it is short of time otherwise; the
+latter where the times of words are what is wanted (three frames, as the guide allows)."""
 
-_LENT_MS = 250  # of a neighbour's sound, so that a word without a time of its own can be seen
-_LEAST_MS = 100  # for a word that the alignment gave no time
+_LEAST_MS = 100  # what lasts less was given no time by the alignment
+_LENT_MS = 250  # to such a word, of a neighbour's time
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class _Shown:
     Attributes:
         heard_until: until when it has to stand for its sound.
         wanted, needed: as ``Spoken`` has them.
+        has_time: its sound was given some.
     """
 
     start: int
@@ -78,22 +82,26 @@ class _Shown:
     heard_until: int
     wanted: int
     needed: int
+    has_time: bool
 
     @property
     def length(self) -> int:
         return self.end - self.start
 
 
-def times(spoken: Sequence[Spoken], duration_s: float) -> list[tuple[float, float]]:
+def times(
+    spoken: Sequence[Spoken], duration_s: float, lead_s: float = LEAD_S
+) -> list[tuple[float, float]]:
     """Return when the cues of ``spoken`` begin and end, seconds.
 
     Each lasts, none begins before the one before it ends, all are within the file. A cue covers
-    its sound, but for what it lends to a neighbour too short to be seen, or shares with one that
-    is spoken at the same time.
+    its sound, but for what it lends to a neighbour that has none, or shares with one that is
+    spoken at the same time.
 
     Args:
         spoken: in the order of their starts.
         duration_s: of the file; 0 if it is unknown.
+        lead_s: by how much a cue may come before its sound.
     """
     if not spoken:
         return []
@@ -105,7 +113,7 @@ def times(spoken: Sequence[Spoken], duration_s: float) -> list[tuple[float, floa
     for one, next_start in zip(shown, [*(each.start for each in shown[1:]), until], strict=True):
         one.heard_until = one.end
         one.end = max(one.end, min(one.start + one.wanted, next_start))
-    _begin_earlier(shown)
+    _begin_earlier(shown, _ms(lead_s))
     for one, other in itertools.pairwise(shown):
         _lend(one, other)
     return [(each.start / 1000, each.end / 1000) for each in shown]
@@ -130,7 +138,14 @@ def _placed(spoken: Sequence[Spoken], until: int) -> list[_Shown]:
         for start, each in zip(starts, spoken, strict=True)
     ]
     return [
-        _Shown(start, end, end, each.wanted_ms, each.needed_ms)
+        _Shown(
+            start,
+            end,
+            end,
+            each.wanted_ms,
+            each.needed_ms,
+            has_time=_ms(each.end - each.start) >= _LEAST_MS,
+        )
         for start, end, each in zip(starts, ends, spoken, strict=True)
     ]
 
@@ -144,12 +159,12 @@ def _share(one: _Shown, other: _Shown, after: int) -> None:
     other.end = max(other.end, other.start + 1)
 
 
-def _begin_earlier(shown: Sequence[_Shown]) -> None:
+def _begin_earlier(shown: Sequence[_Shown], lead: int) -> None:
     """Take the pause before those that are too short with the one after."""
     free_from = 0
     for i, one in enumerate(shown):
         if one.length < one.needed:
-            earliest = max(free_from, one.start - _ms(LEAD_S), one.end - one.needed)
+            earliest = max(free_from, one.start - lead, one.end - one.needed)
             one.start = min(one.start, earliest)
             if i:
                 shown[i - 1].end = min(shown[i - 1].end, one.start)
@@ -157,13 +172,13 @@ def _begin_earlier(shown: Sequence[_Shown]) -> None:
 
 
 def _lend(one: _Shown, other: _Shown) -> None:
-    """Give the shorter of two neighbours what the longer can spare."""
+    """Give one of two neighbours, if its sound has no time, what the other can spare."""
     if one.end < other.start:
         return
     for short, long, sign in ((one, other, 1), (other, one, -1)):
         missing = _ms(SHORTEST_S) - short.length
         spare = long.length - long.needed
-        if missing > 0 and spare > 0:
+        if not short.has_time and missing > 0 and spare > 0:
             lent = sign * min(missing, spare, _LENT_MS)
             one.end += lent
             other.start += lent

@@ -20,6 +20,7 @@ from asr_core.cue_times import (
     MAX_CUE_S,
     MIN_CUE_S,
     SHORTEST_S,
+    WORD_LEAD_S,
     Spoken,
     times,
 )
@@ -122,7 +123,8 @@ def cues(transcript: Transcript) -> list[Cue]:
     segments are single words, each stays alone: their times are what is wanted.
     """
     parts = sorted(_parts(transcript), key=lambda part: part.start)
-    shown = times([part.spoken for part in parts], transcript.duration)
+    lead_s = WORD_LEAD_S if _is_word_by_word(transcript.segments) else LEAD_S
+    shown = times([part.spoken for part in parts], transcript.duration, lead_s)
     return [
         Cue(start, end, _two_lines(part.pieces, part.indent), part.speaker)
         for part, (start, end) in zip(parts, shown, strict=True)
@@ -141,13 +143,17 @@ def _parts(transcript: Transcript) -> Iterator[_Part]:
             yield _Part(pieces[begin:end], speaker, indent)
 
 
+def _is_word_by_word(segments: Sequence[Segment]) -> bool:
+    return all(len(segment.words) == 1 for segment in segments)
+
+
 def _name(run: Sequence[Segment]) -> str | None:
     return " ".join(plain(run[0].speaker or "").split()) or None
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
     """Segments that may share cues: those of one speaker between two pauses."""
-    are_words = all(len(segment.words) == 1 for segment in segments)
+    are_words = _is_word_by_word(segments)
     run: list[Segment] = []
     for segment in segments:
         if run and (

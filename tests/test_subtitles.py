@@ -158,6 +158,18 @@ def test_sentences_too_short_to_be_read_alone_share_a_cue() -> None:
     assert [cue.lines for cue in cues(transcript(lines))] == [("Oh yes. I know. You do.",)]
 
 
+@given(st.lists(SPOKEN, min_size=1, max_size=4))
+def test_words_one_by_one_keep_their_times(
+    lines: list[list[tuple[str, str, float, float]]],
+) -> None:
+    words = word_by_word(timed(lines))
+    shown = cues(words)
+    assert [cue.lines for cue in shown] == [(word.text.strip(),) for word in words.words]
+    for cue, word in zip(shown, words.words, strict=True):
+        assert word.start - 0.1 - 1e-3 <= cue.start <= word.start + 1e-3
+        assert cue.end >= word.end - 1e-3
+
+
 def test_words_without_a_time_of_their_own_are_seen() -> None:
     lines = [[Word(" One.", 0, 1, 1)], [Word(" Two.", 1, 1, 1)], [Word(" Three.", 1, 1.8, 1)]]
     shown = cues(Transcript(tuple(map(Segment.of, lines)), 12, "en", 1.0))
