@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import psycopg
 import pytest
@@ -27,6 +28,10 @@ from asr_core.stored_files import StoredFile, StoredFiles
 from tests.fetch import fetch_speech, speech_dir
 
 Samples = NDArray[np.float32]
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 _IN_REAL_TIME = ("browser", "raw")
 """Folders whose tests wait for clocks, browsers and sockets more than they compute."""
