@@ -15,7 +15,7 @@ from asr_core.fullcontext.missed import merged, missed
 from asr_core.fullcontext.pipeline import beside, side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
-from asr_core.lines import lines
+from asr_core.lines import lines, rejoined
 from asr_core.memory import give_back
 from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript, Word
@@ -147,6 +147,7 @@ def transcribe(
             on_progress(FileProgress(done_s, total_s, so_far(until_s)))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             give_back()
+    segments = list(rejoined(segments, language))
     return so_far(pieces.seconds)
 
 
@@ -182,7 +183,7 @@ def _lines_in(
     return [
         replace(line, language=reading.language if with_language else None)
         for _, reading in heard
-        for line in lines(reading.words)
+        for line in lines(reading.words, reading.language)
     ]
 
 
