@@ -12,8 +12,32 @@ from asr_core.transcript import Word, join_words
 
 texts = st.lists(
     st.sampled_from(
-        ["one", "two", "hundred", "and", "25", "twenty", "five", "$5", "dollars", "don't", "do"]
-        + ["not", "um,", "(laughs)", "…", "Mr.", "a", "point", "9:00", "½", "per", "cent", "今天", "é"]
+        [
+            "one",
+            "two",
+            "hundred",
+            "and",
+            "25",
+            "twenty",
+            "five",
+            "$5",
+            "dollars",
+            "don't",
+            "do",
+            "not",
+            "um,",
+            "(laughs)",
+            "…",
+            "Mr.",
+            "a",
+            "point",
+            "9:00",
+            "½",
+            "per",
+            "cent",
+            "今天",
+            "é",
+        ]
     ),
     max_size=12,
 ).map(" ".join)

@@ -83,6 +83,7 @@ def test_ordinals_are_told_from_numbers(number: int) -> None:
     ordinal = _INFLECT.ordinal(number)
     assert words(ordinal) == words(spelled(ordinal))
     assert score(ordinal, str(number), "en").words.errors == 1
+    assert score(spelled(number), ordinal, "en").words.errors == 1
 
 
 @given(st.decimals(0, 5000, places=2, allow_nan=False))
@@ -119,7 +120,10 @@ def test_decimals_are_read_digit_by_digit(number: object) -> None:
         ["2/3", "two thirds"],
         ["1,000", "one thousand", "a thousand"],
         ["1001 nights", "a thousand and one nights"],
-        ["1,234,567", "one million, two hundred and thirty-four thousand, five hundred sixty-seven"],
+        [
+            "1,234,567",
+            "one million, two hundred and thirty-four thousand, five hundred sixty-seven",
+        ],
         ["-5", "minus five", "negative five", "−5"],
         ["double five", "five five", "double 5", "55"],
         ["double oh seven", "007"],
@@ -167,7 +171,7 @@ def test_words_that_only_look_like_numbers_stay() -> None:
 
 _PLAIN_WORDS = (
     "the colour don’t they're he's been gone mr. Mrs. won't let's café naïve well-known “quoted” "
-    "(laughs) [noise] <unk> uh, Hmm… gonna it's John's organise & — travelled! favourite cause d'you"
+    "(laughs) [noise] <unk> uh, Hmm gonna it's John's organise & — travelled! favourite cause d'you"
 )
 
 
@@ -193,8 +197,12 @@ def test_english_but_for_numbers_is_what_whispers_normaliser_makes_of_it(text: s
         ("שָׁלוֹם", "שלום", "he"),
         ("น้ำ", "นํ้า", "th"),
         ("好❤️（笑）１２", "好，12", "zh"),
-        ("25, fünfundzwanzig 1.000 3,5", "fünfundzwanzig, 25 tausend drei Komma fünf", "de"),
-        ("quatre-vingt-dix-neuf", "99", "fr"),
+        ("25, fünfundzwanzig 1.000, 3,5", "fünfundzwanzig, 25, tausend, drei Komma fünf", "de"),
+        ("3,5 Millionen", "3.500.000", "de"),
+        ("25 Millionen zweitausend", "25.002.000", "de"),
+        ("eine Million am fünfundzwanzigsten Mai", "1 Million am 25. Mai", "de"),
+        ("quatre-vingt-dix-neuf, 2 millions", "99, deux millions", "fr"),
+        ("le vingt et unième", "le 21e", "fr"),
         ("treinta y uno, dos mil cinco", "31, 2005", "es"),
     ],
 )

@@ -63,12 +63,11 @@ _MONTHS = frozenset(
 )
 _BARE_PLURALS = {"1" + "0" * n: name for n, name in
                  ((2, "hundreds"), (3, "thousands"), (6, "millions"), (9, "billions"))}  # fmt: skip
-_MILLIONS = {12: "trillion", 9: "billion", 6: "million"}
 
 
 def in_digits(words: Words) -> list[Lexeme]:
     """Return ``words`` with each digit of a number as a word of its own."""
-    return list(_in_millions(_tidied(list(_spelled(_with_zeros(words))))))
+    return list(_tidied(list(_spelled(_with_zeros(words)))))
 
 
 def _with_zeros(words: Words) -> list[Lexeme]:
@@ -162,7 +161,7 @@ def _tidied(words: list[Lexeme]) -> Iterator[Lexeme]:
     before = ""
     for i, word in enumerate(words):
         after = [w.text for w in words[i + 1 : i + 4]]
-        is_digit = before[:1].isdigit()
+        is_digit = before[:1].isdecimal()
         if word.text == "a" and after[:1] == ["1"] and _all_digits(after):
             continue
         if word.text == "0" and not is_digit and after[:1] == [POINT] and _all_digits(after[1:2]):
@@ -177,21 +176,8 @@ def _tidied(words: list[Lexeme]) -> Iterator[Lexeme]:
 
 
 def _all_digits(texts: list[str]) -> bool:
-    return all(text[0].isdigit() for text in texts) and len(texts) in (1, 3)
+    return all(text[0].isdecimal() for text in texts) and len(texts) in (1, 3)
 
 
 def _is_half_day(texts: list[str]) -> bool:
     return texts[:1] in (["am"], ["pm"]) or texts[:2] in (["a", "m"], ["p", "m"])
-
-
-def _in_millions(words: Iterator[Lexeme]) -> Iterator[Lexeme]:
-    """Yield ``words`` with the last six, nine or twelve zeros of a number as one."""
-    for is_digit, group in itertools.groupby(words, lambda word: word.text.isdigit()):
-        digits = list(group)
-        text = "".join(word.text for word in digits)
-        n_zeros = len(text) - len(text.rstrip("0")) if is_digit and text.strip("0") else 0
-        power = next((power for power in _MILLIONS if power <= n_zeros), 0)
-        yield from digits[: len(digits) - power]
-        if power:
-            first, last = digits[-power], digits[-1]
-            yield Lexeme(_MILLIONS[power], first.start, last.end)

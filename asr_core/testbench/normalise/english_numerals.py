@@ -59,7 +59,7 @@ _SUFFIXES = {"st": "th", "nd": "th", "rd": "th", "th": "th", "s": "s"}
 
 def is_numeric(text: str) -> bool:
     """Whether ``text`` is a number or part of one."""
-    return text[:1].isdigit() or text in _NUMERIC
+    return text[:1].isdecimal() or text in _NUMERIC
 
 
 def numeral(words: Words, i: int) -> Numeral | None:
@@ -86,7 +86,7 @@ def _written(words: Words, i: int) -> Numeral | None:
     if text == "zero":
         return Numeral("0", i + 1)
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    if not digits.isdigit() or (len(digits) <= 3 and digits == text and _power(words, i + 1)):
+    if not digits.isdecimal() or (len(digits) <= 3 and digits == text and _power(words, i + 1)):
         return None
     return Numeral(digits, i + 1, suffix=_SUFFIXES.get(text[len(digits) :], ""))
 
@@ -96,7 +96,7 @@ def _repeated(words: Words, i: int) -> Numeral | None:
     times = _REPEATED.get(words[i].text, 0)
     text = _text(words, i + 1) if times else ""
     value, suffix = _ONES.get(text, (0 if text in ("0", "zero") else 10, ""))
-    digit = text if len(text) == 1 and text.isdigit() else str(value)
+    digit = text if len(text) == 1 and text.isdecimal() else str(value)
     return Numeral(times * digit, i + 2) if len(digit) == 1 and not suffix else None
 
 
@@ -109,7 +109,7 @@ def _half(words: Words, i: int) -> Numeral | None:
 
 def _fraction(words: Words, i: int) -> tuple[str, int]:
     """Return the digits from ``i`` on and the place after them."""
-    if _text(words, i).isdigit():
+    if _text(words, i).isdecimal():
         return words[i].text, i + 1
     digits = ""
     while _text(words, i):
@@ -165,7 +165,7 @@ def _below_hundred(words: Words, i: int) -> Numeral | None:
 def _group(words: Words, i: int) -> Numeral | None:
     """Return what can stand before "thousand": a number up to 999, or "twenty-five hundred"."""
     text = words[i].text if i < len(words) else ""
-    if text.isdigit() and len(text) <= 3 and _power(words, i + 1):
+    if text.isdecimal() and len(text) <= 3 and _power(words, i + 1):
         found = Numeral(text, i + 1)
     elif _POWERS.get(text, (0, ""))[0] == 2 and text != "hundreds":
         found = Numeral("1", i)

@@ -13,6 +13,7 @@ from asr_core.testbench.normalise.lexemes import Lexeme, spread
 __all__ = ["in_digits"]
 
 _READ = frozenset(("da", "de", "es", "fr", "it", "nl", "pt"))
+_ONE = frozenset(("ein", "eine", "einer", "en", "een", "un", "une", "um"))  # before "million"
 
 
 @dataclass(frozen=True)
@@ -37,17 +38,36 @@ class _Token:
 def in_digits(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
     """Return ``words`` with each digit of a number as a word of its own."""
     found: list[Lexeme] = []
+    for word in _in_figures(words, language) if language in _READ else words:
+        found += spread(word, word.text) if word.text[0].isdecimal() else [word]
+    return found
+
+
+def _in_figures(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
+    """Return ``words`` with a word for each number."""
+    found: list[Lexeme] = []
     end = 0
-    tokens = [_Token(word) for word in words] if language in _READ else []
-    for number in find_numbers(tokens, language, threshold=0) if tokens else []:
+    for number in find_numbers([_Token(word) for word in words], language, threshold=0):
         found += words[end : number.start]
-        first, last = words[number.start], words[number.end - 1]
-        digits = re.sub(r"[^\d,.]|[.,]$", "", number.text).replace(",", ".")
-        found.append(Lexeme(digits, first.start, last.end, first.pause))
-        end = number.end
-    found += words[end:]
-    return [
-        lexeme
-        for word in found
-        for lexeme in (spread(word, word.text) if word.text[:1].isdigit() else [word])
-    ]
+        first, end = words[number.start], number.end
+        figures = re.sub(r"[^\d,.]|[.,]$", "", number.text).replace(",", ".")
+        if found and not first.pause and (power := _power(first, language)):
+            scaled = _scaled(found[-1].text, power, figures)
+            first, figures = (found.pop(), scaled) if scaled else (first, figures)
+        found.append(Lexeme(figures, first.start, words[end - 1].end, first.pause))
+    return [*found, *words[end:]]
+
+
+def _power(word: Lexeme, language: str) -> int:
+    """Return which power of ten, from thousand on, ``word`` alone is; else 0."""
+    alone = [number.text for number in find_numbers([_Token(word)], language, threshold=0)]
+    power = len(alone[0]) - 1 if alone else 0
+    return power if power >= 3 and alone[0] == "1" + "0" * power else 0
+
+
+def _scaled(times: str, power: int, figures: str) -> str:
+    """Return "3.5" times a power of ten, with what ``figures`` has beyond it; empty if none."""
+    whole, _, fraction = ("1" if times in _ONE else times).partition(".")
+    if not whole.isdecimal() or len(whole) > 3 or len(fraction) > power or "." in figures:
+        return ""
+    return str(int(whole + fraction.ljust(power, "0")) + int(figures[-power:]))

@@ -17,6 +17,7 @@ from asr_core.testbench.normalise import english, english_numbers, other_numbers
 from asr_core.testbench.normalise.characters import SPACELESS, plain_characters
 from asr_core.testbench.normalise.english_numerals import is_numeric
 from asr_core.testbench.normalise.lexemes import Lexeme, lexemes
+from asr_core.testbench.normalise.zeros import in_millions
 
 __all__ = ["Normalised", "normalised", "written_words"]
 
@@ -63,10 +64,10 @@ def normalised(text: str, language: str) -> Normalised:
     language = language.lower().partition("-")[0]
     found = _words(_without_asides(text, language), language)
     if language == "en":
-        found = english_numbers.in_digits(found)
+        found = list(in_millions(english_numbers.in_digits(found)))
         words = tuple(english.american(word.text) for word in found)
     else:
-        found = other_numbers.in_digits(found, language)
+        found = list(in_millions(other_numbers.in_digits(found, language)))
         words = tuple(word.text for word in found)
     return Normalised(words, tuple((word.start, word.end) for word in found), language)
 
