@@ -86,9 +86,14 @@ def _written(words: Words, i: int) -> Numeral | None:
     if text == "zero":
         return Numeral("0", i + 1)
     digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    if not digits.isdecimal() or (len(digits) <= 3 and digits == text and _power(words, i + 1)):
+    if not digits.isdecimal() or (_may_be_scaled(text) and _power(words, i + 1)):
         return None
     return Numeral(digits, i + 1, suffix=_SUFFIXES.get(text[len(digits) :], ""))
+
+
+def _may_be_scaled(text: str) -> bool:
+    """Whether ``text`` is what figures are before "thousand"."""
+    return text.isdecimal() and len(text) <= 3 and text[0] != "0"
 
 
 def _repeated(words: Words, i: int) -> Numeral | None:
@@ -140,7 +145,9 @@ def _scaled(words: Words, found: Numeral) -> Numeral:
         return found
     digits = found.whole + found.fraction.ljust(power, "0")
     at = len(found.whole) + power
-    whole = digits[:at].lstrip("0") or "0"
+    whole = digits[:at]
+    if found.whole in ("", "0"):
+        whole = whole.lstrip("0") or "0"
     return Numeral(whole, found.end + 1, digits[at:].rstrip("0"), suffix, power)
 
 
@@ -165,7 +172,7 @@ def _below_hundred(words: Words, i: int) -> Numeral | None:
 def _group(words: Words, i: int) -> Numeral | None:
     """Return what can stand before "thousand": a number up to 999, or "twenty-five hundred"."""
     text = words[i].text if i < len(words) else ""
-    if text.isdecimal() and len(text) <= 3 and _power(words, i + 1):
+    if _may_be_scaled(text) and _power(words, i + 1):
         found = Numeral(text, i + 1)
     elif _POWERS.get(text, (0, ""))[0] == 2 and text != "hundreds":
         found = Numeral("1", i)
