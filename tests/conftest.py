@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import psycopg
 import pytest
@@ -26,6 +27,9 @@ from asr_core.stored_files import StoredFile, StoredFiles
 from tests.fetch import fetch_speech, speech_dir
 
 Samples = NDArray[np.float32]
+
+hypothesis.settings.register_profile("busy machine", deadline=None)
+hypothesis.settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

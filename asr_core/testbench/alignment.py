@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import jiwer
 
@@ -39,8 +40,7 @@ Places = tuple[int, int]
 """The first of some written words, and the one after the last; the same where there is none."""
 
 
-@dataclass(frozen=True)
-class _Column:
+class _Column(NamedTuple):
     """A step of jiwer's alignment, or several, with the written words that they come from."""
 
     said: Places
@@ -51,7 +51,8 @@ class _Column:
         """Whether a written word of this one is in the one after it, too."""
         return after.said[0] < self.said[1] or after.heard[0] < self.heard[1]
 
-    def __add__(self, after: _Column) -> _Column:
+    def with_next(self, after: _Column) -> _Column:
+        """Return this one and the one after it as one."""
         return _Column(
             (self.said[0], max(self.said[1], after.said[1])),
             (self.heard[0], max(self.heard[1], after.heard[1])),
@@ -89,7 +90,8 @@ def aligned(said: str, heard: Sequence[Word], language: str) -> list[Aligned]:
 def _places(text: Normalised, starts: Sequence[int]) -> list[Places]:
     """Return of each word of ``text`` the written words it comes from, by where those start."""
     return [
-        (bisect_right(starts, start) - 1, bisect_left(starts, end)) for start, end in text.spans
+        (bisect_right(starts, start) - 1, bisect_left(starts, end))
+        for start, end in zip(text.starts, text.ends, strict=True)
     ]
 
 
@@ -119,7 +121,7 @@ def _merged(columns: Iterable[_Column]) -> Iterator[_Column]:
     last: _Column | None = None
     for column in columns:
         if last is not None and last.overlaps(column):
-            last += column
+            last = last.with_next(column)
         else:
             if last is not None:
                 yield last

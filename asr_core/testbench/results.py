@@ -188,6 +188,8 @@ def confusions(trials: Iterable[Trial], n: int = 20) -> list[Confusion]:
     found: Counter[tuple[str, str]] = Counter()
     cases: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for trial in trials:
+        if not trial.score.words.errors:
+            continue
         for pair in aligned(trial.said, trial.heard.words, trial.language):
             if pair.said and pair.heard and pair.errors:
                 key = _plain(pair.said), _plain(join_words(pair.heard))

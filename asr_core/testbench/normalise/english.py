@@ -35,9 +35,13 @@ def _rules() -> list[tuple[str, re.Pattern[str], str]]:
         ("mail", r"\be[- ]mail", "email"),
         ("cent", r"\bper cent\b", "percent"),
         ("fourths", r"\bfourths\b", "quarters"),
+        ("°c", r"°c\b", " degrees celsius"),
+        ("°f", r"°f\b", " degrees fahrenheit"),
         ("°", r"°", " degrees "),
+        ("m", r"(?<=\d)\.(?=\d\d ?[ap]\.?m\b)", ":"),
+        *((roman, rf"\b{roman}\b", number) for roman, number in _ROMAN.items()),
         (":00", r"(?<![\d:.,]\d\d)(?<=\d):00(?![\d:])", " oclock "),
-        ("1/2", r"(?<=\d)[ -]1/2(?![\d/])", ".5"),
+        ("1/2", r"(?<=\d)[ -]+1/2(?![\d/])", ".5"),
         ("0's", r"(?<=\d0)'s\b", "s"),
         ("'", r"\s+'", "'"),
     ]
@@ -52,6 +56,8 @@ def _rules() -> list[tuple[str, re.Pattern[str], str]]:
     return [(mark, re.compile(pattern), words) for mark, pattern, words in [*ours, *theirs]]
 
 
+# Those that are no words and no names.
+_ROMAN = {"ii": "2", "iii": "3", "vii": "7", "viii": "8", "xii": "12"}
 _DENOMINATORS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth"}
 _FRACTIONS = [(n, d) for d in _DENOMINATORS for n in range(1, d)]
 

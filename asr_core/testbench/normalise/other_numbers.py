@@ -13,7 +13,8 @@ from asr_core.testbench.normalise.lexemes import Lexeme, spread
 __all__ = ["in_digits"]
 
 _READ = frozenset(("da", "de", "es", "fr", "it", "nl", "pt"))
-_ONE = frozenset(("ein", "eine", "einer", "en", "een", "un", "une", "um"))  # before "million"
+# One only beside other numbers and before "million".
+_ARTICLES = frozenset(["ein", "eine", "einer", "een", "en", "et", "un", "une", "una", "um", "uma"])
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,14 @@ def _in_figures(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
     """Return ``words`` with a word for each number."""
     found: list[Lexeme] = []
     end = 0
-    for number in find_numbers([_Token(word) for word in words], language, threshold=0):
+    numbers = find_numbers([_Token(word) for word in words], language, threshold=0)
+    sure = {i for i, word in enumerate(words) if word.text[0].isdecimal()}
+    for number in numbers:
+        if number.end > number.start + 1 or words[number.start].text not in _ARTICLES:
+            sure.update(range(number.start, number.end))
+    for number in numbers:
+        if number.start not in sure and not {number.start - 1, number.end} & sure:
+            continue
         found += words[end : number.start]
         first, end = words[number.start], number.end
         figures = re.sub(r"[^\d,.]|[.,]$", "", number.text).replace(",", ".")
@@ -67,7 +75,7 @@ def _power(word: Lexeme, language: str) -> int:
 
 def _scaled(times: str, power: int, figures: str) -> str:
     """Return "3.5" times a power of ten, with what ``figures`` has beyond it; empty if none."""
-    whole, _, fraction = ("1" if times in _ONE else times).partition(".")
+    whole, _, fraction = ("1" if times in _ARTICLES else times).partition(".")
     if not whole.isdecimal() or len(whole) > 3 or len(fraction) > power or "." in figures:
         return ""
     return str(int(whole + fraction.ljust(power, "0")) + int(figures[-power:]))

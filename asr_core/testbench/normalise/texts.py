@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
+from array import array
 from dataclasses import dataclass
 
 import regex
@@ -25,6 +27,8 @@ Span = tuple[int, int]
 
 _WITHOUT_SPACES = frozenset(("zh", "yue", "ja", "th", "lo", "my", "km"))
 
+_LONGEST_CACHED = 2000  # characters: some two minutes of speech
+
 _NOTES = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
 _ASIDES = re.compile(r"\([^()]*\)|（[^（）]*）")
 _WRITTEN = regex.compile(rf"(?=[{SPACELESS}])\X|(?:(?![{SPACELESS}])\S)+")
@@ -37,12 +41,13 @@ class Normalised:
 
     Attributes:
         words: of the text; none holds a space.
-        spans: of each word, where in the source it comes from (start, end), in characters;
-            the digits of one number come from the same place.
+        starts, ends: of each word, where in the source it comes from, in characters; the
+            digits of one number come from the same place.
     """
 
     words: tuple[str, ...]
-    spans: tuple[Span, ...]
+    starts: array[int]
+    ends: array[int]
     language: str
 
     @property
@@ -58,10 +63,13 @@ class Normalised:
         return self.text if self.text.isascii() else _BESIDE_SPACELESS.sub("", self.text)
 
 
-@functools.lru_cache(maxsize=2048)
 def normalised(text: str, language: str) -> Normalised:
     """Return ``text`` of ``language``, a code, as it is compared."""
-    language = language.lower().partition("-")[0]
+    normalise = _cached if len(text) <= _LONGEST_CACHED else _normalised
+    return normalise(text, language.lower().partition("-")[0])
+
+
+def _normalised(text: str, language: str) -> Normalised:
     found = _words(_without_asides(text, language), language)
     if language == "en":
         found = list(in_millions(english_numbers.in_digits(found)))
@@ -69,7 +77,15 @@ def normalised(text: str, language: str) -> Normalised:
     else:
         found = list(in_millions(other_numbers.in_digits(found, language)))
         words = tuple(word.text for word in found)
-    return Normalised(words, tuple((word.start, word.end) for word in found), language)
+    return Normalised(
+        tuple(map(sys.intern, words)),
+        array("L", (word.start for word in found)),
+        array("L", (word.end for word in found)),
+        language,
+    )
+
+
+_cached = functools.lru_cache(maxsize=16_384)(_normalised)
 
 
 def written_words(text: str) -> list[Span]:
