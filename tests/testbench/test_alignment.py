@@ -75,6 +75,7 @@ def test_a_number_stands_beside_its_other_spelling() -> None:
         ("yes.", "yes", 0),
     ]
     assert pairs[2].right == (False,)
+    assert shown(aligned("2 ½ now", heard("2.5 now"), "en"))[0] == ("2 ½", "2.5", 0)
     [number] = aligned("123", heard("one two four"), "en")
     assert (number.errors, number.right) == (1, (True, True, False))
 
@@ -96,7 +97,6 @@ def test_every_written_word_and_every_error_is_shown_once(said: str, got: str, c
     assert sum(pair.errors for pair in pairs) == score(said, got, code).words.errors
     for pair in pairs:
         assert all(pair.right) or pair.errors
-        assert score(pair.said, join_words(pair.heard), code).words.errors or not pair.errors
 
 
 @pytest.mark.parametrize(("said", "got"), [("", ""), ("…", ""), ("", "um"), ("a b", ""), ("", "a")])

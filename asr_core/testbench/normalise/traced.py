@@ -25,7 +25,7 @@ class Traced:
         """Return the text with each match of ``pattern`` replaced.
 
         What match and replacement begin and end with keeps its origin; the rest comes from
-        where the match begins.
+        where the rest of the match ends.
         """
         pieces: list[str] = []
         origins: list[int] = []
@@ -46,7 +46,7 @@ def _carried(old: str, new: str, origins: Sequence[int]) -> list[int]:
     n_before = _n_alike(old, new)
     n_after = _n_alike(old[n_before:][::-1], new[n_before:][::-1])
     n_middle = len(new) - n_before - n_after
-    middle = [origins[max(0, n_before - 1)]] * n_middle
+    middle = [origins[max(0, len(old) - n_after - 1)]] * n_middle
     return [*origins[:n_before], *middle, *origins[len(old) - n_after :]]
 
 
