@@ -136,6 +136,8 @@ def test_decimals_are_read_digit_by_digit(number: object) -> None:
         ["World War II", "World War Two"],
         ["5 km", "5km", "five kilometers", "five kilometres"],
         ["100 and 200", "one hundred and two hundred"],
+        ["100 200", "one hundred two hundred"],
+        ["1000 2000", "one thousand two thousand"],
         ["COVID-19", "covid nineteen"],
     ],
 )

@@ -224,13 +224,15 @@ def diff_page() -> None:
     heard = tuple(
         Word(f" {w}", i, i + 1, 0.5) for i, w in enumerate(["It's", "25", "or", "<b>26</b>"])
     )
-    word_diff(Trial("a", "a", "It is twenty five or 27", "en", CLEAN, Setup("base"), Heard(heard)))
+    word_diff(
+        Trial("a", "a", "It is twenty five or 27 now", "en", CLEAN, Setup("base"), Heard(heard))
+    )
 
 
 def test_what_is_marked_is_what_was_counted_and_both_texts_are_there_as_compared() -> None:
     [drawn] = [each.proto.body for each in AppTest.from_function(diff_page).run().get("html")]
     assert '<span title="0.0 s">It is</span> <span title="1.0 s">twenty five</span>' in drawn
-    assert drawn.count("line-through") == 1
+    assert drawn.count("line-through") == 2
     assert "&lt;b&gt;26&lt;/b&gt;</span>" in drawn
-    assert "Said: it is 2 5 or 2 7<" in drawn
+    assert "Said: it is 2 5 or 2 7 now<" in drawn
     assert "Heard: it is 2 5 or 2 6<" in drawn
