@@ -28,6 +28,7 @@ _MAX_COLUMNS = 200
 _MAX_LINE = 1_000_000  # characters of a JSON line, before it is parsed into many times that
 
 _DELIMITERS = "\t,;|"
+_EXCELS = re.compile(r'"?sep=([\t,;|])"?\s*')  # a line before the header
 _UNQUOTED = "\t|"  # texts hold none of them, so that makers see no need of quotes
 
 # UTF-32 first: its mark begins like that of UTF-16.
@@ -223,20 +224,21 @@ class _Lines:
 
 
 def _delimiter(lines: _Lines, needed: tuple[Container[str], Container[str]]) -> str | None:
-    """Return the delimiter by which the first line names what is needed; Excel may name it
-    in a line of its own."""
+    """Return the delimiter by which the header, which comes next then, names what is needed."""
+    delimiters = _DELIMITERS
     while lines.at < len(lines.text):
         at, number = lines.at, lines.number
         first = next(lines)
-        if named := re.fullmatch(r'"?sep=(.)"?\s*', first):
-            return named[1]
-        if first.strip():
+        if named := _EXCELS.fullmatch(first):
+            delimiters = named[1]
+        elif first.strip():
             lines.at, lines.number = at, number
-            for delimiter in _DELIMITERS:
-                names = [column_name(cell) for cell in _split(first, delimiter)[:_MAX_COLUMNS]]
+            for delimiter in delimiters:
+                cells = _split(first, delimiter)[:_MAX_COLUMNS]
+                names = [column_name(cell) for cell in cells]
                 if all(any(name in group for name in names) for group in needed):
                     return delimiter
-            return None
+            break
     return None
 
 
@@ -302,13 +304,25 @@ def _records(
             lines.at, lines.number = at, number
             line = next(lines)
             cells = line.rstrip("\r\n").split(delimiter)
-            if is_quoted and (line.count('"') % 2 or len(cells) != n_columns):
+            is_odd = line.count('"') % 2 == 1
+            if is_quoted and (is_odd or len(cells) != n_columns):
                 yield number + 1, 'a quote (") in it is not closed, or closed within a field'
+                continue
+            if is_odd and len(cells) == n_columns and not _begins_row(lines, delimiter, n_columns):
+                yield number + 1, 'a quote (") in it is not closed, and the next line is no row'
                 continue
         while len(cells) > n_columns and not cells[-1].strip():
             cells.pop()
         if any(cell.strip() for cell in cells):
             yield number + 1, cells
+
+
+def _begins_row(lines: _Lines, delimiter: str, n_columns: int) -> bool:
+    """Return whether what is next has as many fields as the header; also at the end."""
+    ahead = _Lines(lines.text)
+    ahead.at = lines.at
+    line = next((line for line in ahead if line.strip()), None)
+    return line is None or line.count(delimiter) >= n_columns - 1
 
 
 def _is_quoted(lines: _Lines, delimiter: str, n_columns: int, file_column: int) -> bool:

@@ -47,6 +47,16 @@ def test_a_short_row_does_not_change_how_the_others_are_quoted() -> None:
     ]  # fmt: skip
 
 
+def test_a_text_that_may_go_on_in_the_next_line_is_not_cut() -> None:
+    table = 'path\tsentence\na.mp3\t"Two\nlines"\nb.mp3\t"yes" or no\nc.mp3\t5" of rain\n'
+    assert _rows("t.tsv", table) == [
+        'line 2: a quote (") in it is not closed, and the next line is no row',
+        "line 3: it has too few fields: 1, but the header has 2",
+        ("b.mp3", '"yes" or no'),
+        ("c.mp3", '5" of rain'),
+    ]
+
+
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
