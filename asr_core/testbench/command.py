@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -140,23 +141,24 @@ def _evaluate(options: argparse.Namespace, say: Say) -> int:
     if not plan.cases:
         say("Nothing to score: no recording of the set can be used.")
         return 1
-    trials, is_whole = _carried_out(plan, say)
+    trials, code = _carried_out(plan, say)
     passed = _print_rows(trials, options.fail_above, say)
     written = _write_reports(options, recordings, trials, say)
     n_left_out = len(recordings.left_out)
     if n_left_out:
         say(f"Scored without {n_left_out} of {recordings.n_rows} rows: see above.")
     failed = n_left_out or any(trial.heard.error for trial in trials)
-    return 0 if passed and written and is_whole and not failed else 1
+    return code or (0 if passed and written and not failed else 1)
 
 
-def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], bool]:
-    """Return the trials in order, and whether they are all."""
+def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
+    """Return the trials in order, and an exit code other than 0 if they are not all."""
     from asr_core.testbench.trials import carry_out
 
     n_trials = len(plan.cases) * len(plan.conditions) * len(plan.setups)
     trials: list[Trial] = []
     errors: Counter[str] = Counter()
+    code = 0
     try:
         for trial in carry_out(plan):
             trials.append(trial)
@@ -169,17 +171,19 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], bool]:
     except AsrError as error:  # the next model cannot be loaded; what the others heard stays
         if not trials:
             raise
+        code = 1
         say(str(error))
     except KeyboardInterrupt:
         if not trials:
             raise
+        code = 130
         say(f"Stopped after {len(trials)} of {n_trials}.")
     for text, n in errors.items():
         if n > 1:
             say(f"{n} times: {text}")
     order = {case.id: i for i, case in enumerate(plan.cases)}
     trials.sort(key=lambda t: (plan.setups.index(t.setup), str(t.condition), order[t.case_id]))
-    return trials, len(trials) == n_trials
+    return trials, code
 
 
 def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
@@ -285,7 +289,7 @@ def _check_places(options: argparse.Namespace) -> None:
     """Raise ManifestError if a report could not be written, before anything is heard."""
     from asr_core.written import check_writable
 
-    taken = [options.manifest.absolute()]
+    taken = [os.path.realpath(options.manifest)]
     for path in _places(options):
         try:
             check_writable(path)
@@ -295,9 +299,10 @@ def _check_places(options: argparse.Namespace) -> None:
             ) from None
         except (OSError, ValueError) as error:
             raise ManifestError(f"{path} cannot be written ({_reason(error)}).") from None
-        if path.absolute() in taken and (path.is_file() or not path.exists()):
+        place = os.path.realpath(path)
+        if place in taken and (path.is_file() or not path.exists()):
             raise ManifestError(f"{path} is asked for twice; give each report a name of its own.")
-        taken.append(path.absolute())
+        taken.append(place)
 
 
 def _reason(error: Exception) -> str:

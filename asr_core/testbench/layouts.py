@@ -23,7 +23,7 @@ __all__ = ["Limits", "Listing", "find_listing", "read_listing"]
 
 _NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
           "manifest.tsv", "test.tsv", "validated.tsv")  # fmt: skip
-_TABLES = (".csv", ".tsv", ".jsonl")
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", "manifest.json")
 _KALDI = "wav.scp"
 _KALDI_FILES = (_KALDI, "text", "segments")
 _LIBRISPEECH = ".trans.txt"
@@ -67,7 +67,8 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
         ManifestError: none does, or it cannot be told which.
     """
     names = sorted(name for name in files if not is_hidden(name))
-    tables = [name for name in names if _is_table(name)]
+    tables = [name for name in names if name.lower().endswith(_TABLES)]
+    tables = tables or [name for name in names if name.lower().endswith(".json")]
     by_name: dict[str, list[str]] = {}
     for name in names:
         by_name.setdefault(PurePosixPath(name).name.lower(), []).append(name)
@@ -91,10 +92,6 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
         )
     taken = _one(tables)
     return taken, _others(taken, tables)
-
-
-def _is_table(name: str) -> bool:
-    return name.lower().endswith((*_TABLES, "manifest.json"))
 
 
 def _one(paths: Sequence[str]) -> str:

@@ -18,6 +18,9 @@ __all__ = ["DiskFiles", "Files", "is_hidden", "picker"]
 Files = Mapping[str, Callable[[], BinaryIO]]
 """By path; each is read when its turn comes, and raises AsrError."""
 
+# In which sets come whose tables leave out the extension; there are texts of that name too.
+_SOUNDS = frozenset((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".sph"))
+
 _LONGEST = 300  # characters of a path, in messages
 
 
@@ -81,10 +84,12 @@ def picker(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
                 return files[known]()
         wanted = PurePosixPath(_composed(path.replace("\\", "/")))
         same = by_name().get(wanted.name, []) if wanted.name else []
-        alike = [_n_alike(wanted, each) for each in same]
-        if not same or alike.count(max(alike)) > 1:
+        most = max((_n_alike(wanted, each) for each in same), default=0)
+        alike = [each for each in same if _n_alike(wanted, each) == most]
+        # Of one folder: the same sound in two formats.
+        if len({PurePosixPath(each).parent for each in alike}) != 1:
             raise AudioError(f"{shortened(path, _LONGEST)} is not there.")
-        return files[same[alike.index(max(alike))]]()
+        return files[min(alike)]()
 
     return open_file
 
@@ -97,14 +102,15 @@ def _as_written(path: str, starts: Sequence[str]) -> Iterator[str]:
 
 
 def _by_name(files: Files, folder: str) -> dict[str, list[str]]:
-    """Return the files below ``folder`` by their names, and by these without extension."""
+    """Return the files below ``folder`` by their names, and sounds by these without extension."""
     found: dict[str, list[str]] = {}
     below = PurePosixPath(folder)
     for path in files:
         place = PurePosixPath(path)
         if not is_hidden(path) and place.is_relative_to(below):
-            for name in dict.fromkeys((_composed(place.name), _composed(place.stem))):
-                found.setdefault(name, []).append(path)
+            found.setdefault(_composed(place.name), []).append(path)
+            if place.suffix.lower() in _SOUNDS:
+                found.setdefault(_composed(place.stem), []).append(path)
     return found
 
 

@@ -201,6 +201,24 @@ def test_what_one_model_heard_stays_when_the_next_is_not_there(
     assert len(json.loads(report.read_text())["trials"]) == 3
 
 
+def test_what_was_heard_before_it_was_stopped_is_printed(
+    folder: Path,
+    tiny_en: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def carry_out(plan: trials.Plan) -> Iterator[Trial]:
+        yield next(heard(plan))
+        raise KeyboardInterrupt
+
+    heard = trials.carry_out
+    monkeypatch.setattr(trials, "carry_out", carry_out)
+    assert main(["evaluate", str(folder), "--model", "tiny.en"]) == 130
+    printed = capsys.readouterr()
+    assert printed.out.splitlines()[1].endswith("\t1")
+    assert "Stopped after 1 of 3." in printed.err
+
+
 # --- languages ---------------------------------------------------------------------
 
 

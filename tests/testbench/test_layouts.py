@@ -205,6 +205,17 @@ def test_two_files_of_one_name_are_not_chosen_from(
     assert read(members) == ({"2": ("x", 9)}, ["Line 2: 1.wav is not there."])
 
 
+def test_a_name_without_extension_is_that_of_a_sound(
+    read: Callable[..., tuple[Found, list[str]]],
+) -> None:
+    table = "LJ1|Dr. Who|Doctor Who\nLJ2|x|x\n"
+    members = {
+        "metadata.csv": table, "wavs/LJ1.wav": 9, "wavs/LJ1.flac": 9, "text/LJ1.txt": "x",
+        "wavs/LJ2.lab": "x",
+    }  # fmt: skip
+    assert read(members) == ({"LJ1": ("Doctor Who", 9)}, ["Line 2: LJ2 is not there."])
+
+
 def test_names_from_a_mac_are_found(read: Callable[..., tuple[Found, list[str]]]) -> None:
     """It writes letters and their marks one after the other."""
     name = "Käse.wav"
@@ -224,6 +235,7 @@ def test_names_from_a_mac_are_found(read: Callable[..., tuple[Found, list[str]]]
         (["metadata.csv", "old/metadata.csv"], "metadata.csv"),
         (["train_manifest.json", "test_manifest.json", "x.json"], "test_manifest.json"),
         (["train.csv", "test.csv"], "test.csv"),
+        (["DATA.JSON", "a.wav"], "DATA.JSON"),
         (["/train/metadata.csv", "test/metadata.csv"], "test/metadata.csv"),
         (["d/wav.scp", "d/text", "d/notes.csv"], "d/wav.scp"),
     ],
