@@ -17,8 +17,10 @@ from asr_core.plain_text import plain
 
 if TYPE_CHECKING:
     from asr_core.testbench.cases import Case, NewCase
+    from asr_core.testbench.layouts import Listing
     from asr_core.testbench.manifests import Problem
     from asr_core.testbench.results import Row
+    from asr_core.testbench.set_files import DiskFiles
     from asr_core.testbench.trial import Trial
     from asr_core.testbench.trials import Plan
 
@@ -243,17 +245,10 @@ def _read_set(path: Path, language: str, say: Say) -> _Set:
     from datetime import UTC, datetime
 
     from asr_core.testbench.cases import Case, NewCase
-    from asr_core.testbench.layouts import find_listing, read_listing
     from asr_core.testbench.manifests import Problem, read_cases
-    from asr_core.testbench.set_files import DiskFiles, picker
+    from asr_core.testbench.set_files import picker
 
-    if path.is_dir():
-        files, (name, note) = DiskFiles(path), find_listing(DiskFiles(path))
-        if note:
-            say(note)
-    else:
-        files, name = DiskFiles(path.parent), path.name
-    listing = read_listing(files, name)
+    files, listing = _listing(path, say)
     open_file = picker(files, listing.folder, str(Path.cwd()))
     found = dict(read_cases(listing.entries, open_file, language, say))
     now = datetime.now(UTC)
@@ -265,6 +260,28 @@ def _read_set(path: Path, language: str, say: Say) -> _Set:
     ]  # fmt: skip
     left_out = [new for _, new in sorted(found.items()) if isinstance(new, Problem)]
     return _Set(path.name, cases, len(found), left_out)
+
+
+def _listing(path: Path, say: Say) -> tuple[DiskFiles, Listing]:
+    """Return what a table, or a folder, lists, and where its files are."""
+    from asr_core.testbench.layouts import NothingListed, find_listing, read_listing, read_split
+    from asr_core.testbench.set_files import DiskFiles
+
+    if not path.is_dir():
+        files = DiskFiles(path.parent)
+        return files, read_listing(files, path.name)
+    files = DiskFiles(path)
+    try:
+        name, note = find_listing(files)
+    except NothingListed:
+        above = DiskFiles(path.resolve().parent)
+        listing = read_split(above, path.resolve().name)
+        if listing is None:
+            raise
+        return above, listing
+    if note:
+        say(note)
+    return files, read_listing(files, name)
 
 
 _N_NAMED = 20  # of the rows that are left out; a set may lack thousands

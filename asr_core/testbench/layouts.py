@@ -19,7 +19,7 @@ from asr_core.testbench.manifests import Entry, Problem, read_entries
 from asr_core.testbench.set_files import Files, is_hidden
 from asr_core.testbench.tables import numbered_lines, text_of
 
-__all__ = ["Limits", "Listing", "find_listing", "read_listing"]
+__all__ = ["Limits", "Listing", "NothingListed", "find_listing", "read_listing", "read_split"]
 
 _NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
           "manifest.tsv", "test.tsv", "validated.tsv")  # fmt: skip
@@ -31,6 +31,10 @@ _TESTS = frozenset(("test", "eval", "evaluation"))
 
 _FLAC = re.compile(r"flac -c -d -s (\S+) \|")
 """How Kaldi is told to unpack FLAC, by our exports and its recipe for LibriSpeech."""
+
+
+class NothingListed(ManifestError):
+    """There is no table among the files."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
     Of LibriSpeech it is the folder of the speakers, with a slash at its end.
 
     Raises:
-        ManifestError: none does, or it cannot be told which.
+        NothingListed: none does.
+        ManifestError: it cannot be told which.
     """
     names = sorted(name for name in files if not is_hidden(name))
     tables = [name for name in names if name.lower().endswith(_TABLES)]
@@ -86,7 +91,7 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
         taken = _one(folders)
         return taken, _others(taken, folders)
     if not tables:
-        raise ManifestError(
+        raise NothingListed(
             "No manifest is among the files; add one table (CSV, TSV or JSONL) with a column for "
             "the file and one for the words, such as file_name,transcription."
         )
@@ -181,6 +186,20 @@ def _listing(name: str, folder: str, entries: Iterable[Entry | Problem], limits:
     if len(problems) == len(found):
         raise problems[0] if problems else ManifestError(f"{shortened(name)} lists no recording.")
     return Listing(name, folder, found)
+
+
+def read_split(files: Files, split: str) -> Listing | None:
+    """Read what audiofolder's table at the top lists of the folder ``split``, if there is one."""
+    name = next((name for name in ("metadata.jsonl", "metadata.csv") if name in files), None)
+    if name is None:
+        return None
+    listing = read_listing(files, name)
+    entries = [
+        entry for entry in listing.entries
+        if isinstance(entry, Problem)
+        or PurePosixPath(entry.path.replace("\\", "/")).parts[:1] == (split,)
+    ]  # fmt: skip
+    return Listing(name, listing.folder, entries)
 
 
 class _Reader:

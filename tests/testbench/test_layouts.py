@@ -16,6 +16,7 @@ from asr_core.audio.encode import to_flac
 from asr_core.errors import ManifestError
 from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import NewCase
+from asr_core.testbench.command import _read_set
 from asr_core.testbench.layouts import find_listing, read_listing
 from asr_core.testbench.manifests import read_cases
 from asr_core.testbench.set_files import DiskFiles, Files, picker
@@ -258,6 +259,18 @@ def test_the_table_is_found_among_the_files(names: list[str], taken: str) -> Non
 def test_a_table_that_cannot_be_told_is_asked_for(names: list[str], sentence: str) -> None:
     with pytest.raises(ManifestError, match=sentence):
         find_listing(names)
+
+
+def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
+    for split in ("test", "train"):
+        (tmp_path / "set" / split).mkdir(parents=True)
+        (tmp_path / "set" / split / "1.wav").write_bytes(_content(9))
+    table = "file_name,text\ntrain/1.wav,x\n.\\test\\1.wav,y\ntest/2.wav,z\n"
+    (tmp_path / "set" / "metadata.csv").write_text(table)
+    said: list[str] = []
+    found = _read_set(tmp_path / "set" / "test", "en", said.append)
+    assert [case.said for case, _ in found.cases] == ["y"]
+    assert [str(each) for each in found.left_out] == ["Line 4: test/2.wav is not there."]
 
 
 def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
