@@ -137,12 +137,7 @@ def _without_header(called: str, text: str) -> Iterator[Row | Unread]:
 def _lj_speech(called: str, text: str) -> Iterator[Row | Unread]:
     rows = [(number, line.split("|")) for number, line in numbered_lines(text)]
     n_columns = len(rows[0][1])
-    # The last is how the text is read aloud. In other sets of this form it is a speaker.
-    printed, spoken = (
-        sum(len(cells[i].split()) for _, cells in rows if len(cells) == n_columns)
-        for i in (1, n_columns - 1)
-    )
-    if 2 * spoken < printed:
+    if not _is_spoken([cells for _, cells in rows if len(cells) == n_columns]):
         raise ManifestError(
             f"{called} does not name its columns, and the third can't be what is said; begin it "
             "with a line such as file_name|text|speaker."
@@ -152,6 +147,16 @@ def _lj_speech(called: str, text: str) -> Iterator[Row | Unread]:
             yield Row(number, {"file": cells[0], "text": cells[-1]})
         else:
             yield Unread(number, f"it has {len(cells)} fields, but the first line has {n_columns}")
+
+
+def _is_spoken(rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether the last column is how the text in the second is read aloud, or the only
+    text there is; in sets of this form it may be a speaker."""
+    printed = [set(cells[1].lower().split()) for cells in rows]
+    spoken = [set(cells[-1].lower().split()) for cells in rows]
+    n_printed, n_spoken = (sum(map(len, words)) for words in (printed, spoken))
+    n_same = sum(len(a & b) for a, b in zip(printed, spoken, strict=True))
+    return 2 * n_same >= n_printed or n_spoken > 2 * n_printed
 
 
 def _fleurs(text: str) -> Iterator[Row | Unread]:

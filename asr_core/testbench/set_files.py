@@ -69,10 +69,10 @@ def _opened(path: Path) -> BinaryIO:
 def picker(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
     """Return what opens a file of ``files`` by the path that a table in ``folder`` writes.
 
-    The path counts from the table's folder, from one above it, or from ``tops``. Failing that, the file below
-    the table's folder is taken whose path ends most like it, if there is one such only: sets
-    have their sound in ``clips`` or ``wavs``, or tell where it was on another machine. A name
-    may come without its extension.
+    The path counts from the table's folder, from one above it, or from ``tops``. Failing that,
+    the file below the table's folder is taken whose path ends most like it, if there is one
+    such only: sets have their sound in ``clips`` or ``wavs``, or tell where it was on another
+    machine. A name may come without its extension.
     """
     above = [str(each) for each in PurePosixPath(folder).parents]
     starts = list(dict.fromkeys((folder, *above, "", *tops)))

@@ -114,6 +114,10 @@ def test_a_form_like_lj_speech_with_a_speaker_is_not_guessed(
 ) -> None:
     with pytest.raises(ManifestError, match=r"third can't be what is said"):
         read({"metadata.csv": "a|It is so cold today|7\nb|Is it|8\n", "wavs/a.wav": 9})
+    with pytest.raises(ManifestError, match=r"third can't be what is said"):
+        read({"metadata.csv": "a|Yes|anna\nb|No|bert\n", "wavs/a.wav": 9})
+    rows = "wavs/a.wav|7|It is so cold today\n"
+    assert read({"metadata.csv": rows, "wavs/a.wav": 9}) == ({"a": ("It is so cold today", 9)}, [])
 
 
 def test_librispeech(read: Callable[..., tuple[Found, list[str]]]) -> None:
