@@ -19,7 +19,7 @@ Samples = NDArray[np.float32]
 # Lengths in tables are rounded: a stretch may end after its file by so much, and one that ends
 # so little before it goes to its end.
 _MISSING_S = 0.5
-_LEFT_S = 0.05
+_LEFT_S = 0.01
 
 
 class StretchReader:
