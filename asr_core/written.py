@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["check_writable", "write_whole"]
 
-_OPENED = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/")
+_OPENED = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
 """Below these are names for what the process has open already, perhaps a file."""
 
 
@@ -32,11 +32,11 @@ def write_whole(target: Path, content: bytes) -> None:
     beside = _beside(target)
     try:
         with beside.open("xb") as file:
+            if target.exists():
+                shutil.copymode(target, beside)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, beside)
         beside.replace(target)
     except BaseException:
         beside.unlink(missing_ok=True)
