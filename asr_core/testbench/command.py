@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_core.errors import AsrError, LanguageError, ManifestError
-from asr_core.languages import LANGUAGES, language_code
+from asr_core.errors import AsrError, LanguageError, ManifestError, ModelError
+from asr_core.languages import language_code
 from asr_core.plain_text import plain
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _evaluate(options: argparse.Namespace, say: Say) -> int:
         recordings = _read_set(options.manifest, options.language, say)
         plan = _plan(options, recordings)
         _check_languages(plan)
-    except (ConditionError, LanguageError, ManifestError) as error:
+    except (ConditionError, ManifestError, ModelError) as error:
         say(str(error))
         return 2
     if recordings.left_out:
@@ -215,22 +215,22 @@ def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
 
 
 def _check_languages(plan: Plan) -> None:
-    """Raise LanguageError if one of the known models can hear none of the recordings.
+    """Raise ModelError if one of the models can hear none of the recordings.
 
     Where it can hear some, the others are told as they come.
     """
-    from asr_core.models import CATALOGUE
+    from asr_core.models import check_request
 
-    spoken = {case.language for case in plan.cases}
+    spoken = sorted({case.language for case in plan.cases})
     for setup in plan.setups:
-        card = CATALOGUE.get(setup.model)
-        known = {"en"} if card is not None and not card.is_multilingual else set(LANGUAGES)
-        if spoken and not setup.detects_language and not spoken & known:
-            names = ", ".join(sorted(LANGUAGES[code] for code in spoken))
-            raise LanguageError(
-                f"The model {setup.model} does not know {names}; choose a multilingual model "
-                "such as base."
-            )
+        refusals: list[ModelError] = []
+        for language in [] if setup.detects_language else spoken:
+            try:
+                check_request(setup.model, language)
+            except ModelError as error:
+                refusals.append(error)
+        if refusals and len(refusals) == len(spoken):
+            raise refusals[0]
 
 
 # --- the set -----------------------------------------------------------------------
