@@ -36,7 +36,9 @@ from asr_core.models.convert import read_arrays, read_config
 from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import parse_tags
 from asr_core.testbench.conditions import Condition
-from asr_core.testbench.manifests import read_entries
+from asr_core.testbench.layouts import read_listing
+from asr_core.testbench.manifests import Entry
+from asr_core.testbench.set_files import picker
 from tests.audio.recordings import bursts, recorded
 from tests.damage import damage
 
@@ -95,7 +97,15 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
 _SEEDS: dict[str, bytes] = {
     "metadata.csv": "file_name,transcription,accent\na.wav,Hallo «Welt»,Scots\n".encode(),
     "m.jsonl": b'{"audio_filepath": "a.wav", "text": "Hello", "duration": 1.5}\n',
-    "m.tsv": b"path\tsentence\tlocale\na.mp3\tHello\ten-GB\n",
+    "m.tsv": b'path\tsentence\tlocale\na.mp3\t"Hello\ten-GB\nb.mp3\t"a ""b""\nc"\ten\n',
+    "list.csv": 'sep=;\nFile Name;text\na.wav;"x; ""y""\nz"\nb.wav;«q»\n'.encode("utf-16"),
+    "m.json": b'[{"audio": {"path": "a"}, "text": "x"},\n {"path": "b", "text": "y", "offset": 1e1}]',
+    "lj.csv": b'LJ-1|"Dr. 1|"Doctor one\nLJ-2|no|no\n',
+    "test.tsv": b"1\t1.wav\tA.\ta\ta |\t1600\tFEMALE\n",
+    "d/wav.scp": b"r1 a.flac\nr2 flac -c -d -s b.flac |\nr3 rm -r x |\n",
+    "d/segments": b"u1 r1 0.5 1.5\nu2 r2 1 -1\nu3 r3 0 1\n",
+    "d/text": b"u1 one\nu2\nu3 three\n",
+    "1/2/1-2.trans.txt": b"1-2-0000 GO\n1-2-0001 ON\n",
 }
 
 
@@ -116,8 +126,15 @@ def _decode(rng: random.Random, files: list[bytes]) -> None:
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:
-    name, content = rng.choice(list(_SEEDS.items()))
-    read_entries(name, _damaged(content, rng))
+    """A set of which one table is damaged; each row is read or said to be wrong."""
+    name = rng.choice(list(_SEEDS))
+    contents = {**_SEEDS, name: _damaged(_SEEDS[name], rng)}
+    files = {path: functools.partial(io.BytesIO, data) for path, data in contents.items()}
+    for entry in read_listing(files, name).entries:
+        if isinstance(entry, Entry):
+            assert 0 <= entry.stretch.start_s < (entry.stretch.end_s or np.inf)
+            with contextlib.suppress(AsrError):
+                picker(files, "d")(entry.path)
 
 
 def _set() -> bytes:

@@ -14,16 +14,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from asr_core.errors import AudioError, ManifestError
 from asr_core.plain_text import shortened
+from asr_core.testbench.set_files import Files
 
-__all__ = ["Files", "opened_zip", "picker"]
-
-Files = Mapping[str, Callable[[], BinaryIO]]
-"""By path; each is read when its turn comes, and raises AsrError."""
+__all__ = ["opened_zip"]
 
 MAX_MEMBER_BYTES = 100_000_000  # five minutes at 48 kHz, two channels, 24 bits: 86 MB
 _MAX_TOTAL_BYTES = 4_000_000_000  # of all that is unpacked, twice what the store holds
@@ -150,26 +148,3 @@ def _too_large(called: str) -> AudioError:
         f"{called} is too large: a file has at most {MAX_MEMBER_BYTES / 1e6:.0f} MB, a set "
         f"{_MAX_TOTAL_BYTES / 1e9:.0f} GB."
     )
-
-
-def picker(files: Files, folder: str) -> Callable[[str], BinaryIO]:
-    """Open a file of ``files`` by the path that a table in ``folder`` writes.
-
-    The path counts from the table's folder, or from the top; failing that, the only file of
-    that name is taken.
-    """
-    by_name: dict[str, list[str]] = {}
-    for path in files:
-        by_name.setdefault(PurePosixPath(path).name, []).append(path)
-
-    def open_file(path: str) -> BinaryIO:
-        wanted = path.replace("\\", "/").removeprefix("./")
-        for known in (str(PurePosixPath(folder) / wanted), wanted):
-            if known in files:
-                return files[known]()
-        same = by_name.get(PurePosixPath(wanted).name, [])
-        if len(same) != 1:
-            raise AudioError(f"{shortened(path)} is in the table but not among the files.")
-        return files[same[0]]()
-
-    return open_file

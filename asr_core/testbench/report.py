@@ -81,8 +81,8 @@ def _plain(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
 
 
-def to_json(trials: Sequence[Trial]) -> str:
-    """Everything, word by word."""
+def to_json(trials: Sequence[Trial], left_out: Sequence[str] = ()) -> str:
+    """Everything, word by word; ``left_out`` says which rows of the set were not heard."""
     rows = [
         {
             **_cells(trial),
@@ -97,13 +97,15 @@ def to_json(trials: Sequence[Trial]) -> str:
         {"condition": str(condition), "model": setup, **row_cells(row)}
         for (condition, setup), row in by_condition(trials).items()
     ]
-    return json.dumps({"summary": summary, "trials": rows}, ensure_ascii=False, indent=1)
+    everything = {"summary": summary, "left_out": list(left_out), "trials": rows}
+    return json.dumps(everything, ensure_ascii=False, indent=1)
 
 
 def row_cells(row: Row) -> dict[str, Any]:
     """The figures of a row, for tables."""
     return {
         "cases": row.n_cases,
+        "cases_without_words": row.wordless.n_cases,
         "words": row.counts.n_said,
         "wer": row.words.rate,
         "wer_low": row.words.low,
@@ -121,8 +123,12 @@ def row_cells(row: Row) -> dict[str, Any]:
     }
 
 
-def to_html(trials: Sequence[Trial], title: str) -> str:
-    """One page with tables, plots (as SVG) and the worst cases; no script, no network."""
+def to_html(trials: Sequence[Trial], title: str, left_out: Sequence[str] = ()) -> str:
+    """One page with tables, plots (as SVG) and the worst cases; no script, no network.
+
+    Args:
+        left_out: which rows of the set were not heard, and why.
+    """
     rows = by_condition(trials)
     drawn = [charts.condition_heatmap(rows)]
     drawn += [charts.tag_chart(by_tag(trials, tag), tag) for tag in tags_of(trials)]
@@ -133,6 +139,7 @@ def to_html(trials: Sequence[Trial], title: str) -> str:
     drawn += [charts.calibration_chart(known)] if known.bins else []
     return _template().render(
         title=title,
+        left_out=left_out,
         rows=[(condition.title, setup, row) for (condition, setup), row in rows.items()],
         plots=[_svg(chart) for chart in drawn],
         calibration_error=known.error,

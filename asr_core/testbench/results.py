@@ -27,6 +27,7 @@ __all__ = [
     "Change",
     "Confusion",
     "Row",
+    "Wordless",
     "by_condition",
     "by_tag",
     "calibration",
@@ -46,8 +47,25 @@ _N_BINS = 10
 
 
 @dataclass(frozen=True)
+class Wordless:
+    """Trials of recordings in which nothing is said: no rate can be told of them.
+
+    Attributes:
+        n_invented: words written all the same.
+    """
+
+    n_cases: int = 0
+    n_invented: int = 0
+
+    def __str__(self) -> str:
+        recordings = "1 recording" if self.n_cases == 1 else f"{self.n_cases} recordings"
+        words = "1 word" if self.n_invented == 1 else f"{self.n_invented} words"
+        return f"no words: {recordings}, {words} invented"
+
+
+@dataclass(frozen=True)
 class Row:
-    """Many trials together.
+    """Many trials together; those of recordings without words are in no rate.
 
     Attributes:
         words: error rate of words, with its interval over the cases.
@@ -56,6 +74,8 @@ class Row:
         real_time_factor: seconds of work per second of audio.
         latency_s: streaming: until a word was final, median and 95th percentile.
         n_failed: trials that gave no result.
+        wordless: of the recordings in which nothing is said; ``n_cases`` and ``n_invented``
+            count these too.
     """
 
     n_cases: int
@@ -68,24 +88,31 @@ class Row:
     real_time_factor: float | None
     latency_s: tuple[float, float] | None
     n_failed: int
+    wordless: Wordless = Wordless()
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> Row:
         """The trials of any cases; a case counts once for the interval."""
         good = [trial for trial in trials if trial.heard.error is None]
+        said = [trial for trial in good if trial.score.words.n_said]
+        wordless = [trial for trial in good if not trial.score.words.n_said]
         audio_s = sum(trial.heard.audio_s for trial in good)
         latencies = [s for trial in good for s in trial.heard.latencies]
         return cls(
             n_cases=len({trial.case_id for trial in trials}),
             n_trials=len(trials),
-            counts=sum((trial.score.words for trial in good), Counts()),
-            words=interval(list(_per_case(good).values())),
-            raw_rate=sum((trial.score.raw_words for trial in good), Counts()).rate,
-            characters=sum((trial.score.characters for trial in good), Counts()).rate,
+            counts=sum((trial.score.words for trial in said), Counts()),
+            words=interval(list(_per_case(said).values())),
+            raw_rate=sum((trial.score.raw_words for trial in said), Counts()).rate,
+            characters=sum((trial.score.characters for trial in said), Counts()).rate,
             n_invented=sum(trial.score.n_invented for trial in good),
             real_time_factor=sum(t.heard.took_s for t in good) / audio_s if audio_s else None,
             latency_s=_percentiles(latencies),
             n_failed=len(trials) - len(good),
+            wordless=Wordless(
+                len({trial.case_id for trial in wordless}),
+                sum(trial.score.n_invented for trial in wordless),
+            ),
         )
 
 
@@ -267,15 +294,15 @@ def changes(first: Iterable[Trial], second: Iterable[Trial]) -> list[Change]:
 
 def compared(pairs: Sequence[Change]) -> dict[Condition | None, Difference]:
     """Of each condition, and under None of all together; those without words left out."""
-    good = [p for p in pairs if p.first.heard.error is None and p.second.heard.error is None]
+    good = [
+        pair for pair in pairs
+        if pair.first.heard.error is None and pair.second.heard.error is None
+        and pair.first.score.words.n_said
+    ]  # fmt: skip
     groups: dict[Condition | None, list[Change]] = {None: good}
     for pair in sorted(good, key=lambda pair: condition_order(pair.first.condition)):
         groups.setdefault(pair.first.condition, []).append(pair)
-    return {
-        condition: _difference(group)
-        for condition, group in groups.items()
-        if any(pair.first.score.words.n_said for pair in group)
-    }
+    return {condition: _difference(group) for condition, group in groups.items() if group}
 
 
 def _difference(pairs: Sequence[Change]) -> Difference:

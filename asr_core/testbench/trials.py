@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.errors import AsrError
+from asr_core.errors import AsrError, EngineError
+from asr_core.languages import LANGUAGES
 from asr_core.models import resolve
 from asr_core.testbench.cases import Case
 from asr_core.testbench.conditions import Condition, Surroundings, varied
@@ -143,6 +144,11 @@ def _side_by_side(
 
 def _trial(plan: Plan, case: Case, condition: Condition, setup: Setup, engine: Engine) -> Trial:
     try:
+        if not setup.detects_language and case.language not in engine.languages:
+            raise EngineError(
+                f"The model {setup.model} does not know {LANGUAGES[case.language]}; choose a "
+                "multilingual model such as base."
+            )
         heard = hear(plan.audio(case, condition), case.language, setup, engine)
     except AsrError as error:
         heard = Heard(audio_s=case.seconds, error=str(error))

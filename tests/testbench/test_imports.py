@@ -105,7 +105,7 @@ def test_a_good_set_is_stored_from_bytes_and_from_a_path(store: Store, tmp_path:
         (_changed(_packed(SET), b"s/a.wav", 16, 14, lambda crc: ~crc), "damaged"),
         (_packed(SET).replace(zlib.compress(_sound(1))[2:-4][40:60], b"?" * 20), "damaged"),
         (_packed([*SET, ("s/a.wav", _sound(3))]), "2 times"),
-        (_packed([SET[0], ("s/A.WAV", _sound(1)), SET[2]]), "not among the files"),
+        (_packed([SET[0], ("s/A.WAV", _sound(1)), SET[2]]), "is not there"),
         (_packed([SET[0], ("s/a.wav", b""), SET[2]]), "no sound"),
     ],
     ids=["encrypted", "deflate64", "jpeg", "checksum", "deflate", "twice", "other case", "empty"],
@@ -146,7 +146,7 @@ def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
         ("{broken\n", "no JSON"),
         ("[1]\n", "no JSON"),
         ("7\n", "no JSON"),
-        (_row(pad="x" * 2_000_000), "Line 1 of metadata.jsonl is longer than 1000000 characters"),
+        (_row(pad="x" * 2_000_000), "Line 1 of metadata.jsonl: it is longer than 1000000 characters"),
         ('"a text"\n', "no JSON"),
         (_row(file_name=7), "must be a text"),
         (_row(file_name={"x": 1}), "must be a text"),
@@ -155,9 +155,9 @@ def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
         (_row(language=["en"]), "must be a text"),
         (_row(language="tlh"), "no language"),
         (_row(language="x" * 5000), "no language"),
-        (_row(file_name="\ud800.wav"), "not among the files"),
-        (_row(file_name="a\x00.wav"), "not among the files"),
-        (_row(file_name="../../etc/passwd"), "not among the files"),
+        (_row(file_name="\ud800.wav"), "is not there"),
+        (_row(file_name="a\x00.wav"), "is not there"),
+        (_row(file_name="../../etc/passwd"), "is not there"),
         (_row(file_name="x" * 100_000), "longer than"),
         (_row(file_name="metadata.jsonl"), "no sound"),
         (_row(text="w" * 10_001), "10001 characters"),
@@ -207,12 +207,43 @@ def test_a_table_of_a_million_columns_is_refused() -> None:
 
 
 def test_tables_and_sets_are_bounded(store: Store) -> None:
-    with pytest.raises(ManifestError, match="20001 lines"):
+    with pytest.raises(ManifestError, match="more than 20000 lines"):
         _import(store, _packed([("m.jsonl", _row() * 20_001), ("a.wav", _sound())]))
     with pytest.raises(ManifestError, match="larger than 20 MB"):
         _import(store, _packed([("m.jsonl", "\n" * 20_000_001), ("a.wav", _sound())]))
     with pytest.raises(ManifestError, match="Several tables"):
         _import(store, _packed([("a.csv", "x"), ("b.csv", "x")]))
+
+
+def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
+    rows = [
+        _row(file_name="a.wav", offset=start, duration=0.1, text=f"{start}")
+        for start in (0.1, 0, 0.05, 9)
+    ]
+    found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _sound(1))]))
+    assert (found.n_stored, found.n_lines) == (3, 4)
+    assert found.problems == (
+        "Line 4: a.wav lasts 0.2 s only; this stretch begins at 9.0 s.",
+    )  # fmt: skip
+    assert {case.said: round(case.seconds, 3) for case in store.cases()} == {
+        "0": 0.1, "0.05": 0.1, "0.1": 0.1,
+    }  # fmt: skip
+
+
+def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
+    members = [
+        ("set/train/metadata.csv", "file_name,text\nonly-here.wav,x\n"),
+        ("set/train/only-here.wav", _sound(1)),
+        ("set/test/metadata.csv", "file_name,text\na.wav,y\nonly-here.wav,z\n"),
+        ("set/test/a.wav", _sound(2)),
+        ("__MACOSX/set/test/._metadata.csv", b"\0\5\x16\7"),
+    ]
+    found = _import(store, _packed(members))
+    assert [case.said for case in store.cases()] == ["y"]
+    assert found.problems == ("Line 3: only-here.wav is not there.",)
+    assert found.notes == (
+        "set/test/metadata.csv is taken; set/train/metadata.csv is left aside.",
+    )  # fmt: skip
 
 
 def test_texts_are_plain_once_they_are_stored(store: Store) -> None:
@@ -311,9 +342,10 @@ def test_a_size_that_lies_is_found_out(store: Store) -> None:
 
 
 def test_what_is_unpacked_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One large file that is named by many lines."""
+    """One large file that is named by many lines, each in another way."""
     monkeypatch.setattr(archives, "_MAX_TOTAL_BYTES", 1_000_000)
-    members = [("m.jsonl", _row() * 20 + GOOD), ("a.wav", bytes(90_000)), ("good.wav", _sound())]
+    rows = "".join(_row(file_name="./" * i + "a.wav") for i in range(20)) + GOOD
+    members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _sound())]
     found = _import(store, _packed(members))
     assert found.n_stored == 0
     assert found.n_problems == 21

@@ -1,21 +1,23 @@
-"""Sets in and out."""
+"""What the rows of tables say, and the cases made of them."""
 
 from __future__ import annotations
 
 import io
 import json
-import zipfile
-from pathlib import Path
+import math
+from collections.abc import Iterator
 from typing import BinaryIO
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac
-from asr_core.errors import AsrError, AudioError, ManifestError
+from asr_core.errors import AudioError, ManifestError
+from asr_core.fullcontext.stretch import WHOLE, Stretch
 from asr_core.testbench.cases import NewCase, parse_tags
-from asr_core.testbench.manifests import find_manifest, read_cases, read_entries, write_set
-from asr_core.testbench.store import Store
+from asr_core.testbench.manifests import Entry, Problem, read_cases, read_entries
+from asr_core.testbench.stretches import StretchReader
 
 
 @pytest.mark.parametrize(
@@ -53,13 +55,6 @@ def test_what_is_no_manifest_is_said(name: str, content: bytes) -> None:
         read_entries(name, content)
 
 
-def test_the_manifest_is_found_among_the_files() -> None:
-    assert find_manifest(["s/a.wav", "s/metadata.csv", "s/other.csv"]) == "s/metadata.csv"
-    assert find_manifest(["a.wav", "words.tsv"]) == "words.tsv"
-    with pytest.raises(ManifestError, match="No manifest"):
-        find_manifest(["a.wav"])
-
-
 def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
     sound = to_flac(failures[0].samples)
 
@@ -69,8 +64,116 @@ def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
         return io.BytesIO(b"text" if path == "bad.wav" else sound)
 
     table = b"path,text,lang\nok.wav,x,en\ngone.wav,x,en\nbad.wav,x,en\nklingon.wav,x,tlh\n"
-    found = list(read_cases(read_entries("m.csv", table), open_file))
-    assert [isinstance(each, AsrError) for each in found] == [False, True, True, True]
+    found = dict(read_cases(read_entries("m.csv", table), open_file))
+    assert isinstance(found[0], NewCase)
+    problems = [found[place] for place in (1, 2, 3)]
+    assert [p.where for p in problems if isinstance(p, Problem)] == ["line 3", "line 4", "line 5"]
+    assert str(problems[0]) == "Line 3: gone.wav is not there."
+
+
+# --- stretches ---------------------------------------------------------------------
+
+
+def _ramp(seconds: float) -> bytes:
+    """A file of which each millisecond holds its own number."""
+    samples = np.repeat(np.arange(round(seconds * 1000), dtype=np.int16), 16)
+    return to_flac(samples)
+
+
+def _nemo(*rows: dict[str, object]) -> bytes:
+    return "\n".join(
+        json.dumps({"audio_filepath": "long.flac", "text": "x", **row}) for row in rows
+    ).encode()
+
+
+def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
+    table = _nemo(
+        {"offset": 20.5, "duration": 1.25}, {"offset": 0, "duration": 0.5}, {"offset": 20.25},
+        {"duration": 2}, {"offset": 20.5, "duration": 1.25}, {"offset": 3, "duration": "0.1"},
+    )  # fmt: skip
+    n_opened = 0
+
+    def open_file(path: str) -> BinaryIO:
+        nonlocal n_opened
+        n_opened += 1
+        return io.BytesIO(_ramp(25.0))
+
+    found = dict(read_cases(read_entries("m.json", table), open_file))
+    cases = [found[i] for i in range(6)]
+    ends = [
+        (round(int(case.samples[0]), -1), round(int(case.samples[-1]), -1))
+        for case in cases
+        if isinstance(case, NewCase)
+    ]
+    assert ends == [
+        (20500, 21750), (0, 500), (20250, 25000), (0, 2000), (20500, 21750), (3000, 3100),
+    ]  # fmt: skip
+    assert [case.seconds for case in cases if isinstance(case, NewCase)] == pytest.approx(
+        [1.25, 0.5, 4.75, 2.0, 1.25, 0.1]
+    )
+    assert cases[0].name == "long from 20.5 s"
+    assert n_opened == 1
+
+
+def test_a_duration_is_no_stretch_in_other_tables() -> None:
+    table = b"file_name,text,duration\na.wav,x,1\n"
+    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)] == [WHOLE]
+    table = b"file_name,text,offset,duration\na.wav,x,1.5,1\na.wav,x,,\n"
+    stretches = [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)]
+    assert stretches == [Stretch(1.5, 2.5), WHOLE]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"offset": 3.5}, "long.flac lasts 3.0 s only; this stretch begins at 3.5 s"),
+        ({"offset": 2, "duration": 2}, "long.flac lasts 3.0 s only; this stretch ends 1.0 s after that"),
+        ({"offset": math.nan}, "the offset 'nan' is no number of seconds"),
+        ({"offset": -1}, "the offset '-1' is no number of seconds"),
+        ({"offset": 0, "duration": -1}, "the duration '-1' is no number of seconds"),
+        ({"offset": 1e308}, "the offset '1e+308' is no number of seconds"),
+        ({"offset": True}, "the offset 'True' is no number of seconds"),
+        ({"offset": "1,5"}, "the offset '1,5' is no number of seconds"),
+        ({"offset": [1]}, "the offset '[1]' is no number of seconds"),
+        ({"offset": 1_000_000, "duration": 1e-300}, "The range ends before it begins; choose a later end"),
+    ],
+)  # fmt: skip
+def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], reason: str) -> None:
+    table = _nemo(row, {"offset": 1, "duration": 1})
+    entries = read_entries("m.json", table)
+    found = dict(read_cases(entries, lambda path: io.BytesIO(_ramp(3.0))))
+    bad, good = found[0], found[1]
+    assert isinstance(bad, Problem)
+    assert (bad.where, bad.reason) == ("line 1", reason)
+    assert isinstance(good, NewCase)
+
+
+def test_a_length_that_nobody_knew_is_no_limit() -> None:
+    table = _nemo({"duration": 100_000}, {"duration": 0}, {"offset": None, "duration": None})
+    found = dict(read_cases(read_entries("m.json", table), lambda path: io.BytesIO(_ramp(1.0))))
+    assert [case.seconds for case in found.values() if isinstance(case, NewCase)] == [1.0] * 3
+
+
+def test_no_more_of_a_long_file_is_held_than_a_stretch() -> None:
+    n_read = 0
+
+    class Hours:
+        name = "long"
+
+        def __iter__(self) -> Iterator[NDArray[np.float32]]:
+            nonlocal n_read
+            for _ in range(1080):
+                n_read += 1
+                yield np.zeros(160_000, np.float32)
+
+    reader = StretchReader(Hours(), 300.0)  # type: ignore[arg-type]
+    for start in range(0, 3600, 20):
+        assert len(reader.samples(Stretch(start, start + 30.0))) == 480_000
+        assert len(reader._held) <= 4
+    assert n_read == 362
+    with pytest.raises(AudioError, match="longer than 300 s"):
+        reader.samples(Stretch(4000))
+    assert n_read < 435
 
 
 def test_tags_are_read_from_text() -> None:
@@ -80,28 +183,3 @@ def test_tags_are_read_from_text() -> None:
     assert parse_tags(" ") == {}
     with pytest.raises(ManifestError, match="no tag"):
         parse_tags("Scots")
-
-
-def test_what_went_out_comes_in_again(
-    store: Store, failures: list[NewCase], tmp_path: Path
-) -> None:
-    for new in failures:
-        store.add_case(new)
-    file = io.BytesIO()
-    write_set(store.cases(), store.flac, file)
-    with zipfile.ZipFile(file) as archive:
-        archive.extractall(tmp_path / "set")
-    names = {path.name for path in (tmp_path / "set").iterdir()}
-    assert names == {"audio", "metadata.jsonl", "manifest.jsonl", "wav.scp", "text", "utt2spk"}
-    entries = read_entries("metadata.jsonl", (tmp_path / "set" / "metadata.jsonl").read_bytes())
-    cases = list(read_cases(entries, lambda path: (tmp_path / "set" / path).open("rb")))
-    assert all(isinstance(case, NewCase) for case in cases)
-    assert {case.digest for case in cases} == {new.digest for new in failures}
-    assert {case.said for case in cases} == {new.said for new in failures}
-    assert {case.tags["accent"] for case in cases} == {"Irish", "Scots"}
-    nemo = [
-        json.loads(line) for line in (tmp_path / "set" / "manifest.jsonl").read_text().splitlines()
-    ]
-    for row in nemo:
-        samples = decode(tmp_path / "set" / row["audio_filepath"])
-        assert row["duration"] == pytest.approx(len(samples) / 16_000, abs=0.001)

@@ -13,6 +13,7 @@ from asr_core.testbench.conditions import CLEAN, Condition
 from asr_core.testbench.report import curve_kinds, to_csv, to_html, to_json
 from asr_core.testbench.results import (
     Row,
+    Wordless,
     by_condition,
     by_tag,
     calibration,
@@ -102,6 +103,27 @@ def test_a_failed_trial_is_counted_and_shown_but_makes_no_rate() -> None:
     row = Row.of([*TRIALS, failed])
     assert (row.n_failed, row.counts.n_said) == (1, 15)
     assert worst([*TRIALS, failed])[0] is failed
+
+
+def test_what_is_invented_where_nothing_is_said_is_in_no_rate() -> None:
+    silent = trial("c", "", "thanks for watching")
+    music = trial("d", "[music]", "")
+    row = Row.of([*TRIALS, silent, music])
+    assert (row.words, row.characters, row.raw_rate, row.counts) == (
+        Row.of(TRIALS).words, Row.of(TRIALS).characters, Row.of(TRIALS).raw_rate,
+        Row.of(TRIALS).counts,
+    )  # fmt: skip
+    assert (row.n_cases, row.wordless) == (4, Wordless(2, 3))
+    assert str(row.wordless) == "no words: 2 recordings, 3 words invented"
+    assert str(Wordless(1, 1)) == "no words: 1 recording, 1 word invented"
+    pairs = changes([*TRIALS, silent], [*TRIALS, trial("c", "", "")])
+    assert compared(pairs)[None].verdict == "same"
+
+
+def test_what_was_left_out_is_in_the_report() -> None:
+    page = to_html([*TRIALS, trial("c", "", "thanks")], "A run", ["line 7: a<b.wav is not there"])
+    assert "line 7: a&lt;b.wav is not there" in page
+    assert "no words: 1 recording, 1 word invented" in page
 
 
 def test_exports_hold_every_trial_and_no_formula() -> None:

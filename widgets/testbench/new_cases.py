@@ -8,10 +8,11 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.languages import LANGUAGES
-from asr_core.testbench.archives import Files, opened_zip
+from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
 from asr_core.testbench.imports import import_set
 from asr_core.testbench.prompts import PROMPT_LISTS
+from asr_core.testbench.set_files import Files
 from asr_core.testbench.store import Store
 from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
 from widgets.texts import as_written
@@ -140,7 +141,8 @@ def _upload(store: Store) -> None:
 def _import(store: Store) -> None:
     st.caption(
         "A table (CSV, TSV or JSONL) with a column for the file and one for its words, and the "
-        "recordings beside it. Other columns become tags: *accent*, *speaker* …"
+        "recordings beside it. Other columns become tags: *accent*, *speaker* … Sets of Common "
+        "Voice, LJ Speech, LibriSpeech and Kaldi are read as they are unpacked."
     )
     folder = st.file_uploader(
         "Folder, as Hugging Face's audiofolder or NeMo write it",
@@ -175,6 +177,8 @@ def _imported(store: Store, files: Files, language: str) -> None:
     bar.empty()
     _stored(found.n_stored)
     st.success(f"{found.n_stored} of {found.n_lines} recordings are in the test set.")
+    for note in found.notes:
+        st.info(as_written(note))
     if found.problems:
         some = "\n".join(f"- {as_written(problem)}" for problem in found.problems)
         st.warning(f"{found.n_problems} could not be used:\n{some}")
