@@ -39,7 +39,7 @@ def is_played_by_browsers(audio: AudioFile) -> bool:
     leaves out as it plays, but not as it jumps; pictures are worth more than that.
     """
     format_name, codec = audio.kind
-    if codec not in _PLAYED.get(format_name, ()):
+    if codec not in _PLAYED.get(format_name, ()) or not audio.is_plain:
         return False
     try:
         if format_name == "mp3":
@@ -56,8 +56,10 @@ def _is_even(sizes: Iterable[int]) -> bool:
 
 
 def _has_gaps(audio: AudioFile) -> bool:
-    """Whether a packet comes much later behind the one before it than they do otherwise."""
-    at_s = [
+    """Whether a packet comes much later behind the one before it than they do otherwise, or
+    the first one late: in MP4 Chromium finds no way to what lies behind the sound's length."""
+    at_s = [0.0]
+    at_s += [
         float(packet.pts * packet.time_base)
         for packet in audio.packets()
         if packet.pts is not None and packet.time_base is not None

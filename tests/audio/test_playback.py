@@ -10,6 +10,8 @@ import pytest
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.audio.playback import is_played_by_browsers, write_copy
+from tests.audio.recordings import bursts
+from tests.audio.recordings import recorded as in_file
 
 
 def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) -> io.BytesIO:
@@ -74,6 +76,18 @@ def test_mp3_of_a_bit_rate_that_changes_is_copied() -> None:
 )
 def test_sound_with_a_gap_is_copied(container: str, codec: str) -> None:
     assert not is_played_by_browsers(AudioFile(recorded(container, codec, gap_s=1.0)))
+
+
+def test_sound_that_starts_late_is_copied_where_no_picture_goes_before_it() -> None:
+    late = [(3.0, bursts(2))]
+    assert not is_played_by_browsers(AudioFile(io.BytesIO(in_file("mp4", "aac", late))))
+    film = in_file("mp4", "aac", late, picture=(0, 6))
+    assert is_played_by_browsers(AudioFile(io.BytesIO(film)))
+
+
+def test_files_put_together_are_copied() -> None:
+    data = in_file("wav", "pcm_s16le", [(0.0, bursts(1))])
+    assert not is_played_by_browsers(AudioFile(io.BytesIO(data + data)))
 
 
 def test_a_copy_ends_where_the_stretch_does() -> None:
