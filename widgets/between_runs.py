@@ -3,18 +3,25 @@
 A download button's file gets another name with each run, and the old name is forgotten at the
 run's end: who presses the button just then gets nothing. What was made for a press is deleted
 once two runs of anybody's pages have ended, even if the browser has not fetched it yet. And a
-change of the page that comes while a script runs replaces what was typed just before it.
+change of the page that comes while a script runs replaces what was typed just before it, and is
+itself replaced by what a part of the old page says just after.
 """
 
 from __future__ import annotations
 
 import hashlib
 import time
+from dataclasses import replace
 from typing import Any
 
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.runtime.media_file_manager import MediaFileKind, MediaFileManager
 from streamlit.runtime.scriptrunner_utils import script_requests
+from streamlit.runtime.scriptrunner_utils.script_requests import (
+    RerunData,
+    ScriptRequests,
+    ScriptRequestType,
+)
 
 __all__ = ["keep_between_runs"]
 
@@ -24,12 +31,13 @@ _FETCHED_WITHIN_S = 60.0
 
 def keep_between_runs() -> None:
     """Replace the parts that lose something. A second call does nothing."""
-    methods: dict[str, Any] = {
-        "add_deferred": _add_deferred,
-        "remove_orphaned_files": _remove_orphaned_files,
-    }
-    for name, method in methods.items():
-        setattr(MediaFileManager, name, method)
+    methods: list[tuple[type, str, Any]] = [
+        (MediaFileManager, "add_deferred", _add_deferred),
+        (MediaFileManager, "remove_orphaned_files", _remove_orphaned_files),
+        (ScriptRequests, "_request_rerun_locked", _requested),
+    ]
+    for owner, name, method in methods:
+        setattr(owner, name, method)
     vars(script_requests)["_coalesce_widget_states"] = _coalesced
 
 
@@ -95,6 +103,23 @@ def _coalesced(old: WidgetStates | None, new: WidgetStates | None) -> WidgetStat
         values = (state for state in old.widgets if state.id not in known)
         joined.widgets.extend(s for s in values if not _is_trigger(s.WhichOneof("value")))
     return joined
+
+
+_request = ScriptRequests._request_rerun_locked
+
+
+def _requested(self: ScriptRequests, new: RerunData) -> bool:
+    """Join a request to the one that waits; what a part of a page says changes no page."""
+    waiting = self._rerun_data
+    is_waiting = self._state == ScriptRequestType.RERUN and not waiting.fragment_id_queue
+    if is_waiting and new.fragment_id and new.page_script_hash != waiting.page_script_hash:
+        new = replace(
+            new,
+            page_script_hash=waiting.page_script_hash,
+            page_name=waiting.page_name,
+            query_string=waiting.query_string,
+        )
+    return _request(self, new)
 
 
 def _is_trigger(kind: str | None) -> bool:

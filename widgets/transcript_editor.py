@@ -79,7 +79,6 @@ _JS = """
 const views = new WeakMap();
 const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
 const SEND_EVERY_MS = 1000;  // while somebody types
-const MOST_TRIES = 5;  // until something new is typed or comes
 
 export default function ({ data, parentElement: root, setStateValue }) {
   let view = views.get(root);
@@ -102,7 +101,6 @@ class View {
     // Line → its text, null for the model's, and when that was typed; gone once the server has it.
     this.typing = stored(this.inTab);
     this.last = 0;     // when something was typed last
-    this.tries = 0;
     this.held = [];    // downloads that were pressed before that
     this.starts = [];  // of the words, and their elements
     this.spans = [];
@@ -160,7 +158,11 @@ class View {
     this.newest = data.lines;
     this.confirm(data.at || 0);
     this.redraw();
-    if (this.unsent() && this.tries < MOST_TRIES) this.later();
+    // What another view of this page could not send. Nothing is sent twice: Streamlit sends its
+    // state again when the connection is back, and takes a message for a change of mind where
+    // the page was just changed.
+    if (!this.isDrawn) this.flush();
+    this.isDrawn = true;
   }
 
   redraw() {
@@ -376,17 +378,14 @@ class View {
   put(i, text) {
     this.last = Math.max(Date.now(), this.last + 1);
     this.typing[i] = [text, this.last];
-    this.tries = 0;
     store(this.inTab, this.typing);
   }
 
   later() {
     this.timer = this.timer || setTimeout(() => {
       this.timer = null;
-      this.sent = 0;  // once more, if it was sent and is not there
       this.flush();
-      if (this.unsent() && this.tries < MOST_TRIES) this.later();
-    }, SEND_EVERY_MS * (1 + this.tries));
+    }, SEND_EVERY_MS);
   }
 
   flush() {
@@ -396,7 +395,6 @@ class View {
     if (at === this.sent) return;
     clearTimeout(this.timer);
     this.timer = null;
-    this.tries += 1;
     this.sent = at;
     // All that the server may not have, so that a quick second one cannot replace a first.
     this.setState("texts", { ...Object.fromEntries(typed.map(([i, [text]]) => [i, text])), at });

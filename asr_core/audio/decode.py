@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import av
 import av.error
-import av.stream
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
@@ -168,7 +167,7 @@ class AudioFile:
     def has_picture(self) -> bool:
         """Whether there are pictures beside the sound, not counting that of a cover."""
         pictures = self._container.streams.video
-        return any(not one.disposition & av.stream.Disposition.attached_pic for one in pictures)
+        return any(not one.disposition & Disposition.attached_pic for one in pictures)
 
     def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
         """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""

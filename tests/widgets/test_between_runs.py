@@ -76,3 +76,17 @@ def test_a_change_of_the_page_does_not_take_away_what_was_typed_before_it() -> N
         "model": "base",
     }
     assert request.rerun_data.page_script_hash == "live"
+
+
+def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
+    keep_between_runs()
+    requests = ScriptRequests()
+    typed = WidgetStates(widgets=[state("note", "odd")])
+    requests.request_rerun(RerunData(page_script_hash="live", query_string="a=1"))
+    requests.request_rerun(
+        RerunData(widget_states=typed, fragment_id="card", page_script_hash="upload")
+    )
+    data = requests.on_scriptrunner_ready().rerun_data
+    assert (data.page_script_hash, data.query_string) == ("live", "a=1")
+    assert not data.fragment_id_queue
+    assert [s.string_value for s in data.widget_states.widgets] == ["odd"]

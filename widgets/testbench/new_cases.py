@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.languages import LANGUAGES
+from asr_core.plain_text import plain
 from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
 from asr_core.testbench.imports import import_set
@@ -102,10 +103,12 @@ def _chosen_files() -> list[UploadedFile]:
 
 def _said_in(file: UploadedFile) -> str:
     """Draw the field for the words of a file."""
-    row = st.container(horizontal=True, vertical_alignment="bottom")
+    st.caption(as_written(file.name))
+    row = st.container(horizontal=True, vertical_alignment="center")
     said = row.text_input(
-        as_written(file.name), key=typed(f"upload-said-{file.file_id}"), max_chars=MAX_SAID,
-        placeholder="What is said", persist_state=KEPT,
+        f"What is said in {plain(file.name)}", key=typed(f"upload-said-{file.file_id}"),
+        max_chars=MAX_SAID, placeholder="What is said", persist_state=KEPT,
+        label_visibility="collapsed",
     )  # fmt: skip
     earlier = st.session_state[_EARLIER]
     if file in earlier and row.button(
