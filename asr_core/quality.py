@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.repetition import length_of_cycle
+from asr_core.repetition import had_time, length_of_cycle
 from asr_core.transcript import normalised
 
 __all__ = [
@@ -24,6 +24,8 @@ __all__ = [
 MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROBABILITY = 0.6
+
+MIN_AVG_LOGPROB_IF_SAID_AGAIN = -0.5
 
 # Beams make up likelier texts for noise: "Yeah, wait a minute" at 0.54 and -0.64. Of 420
 # stretches of speech none had a no-speech probability above 0.47 (tiny.en and base).
@@ -95,9 +97,13 @@ gives the same words whatever ran before it."""
 
 
 def repeats_itself(hypothesis: Hypothesis) -> bool:
-    """The text compresses better than speech does, or ends in a cycle."""
+    """Return whether the text compresses better than speech does, or ends in a cycle, and that
+    is not how it was said: the words are believed, and each had its time."""
     words = [normalised(word.text) for word in hypothesis.words]
-    return hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0
+    repeats = hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0
+    return repeats and not (
+        hypothesis.avg_logprob >= MIN_AVG_LOGPROB_IF_SAID_AGAIN and had_time(hypothesis.words)
+    )
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
@@ -152,9 +158,13 @@ def _is_unspoken(hypothesis: Hypothesis, speech_s: float) -> bool:
 
 
 def fallback(window: Window, attempt: int) -> Window:
-    """The window to decode at the ``attempt``-th further try, counted from 0."""
+    """The window to decode at the ``attempt``-th further try, counted from 0.
+
+    From the second on without the prompt, which may be what the text repeats.
+    """
     penalty, context_s = FALLBACKS[attempt]
-    return replace(window, repetition_penalty=penalty, context_s=context_s)
+    prompt = "" if attempt else window.prompt
+    return replace(window, prompt=prompt, repetition_penalty=penalty, context_s=context_s)
 
 
 def settled(tried: Sequence[Hypothesis]) -> Hypothesis:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
-__all__ = ["first_turn", "length_of_cycle", "unspoken"]
+from asr_core.transcript import Word, normalised
+
+__all__ = ["first_turn", "had_time", "is_crammed", "length_of_cycle", "unspoken"]
 
 MIN_TURNS = 3
 """People say things twice; three times at the very end is suspect."""
@@ -15,6 +18,29 @@ MIN_UNSPOKEN = 3
 SHORTEST_WORD_S = 0.08
 """In the mean of several. Of 15 phrases that tiny.en wrote twice in 2204 looks at 942 s of
 speech 13 had less for the words of one of the two times."""
+
+
+MAX_CHARACTERS_PER_S = 25.0
+
+_N_AT_ONCE = 5  # words; the alignment gives single ones too little or too much
+
+
+def is_crammed(words: Sequence[Word]) -> bool:
+    """Return whether the words take less time than anybody needs to say them."""
+    n_characters = sum(map(_length, words))
+    return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
+
+
+def had_time(words: Sequence[Word]) -> bool:
+    """Return whether there was time to say all of them: no few in a row are crammed."""
+    last = max(0, len(words) - _N_AT_ONCE)
+    return not any(is_crammed(words[at : at + _N_AT_ONCE]) for at in range(last + 1))
+
+
+def _length(word: Word) -> int:
+    """Return the characters; one of Chinese or Japanese is a syllable, and counts as three."""
+    text = normalised(word.text)
+    return sum(3 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def length_of_cycle(items: Sequence[object]) -> int:

@@ -28,6 +28,7 @@ from asr_core.engines.base import (
     nothing,
 )
 from asr_core.engines.draft import n_standing
+from asr_core.engines.echo import is_misled, may_be_misled
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.support import support
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary, WordTokens
@@ -243,9 +244,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
             encoded = self._encoded_in_turns(windows, between_steps)
             between_steps()
             with self._turns.take(patient=True):
-                return self._read(windows, encoded)
+                return self._said(windows, encoded)
         with self._turns.take(patient=False):
-            return self._read(windows, self._encode(self._features(windows)))
+            return self._said(windows, self._encode(self._features(windows)))
 
     def _encoded_in_turns(
         self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
@@ -259,6 +260,19 @@ class WhisperEngine(ABC, Generic[Encoded]):
             with self._turns.take(patient=True):
                 encoded.append(self._encode(part))
         return encoded[0] if len(encoded) == 1 else self._join(encoded)
+
+    def _said(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
+        """Return what encoded windows say; one that its prompt misled is read without."""
+        hypotheses = self._read(windows, encoded)
+        pairs = zip(windows, hypotheses, strict=True)
+        suspect = [i for i, (w, h) in enumerate(pairs) if may_be_misled(h.words, w.prompt)]
+        if suspect:
+            without = [replace(windows[i], prompt="") for i in suspect]
+            plain = self._read(without, self._take(encoded, suspect))
+            for i, other in zip(suspect, plain, strict=True):
+                if is_misled(hypotheses[i].text, windows[i].prompt, other.text):
+                    hypotheses[i] = other
+        return hypotheses
 
     def _read(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
         """What the decoder makes of encoded windows."""

@@ -299,3 +299,31 @@ def test_a_patient_call_can_be_ended_between_two_steps(
     with pytest.raises(Cancelled):
         tiny_engine.transcribe(windows, patient=True, between_steps=stop)
     assert tiny_engine.transcribe(windows[:1])[0].text
+
+
+LISTS = (
+    "Kubernetes, Terraform, Acme GmbH, Jane Doe, " * 12,
+    "SPEAKER_00: Good morning. SPEAKER_01: Good morning. " * 4,
+    "It was the best of times. It was the best of times. It was the best of times.",
+)
+
+
+@pytest.mark.parametrize("prompt", LISTS)
+def test_a_prompt_is_not_written_in_place_of_the_speech(
+    pair: tuple[Engine, Engine],
+    tiny_engine: Engine,
+    base_engine: Engine,
+    beckett: np.ndarray,
+    prompt: str,
+) -> None:
+    for engine in (*pair, tiny_engine, base_engine):
+        [hypothesis] = engine.transcribe([Window(beckett, "en", prompt=prompt, beam_size=5)])
+        assert word_error_rate(BECKETT, hypothesis.text) <= 0.25, hypothesis.text
+
+
+def test_a_prompt_that_is_said_is_written(
+    pair: tuple[Engine, Engine], tiny_engine: Engine, beckett: np.ndarray
+) -> None:
+    for engine in (*pair, tiny_engine):
+        [hypothesis] = engine.transcribe([Window(beckett, "en", prompt=BECKETT)])
+        assert word_error_rate(BECKETT, hypothesis.text) <= 0.25, hypothesis.text
