@@ -73,6 +73,24 @@ def test_what_was_said_again_is_left(texts: list[str], each_s: float) -> None:
     assert unspoken(texts, [each_s] * len(texts)) == []
 
 
+@given(
+    st.lists(st.integers(0, 99).map(str), max_size=6),
+    st.lists(st.integers(100, 999).map(str), min_size=3, max_size=8, unique=True),
+    st.lists(st.integers(1000, 9999).map(str), max_size=6, unique=True),
+    st.integers(3, 5),
+    st.data(),
+)
+def test_one_turn_more_than_were_said_goes_wherever_it_has_no_time(
+    before: list[str], phrase: list[str], after: list[str], turns: int, data: st.DataObject
+) -> None:
+    texts = before + phrase * turns + after
+    begin = len(before) + data.draw(st.integers(0, len(phrase) * (turns - 1)))
+    unsaid = range(begin, begin + len(phrase))
+    gone = unspoken(texts, [0.0 if i in unsaid else 0.3 for i in range(len(texts))])
+    left = [text for i, text in enumerate(texts) if i not in gone]
+    assert left == before + phrase * (turns - 1) + after
+
+
 def test_what_is_begun_anew_or_said_fast_is_left() -> None:
     begun = ["it", "was", "the", "age", "of", "wisdom", "it", "was", "the"]
     assert unspoken(begun, [0.3] * 6 + [0.02] * 3) == []

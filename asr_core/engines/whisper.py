@@ -264,8 +264,11 @@ class WhisperEngine(ABC, Generic[Encoded]):
     def _said(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
         """Return what encoded windows say; one that its prompt misled is read without."""
         hypotheses = self._read(windows, encoded)
-        pairs = zip(windows, hypotheses, strict=True)
-        suspect = [i for i, (w, h) in enumerate(pairs) if may_be_misled(h.words, w.prompt)]
+        suspect = [
+            i
+            for i, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
+            if may_be_misled(hypothesis.words, window.prompt, is_look=window.is_look)
+        ]
         if suspect:
             without = [replace(windows[i], prompt="") for i in suspect]
             plain = self._read(without, self._take(encoded, suspect))
