@@ -36,6 +36,11 @@ EDITS_PER_S = 10.0
 last final word: somewhat less than are said in it, since the words of two hypotheses lie up
 to 0.3 s apart."""
 
+MAX_EDITS_FOR_TIME = 6.0
+
+EDITS_FOR_END = 3.0
+"""For a hypothesis left out up to the last final word itself, however its time differs."""
+
 EDITS_PER_DIGIT = 4
 
 EDITS_PER_CUT = 2.0
@@ -148,10 +153,13 @@ def remaining(committed: Sequence[Word], hypothesis: Sequence[Word]) -> tuple[Wo
     wanted, end_s = _compared(committed), committed[-1].end
 
     def mismatch(n: int) -> float:
-        passed_s = sum(_overlap_s(piece, end_s, math.inf) for piece in pieces[:n])
+        # A first word may have been said long before its time: a pause after it is taken off.
+        passed_s = sum(_overlap_s(piece, end_s, math.inf) for piece in pieces[1:n])
         kept_s = sum(_overlap_s(piece, 0.0, end_s) for piece in pieces[n:])
         edits = Levenshtein.distance(wanted, _compared(pieces[:n]))
-        return edits + EDITS_PER_S * (passed_s + kept_s) + EDITS_PER_CUT * (n not in whole)
+        for_time = min(MAX_EDITS_FOR_TIME, EDITS_PER_S * (passed_s + kept_s))
+        ends_alike = n > 0 and wanted.endswith(_compared(pieces[n - 1 : n]))
+        return edits + for_time + EDITS_PER_CUT * (n not in whole) - EDITS_FOR_END * ends_alike
 
     n = min(range(len(pieces) + 1), key=mismatch)
     n_next = min(at for at in whole if at >= n)

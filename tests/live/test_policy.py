@@ -155,6 +155,19 @@ def test_times_that_differ_a_little_cost_no_word() -> None:
     assert remaining(committed, heard) == (heard[2],)
 
 
+@pytest.mark.parametrize("text", ["3.", "Three.", "I", "No,"])
+def test_a_lone_word_whose_pause_came_to_lie_before_it_is_found(text: str) -> None:
+    committed = [Word(f" {text}", 0.2, 1.0, 0.9)]
+    heard = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
+    assert remaining(committed, heard) == (heard[1],)
+
+
+def test_a_short_word_is_found_though_its_time_is_off() -> None:
+    committed = [*words(["and", "so"]), Word(" I", 2.0, 2.2, 0.9)]
+    heard = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
+    assert remaining(committed, heard) == (heard[3],)
+
+
 def test_spellings_of_a_number_agree() -> None:
     assert agreed(words(["three", "men"]), words(["3", "men"]), LATER_S) == 2
     assert agreed(words(["three"]), words(["4"]), LATER_S) == 0
