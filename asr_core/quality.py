@@ -97,13 +97,13 @@ gives the same words whatever ran before it."""
 
 
 def repeats_itself(hypothesis: Hypothesis) -> bool:
-    """Return whether the text compresses better than speech does, or ends in a cycle, and that
-    is not how it was said: the words are believed, and each had its time."""
+    """Return whether words were written that nobody said: in no time, or over and over without
+    the model believing them. What is believed and had its time was said again."""
+    if not had_time(hypothesis.words):
+        return True
     words = [normalised(word.text) for word in hypothesis.words]
     repeats = hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0
-    return repeats and not (
-        hypothesis.avg_logprob >= MIN_AVG_LOGPROB_IF_SAID_AGAIN and had_time(hypothesis.words)
-    )
+    return repeats and hypothesis.avg_logprob < MIN_AVG_LOGPROB_IF_SAID_AGAIN
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
