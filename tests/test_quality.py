@@ -119,6 +119,15 @@ def test_one_crammed_turn_among_others_is_a_loop() -> None:
     assert not is_doubtful(replace(said, compression_ratio=2.6))
 
 
+def test_words_in_no_time_are_doubted_though_they_repeat_nothing() -> None:
+    said = hypothesis("zero nine five four six one", each_s=0.8)
+    unsaid = tuple(
+        Word(f" {w}", 4.8, 4.8, 0.9) for w in ["three", "zero", "nine", "five", "four", "six"]
+    )
+    assert not is_doubtful(said)
+    assert is_doubtful(replace(said, words=(*said.words, *unsaid)))
+
+
 def test_further_tries_repeat_less_and_then_forget_the_prompt() -> None:
     window = Window(np.zeros(0, np.float32), prompt="Acme")
     tries = [fallback(window, attempt) for attempt in range(len(FALLBACKS))]

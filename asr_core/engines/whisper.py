@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -62,6 +63,8 @@ SECONDS_PER_FRAME = 0.02
 
 _TOKENS_PER_SECOND = 16
 _TOKENS_AT_LEAST = 24
+_ONE_BY_ONE = re.compile(r"\d|(?<![\w'’])[^\W\d_](?![\w'’])")  # "599-341", "A-B-C", "U.S."
+
 _CONTEXT_STEP_S = 0.5  # so that few different shapes reach the model
 
 Encoded = TypeVar("Encoded")
@@ -480,9 +483,11 @@ def _plausible(word: Word, *, is_first: bool) -> Word:
     """Take a pause off a word: the alignment leaves no frame to nobody.
 
     A pause goes to the word before it, that before all speech to the first.
-    Nobody takes longer than about 0.4 s and another 0.1 s a letter.
+    Nobody takes longer than about 0.4 s and another 0.1 s a letter, or 0.6 s where digits and
+    letters are said one by one.
     """
-    longest = 0.4 + 0.1 * len(word.text.strip())
+    n_one_by_one = len(_ONE_BY_ONE.findall(word.text))
+    longest = 0.4 + 0.1 * len(word.text.strip()) + 0.5 * (n_one_by_one if n_one_by_one > 1 else 0)
     if word.end - word.start <= longest:
         return word
     if is_first:
