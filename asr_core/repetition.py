@@ -103,12 +103,11 @@ def _one_run(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     same: one turn or more of several, as where three were said and four are written."""
     until_s = [0.0, *accumulate(seconds)]
     for size in range(len(texts) // 2, MIN_UNSPOKEN - 1, -1):
-        n_same = 0  # words in a row that stand there again, so many later
+        n_same = 0  # words in a row up to here that stand there again, so many later
         for at in range(len(texts) - size + 1):
-            if n_same >= size:
-                for begin in range(at - n_same, at + 1):
-                    if until_s[begin + size] - until_s[begin] < size * SHORTEST_WORD_S:
-                        return list(range(begin, begin + size))
+            for begin in range(at - n_same, at + 1) if n_same >= size else ():
+                if until_s[begin + size] - until_s[begin] < size * SHORTEST_WORD_S:
+                    return list(range(begin, begin + size))
             is_same = at + size < len(texts) and texts[at] == texts[at + size]
             n_same = n_same + 1 if is_same else 0
     return []

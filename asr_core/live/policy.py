@@ -37,11 +37,13 @@ last final word: somewhat less than are said in it, since the words of two hypot
 to 0.3 s apart."""
 
 MAX_EDITS_FOR_TIME = 6.0
+"""Altogether: now and then an alignment is off by seconds, and the text alone is right."""
 
 EDITS_FOR_END = 3.0
 """For a hypothesis left out up to the last final word itself, however its time differs."""
 
 EDITS_PER_DIGIT = 4
+"""As long as most words that say one."""
 
 EDITS_PER_CUT = 2.0
 """Against cutting a number in two where that explains the final words hardly better."""
@@ -167,7 +169,7 @@ def remaining(committed: Sequence[Word], hypothesis: Sequence[Word]) -> tuple[Wo
 
 
 def _compared(words: Sequence[Word]) -> str:
-    """Return the text as it is compared: a digit is as long as most words that say one."""
+    """Return the text as it is compared: numbers in digits, each as long as a word."""
     text = as_digits(" ".join(word.text for word in words))
     return "".join(c * EDITS_PER_DIGIT if c.isdecimal() else c for c in text)
 
