@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import accumulate
@@ -47,6 +47,8 @@ EDITS_PER_DIGIT = 4
 
 EDITS_PER_CUT = 2.0
 """Against cutting a number in two where that explains the final words hardly better."""
+
+_SLACK = 8  # characters by which a number may be shorter together than word by word
 
 _DIGIT = re.compile(r"(?:^\D*)?\d\D*")
 
@@ -152,20 +154,40 @@ def remaining(committed: Sequence[Word], hypothesis: Sequence[Word]) -> tuple[Wo
     parts = [_digit_by_digit(word) for word in hypothesis]
     pieces = [piece for word in parts for piece in word]
     whole = {0, *accumulate(map(len, parts))}  # after how many pieces a word ends
-    wanted, end_s = _compared(committed), committed[-1].end
-
-    def mismatch(n: int) -> float:
-        # A first word may have been said long before its time: a pause after it is taken off.
-        passed_s = sum(_overlap_s(piece, end_s, math.inf) for piece in pieces[1:n])
-        kept_s = sum(_overlap_s(piece, 0.0, end_s) for piece in pieces[n:])
-        edits = Levenshtein.distance(wanted, _compared(pieces[:n]))
-        for_time = min(MAX_EDITS_FOR_TIME, EDITS_PER_S * (passed_s + kept_s))
-        ends_alike = n > 0 and wanted.endswith(_compared(pieces[n - 1 : n]))
-        return edits + for_time + EDITS_PER_CUT * (n not in whole) - EDITS_FOR_END * ends_alike
-
-    n = min(range(len(pieces) + 1), key=mismatch)
+    n = _n_final(committed, pieces, whole)
     n_next = min(at for at in whole if at >= n)
     return (*_number(pieces[n:n_next]), *hypothesis[sum(at < n_next for at in whole) :])
+
+
+def _n_final(committed: Sequence[Word], pieces: Sequence[Word], whole: Set[int]) -> int:
+    """Return how many of the pieces say what is final; ``whole`` are those that cut no word."""
+    wanted, end_s = _compared(committed), committed[-1].end
+    # A first word may have been said long before its time: a pause after it is taken off.
+    passed_s = (0.0, *accumulate((_overlap_s(p, end_s, math.inf) for p in pieces[1:]), initial=0.0))
+    until_end_s = (0.0, *accumulate(_overlap_s(piece, 0.0, end_s) for piece in pieces))
+    lengths = (0, *accumulate(len(_compared([piece])) for piece in pieces))
+
+    def for_time(n: int) -> float:
+        wrong_s = passed_s[n] + until_end_s[-1] - until_end_s[n]
+        return min(MAX_EDITS_FOR_TIME, EDITS_PER_S * wrong_s)
+
+    def least(n: int) -> float:
+        """Return what the mismatch cannot be below, without comparing the texts."""
+        edits = max(0, abs(lengths[n] - len(wanted)) - _SLACK)
+        return edits + for_time(n) - EDITS_FOR_END
+
+    def mismatch(n: int) -> float:
+        edits = Levenshtein.distance(wanted, _compared(pieces[:n]))
+        ends_alike = n > 0 and wanted.endswith(_compared(pieces[n - 1 : n]))
+        cut = EDITS_PER_CUT * (n not in whole)
+        return edits + for_time(n) + cut - EDITS_FOR_END * ends_alike
+
+    best = (math.inf, 0)
+    for n in sorted(range(len(pieces) + 1), key=least):
+        if least(n) > best[0]:
+            break
+        best = min(best, (mismatch(n), n))
+    return best[1]
 
 
 def _compared(words: Sequence[Word]) -> str:
