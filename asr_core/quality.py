@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.repetition import had_time, length_of_cycle
+from asr_core.repetition import had_time, is_crammed, length_of_cycle
 from asr_core.transcript import normalised
 
 __all__ = [
@@ -105,11 +105,12 @@ def repeats_itself(hypothesis: Hypothesis) -> bool:
         return True
     words = [normalised(word.text) for word in hypothesis.words]
     repeats = hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0
-    return repeats and hypothesis.avg_logprob < MIN_AVG_LOGPROB_IF_SAID_AGAIN
+    is_believed = hypothesis.avg_logprob >= MIN_AVG_LOGPROB_IF_SAID_AGAIN
+    return repeats and (not is_believed or is_crammed(hypothesis.words))
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
-    """The text repeats itself or the model hardly believes it: decode again."""
+    """Return whether to decode again: the text is a loop, or the model hardly believes it."""
     return bool(hypothesis.words) and (
         repeats_itself(hypothesis) or hypothesis.avg_logprob < MIN_AVG_LOGPROB
     )

@@ -35,15 +35,15 @@ def is_crammed(words: Sequence[Word]) -> bool:
 
 
 def had_time(words: Sequence[Word]) -> bool:
-    """Return whether there was time to say all of them: no few in a row are crammed."""
-    last = max(0, len(words) - _N_AT_ONCE)
-    return not any(is_crammed(words[at : at + _N_AT_ONCE]) for at in range(last + 1))
+    """Return whether there was time to say all of them: no ``_N_AT_ONCE`` are crammed."""
+    begins = range(len(words) - _N_AT_ONCE + 1)
+    return not any(is_crammed(words[at : at + _N_AT_ONCE]) for at in begins)
 
 
 def _length(word: Word) -> int:
-    """Return the characters; one of Chinese or Japanese is a syllable, and counts as three."""
+    """Return the characters; one of Chinese or Japanese is a syllable, and counts as two."""
     text = normalised(word.text)
-    return sum(3 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def length_of_cycle(items: Sequence[object]) -> int:

@@ -128,6 +128,11 @@ def test_words_in_no_time_are_doubted_though_they_repeat_nothing() -> None:
     assert is_doubtful(replace(said, words=(*said.words, *unsaid)))
 
 
+def test_a_few_short_words_are_not_doubted_for_their_time() -> None:
+    assert not is_doubtful(hypothesis("yes", each_s=0.06))
+    assert not is_doubtful(hypothesis("thank you so much", each_s=0.08))
+
+
 def test_further_tries_repeat_less_and_then_forget_the_prompt() -> None:
     window = Window(np.zeros(0, np.float32), prompt="Acme")
     tries = [fallback(window, attempt) for attempt in range(len(FALLBACKS))]
