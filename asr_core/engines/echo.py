@@ -16,7 +16,7 @@ _RUN = 12
 words in Latin letters, four characters of Chinese. A single term that was said is shorter."""
 
 _EDGE = 6
-"""The same where a text begins as its prompt begins, or as it ends."""
+"""The same where a text begins as its prompt begins, or as it ends; a shorter prompt whole."""
 
 _LATE_S = 1.0
 """A first word that comes later may not be the first: windows begin with a voice."""
@@ -55,13 +55,12 @@ def _bytes(text: str) -> bytes:
 
 def _shared(text: bytes, prompt: bytes) -> list[bool]:
     """Return of each byte of ``text`` whether it lies in a run that stands in the prompt."""
-    size = min(_RUN, len(prompt))
-    known = {prompt[at : at + size] for at in range(len(prompt) - size + 1)}
+    known = {prompt[at : at + _RUN] for at in range(len(prompt) - _RUN + 1)}
     is_shared = [False] * len(text)
-    for at in range(len(text) - size + 1):
-        if size and text[at : at + size] in known:
-            is_shared[at : at + size] = [True] * size
-    lengths = range(len(prompt), _EDGE - 1, -1)
+    for at in range(len(text) - _RUN + 1):
+        if text[at : at + _RUN] in known:
+            is_shared[at : at + _RUN] = [True] * _RUN
+    lengths = range(len(prompt), min(_EDGE, len(prompt)) - 1, -1)
     begun = (n for n in lengths if text.startswith((prompt[:n], prompt[-n:])))
     n_begun = next(begun, 0)
     return [True] * n_begun + is_shared[n_begun:]

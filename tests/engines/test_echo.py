@@ -52,6 +52,7 @@ def test_nothing_is_suspect_without_a_prompt_or_for_a_single_term() -> None:
     assert not may_be_misled(words(""), "")
     assert not may_be_misled(words("We run it on Kubernetes."), TERMS)
     assert not may_be_misled(words(SPEECH), TERMS)
+    assert not may_be_misled(words("the best of times, it was the worst of times"), "It was")
 
 
 def test_words_that_are_left_out_since_the_prompt_has_them_are_suspect() -> None:
