@@ -14,7 +14,7 @@ run: $(VENV)/.run ## open the app with a working model
 
 test: $(VENV)/.dev ## run every test, with real weights, speech and a browser
 	$(BIN)/python -m tests.fetch
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=2 $(ARGS)
 
 lint: $(VENV)/.dev ## style, format and types
 	$(BIN)/ruff check .

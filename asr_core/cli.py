@@ -1,12 +1,12 @@
 """The command line: transcribe files, stream a file, look after models.
 
-Results go to standard output, progress and messages to standard error. Exit
-codes: 0 all done, 1 something failed (the rest is done), 2 wrong usage.
+Results go to standard output, progress and messages to standard error, both in UTF-8.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -15,14 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_core.errors import AsrError
-from asr_core.languages import LANGUAGES
+from asr_core.errors import AsrError, LanguageError
+from asr_core.languages import LANGUAGES, language_code
+from asr_core.plain_text import plain, shortened
 from asr_core.testbench.command import add_evaluate
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
     from asr_core.fullcontext import FileOptions, FileProgress
-    from asr_core.inputs import Input
+    from asr_core.inputs import Found, Input
     from asr_core.live import Snapshot
     from asr_core.models import Progress
     from asr_core.transcript import Transcript, Word
@@ -33,9 +34,16 @@ _FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
 
 _LOG_EVERY_S = 10.0
 
+_EXIT_CODES = (
+    "Exit codes: 0 all done (nobody speaks in a file: that is told, and its result is empty); "
+    "1 something failed, was not there or cannot be done (the rest is done); 2 wrong usage; "
+    "130 stopped with Ctrl-C."
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    _write_utf8()
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -46,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say("Stopped.")
         return 130
     except BrokenPipeError:  # the reader of our output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         return 0
 
 
@@ -58,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m asr_core",
         description="Speech recognition with Whisper, on this machine.",
         epilog="Examples: 'python -m asr_core transcribe talk.mp3 --format srt' writes subtitles; "
-        "'python -m asr_core stream talk.mp3' shows the words as a live session finds them.",
+        "'python -m asr_core stream talk.mp3' shows the words as a live session finds them. "
+        f"{_EXIT_CODES}",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_transcribe(commands.add_parser("transcribe", help="transcribe whole files"))
@@ -71,8 +80,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_transcribe(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Transcribe recordings in full context: the whole file is heard before its words are "
-        "final. Reads audio and video files of any format that FFmpeg knows."
+        "final. Reads audio and video files of any format that FFmpeg knows; what a folder holds "
+        "beside them is named and left out."
     )
+    parser.epilog = _EXIT_CODES
     parser.add_argument(
         "files",
         nargs="+",
@@ -93,8 +104,11 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         "--output-dir",
         type=Path,
         metavar="DIR",
-        help="write one file per input there instead of standard output; what is there "
-        "already is skipped",
+        help="write one file per input there instead of standard output; what is there already "
+        "is skipped. A result keeps folder and name of its file, as seen from the current folder, "
+        "whatever else is transcribed: mon/talk.mp3 becomes DIR/mon/talk.mp3.txt. (Where DIR is "
+        "not below the current folder: as seen from DIR if that holds it, else from the folder "
+        "that DIR is in.) What lies outside keeps its whole path, below DIR/_.",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="transcribe again what is in DIR already"
@@ -144,7 +158,9 @@ def _add_stream(parser: argparse.ArgumentParser) -> None:
         metavar="X|max",
         help="1.0 is real time; max simulates the clock and goes as fast as the model (default: 1.0)",
     )
-    parser.set_defaults(run=_stream, threads=None, batch_size=None)
+    parser.set_defaults(
+        run=_stream, threads=None, batch_size=None, task="transcribe", mixed_languages=False
+    )
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:
@@ -188,8 +204,8 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--language",
         type=_language,
-        metavar="CODE",
-        help="such as en or de (default: detected)",
+        metavar="LANGUAGE",
+        help="name or code, such as German, de or de-AT (default: detected)",
     )
 
 
@@ -221,20 +237,17 @@ def _clock(text: str) -> float:
 
 
 def _language(text: str) -> str:
-    code = text.lower()
-    if code not in LANGUAGES:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no language that Whisper knows; give a code such as en, de, fr or zh"
-        )
-    return code
+    try:
+        return language_code(text)
+    except LanguageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 # --- commands --------------------------------------------------------------------
 
 
 def _transcribe(options: argparse.Namespace) -> int:
-    from asr_core.inputs import expand, targets
-
+    _check_model(options)
     try:
         wanted = _file_options(options)
     except AsrError as error:
@@ -242,47 +255,62 @@ def _transcribe(options: argparse.Namespace) -> int:
         return 2
     if options.output_dir is not None and not _made(options.output_dir):
         return 2
-    inputs = list(expand(options.files))
-    if not inputs:
-        _say("Nothing to transcribe: no audio or video file is there.")
-        return 1
-    places: list[Path | None] = [None] * len(inputs)
-    if options.output_dir is not None:
-        places = list(targets(inputs, options.output_dir, options.format))
+    found = _found(options)
     todo = [
-        (item, place)
-        for item, place in zip(inputs, places, strict=True)
-        if place is None or options.overwrite or not _is_there(place)
+        item for item in found.inputs if options.overwrite or not _is_there(_place(options, item))
     ]
-    if not todo:
-        return 0
-    engine = _engine(options)
-    n_done = sum(_transcribe_one(options, wanted, engine, *each) for each in todo)
-    return 0 if n_done == len(todo) else 1
+    n_done = 0
+    if todo:
+        engine = _engine(options)
+        n_done = sum(_transcribe_one(options, wanted, engine, item) for item in todo)
+    return 0 if n_done == len(todo) and not found.problems else 1
 
 
-def _is_there(place: Path) -> bool:
-    if place.exists():
-        _say(f"Skipped, since {place} is there; --overwrite would transcribe it again.")
+def _place(options: argparse.Namespace, item: Input) -> Path | None:
+    """Return the file for a result, as the output folder is now; None for standard output."""
+    from asr_core.outputs import result_path
+
+    if options.output_dir is None:
+        return None
+    return result_path(item.path, options.output_dir, options.format)
+
+
+def _found(options: argparse.Namespace) -> Found:
+    """Return the recordings; the user was told what is missing and what is left out."""
+    from asr_core.inputs import find
+
+    with _progress_line() as show:
+        found = find(options.files, lambda name: show(f"Looking at {shortened(name)}"))
+    for problem in found.problems:
+        _say(problem)
+    for left_out in found.left_out_but(_FORMATS):
+        for sentence in left_out.sentences():
+            _say(sentence)
+    return found
+
+
+def _is_there(place: Path | None) -> bool:
+    if place is not None and place.is_file():
+        _say(f"Skipped, since {_shown(place)} is there; --overwrite would transcribe it again.")
         return True
     return False
 
 
 def _made(directory: Path) -> bool:
+    """Make an output folder, if need be; return whether it can be written to."""
+    from asr_core.written import check_writable
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        check_writable(directory / "result")
     except OSError as error:
-        _say(f"{directory} cannot be made ({error.strerror}); choose another folder.")
+        _say(f"{_shown(directory)} cannot be written to ({error.strerror}); choose another folder.")
         return False
     return True
 
 
 def _transcribe_one(
-    options: argparse.Namespace,
-    wanted: FileOptions,
-    engine: Engine,
-    item: Input,
-    place: Path | None,
+    options: argparse.Namespace, wanted: FileOptions, engine: Engine, item: Input
 ) -> bool:
     """Whether it went well; if not, the user was told and has what was heard until then."""
     try:
@@ -296,6 +324,7 @@ def _transcribe_one(
     if not transcript.segments:
         _say(f"No speech was heard in {item.name}.")
     content = _content(options, transcript)
+    place = _place(options, item)
     if place is None:
         _print(content)
         return True
@@ -319,11 +348,11 @@ def _heard(
 
 @contextmanager
 def _until_then_printed(options: argparse.Namespace) -> Iterator[list[Transcript]]:
-    """Prints the transcript put into the list if a failure or Ctrl-C ends the work on it."""
+    """Print the transcript put into the list if anything ends the work on it."""
     heard: list[Transcript] = []
     try:
         yield heard
-    except (AsrError, KeyboardInterrupt):
+    except BaseException:
         if heard and heard[0].segments:
             _print(_content(options, heard[0]))
             _say(f"What was heard up to {heard[0].duration:.0f} s is printed.")
@@ -351,20 +380,41 @@ def _file_options(options: argparse.Namespace) -> FileOptions:
 
 
 def _print(content: bytes) -> None:
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    """Write to standard output.
+
+    Raises:
+        AsrError: it takes no more, for another reason than that its reader has gone.
+    """
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _leave_output()
+        raise AsrError(f"Standard output cannot be written ({error.strerror}).") from None
+
+
+def _leave_output() -> None:
+    """Drop what waits to be written to standard output: it can't be, at the end no more than now."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(target: Path, content: bytes) -> bool:
+    from asr_core.written import write_whole
+
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
+        write_whole(target, content)
     except OSError as error:
-        _say(f"{target} cannot be written ({error.strerror}); the transcript is printed instead.")
+        _say(
+            f"{_shown(target)} cannot be written ({error.strerror}); the transcript is printed "
+            "instead."
+        )
         _print(content)
         return False
-    _say(f"Wrote {target}")
+    _say(f"Wrote {_shown(target)}")
     return True
 
 
@@ -373,6 +423,7 @@ def _stream(options: argparse.Namespace) -> int:
     from asr_core.live import LiveOptions, LiveSession
     from asr_core.live.replay import replay
 
+    _check_model(options)
     audio = AudioFile(options.file)
     engine = _engine(options)
     session = LiveSession(LiveOptions(language=options.language))
@@ -382,6 +433,8 @@ def _stream(options: argparse.Namespace) -> int:
     lines.end(session.snapshot)
     for note in audio.notes:
         _say(note)
+    if not session.snapshot.committed_words:
+        _say(f"No speech was heard in {audio.name}.")
     return 0
 
 
@@ -427,7 +480,7 @@ class _EventLines:
             "lag": round(snapshot.lag_s, 3),
         }
         self._n_words = len(words)
-        print(json.dumps(event, ensure_ascii=False), flush=True)
+        _print(f"{json.dumps(event, ensure_ascii=False)}\n".encode(errors="replace"))
 
 
 def _models_list(options: argparse.Namespace) -> int:
@@ -440,7 +493,7 @@ def _models_list(options: argparse.Namespace) -> int:
 
 
 def _models_fetch(options: argparse.Namespace) -> int:
-    print(_fetched(options.name))
+    _print(os.fsencode(_fetched(options.name)) + b"\n")
     return 0
 
 
@@ -451,7 +504,7 @@ def _models_path(options: argparse.Namespace) -> int:
     if path is None:
         _say(f"{options.name} is not on this machine; run: models fetch {options.name}")
         return 1
-    print(path)
+    _print(os.fsencode(path) + b"\n")
     return 0
 
 
@@ -462,8 +515,10 @@ def _engine(options: argparse.Namespace) -> Engine:
     from asr_core.engines import load_engine
     from asr_core.errors import ModelError
 
+    directory = _fetched(options.model)
+    _check_model(options)  # of a hub id its files tell
     engine = load_engine(
-        _fetched(options.model),
+        directory,
         options.engine,
         n_threads=options.threads,
         batch_size=options.batch_size,
@@ -474,6 +529,25 @@ def _engine(options: argparse.Namespace) -> Engine:
             "choose a multilingual model such as base."
         )
     return engine
+
+
+def _check_model(options: argparse.Namespace) -> None:
+    """Make sure that the model can do what is asked of it; English is what some speak only.
+
+    Raises:
+        ModelError: it cannot.
+    """
+    from asr_core.models import abilities, check_request
+
+    check_request(
+        options.model,
+        options.language,
+        translate=options.task == "translate",
+        is_mixed=options.mixed_languages,
+    )
+    known = abilities(options.model)
+    if known is not None and not known.is_multilingual:
+        options.language = "en"
 
 
 def _fetched(model: str) -> Path:
@@ -498,7 +572,18 @@ def _share(done_s: float, total_s: float | None) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(plain(text), file=sys.stderr, flush=True)
+
+
+def _shown(path: Path) -> str:
+    return shortened(str(path), 300)
+
+
+def _write_utf8() -> None:
+    """Have standard output and messages in UTF-8, whatever the locale or terminal says."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ __all__ = [
     "Cancelled",
     "ConditionError",
     "EngineError",
+    "LanguageError",
     "LimitError",
     "ManifestError",
     "ModelError",
@@ -41,6 +42,10 @@ class Cancelled(AsrError):
 
 class ConditionError(AsrError):
     """A condition of the test bench is unknown, out of its limits or lacks what it needs."""
+
+
+class LanguageError(AsrError):
+    """Whisper knows no such language."""
 
 
 class LimitError(AsrError):

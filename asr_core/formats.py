@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from asr_core.subtitles import cues
+from asr_core.line_breaks import set_right_to_left
+from asr_core.subtitles import Cue, cues, label
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -49,39 +50,58 @@ def parse_clock(text: str) -> float:
 
 
 def to_txt(transcript: Transcript) -> str:
-    """One line a segment."""
-    return "".join(f"{segment.text}\n" for segment in transcript.segments)
+    """One line a segment, with its speaker before it where speakers are told apart."""
+    return "".join(
+        f"{label(segment.speaker)}{_one_line(segment.text)}\n"
+        for segment in transcript.segments
+        if segment.text
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip."""
+    """SubRip. It has no way to escape: what players would take for a tag is broken up."""
     return "".join(
         f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
-        + "\n".join(cue.lines)
+        + _for_srt(cue, transcript.language)
         + "\n\n"
         for number, cue in enumerate(cues(transcript), 1)
     )
 
 
+def _for_srt(cue: Cue, language: str | None) -> str:
+    first, *others = cue.lines
+    text = "\n".join(set_right_to_left((cue.label + first, *others), language))
+    return _TAG.sub("\\g<0>\N{WORD JOINER}", text).replace("-->", "→")
+
+
+_TAG = re.compile(r"<(?=/?(?:[bisu]|font)\b)|\{(?=\\)", re.IGNORECASE)
+
+
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT; its three special characters are escaped."""
+    """WebVTT; its three special characters are escaped, speakers are voices."""
     escape = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
     return "WEBVTT\n\n" + "".join(
         f"{clock(cue.start)} --> {clock(cue.end)}\n"
-        + "\n".join(cue.lines).translate(escape)
+        + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
+        + "\n".join(set_right_to_left(cue.lines, transcript.language)).translate(escape)
         + "\n\n"
         for cue in cues(transcript)
     )
 
 
 def to_tsv(transcript: Transcript) -> str:
-    """Start and end in milliseconds, and the text, a line a segment."""
-    lines = [
-        f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t"
-        + segment.text.replace("\t", " ")
-        for segment in transcript.segments
-    ]
-    return "\n".join(["start\tend\ttext", *lines]) + "\n"
+    """Start and end in milliseconds, and the text, a line a segment; last the speaker, in a
+    transcript that tells speakers apart."""
+    has_speakers = any(segment.speaker for segment in transcript.segments)
+    rows = [["start", "end", "text", "speaker"]]
+    for segment in transcript.segments:
+        times = [str(round(seconds * 1000)) for seconds in (segment.start, segment.end)]
+        rows.append([*times, _one_line(segment.text).replace("\t", " "), segment.speaker or ""])
+    return "".join("\t".join(row if has_speakers else row[:3]) + "\n" for row in rows)
 
 
 def to_json(transcript: Transcript) -> str:
@@ -97,6 +117,7 @@ def to_json(transcript: Transcript) -> str:
                 "start": round(segment.start, 3),
                 "end": round(segment.end, 3),
                 "text": segment.text,
+                **({"speaker": segment.speaker} if segment.speaker else {}),
                 **({"language": segment.language} if segment.language else {}),
                 "words": [word_data(word) for word in segment.words],
             }
@@ -128,6 +149,8 @@ def to_docx(transcript: Transcript) -> bytes:
         paragraph.paragraph_format.space_after = Pt(6)
         time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
         time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
+        if segment.speaker:
+            paragraph.add_run(label(segment.speaker)).bold = True
         paragraph.add_run(_CONTROL.sub("", segment.text))
     file = io.BytesIO()
     document.save(file)
@@ -156,4 +179,9 @@ def as_bytes(transcript: Transcript, extension: str) -> bytes:
 
 def word_by_word(transcript: Transcript) -> Transcript:
     """The same with a segment for every word, for times of words in any format."""
-    return replace(transcript, segments=tuple(Segment.of([word]) for word in transcript.words))
+    words = [
+        Segment.of([word], segment.language, segment.speaker)
+        for segment in transcript.segments
+        for word in segment.words
+    ]
+    return replace(transcript, segments=tuple(sorted(words, key=lambda word: word.start)))

@@ -1,10 +1,16 @@
-"""The languages that Whisper knows, by its codes."""
+"""The languages that Whisper knows, by its codes, and what else they are called."""
 
 from __future__ import annotations
 
+import difflib
+import functools
+import re
 from collections.abc import Mapping
 
-__all__ = ["LANGUAGES"]
+from asr_core.errors import LanguageError
+from asr_core.plain_text import shortened
+
+__all__ = ["LANGUAGES", "language_code"]
 
 LANGUAGES: Mapping[str, str] = {
     "en": "English",
@@ -109,3 +115,124 @@ LANGUAGES: Mapping[str, str] = {
     "yue": "Cantonese",
 }
 """Code → English name, in the order of the model's tokens (Radford et al. 2022)."""
+
+_OWN_NAMES: Mapping[str, str] = {
+    "zh": "中文",
+    "de": "Deutsch",
+    "es": "español",
+    "ru": "русский",
+    "ko": "한국어",
+    "fr": "français",
+    "ja": "日本語",
+    "pt": "português",
+    "tr": "Türkçe",
+    "pl": "polski",
+    "ca": "català",
+    "nl": "Nederlands",
+    "ar": "العربية",
+    "sv": "svenska",
+    "it": "italiano",
+    "hi": "हिन्दी",
+    "fi": "suomi",
+    "vi": "Tiếng Việt",
+    "he": "עברית",
+    "uk": "українська",
+    "el": "ελληνικά",
+    "cs": "čeština",
+    "ro": "română",
+    "da": "dansk",
+    "hu": "magyar",
+    "no": "norsk",
+    "th": "ไทย",
+    "ur": "اردو",
+    "hr": "hrvatski",
+    "bg": "български",
+    "lt": "lietuvių",
+    "cy": "Cymraeg",
+    "sk": "slovenčina",
+    "fa": "فارسی",
+    "lv": "latviešu",
+    "bn": "বাংলা",
+    "sr": "српски",
+    "sl": "slovenščina",
+    "et": "eesti",
+    "mk": "македонски",
+    "eu": "euskara",
+    "is": "íslenska",
+    "gl": "galego",
+    "sq": "shqip",
+    "lb": "Lëtzebuergesch",
+    "yue": "粵語",
+}
+"""Code → what its speakers call it, where that differs from English."""
+
+_OTHER_NAMES: Mapping[str, str] = {
+    "bangla": "bn",
+    "bokmål": "no",
+    "burmese": "my",
+    "castilian": "es",
+    "farsi": "fa",
+    "filipino": "tl",
+    "flemish": "nl",
+    "haitian": "ht",
+    "letzeburgesch": "lb",
+    "mandarin": "zh",
+    "moldavian": "ro",
+    "moldovan": "ro",
+    "norwegian bokmål": "no",
+    "norwegian nynorsk": "nn",
+    "panjabi": "pa",
+    "pushto": "ps",
+    "sinhalese": "si",
+    "valencian": "ca",
+}
+"""English name → code, of those in use beside that of ``LANGUAGES``."""
+
+_CODES = {
+    **{name.casefold(): code for code, name in _OWN_NAMES.items()},
+    **_OTHER_NAMES,
+    **{name.casefold(): code for code, name in LANGUAGES.items()},
+}
+
+_WHISPERS_CODES: Mapping[str, str] = {"nb": "no", "fil": "tl", "jv": "jw"}
+"""Code by today's standard → the one that Whisper was trained with."""
+
+_LONGEST = 60  # characters; no name of a language has as many
+
+
+@functools.lru_cache(maxsize=1000)  # a table names the same few in each of its lines
+def language_code(text: str) -> str:
+    """Return Whisper's code of a language that is written as a name, a code or a locale.
+
+    Such as ``German``, ``Deutsch``, ``DE``, ``ger``, ``de-AT``, ``de_AT.UTF-8``: all ``de``.
+
+    Raises:
+        LanguageError: Whisper knows no such language.
+    """
+    wanted = " ".join(text[: _LONGEST + 1].casefold().split())
+    without_region = re.sub(r"\s*\([^)]*\)$", "", wanted)  # Portuguese (Brazil)
+    code = _CODES.get(wanted) or _CODES.get(without_region) or _by_tag(wanted)
+    if code is None or len(text) > _LONGEST:
+        close = difflib.get_close_matches(wanted, _CODES, n=1, cutoff=0.75)
+        hint = (
+            f"did you mean {LANGUAGES[_CODES[close[0]]]}?"
+            if close
+            else ("give a name or a code, such as German, de or pt-BR.")
+        )
+        raise LanguageError(f"{shortened(text, 20)!r} is no language that Whisper knows; {hint}")
+    return code
+
+
+def _by_tag(wanted: str) -> str | None:
+    """Return the code of an IETF or ISO 639 tag or a POSIX locale; None if it is none."""
+    if wanted in LANGUAGES:
+        return wanted
+    import langcodes
+
+    try:
+        tag = langcodes.standardize_tag(re.split("[.@]", wanted)[0], macro=True)
+        language = langcodes.Language.get(tag, normalize=False).language or ""
+    except ValueError:
+        return None
+    code = _WHISPERS_CODES.get(language, language)
+    return code if code in LANGUAGES else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.repetition import had_time, is_crammed, length_of_cycle
+from asr_core.repetition import is_crammed, is_written_again, length_of_cycle
 from asr_core.transcript import normalised
 
 __all__ = [
@@ -99,9 +99,9 @@ gives the same words whatever ran before it."""
 
 
 def repeats_itself(hypothesis: Hypothesis) -> bool:
-    """Return whether words were written that nobody said: in no time, or over and over without
+    """Return whether words were written that nobody said: again in no time, or over and over without
     the model believing them. What is believed and had its time was said again."""
-    if not had_time(hypothesis.words):
+    if is_written_again(hypothesis.words):
         return True
     words = [normalised(word.text) for word in hypothesis.words]
     repeats = hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or length_of_cycle(words) > 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
 from asr_core.transcript import Word, normalised
 
-__all__ = ["first_turn", "had_time", "is_crammed", "length_of_cycle", "unspoken"]
+__all__ = ["first_turn", "is_crammed", "is_written_again", "length_of_cycle", "unspoken"]
 
 MIN_TURNS = 3
 """People say things twice; three times at the very end is suspect."""
@@ -34,10 +35,14 @@ def is_crammed(words: Sequence[Word]) -> bool:
     return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
 
 
-def had_time(words: Sequence[Word]) -> bool:
-    """Return whether there was time to say all of them: no ``_N_AT_ONCE`` are crammed."""
-    begins = range(len(words) - _N_AT_ONCE + 1)
-    return not any(is_crammed(words[at : at + _N_AT_ONCE]) for at in begins)
+def is_written_again(words: Sequence[Word]) -> bool:
+    """Return whether ``_N_AT_ONCE`` in a row stand elsewhere too and had no time to be said."""
+    texts = [normalised(word.text) for word in words]
+    runs = [tuple(texts[at : at + _N_AT_ONCE]) for at in range(len(texts) - _N_AT_ONCE + 1)]
+    n_times = Counter(runs)
+    return any(
+        n_times[run] > 1 and is_crammed(words[at : at + _N_AT_ONCE]) for at, run in enumerate(runs)
+    )
 
 
 def _length(word: Word) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import psycopg
 import pytest
@@ -26,6 +28,13 @@ from asr_core.stored_files import StoredFile, StoredFiles
 from tests.fetch import fetch_speech, speech_dir
 
 Samples = NDArray[np.float32]
+
+# How long an example takes is the machine's affair.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
+
+_IN_REAL_TIME = ("browser", "raw")
+"""Folders whose tests wait for clocks, browsers and sockets more than they compute."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -102,6 +111,23 @@ def playwright() -> Iterator[Playwright]:
     """The one of this process; a second one cannot be started beside it."""
     with sync_playwright() as instance:
         yield instance
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what waits in one process, one test at a time; the others beside it, file by file."""
+    for item in items:
+        group = "in real time" if _runs_in_real_time(item) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let what runs in real time go before what only computes."""
+    with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
+        os.setpriority(os.PRIO_PROCESS, 0, 0 if _runs_in_real_time(item) else 10)
+
+
+def _runs_in_real_time(item: pytest.Item) -> bool:
+    return item.path.parent.name in _IN_REAL_TIME
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -11,15 +11,20 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_flac
-from asr_core.cli import main
+from asr_core.cli import _EventLines, main
 from asr_core.engines.base import Engine
+from asr_core.fullcontext import FileProgress
+from asr_core.live import LiveSession
+from asr_core.transcript import Segment, Transcript, Word
 from tests.texts import BECKETT, word_error_rate
 
 HEEDS_CTRL_C = """
@@ -68,8 +73,9 @@ def test_one_bad_file_fails_alone_and_sets_the_exit_code(
     assert "bad.wav holds no sound" in printed.err
     assert "none.mp3 does not exist" in printed.err
     assert "Traceback" not in printed.err
-    assert [path.name for path in out.iterdir()] == [f"{talk.stem}.srt"]
-    assert "-->" in (out / f"{talk.stem}.srt").read_text()
+    [written] = (path for path in out.rglob("*") if path.is_file())
+    assert written.name == f"{talk.name}.srt"
+    assert "-->" in written.read_text()
 
 
 def test_a_file_without_speech_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +84,8 @@ def test_a_file_without_speech_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["transcribe", str(silence), "--model", "tiny.en"]) == 0
     out, err = capsys.readouterr()
     assert out.strip() == ""
-    assert err.strip() == "No speech was heard in silence.flac."
+    assert err.strip().startswith("No speech was heard in ")
+    assert err.strip().endswith("silence.flac.")
 
 
 def test_a_folder_is_done_once_and_what_is_there_is_skipped(
@@ -90,14 +97,15 @@ def test_a_folder_is_done_once_and_what_is_there_is_skipped(
     (folder / "notes.txt").write_text("no sound")
     command = ["transcribe", str(folder), "--model", "tiny.en", "--output-dir", str(out)]
     assert main(command) == 0
-    assert [path.relative_to(out) for path in out.rglob("*.txt")] == [Path("deep/a.txt")]
-    capsys.readouterr()
-    (out / "deep" / "a.txt").write_text("corrected by hand")
+    result = out / "in" / "deep" / "a.wav.txt"
+    assert list(out.rglob("*.txt")) == [result]
+    assert "Left out 1 file" in capsys.readouterr().err
+    result.write_text("corrected by hand")
     assert main(command) == 0
     assert "Skipped" in capsys.readouterr().err
-    assert (out / "deep" / "a.txt").read_text() == "corrected by hand"
+    assert result.read_text() == "corrected by hand"
     assert main([*command, "--overwrite"]) == 0
-    assert (out / "deep" / "a.txt").read_text() != "corrected by hand"
+    assert result.read_text() != "corrected by hand"
 
 
 def test_standard_input_and_times_of_words(
@@ -140,15 +148,117 @@ def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "Nothing to transcribe" in capsys.readouterr().err
 
 
-def test_two_inputs_of_one_stem_do_not_overwrite_each_other(talk: Path, tmp_path: Path) -> None:
-    twin = talk.with_suffix(".wave")
-    shutil.copy(talk, twin)
+SILENCE = to_flac(np.zeros(SAMPLE_RATE_HZ, np.int16))
+
+
+def test_every_input_has_a_result_of_its_own(
+    tiny_engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("mon/meeting.wav", "tue/meeting.wav", "wed/meeting.wav", "wed/meeting.mp3"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(SILENCE)
+    files = sorted(str(path) for path in Path().rglob("meeting.*"))
+    for i, named in enumerate((["mon", "tue", "wed"], ["*/meeting.*"], files)):
+        out = Path(f"out{i}")
+        assert main(["transcribe", *named, "--model", "tiny.en", "--output-dir", str(out)]) == 0
+        results = sorted(str(path.relative_to(out)) for path in out.rglob("*.txt"))
+        assert results == [f"{name}.txt" for name in files]
+
+
+def test_a_pattern_that_matches_nothing_is_told_and_the_rest_is_done(
+    talk: Path, tiny_engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["transcribe", str(talk), "nothere*.mp3", "--model", "tiny.en"]) == 1
+    out, err = capsys.readouterr()
+    assert word_error_rate(BECKETT, out) < 0.2
+    assert err == "No file matches 'nothere*.mp3'; check the pattern.\n"
+
+
+def test_half_a_result_is_never_left(
+    talk: Path,
+    tiny_engine: Engine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     out = tmp_path / "out"
-    assert (
-        main(["transcribe", str(talk), str(twin), "--model", "tiny.en", "--output-dir", str(out)])
-        == 0
-    )
-    assert len(list(out.iterdir())) == 2
+    command = ["transcribe", str(talk), "--model", "tiny.en", "--output-dir", str(out)]
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fail)
+        assert main(command) == 1
+    printed, err = capsys.readouterr()
+    assert "No space left on device" in err
+    assert word_error_rate(BECKETT, printed) < 0.2
+    assert not [path for path in out.rglob("*") if path.is_file()]
+    assert main(command) == 0
+    assert len(list(out.rglob("*.txt"))) == 1
+
+
+def test_an_output_folder_that_cannot_be_written_is_told_first(
+    talk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in (talk, Path("/proc/self/fdinfo")):
+        assert main(["transcribe", str(talk), "--output-dir", str(place)]) == 2
+        assert "choose another folder" in capsys.readouterr().err
+
+
+def test_whatever_ends_the_work_what_was_heard_is_printed(
+    talk: Path,
+    tiny_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def break_down(source: object, engine: object, options: object, **rest: Any) -> None:
+        heard = Transcript((Segment.of((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
+        rest["on_progress"](FileProgress(1.0, 2.0, heard))
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("asr_core.fullcontext.transcribe", break_down)
+    with pytest.raises(RuntimeError):
+        main(["transcribe", str(talk), "--model", "tiny.en"])
+    assert "Words." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
+def test_output_is_utf_8_whatever_the_terminal_says(
+    encoding: str, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, err = io.BytesIO(), io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, encoding, write_through=True))
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(err, encoding, write_through=True))
+    assert main(["models", "list"]) == 0
+    assert "·" in out.getvalue().decode()
+    name = os.fsdecode(b"Gr\xc3\xbc\xc3\x9fe \xe8\xaa\x9e \xff.wav")
+    assert main(["transcribe", name, "--model", "tiny.en"]) == 1
+    assert "Grüße 語 \ufffd.wav does not exist" in err.getvalue().decode()
+
+
+def test_events_are_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, "ascii"))
+    session = LiveSession()
+    snapshot = replace(session.snapshot, tentative=(Word(" Grüße 語", 0.0, 1.0, 1.0),))
+    _EventLines().end(snapshot)
+    assert json.loads(out.getvalue().decode())["tentative"] == "Grüße 語"
+
+
+def test_a_full_disk_behind_standard_output_is_one_sentence(talk: Path, tiny_en: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "asr_core", "transcribe", str(talk), "--model", "tiny.en"],
+            stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
+
+
+def test_a_language_may_be_a_name(talk: Path, tiny_engine: Engine) -> None:
+    assert main(["transcribe", str(talk), "--model", "tiny.en", "--language", "English"]) == 0
 
 
 @pytest.mark.parametrize("engine", ["onnx", "ctranslate2", "transformers"])
@@ -193,6 +303,7 @@ def test_stream_in_real_time_takes_its_time(talk: Path, capsys: pytest.CaptureFi
         [],
         ["transcribe"],
         ["transcribe", "x.wav", "--language", "klingon"],
+        ["stream", "x.wav", "--language", "klingon"],
         ["transcribe", "x.wav", "--format", "pdf"],
         ["stream", "x.wav", "--speed", "-1"],
         ["stream", "x.wav", "--speed", "fast"],
@@ -214,6 +325,13 @@ def test_wrong_usage_exits_with_two(
     [
         (["transcribe", "x.wav", "--model", "bas"], "did you mean base?"),
         (["transcribe", "x.wav", "--model", "tiny.en", "--language", "de"], "does not know German"),
+        (["stream", "x.wav", "--model", "tiny.en", "--language", "Deutsch"], "not know German"),
+        (["transcribe", "x.wav", "--model", "tiny.en", "--task", "translate"], "English only"),
+        (["transcribe", "x.wav", "--model", "tiny.en", "--mixed-languages"], "English only"),
+        (
+            ["transcribe", "x.wav", "--model", "large-v3-turbo", "--task", "translate"],
+            "large-v3-turbo was not trained to translate",
+        ),
         (["models", "path", "no such model"], "no model called"),
         (["stream", "nothing.wav", "--model", "tiny.en"], "does not exist"),
     ],

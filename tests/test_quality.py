@@ -119,13 +119,17 @@ def test_one_crammed_turn_among_others_is_a_loop() -> None:
     assert not is_doubtful(replace(said, compression_ratio=2.6))
 
 
-def test_words_in_no_time_are_doubted_though_they_repeat_nothing() -> None:
+def test_words_written_again_in_no_time_are_doubted_wherever_they_stand() -> None:
     said = hypothesis("zero nine five four six one", each_s=0.8)
     unsaid = tuple(
         Word(f" {w}", 4.8, 4.8, 0.9) for w in ["three", "zero", "nine", "five", "four", "six"]
     )
     assert not is_doubtful(said)
     assert is_doubtful(replace(said, words=(*said.words, *unsaid)))
+    others = tuple(
+        Word(f" {w}", 4.8, 4.8, 0.9) for w in ["we", "had", "everything", "before", "us"]
+    )
+    assert not is_doubtful(replace(said, words=(*said.words, *others)))
 
 
 def test_a_few_short_words_are_not_doubted_for_their_time() -> None:

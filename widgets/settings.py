@@ -18,6 +18,8 @@ from asr_core.models import (
     DEFAULT_MODEL,
     Offer,
     Progress,
+    abilities,
+    check_request,
     find_local,
     offer,
     resolve,
@@ -109,8 +111,9 @@ def choose_settings() -> None:
     serve_visitors()  # from here on, whatever page or thread asks for a model
     st.header("Recognition")
     model = _chosen_model(offered())
-    card = CATALOGUE.get(model)
-    english_only = card is not None and not card.is_multilingual
+    known = abilities(model)
+    english_only = known is not None and not known.is_multilingual
+    only_transcribes = known is not None and not known.can_translate
     language = st.selectbox(
         "Language",
         [None, *LANGUAGES],
@@ -120,11 +123,15 @@ def choose_settings() -> None:
         help="Detection listens to the first seconds of speech.",
     )
     task = st.radio(
-        "Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=english_only
+        "Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=only_transcribes
     )
     if english_only:
         st.caption("This model knows English only.")
-        language, task = "en", "transcribe"
+        language = "en"
+    elif only_transcribes:
+        st.caption("This model was not trained to translate.")
+    if only_transcribes:
+        task = "transcribe"
     st.session_state["settings"] = Settings(model, language, task)
 
 
@@ -139,6 +146,7 @@ def prepared_engine(settings: Settings) -> Engine | None:
         directory = find_local(settings.model)
         if directory is None:
             directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
+        check_request(settings.model, settings.language, translate=settings.task == "translate")
         with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
             engine = load_engine(directory, live=True)
     except AsrError as error:

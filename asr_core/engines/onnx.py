@@ -20,10 +20,11 @@ from asr_core.engines.beam import Ask, Found, search
 from asr_core.engines.onnx_decoder import OnnxDecoder
 from asr_core.engines.onnx_encoder import OnnxEncoder
 from asr_core.engines.support import beside_the_best
-from asr_core.engines.tokens import MULTILINGUAL_SIZE, Vocabulary
+from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.turns import workers
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
+from asr_core.models.abilities import MULTILINGUAL_SIZE
 
 __all__ = ["OnnxEngine"]
 

@@ -16,9 +16,6 @@ __all__ = ["Vocabulary", "WordTokens"]
 MAX_POSITIONS = 448
 """Of Whisper's decoder, for prompt and text together."""
 
-MULTILINGUAL_SIZE = 51_865
-"""Of the vocabularies of models for many languages, or more; the English ones have fewer."""
-
 MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 """As in the paper: half of the positions may hold what came before."""
 

@@ -13,10 +13,11 @@ from transformers import WhisperForConditionalGeneration
 
 from asr_core.engines.alignment import token_frames
 from asr_core.engines.base import EngineName
-from asr_core.engines.tokens import MULTILINGUAL_SIZE, Vocabulary
+from asr_core.engines.tokens import Vocabulary
 from asr_core.engines.torch_decoder import Sound, TorchDecoder
 from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
 from asr_core.errors import ModelError
+from asr_core.models.abilities import MULTILINGUAL_SIZE
 from asr_core.models.convert import read_config, to_transformers
 
 __all__ = ["TransformersEngine"]

@@ -11,8 +11,8 @@ from itertools import accumulate
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.lines import ends_sentence
 from asr_core.numbers import as_digits
+from asr_core.sentences import ends_sentence
 from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "heard_whole", "remaining", "steady"]
@@ -219,14 +219,15 @@ def _number(pieces: Sequence[Word]) -> tuple[Word, ...]:
     return (Word(f" {text}", pieces[0].start, pieces[-1].end, pieces[0].probability),)
 
 
-def best_cut(committed: Sequence[Word]) -> int:
+def best_cut(committed: Sequence[Word], language: str | None = None) -> int:
     """After how many of the final words a long window is best cut.
 
     After the last sentence if one ends there, else in the widest gap of the
     later half; at least one word goes, so that the window shrinks.
     """
     for n in range(len(committed), 0, -1):
-        if ends_sentence(committed[n - 1].text):
+        following = committed[n] if n < len(committed) else None
+        if ends_sentence(committed[:n], following, language):
             return n
     later = range(max(1, len(committed) // 2), len(committed))
     gaps = {n: committed[n].start - committed[n - 1].end for n in later}

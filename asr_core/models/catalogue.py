@@ -49,6 +49,7 @@ class ModelCard:
     Attributes:
         repo: hub id of the weights in CTranslate2 format (16-bit floats).
         disk_mb, memory_mb: to store it; to run it with int8 weights on a CPU.
+        is_distilled: its decoder was cut down and trained on transcription alone.
         revision: commit of ``repo``.
         files: all that are fetched, by name.
     """
@@ -62,10 +63,15 @@ class ModelCard:
     files: Mapping[str, KnownFile]
     licence: str = "MIT"
     wheel: DataWheel | None = None
+    is_distilled: bool = False
 
     @property
     def is_multilingual(self) -> bool:
         return self.languages > 1
+
+    @property
+    def can_translate(self) -> bool:
+        return self.is_multilingual and not self.is_distilled
 
     @property
     def summary(self) -> str:
@@ -224,6 +230,7 @@ _CARDS = (
             (1_617_884_929, "e76620f83d5f5b69efd3d87e3dc180c1bd21df9fbebacfd4335e5e1efcc018da"),
             _TURBO,
         ),
+        is_distilled=True,
     ),
     ModelCard(
         "distil-large-v3", "Systran/faster-distil-whisper-large-v3", 1, 1510, 1900,
@@ -233,6 +240,7 @@ _CARDS = (
             (1_512_927_867, "b79368e19b6623813609431a6e5ee309a71506701ebc49fd7820e692dec7c5f5"),
             _THIRD,
         ),
+        is_distilled=True,
     ),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ import shutil
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,8 +275,8 @@ def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
     return model
 
 
-def n_layers(arrays: Arrays, part: str) -> int:
-    """Of the encoder or the decoder."""
+def n_layers(arrays: Iterable[str], part: str) -> int:
+    """Return how many layers the encoder or the decoder has, by the arrays' names."""
     return 1 + max(
         int(name.split("/")[1].removeprefix("layer_"))
         for name in arrays

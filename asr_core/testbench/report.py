@@ -12,6 +12,7 @@ import altair as alt
 import jinja2
 
 from asr_core.testbench import charts
+from asr_core.testbench.alignment import aligned
 from asr_core.testbench.results import (
     Row,
     by_condition,
@@ -23,8 +24,9 @@ from asr_core.testbench.results import (
     tags_of,
     worst,
 )
-from asr_core.testbench.scores import aligned
+from asr_core.testbench.scores import normaliser
 from asr_core.testbench.trial import Trial
+from asr_core.transcript import join_words
 
 __all__ = ["curve_kinds", "percent", "row_cells", "to_csv", "to_html", "to_json"]
 
@@ -38,12 +40,15 @@ def percent(rate: float | None) -> str:
 
 def _cells(trial: Trial) -> dict[str, Any]:
     score = trial.score
+    normalise = normaliser(trial.language)
     return {
         "case": trial.name,
         "condition": str(trial.condition),
         "model": trial.setup.title,
         "said": trial.said,
         "heard": trial.text,
+        "said_normalised": normalise(trial.said),
+        "heard_normalised": normalise(trial.text),
         "language": trial.language,
         "words": score.words.n_said,
         "substitutions": score.words.substitutions,
@@ -137,6 +142,8 @@ def to_html(trials: Sequence[Trial], title: str) -> str:
             if trial.score.words.errors or trial.heard.error
         ],
         confusions=confusions(trials),
+        normaliser=normaliser,
+        join_words=join_words,
         percent=percent,
     )
 

@@ -10,17 +10,17 @@ from typing import TypeVar
 
 import numpy as np
 
+from asr_core.testbench.alignment import aligned
 from asr_core.testbench.conditions import CLEAN, KINDS, Condition
 from asr_core.testbench.scores import (
     Counts,
     Difference,
     Interval,
-    aligned,
     difference,
     interval,
 )
 from asr_core.testbench.trial import Trial
-from asr_core.transcript import normalised
+from asr_core.transcript import join_words, normalised
 
 __all__ = [
     "Calibration",
@@ -188,9 +188,11 @@ def confusions(trials: Iterable[Trial], n: int = 20) -> list[Confusion]:
     found: Counter[tuple[str, str]] = Counter()
     cases: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for trial in trials:
+        if not trial.score.words.errors:
+            continue
         for pair in aligned(trial.said, trial.heard.words, trial.language):
-            if pair.said and pair.heard and not pair.is_right:
-                key = _plain(pair.said), _plain(pair.heard.text)
+            if pair.said and pair.heard and pair.errors:
+                key = _plain(pair.said), _plain(join_words(pair.heard))
                 found[key] += 1
                 cases[key][trial.name] = None
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
@@ -223,9 +225,10 @@ def calibration(trials: Iterable[Trial]) -> Calibration:
         if not trial.said:
             continue
         for pair in aligned(trial.said, trial.heard.words, trial.language):
-            if pair.heard is not None and normalised(pair.heard.text):
-                confidence.append(pair.heard.probability)
-                right.append(pair.is_right)
+            for word, is_right in zip(pair.heard, pair.right, strict=True):
+                if normalised(word.text):
+                    confidence.append(word.probability)
+                    right.append(is_right)
     bins: list[tuple[float, float, int]] = []
     chosen = [min(int(p * _N_BINS), _N_BINS - 1) for p in confidence]
     for k in range(_N_BINS):

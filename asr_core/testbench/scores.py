@@ -1,39 +1,30 @@
 """What was said beside what was heard: errors, how sure one can be of them, and
 how well the model knows its own.
 
-Texts are compared after Whisper's normaliser (Radford et al. 2022, appendix C):
-that of English for English, the one that spares letters alone for the others, letter
-by letter where a language writes no spaces. Counts are those of jiwer.
+Texts are compared as ``normalise`` makes them; counts are those of jiwer on these texts.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
-from whisper_normalizer.basic import BasicTextNormalizer
-from whisper_normalizer.english import EnglishTextNormalizer
 
-from asr_core.transcript import Word
+from asr_core.testbench.normalise import normalised
 
 __all__ = [
-    "Aligned",
     "Counts",
     "Difference",
     "Interval",
     "Score",
-    "aligned",
     "difference",
     "interval",
     "normaliser",
     "score",
 ]
-
-_WITHOUT_SPACES = frozenset(("zh", "ja", "th", "lo", "my", "yue"))
 
 _RESAMPLES = 2000
 
@@ -43,14 +34,9 @@ _INVENTED_RUN = 3
 """So many inserted words in a row were not misheard but made up."""
 
 
-@functools.cache
 def normaliser(language: str) -> Callable[[str], str]:
-    """That of ``language``, a code; words come out with single spaces between."""
-    if language == "en":
-        normalise: Callable[[str], str] = EnglishTextNormalizer()
-    else:
-        normalise = BasicTextNormalizer(split_letters=language in _WITHOUT_SPACES)
-    return functools.lru_cache(maxsize=10_000)(lambda text: " ".join(normalise(text).split()))
+    """Return what makes texts of ``language``, a code, as they are compared."""
+    return lambda text: normalised(text, language).text
 
 
 @dataclass(frozen=True)
@@ -89,7 +75,9 @@ class Score:
     """One case heard once.
 
     Attributes:
-        words, characters: after the normaliser; the rates are WER and CER.
+        words, characters: of the texts as normalised; the rates are WER and CER. Each digit
+            is a word, and so is each letter of a script without spaces; where a language
+            writes spaces, they are characters too.
         raw_words: as written, with case and punctuation.
         n_invented: words written where nothing was said: all of them where the case
             has no words, else those of three or more insertions in a row.
@@ -102,11 +90,10 @@ class Score:
 
 
 def score(said: str, heard: str, language: str) -> Score:
-    """``heard`` against ``said``, both as they are written."""
-    normalise = normaliser(language)
-    reference, hypothesis = normalise(said), normalise(heard)
-    words = jiwer.process_words(reference, hypothesis)
-    if reference:
+    """Return how ``heard`` differs from ``said``, both as they are written."""
+    reference, hypothesis = normalised(said, language), normalised(heard, language)
+    words = jiwer.process_words(reference.text, hypothesis.text)
+    if reference.words:
         runs = (
             chunk.hyp_end_idx - chunk.hyp_start_idx
             for chunk in words.alignments[0]
@@ -114,10 +101,10 @@ def score(said: str, heard: str, language: str) -> Score:
         )
         n_invented = sum(length for length in runs if length >= _INVENTED_RUN)
     else:
-        n_invented = len(hypothesis.split())
+        n_invented = len(hypothesis.words)
     return Score(
         _counts(words),
-        _counts(jiwer.process_characters(reference, hypothesis)),
+        _counts(jiwer.process_characters(reference.letters, hypothesis.letters)),
         _counts(jiwer.process_words(said, heard)),
         n_invented,
     )
@@ -126,66 +113,6 @@ def score(said: str, heard: str, language: str) -> Score:
 def _counts(found: jiwer.WordOutput | jiwer.CharacterOutput) -> Counts:
     n_said = found.hits + found.substitutions + found.deletions
     return Counts(n_said, found.substitutions, found.deletions, found.insertions)
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """A word that was said, a word that was heard, or one in place of the other.
-
-    Attributes:
-        said: as written; empty where a word was inserted.
-        heard: None where a word was left out.
-        start_s: when it was heard; of a word left out, when the last one ended.
-    """
-
-    said: str
-    heard: Word | None
-    is_right: bool
-    start_s: float
-
-
-def aligned(said: str, heard: Sequence[Word], language: str) -> list[Aligned]:
-    """Word by word, for reading: words are equal if the normaliser makes them so."""
-    normalise = normaliser(language)
-    reference = _written_words(said, language)
-    keys = [normalise(word) or word for word in reference]
-    heard_keys = [normalise(word.text) or word.text.strip() for word in heard]
-    if not keys or not heard_keys:
-        ops = [("delete", i, 0) for i in range(len(keys))]
-        ops += [("insert", 0, i) for i in range(len(heard_keys))]
-    else:
-        ops = _operations([_one(key) for key in keys], [_one(key) for key in heard_keys])
-    pairs: list[Aligned] = []
-    last_end = 0.0
-    for kind, i, j in ops:
-        word = None if kind == "delete" else heard[j]
-        text = "" if kind == "insert" else reference[i]
-        pairs.append(Aligned(text, word, kind == "equal", word.start if word else last_end))
-        last_end = word.end if word else last_end
-    return pairs
-
-
-def _one(key: str) -> str:
-    """A key without spaces, since jiwer takes each space for the end of a word."""
-    return key.replace(" ", "_")
-
-
-def _operations(reference: list[str], hypothesis: list[str]) -> list[tuple[str, int, int]]:
-    [chunks] = jiwer.process_words(" ".join(reference), " ".join(hypothesis)).alignments
-    return [
-        (chunk.type, chunk.ref_start_idx + k, chunk.hyp_start_idx + k)
-        for chunk in chunks
-        for k in range(
-            max(
-                chunk.ref_end_idx - chunk.ref_start_idx,
-                chunk.hyp_end_idx - chunk.hyp_start_idx,
-            )
-        )
-    ]
-
-
-def _written_words(said: str, language: str) -> list[str]:
-    return list(said.replace(" ", "")) if language in _WITHOUT_SPACES else said.split()
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def test_what_is_not_a_number_becomes_silence_and_overshoots_are_clipped() -> No
     assert to_mono(frame).tolist() == [0.0, 1.0, -1.0, 1.0, -1.0, 0.25]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from([8_000, 16_000, 44_100, 48_000]), st.integers(1, 2_000))))
 def test_the_number_of_samples_is_that_of_the_seconds(frames: list[tuple[int, int]]) -> None:
     out = resample([tone(0, n / rate, rate) for rate, n in frames])

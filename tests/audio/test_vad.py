@@ -20,7 +20,7 @@ def probabilities(samples: np.ndarray, sizes: list[int], *, forgets: bool) -> np
     return np.concatenate(out)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.lists(st.integers(1, 20_000), min_size=1, max_size=5), st.booleans())
 def test_streaming_equals_whole(beckett: np.ndarray, sizes: list[int], forgets: bool) -> None:
     whole = SileroVad(forgets=forgets).push(beckett)

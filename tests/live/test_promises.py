@@ -59,7 +59,7 @@ def run(
     raise AssertionError("the session does not end")
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.integers(200, 30_000), min_size=1, max_size=5),
     st.lists(st.floats(0, 30), min_size=1, max_size=4),

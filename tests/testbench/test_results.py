@@ -109,11 +109,14 @@ def test_exports_hold_every_trial_and_no_formula() -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(trials))))
     assert len(rows) == 6
     assert rows[1]["heard"] == "one bread mouse"
+    assert rows[1]["said_normalised"] == "1 red house"
+    assert rows[1]["heard_normalised"] == "1 bread mouse"
     assert rows[1]["tag:accent"] == "Scots"
     assert rows[5]["case"] == "'=1+1"
     assert rows[5]["heard"] == "'@y"
     data = json.loads(to_json(trials))
     assert len(data["trials"]) == 6
+    assert data["trials"][1]["heard_normalised"] == "1 bread mouse"
     assert data["summary"][0]["condition"] == "clean"
 
 
@@ -121,6 +124,9 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_was_heard() -> N
     page = to_html([*TRIALS, trial("x", "<b>bold</b>", "<script>alert(1)</script>")], "A <run>")
     assert "<script" not in page
     assert "A &lt;run&gt;" in page
+    assert "<del>one red house</del>" not in page
+    assert "one <del>red</del> <ins>bread</ins>" in page
+    assert "Heard: 1 bread mouse" in page
     outside = re.findall(r"""(?:src|href)\s*=\s*["']?(\w+:)?//""", page)
     assert not outside
     assert page.count("<svg") >= 4

@@ -10,13 +10,11 @@ from hypothesis import strategies as st
 
 from asr_core.testbench.scores import (
     Counts,
-    aligned,
     difference,
     interval,
     normaliser,
     score,
 )
-from asr_core.transcript import Word
 
 words = st.lists(
     st.sampled_from(
@@ -25,8 +23,7 @@ words = st.lists(
 )
 
 
-def heard(text: str) -> list[Word]:
-    return [Word(f" {word}", i, i + 1, 0.5) for i, word in enumerate(text.split())]
+texts = st.text(max_size=40) | st.text("12०٣.,'’-$%()[] aoद़ीئ今", max_size=40)
 
 
 @given(words.filter(len), words)
@@ -40,7 +37,7 @@ def test_rates_are_those_of_jiwer_to_the_last_digit(said: list[str], got: list[s
     assert found.raw_words.rate == jiwer.wer(reference, hypothesis)
 
 
-def test_texts_are_compared_as_whispers_normaliser_makes_them() -> None:
+def test_texts_are_compared_as_normalised() -> None:
     assert score("Mr. Smith's colour", "mister smith's color", "en").words.errors == 0
     assert score("Ça va?", "ça va", "fr").words.errors == 0
     assert score("你好吗", "你好", "zh").words == Counts(3, 0, 1, 0)
@@ -55,24 +52,30 @@ def test_words_where_nothing_was_said_are_invented() -> None:
     assert score("", "", "en").n_invented == 0
 
 
-def test_words_are_aligned_with_their_times() -> None:
-    pairs = aligned("the colour of it", heard("the color off it now"), "en")
-    assert [(p.said, p.heard.text.strip() if p.heard else None, p.is_right) for p in pairs] == [
-        ("the", "the", True),
-        ("colour", "color", True),
-        ("of", "off", False),
-        ("it", "it", True),
-        ("", "now", False),
-    ]
-    [left_out] = [p for p in aligned("a b c", heard("a c"), "en") if p.heard is None]
-    assert (left_out.said, left_out.start_s) == ("b", 1)
+@given(texts, texts, st.sampled_from(["en", "de", "hi", "zh", "th", "ar"]))
+def test_any_text_is_scored_and_nothing_counts_against_itself(a: str, b: str, code: str) -> None:
+    assert score(a, a, code).words.errors == 0
+    found = score(a, b, code)
+    assert (found.words.errors == 0) == (normaliser(code)(a) == normaliser(code)(b))
 
 
-@given(words, words)
-def test_an_alignment_holds_every_word_once(said: list[str], got: list[str]) -> None:
-    pairs = aligned(" ".join(said), heard(" ".join(got)), "en")
-    assert [p.said for p in pairs if p.said] == said
-    assert [p.heard.text.strip() for p in pairs if p.heard] == got
+@pytest.mark.parametrize(
+    ("said", "heard", "language", "words", "characters"),
+    [
+        ("今天天气很好", "今天天汽很好", "zh", Counts(6, 1), Counts(6, 1)),
+        ("東京タワーは333メートル", "東京 タワー は 333 メートル。", "ja", Counts(13), Counts(13)),
+        ("在 New York 住", "在New York住", "zh", Counts(4), Counts(9)),
+        ("วันนี้อากาศดี", "วันนี้ อากาศดี", "th", Counts(9), Counts(13)),
+        ("वह लड़की है", "वह लड़का है", "hi", Counts(3, 1), Counts(11, 1)),
+        ("كِتَابٌ جَدِيدٌ", "كتاب جديد", "ar", Counts(2), Counts(9)),
+        ("ça va", "ca va", "fr", Counts(2, 1), Counts(5, 1)),
+    ],
+)
+def test_characters_are_those_that_are_written(
+    said: str, heard: str, language: str, words: Counts, characters: Counts
+) -> None:
+    found = score(said, heard, language)
+    assert (found.words, found.characters) == (words, characters)
 
 
 def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:

@@ -82,3 +82,42 @@ def test_a_setting_that_cannot_be_read_gives_a_sentence(
     page.run()
     assert not page.exception
     assert any("check the path" in error.value for error in page.error)
+
+
+def picking() -> None:
+    import streamlit as st
+
+    from widgets.settings import choose_settings, current_settings
+
+    choose_settings()
+    chosen = current_settings()
+    st.text(f"{chosen.language} {chosen.task}")
+
+
+def test_what_a_model_cannot_do_cannot_be_chosen(
+    monkeypatch: pytest.MonkeyPatch, tiny_en: Path
+) -> None:
+    monkeypatch.setattr(allowed, "_serving", threading.Event())
+    monkeypatch.setenv("ASR_MODELS", "base, tiny.en, large-v3-turbo, distil-large-v3")
+    page = AppTest.from_function(picking, default_timeout=60).run()
+    page.selectbox(key="language").set_value("de")
+    page.radio(key="task").set_value("translate").run()
+    assert page.text[0].value == "de translate"
+    for model, chosen in (
+        ("tiny.en", "en transcribe"),
+        ("large-v3-turbo", "de transcribe"),
+        ("distil-large-v3", "en transcribe"),
+    ):
+        page.selectbox(key="model").set_value(model).run()
+        assert page.radio(key="task").disabled
+        assert page.text[0].value == chosen
+        assert "English only" in page.caption[-1].value or "translate" in page.caption[-1].value
+
+
+def test_a_task_that_a_model_cannot_do_is_told_before_it_is_loaded(page: AppTest) -> None:
+    page.run()
+    page.session_state["settings"] = Settings("tiny.en", "en", "translate")
+    page.session_state["sent"] = True
+    page.run()
+    assert "knows English only, so it cannot translate" in texts(page)[0]
+    assert texts(page)[1] == "not ready"

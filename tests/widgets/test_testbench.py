@@ -213,3 +213,26 @@ def test_tags_that_cannot_be_typed_are_kept() -> None:
     assert json.loads(app.json[0].value) == {"accent": "Manx", "=a|b": "=1+1, or 2"}
     app.text_input(key="k-other").set_value("age=60s").run()
     assert json.loads(app.json[0].value) == {"accent": "Manx", "age": "60s"}
+
+
+def diff_page() -> None:
+    from asr_core.testbench.conditions import CLEAN
+    from asr_core.testbench.trial import Heard, Setup, Trial
+    from asr_core.transcript import Word
+    from widgets.testbench.word_diff import word_diff
+
+    heard = tuple(
+        Word(f" {w}", i, i + 1, 0.5) for i, w in enumerate(["It's", "25", "or", "<b>26</b>"])
+    )
+    word_diff(
+        Trial("a", "a", "It is twenty five or 27 now", "en", CLEAN, Setup("base"), Heard(heard))
+    )
+
+
+def test_what_is_marked_is_what_was_counted_and_both_texts_are_there_as_compared() -> None:
+    [drawn] = [each.proto.body for each in AppTest.from_function(diff_page).run().get("html")]
+    assert '<span title="0.0 s">It is</span> <span title="1.0 s">twenty five</span>' in drawn
+    assert drawn.count("line-through") == 2
+    assert "&lt;b&gt;26&lt;/b&gt;</span>" in drawn
+    assert "Said: it is 2 5 or 2 7 now<" in drawn
+    assert "Heard: it is 2 5 or 2 6<" in drawn

@@ -97,7 +97,8 @@ def _summary(row: Row, run: Run) -> None:
     cells = st.columns(4)
     cells[0].metric(
         "Word errors", report.percent(words.rate),
-        help="Substituted, left out and added words per word said, after Whisper's normaliser.",
+        help="Substituted, left out and added words per word said, in the texts as compared: "
+        "without case and punctuation, each digit of a number a word.",
     )  # fmt: skip
     cells[1].metric("Character errors", report.percent(row.characters))
     cells[2].metric(
