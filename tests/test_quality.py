@@ -1,18 +1,35 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.engines.base import Hypothesis
-from asr_core.quality import is_doubtful, is_silence, may_be_silence, settled
+from asr_core.engines.base import Hypothesis, Window
+from asr_core.quality import (
+    FALLBACKS,
+    fallback,
+    is_doubtful,
+    is_silence,
+    may_be_silence,
+    settled,
+)
 from asr_core.repetition import first_turn, length_of_cycle, unspoken
 from asr_core.transcript import Word
 
 
 def hypothesis(
-    text: str, logprob: float = -0.2, no_speech: float = 0.1, ratio: float = 1.2
+    text: str,
+    logprob: float = -0.2,
+    no_speech: float = 0.1,
+    ratio: float = 1.2,
+    each_s: float = 1.0,
 ) -> Hypothesis:
-    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(text.split()))
+    words = tuple(
+        Word(f" {w}", i * each_s, (i + 1) * each_s, 0.9) for i, w in enumerate(text.split())
+    )
     return Hypothesis(words, (), (), (), "en", 1.0, no_speech, logprob, ratio)
 
 
@@ -56,6 +73,24 @@ def test_what_was_said_again_is_left(texts: list[str], each_s: float) -> None:
     assert unspoken(texts, [each_s] * len(texts)) == []
 
 
+@given(
+    st.lists(st.integers(0, 99).map(str), max_size=6),
+    st.lists(st.integers(100, 999).map(str), min_size=3, max_size=8, unique=True),
+    st.lists(st.integers(1000, 9999).map(str), max_size=6, unique=True),
+    st.integers(3, 5),
+    st.data(),
+)
+def test_one_turn_more_than_were_said_goes_wherever_it_has_no_time(
+    before: list[str], phrase: list[str], after: list[str], turns: int, data: st.DataObject
+) -> None:
+    texts = before + phrase * turns + after
+    begin = len(before) + data.draw(st.integers(0, len(phrase) * (turns - 1)))
+    unsaid = range(begin, begin + len(phrase))
+    gone = unspoken(texts, [0.0 if i in unsaid else 0.3 for i in range(len(texts))])
+    left = [text for i, text in enumerate(texts) if i not in gone]
+    assert left == before + phrase * (turns - 1) + after
+
+
 def test_what_is_begun_anew_or_said_fast_is_left() -> None:
     begun = ["it", "was", "the", "age", "of", "wisdom", "it", "was", "the"]
     assert unspoken(begun, [0.3] * 6 + [0.02] * 3) == []
@@ -65,9 +100,48 @@ def test_what_is_begun_anew_or_said_fast_is_left() -> None:
 def test_doubt_comes_from_repetition_and_from_low_probability() -> None:
     assert not is_doubtful(hypothesis("all is well"))
     assert is_doubtful(hypothesis("all is well", logprob=-1.5))
-    assert is_doubtful(hypothesis("all is well", ratio=3))
-    assert is_doubtful(hypothesis("he said no no no"))
+    assert is_doubtful(hypothesis("all is well", ratio=3, logprob=-0.8))
+    assert is_doubtful(hypothesis("he said no no no", logprob=-0.8))
     assert not is_doubtful(hypothesis(""))
+
+
+@pytest.mark.parametrize("text", ["he said no no no", "we shall see " * 4, "six six six six"])
+def test_what_is_said_again_and_had_its_time_is_believed(text: str) -> None:
+    assert not is_doubtful(hypothesis(text, ratio=2.6, each_s=0.3))
+    assert is_doubtful(hypothesis(text, ratio=2.6, each_s=0.05))
+
+
+def test_one_crammed_turn_among_others_is_a_loop() -> None:
+    said, again = hypothesis("we shall see them " * 3, each_s=0.4), "we shall see them"
+    crammed = tuple(Word(f" {w}", 4.8, 4.82, 0.9) for w in again.split())
+    looped = replace(said, words=(*said.words, *crammed), compression_ratio=2.6)
+    assert is_doubtful(looped)
+    assert not is_doubtful(replace(said, compression_ratio=2.6))
+
+
+def test_words_written_again_in_no_time_are_doubted_wherever_they_stand() -> None:
+    said = hypothesis("zero nine five four six one", each_s=0.8)
+    unsaid = tuple(
+        Word(f" {w}", 4.8, 4.8, 0.9) for w in ["three", "zero", "nine", "five", "four", "six"]
+    )
+    assert not is_doubtful(said)
+    assert is_doubtful(replace(said, words=(*said.words, *unsaid)))
+    others = tuple(
+        Word(f" {w}", 4.8, 4.8, 0.9) for w in ["we", "had", "everything", "before", "us"]
+    )
+    assert not is_doubtful(replace(said, words=(*said.words, *others)))
+
+
+def test_a_few_short_words_are_not_doubted_for_their_time() -> None:
+    assert not is_doubtful(hypothesis("yes", each_s=0.06))
+    assert not is_doubtful(hypothesis("thank you so much", each_s=0.08))
+
+
+def test_further_tries_repeat_less_and_then_forget_the_prompt() -> None:
+    window = Window(np.zeros(0, np.float32), prompt="Acme")
+    tries = [fallback(window, attempt) for attempt in range(len(FALLBACKS))]
+    assert [tried.prompt for tried in tries] == ["Acme", "", ""]
+    assert [tried.repetition_penalty for tried in tries] == [1.0, 1.15, 1.3]
 
 
 def test_silence_needs_both_signs() -> None:
@@ -125,7 +199,7 @@ def test_credits_need_a_sign_of_speech() -> None:
 
 
 def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:
-    thrice = hypothesis("never never never", logprob=-0.5)
+    thrice = hypothesis("never never never", logprob=-0.6)
     other = hypothesis("never ever", logprob=-1.2)
     assert settled([thrice, other, thrice]) is thrice
-    assert settled([hypothesis("no no no no", logprob=-0.1), other]) is other
+    assert settled([hypothesis("no no no no", logprob=-0.1, each_s=0.02), other]) is other

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import zlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -28,6 +29,7 @@ from asr_core.engines.base import (
     nothing,
 )
 from asr_core.engines.draft import n_standing
+from asr_core.engines.echo import is_misled, may_be_misled
 from asr_core.engines.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.support import support
 from asr_core.engines.tokens import MAX_POSITIONS, Vocabulary, WordTokens
@@ -61,6 +63,8 @@ SECONDS_PER_FRAME = 0.02
 
 _TOKENS_PER_SECOND = 16
 _TOKENS_AT_LEAST = 24
+_ONE_BY_ONE = re.compile(r"\d|(?<![\w'’])[^\W\d_](?![\w'’])")  # "599-341", "A-B-C", "U.S."
+
 _CONTEXT_STEP_S = 0.5  # so that few different shapes reach the model
 
 Encoded = TypeVar("Encoded")
@@ -243,9 +247,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
             encoded = self._encoded_in_turns(windows, between_steps)
             between_steps()
             with self._turns.take(patient=True):
-                return self._read(windows, encoded)
+                return self._said(windows, encoded)
         with self._turns.take(patient=False):
-            return self._read(windows, self._encode(self._features(windows)))
+            return self._said(windows, self._encode(self._features(windows)))
 
     def _encoded_in_turns(
         self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
@@ -259,6 +263,22 @@ class WhisperEngine(ABC, Generic[Encoded]):
             with self._turns.take(patient=True):
                 encoded.append(self._encode(part))
         return encoded[0] if len(encoded) == 1 else self._join(encoded)
+
+    def _said(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
+        """Return what encoded windows say; one that its prompt misled is read without."""
+        hypotheses = self._read(windows, encoded)
+        suspect = [
+            i
+            for i, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
+            if may_be_misled(hypothesis.words, window.prompt, is_look=window.is_look)
+        ]
+        if suspect:
+            without = [replace(windows[i], prompt="") for i in suspect]
+            plain = self._read(without, self._take(encoded, suspect))
+            for i, other in zip(suspect, plain, strict=True):
+                if is_misled(hypotheses[i].text, windows[i].prompt, other.text):
+                    hypotheses[i] = other
+        return hypotheses
 
     def _read(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
         """What the decoder makes of encoded windows."""
@@ -463,9 +483,11 @@ def _plausible(word: Word, *, is_first: bool) -> Word:
     """Take a pause off a word: the alignment leaves no frame to nobody.
 
     A pause goes to the word before it, that before all speech to the first.
-    Nobody takes longer than about 0.4 s and another 0.1 s a letter.
+    Nobody takes longer than about 0.4 s and another 0.1 s a letter, or 0.6 s where digits and
+    letters are said one by one.
     """
-    longest = 0.4 + 0.1 * len(word.text.strip())
+    n_one_by_one = len(_ONE_BY_ONE.findall(word.text))
+    longest = 0.4 + 0.1 * len(word.text.strip()) + 0.5 * (n_one_by_one if n_one_by_one > 1 else 0)
     if word.end - word.start <= longest:
         return word
     if is_first:

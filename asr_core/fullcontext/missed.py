@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from asr_core.fullcontext.segment import SpokenWindow
+from asr_core.repetition import is_crammed
 from asr_core.transcript import Word, normalised
 
 __all__ = ["merged", "missed"]
@@ -41,8 +42,10 @@ def missed(spoken: SpokenWindow, words: Sequence[Word]) -> list[SpokenWindow]:
 
 
 def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
-    """``words`` with those ``found`` in a stretch between them; without, if they stand
-    there already, beside a gap in which the alignment went astray.
+    """Return ``words`` with those ``found`` in a stretch between them, in order of time.
+
+    Without, if they stand there already: beside a gap in which the alignment went astray, and
+    crammed there. What stands beside it and took its time was said twice.
 
     Both are in order and on one clock, and so is the result.
     """
@@ -50,15 +53,21 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
         return tuple(words)
     at = sum(word.start < found[0].start for word in words)
     n = len(found)
-    texts = [normalised(word.text) for word in found]
-    beside = [normalised(word.text) for word in words[max(0, at - n) : at + n]]
-    n_known = sum(text in beside for text in texts)
-    if n_known > n / 2:
+    beside = words[max(0, at - n) : at + n]
+    if _stand_there(found, beside):
         return tuple(words)
     low = words[at - 1].end if at else found[0].start
     high = words[at].start if at < len(words) else found[-1].end
     fitted = (_within(word, low, max(low, high)) for word in found)
     return (*words[:at], *fitted, *words[at:])
+
+
+def _stand_there(found: Sequence[Word], beside: Sequence[Word]) -> bool:
+    texts = {normalised(word.text) for word in found}
+    same = [word for word in beside if normalised(word.text) in texts]
+    known = {normalised(word.text) for word in same}
+    n_known = sum(normalised(word.text) in known for word in found)
+    return n_known > len(found) / 2 and is_crammed(same)
 
 
 def _within(word: Word, low: float, high: float) -> Word:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import Hypothesis
 from asr_core.lines import is_whole, lines
-from asr_core.live.policy import continuation, steady
+from asr_core.live.policy import remaining, steady
 from asr_core.sentences import ends_sentence
 from asr_core.transcript import Segment, Word, join_words
 
@@ -127,11 +127,10 @@ class Utterance:
             offset_s: where the window begins on the session's clock.
         """
         heard = [word.shifted(offset_s) for word in hypothesis.words]
-        n_skip = continuation(self._known, heard)
         last = (self._known or self._passed)[-1:]
         earliest = last[0].end if last else 0.0
         words = []
-        for word in heard[n_skip:]:
+        for word in remaining(self._known, heard):
             start = max(word.start, earliest)
             words.append(replace(word, start=start, end=max(word.end, start)))
         return tuple(words)
@@ -142,8 +141,8 @@ class Utterance:
         final, before = new[:n_final], self.tentative
         self.tentative = tuple(new[n_final:])
         self.shown = steady(
-            self.shown[continuation(final, self.shown) :],
-            before[continuation(final, before) :],
+            remaining(final, self.shown),
+            remaining(final, before),
             self.tentative,
             heard_until_s,
         )

@@ -299,3 +299,20 @@ def test_a_patient_call_can_be_ended_between_two_steps(
     with pytest.raises(Cancelled):
         tiny_engine.transcribe(windows, patient=True, between_steps=stop)
     assert tiny_engine.transcribe(windows[:1])[0].text
+
+
+PROMPTS = (
+    "Kubernetes, Terraform, Acme GmbH, Jane Doe, " * 12,
+    "SPEAKER_00: Good morning. SPEAKER_01: Good morning. " * 4,
+    BECKETT,
+)
+
+
+def test_no_prompt_is_written_in_place_of_the_speech_and_what_is_said_of_it_is(
+    tiny_en: Path, base_engine: Engine, beckett: np.ndarray
+) -> None:
+    on_cpu, on_torch = CTranslate2Engine(tiny_en), TransformersEngine(tiny_en, device="cpu")
+    for engine in (base_engine, on_cpu, on_torch):
+        windows = [Window(beckett, "en", prompt=prompt, beam_size=5) for prompt in PROMPTS]
+        for hypothesis in engine.transcribe(windows):
+            assert word_error_rate(BECKETT, hypothesis.text) <= 0.25, hypothesis.text

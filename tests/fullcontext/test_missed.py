@@ -71,7 +71,14 @@ def test_times_stay_in_order(start: float, each: float, other: float) -> None:
     assert len(whole) == 10
 
 
-def test_what_stands_beside_the_gap_is_not_written_twice() -> None:
-    text = words("ever tried ever failed", 0.0)
+def test_what_stands_crammed_beside_the_gap_is_not_written_twice() -> None:
+    text = [*words("ever tried", 0.0), *words("ever failed", 0.8, each=0.1)]
     assert merged(text, words("ever failed", 1.7)) == tuple(text)
     assert merged(text, []) == tuple(text)
+
+
+def test_what_was_said_again_after_it_is_written_again() -> None:
+    text = words("ever tried ever failed", 0.0)
+    again = words("ever tried ever failed", 2.0)
+    assert merged(text, again) == (*text, *again)
+    assert merged(again, text) == (*text, *again)

@@ -111,6 +111,17 @@ def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarra
     assert {window.prompt for window in engine.heard} == {"Nagg and Nell"}
 
 
+@pytest.mark.parametrize("model", ["tiny_engine", "base_engine"])
+def test_what_is_said_three_times_is_written_three_times(
+    model: str, request: pytest.FixtureRequest, two_cities: np.ndarray
+) -> None:
+    """It compresses as well as a loop of the decoder does."""
+    said = np.tile(two_cities[: 8 * 16_000], 3)
+    found = transcribe(flac(said), request.getfixturevalue(model), FileOptions("en"))
+    assert found.text.lower().count("best of times") == 3
+    assert found.text.lower().count("worst of times") == 3
+
+
 def test_mixed_languages_are_detected_passage_by_passage(
     base_engine: Engine, two_cities: np.ndarray
 ) -> None:

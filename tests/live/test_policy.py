@@ -9,9 +9,9 @@ from asr_core.live.policy import (
     PATIENCE,
     agreed,
     best_cut,
-    continuation,
     heard_whole,
     patience_s,
+    remaining,
     steady,
     trust,
 )
@@ -80,18 +80,102 @@ def test_agreement_is_a_common_beginning(a: list[str], b: list[str], end_s: floa
 def test_a_hypothesis_goes_on_where_the_committed_words_end(
     before: list[str], after: list[str]
 ) -> None:
-    assert continuation(words(before), words(before + after)) == len(before)
+    heard = words(before + after)
+    assert remaining(words(before), heard) == tuple(heard[len(before) :])
 
 
-def test_other_spellings_of_the_committed_words_are_skipped() -> None:
+def rest(committed: str, heard: str) -> str:
+    """What is left of words said one a second, a number of several digits in as many seconds."""
+    return "".join(word.text for word in remaining(spoken(committed), spoken(heard)))
+
+
+def spoken(text: str) -> list[Word]:
+    now, result = 0.0, []
+    for word in text.split():
+        seconds = max(1, sum(c.isdecimal() for c in word))
+        result.append(Word(f" {word}", now, now + seconds - 0.2, 0.9))
+        now += seconds
+    return result
+
+
+def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     committed = words(["in", "the", "work", "house"])
     heard = [*words(["In", "the"]), Word(" workhouse,", 2.0, 3.8, 0.9), Word(" he", 4.0, 4.8, 0.9)]
-    assert continuation(committed, heard) == 3
+    assert remaining(committed, heard) == tuple(heard[3:])
+
+
+@pytest.mark.parametrize(
+    ("committed", "heard"),
+    [
+        ("3.", "Three. Look in thy glass"),
+        ("Three.", "3. Look in thy glass"),
+        ("6, 5, 7", "six, five, seven, Look in thy glass"),
+        ("six five seven", "657 Look in thy glass"),
+        ("657.", "Six, five, seven. Look in thy glass"),
+        ("nine oh five", "905, Look in thy glass"),
+        ("٣ ٤", "three four Look in thy glass"),
+        ("3", "drei. Look in thy glass"),
+        ("zero", "you Look in thy glass"),
+    ],
+)
+def test_a_final_number_is_not_written_again_in_another_spelling(
+    committed: str, heard: str
+) -> None:
+    assert rest(committed, heard) == " Look in thy glass"
+
+
+@pytest.mark.parametrize(
+    ("committed", "heard", "left"),
+    [
+        ("six", "six six", " six"),
+        ("6", "six six", " six"),
+        ("six six", "6 6 6", " 6"),
+        ("six six", "666", " 6"),
+        ("1 2", "123", " 3"),
+        ("one two", "1234, and so on", " 34, and so on"),
+        ("four", "4 4 4 4", " 4 4 4"),
+        ("no no", "no no no", " no"),
+    ],
+)
+def test_what_is_said_again_after_the_final_words_is_new(
+    committed: str, heard: str, left: str
+) -> None:
+    assert rest(committed, heard) == left
+
+
+def test_a_number_heard_otherwise_stays_as_it_is_final() -> None:
+    committed = [Word(" 1984", 0.0, 1.2, 0.9)]
+    assert remaining(committed, [Word(" 1985", 0.0, 1.3, 0.9)]) == ()
+    assert rest("one two three", "one two four") == ""
+
+
+def test_times_that_differ_a_little_cost_no_word() -> None:
+    committed = [Word(" one", 0.0, 0.4, 0.9), Word(" two", 0.8, 1.5, 0.9)]
+    heard = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
+    assert remaining(committed, heard) == (heard[2],)
+
+
+@pytest.mark.parametrize("text", ["3.", "Three.", "I", "No,"])
+def test_a_lone_word_whose_pause_came_to_lie_before_it_is_found(text: str) -> None:
+    committed = [Word(f" {text}", 0.2, 1.0, 0.9)]
+    heard = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
+    assert remaining(committed, heard) == (heard[1],)
+
+
+def test_a_short_word_is_found_though_its_time_is_off() -> None:
+    committed = [*words(["and", "so"]), Word(" I", 2.0, 2.2, 0.9)]
+    heard = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
+    assert remaining(committed, heard) == (heard[3],)
+
+
+def test_spellings_of_a_number_agree() -> None:
+    assert agreed(words(["three", "men"]), words(["3", "men"]), LATER_S) == 2
+    assert agreed(words(["three"]), words(["4"]), LATER_S) == 0
 
 
 def test_a_repeated_phrase_is_told_apart_by_its_time() -> None:
     heard = words(["again", "again", "again"])
-    assert continuation(heard[:2], heard) == 2
+    assert remaining(heard[:2], heard) == (heard[2],)
 
 
 @given(TEXTS.filter(bool))

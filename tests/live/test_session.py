@@ -260,3 +260,9 @@ def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
     assert session.snapshot.silent_s < 1
     session.append(np.zeros(5 * 16_000, np.float32))
     assert session.snapshot.silent_s == pytest.approx(5, abs=0.5)
+
+
+def test_what_is_said_again_is_written_again(two_cities: np.ndarray, tiny_engine: Engine) -> None:
+    session = LiveSession(LiveOptions(language="en"))
+    list(replay([np.tile(two_cities[: 8 * 16_000], 2)], session, tiny_engine, speed=None))
+    assert session.snapshot.transcript().text.lower().count("best of times") == 2
