@@ -76,7 +76,8 @@ class Resampler:
 
     def __init__(self) -> None:
         self._splitter = Splitter()
-        self._downmix: tuple[object, Downmix] | None = None
+        self._kind: object = None
+        self._downmix: Downmix | None = None
         self._converter = RateConverter()
 
     def push(self, frame: av.AudioFrame) -> Samples:
@@ -90,12 +91,12 @@ class Resampler:
 
     def _mixed(self, channels: Samples, frame: av.AudioFrame) -> Samples:
         if len(channels) == 1:
-            return channels[0]
+            return channels.reshape(-1)
         kind = (frame.layout.name, frame.sample_rate)
-        if self._downmix is None or self._downmix[0] != kind:
+        if self._downmix is None or self._kind != kind:
             names = [channel.name for channel in frame.layout.channels]
-            self._downmix = (kind, Downmix(names, frame.sample_rate))
-        return self._downmix[1].push(channels)
+            self._kind, self._downmix = kind, Downmix(names, frame.sample_rate)
+        return self._downmix.push(channels)
 
 
 class RateConverter:
