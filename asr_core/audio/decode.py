@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 import av.error
 import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.allocations import limit_allocations
+from asr_core.audio.announced import announced_end_s, format_of, guessed_end_s, header_end_s
+from asr_core.audio.damage import Damage
+from asr_core.audio.parts import Part, parts_of
 from asr_core.audio.resample import Resampler
+from asr_core.audio.sources import Reader, extension_of, open_container
+from asr_core.audio.timeline import Stamped, placed
 from asr_core.errors import AudioError
 from asr_core.plain_text import shortened
 
-__all__ = ["AudioFile", "decode"]
+__all__ = ["AudioFile", "called_in_messages", "decode"]
 
 Samples = NDArray[np.float32]
 
@@ -27,54 +33,125 @@ _LONGEST_NAME = 200  # characters, in messages
 PIECE_S = 10.0
 """Length of the pieces handed out: small beside a batch, large beside a frame."""
 
+_SILENCE: Samples = np.zeros(int(PIECE_S * SAMPLE_RATE_HZ), np.float32)
+_SILENCE.flags.writeable = False
+
+_AS_STAMPED = frozenset({"mov", "matroska", "ogg"})
+"""Browsers play these, and call 0 what their stamps call so. Others begin with their sound or
+picture."""
+
+_STAMPED = frozenset({
+    "asf", "dhav", "flac", "flv", "gxf", "live_flv", "matroska", "mov", "mpeg", "mpegts", "mxf",
+    "nut", "nuv", "ogg", "rm", "wtv",
+})  # fmt: skip
+"""Formats that keep time stamps. In others sound follows on sound, and FFmpeg reckons stamps
+from samples or bit rates."""
+
+_CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
+
+
+def called_in_messages(source: str | Path | BinaryIO, name: str | None) -> str:
+    """Return what to call a file in a message: its name, made short and printable."""
+    return shortened(_name_of(source, name), _LONGEST_NAME)
+
+
+def _name_of(source: str | Path | BinaryIO, name: str | None) -> str:
+    return name or (Path(source).name if isinstance(source, str | Path) else "the file")
+
 
 class AudioFile:
     """One file's sound, decoded while it is read: memory does not grow with it.
 
     Iterating yields (n_samples,) float32 pieces of about ten seconds and may
-    be done once, in one thread. Damage inside the file is stepped over; what
-    was lost stands in ``notes`` afterwards.
+    be done once, in one thread. The first sample is at 0 of the clock that a player
+    shows; where the file has no sound, there is silence. Damage inside the file is stepped
+    over; what was lost stands in ``notes`` afterwards.
 
     Args:
         source: a path, or an open binary file that can seek.
         name: what to call the file in messages; the path's name by default.
         most_s: how many seconds of sound are taken; a longer file is refused while it is
             read, whatever its header says. None for any length.
+        track: which of its sound tracks, from 0; None for the one that the file prefers.
+        between: called several times a second while the file is opened and read; what it
+            raises ends both.
 
     Raises:
         AudioError: the file cannot be opened, is no audio, has no sound or too much of it.
     """
 
     def __init__(
-        self, source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+        self,
+        source: str | Path | BinaryIO,
+        name: str | None = None,
+        most_s: float | None = None,
+        *,
+        track: int | None = None,
+        between: Callable[[], None] = lambda: None,
     ) -> None:
-        called = name or (Path(source).name if isinstance(source, str | Path) else "the file")
-        self.name = shortened(called, _LONGEST_NAME)
+        self.name = called_in_messages(source, name)
         self.notes: list[str] = []
-        self._most_s = most_s
-        limit_allocations()
+        self._most_s, self._track, self._between = most_s, track, between
+        self._extension = extension_of(_name_of(source, name))
+        self._n_out = 0  # samples that were yielded
+        self._n_cut = 0  # of the next ones, those that overlap them
+        self._resampler = Resampler()
+        self._is_ours = isinstance(source, str | Path)
+        self._file = self._opened(source) if isinstance(source, str | Path) else source
         try:
-            file = str(source) if isinstance(source, Path) else source
-            self._container = av.open(file, "r", metadata_errors="ignore")
+            self._parts = parts_of(self._file)
+            self._open_part(self._parts[0])
+        except BaseException as error:
+            self._close()
+            if isinstance(error, _CANNOT_READ):
+                raise AudioError(self._unreadable()) from None
+            raise
+        is_one = len(self._parts) == 1
+        self.duration_s = guessed_end_s(self._container, self._stream) if is_one else None
+
+    def _opened(self, path: str | Path) -> BinaryIO:
+        try:
+            return Path(path).open("rb")
         except FileNotFoundError:
             raise AudioError(f"{self.name} does not exist; check the path.") from None
         except IsADirectoryError:
             raise AudioError(f"{self.name} is a folder; give the files in it.") from None
         except PermissionError:
             raise AudioError(f"{self.name} may not be read; check its permissions.") from None
-        except (av.error.FFmpegError, OSError, ValueError, MemoryError):
+        except (OSError, ValueError):
             raise AudioError(self._unreadable()) from None
-        if not self._container.streams.audio:
+
+    def _close(self) -> None:
+        if self._is_ours:
+            self._file.close()
+
+    def _open_part(self, part: Part) -> None:
+        self._reader = Reader(self._file, self._extension, self._between, part.start, part.end)
+        options = {"ignore_length": "1"} if part.is_sound_to_the_end else {}
+        self._container = open_container(self._reader, options)
+        try:
+            self._stream = self._chosen(self._container)
+        except AudioError:
             self._container.close()
+            raise
+
+    def _chosen(self, container: InputContainer) -> av.AudioStream:
+        """Return the sound track that is wanted."""
+        tracks = container.streams.audio
+        if not tracks:
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
-        self._stream = self._container.streams.audio[0]
-        self.duration_s = self._announced_duration()
+        if self._track is None:
+            preferred = (one for one in tracks if one.disposition & Disposition.default)
+            return next(preferred, tracks[0])
+        if not 0 <= self._track < len(tracks):
+            raise AudioError(f"{self.name} has {len(tracks)} sound tracks; choose one of them.")
+        return tracks[self._track]
 
     def __iter__(self) -> Iterator[Samples]:
         """Yield the pieces; raises AudioError if not one sample came out."""
         pending: list[Samples] = []
         n_pending = n_total = 0
-        with self._container:
+        try:
             for piece in self._pieces():
                 pending.append(piece)
                 n_pending += len(piece)
@@ -83,48 +160,121 @@ class AudioFile:
                     n_total += n_pending
                     yield np.concatenate(pending)
                     pending, n_pending = [], 0
+        finally:
+            self._container.close()
+            self._close()
         if n_pending:
             n_total += n_pending
             yield np.concatenate(pending)
         if not n_total:
             raise AudioError(self._unreadable())
-        self._check_length(n_total / SAMPLE_RATE_HZ)
+        self.duration_s = n_total / SAMPLE_RATE_HZ
 
     def _pieces(self) -> Iterator[Samples]:
-        resampler = Resampler()
-        n_bad = 0
+        for part in self._parts:
+            if part.start:
+                self._container.close()
+                try:
+                    self._open_part(part)
+                except (*_CANNOT_READ, AudioError):
+                    self.notes.append(self._damaged())
+                    return
+            damage = Damage(format_of(self._container))
+            for frame, at_s in placed(
+                self._stamped(part, damage),
+                at_s=self._n_out / SAMPLE_RATE_HZ,
+                ends_s=self._latest_s(part),
+            ):
+                if at_s is not None:
+                    yield from self._moved_to(at_s)
+                yield self._counted(self._heard(frame))
+            yield self._counted(self._rest())
+            self._note(part, damage)
+            if self.notes:
+                return
+
+    def _stamped(self, part: Part, damage: Damage) -> Iterator[Stamped[av.AudioFrame]]:
+        """Yield the frames of a part with their times on the file's clock."""
+        name = format_of(self._container)
+        has_stamps = name in _STAMPED
+        origin_s = None if part.start else self._origin_s()
+        for frame in self._frames(damage):
+            start_s = None
+            if name == "flac" and frame.sample_rate != self._stream.rate:
+                has_stamps = False  # these count samples, of the first rate
+            if has_stamps and frame.pts is not None and frame.time_base:
+                start_s = float(frame.pts * frame.time_base)
+                if origin_s is None:  # a later part goes on where the one before ended
+                    origin_s = start_s - self._n_out / SAMPLE_RATE_HZ
+                start_s -= origin_s
+            yield Stamped(frame, start_s, frame.samples / frame.sample_rate)
+
+    def _origin_s(self) -> float:
+        """Return what the stamps say at 0 of a player's clock."""
+        begins_s = (self._container.start_time or 0) / 1e6
+        return min(0.0, begins_s) if format_of(self._container) in _AS_STAMPED else begins_s
+
+    def _latest_s(self, part: Part) -> float | None:
+        return None if part.start else header_end_s(self._container, self._origin_s())
+
+    def _frames(self, damage: Damage) -> Iterator[av.AudioFrame]:
         packets = self._container.demux(self._stream)
         while True:
+            self._between()
+            packet = None
             try:
                 packet = next(packets, None)
                 frames = packet.decode() if packet is not None else []
             except av.error.EOFError:
                 break
             except av.error.InvalidDataError:
-                n_bad += 1
-                if n_bad > 1000:
+                if packet is None or not damage.lost(packet):
+                    damage.ended()
                     break
                 continue
-            except (av.error.FFmpegError, OSError, ValueError, MemoryError):
-                n_bad += 1
+            except _CANNOT_READ:
+                damage.ended()
                 break
+            finally:
+                if self._reader.stopped is not None:
+                    raise self._reader.stopped
             if packet is None:
                 break
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
                     self._check_rate(frame.sample_rate)
-                    yield self._heard(frame, resampler)
-        yield resampler.flush()
-        if n_bad:
-            self.notes.append(
-                f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
-            )
+                    damage.read()
+                    yield frame
 
-    def _heard(self, frame: av.AudioFrame, resampler: Resampler) -> Samples:
+    def _heard(self, frame: av.AudioFrame) -> Samples:
+        """Return the samples that a frame brings."""
         try:
-            return resampler.push(frame)
+            return self._resampler.push(frame)
         except ValueError:  # such as samples of 64 bits
             raise AudioError(self._unreadable()) from None
+
+    def _rest(self) -> Samples:
+        """Return the samples of the last frame that are still to come; the next begins anew."""
+        rest = self._resampler.flush()
+        self._resampler = Resampler()
+        return rest
+
+    def _moved_to(self, at_s: float) -> Iterator[Samples]:
+        """Yield silence up to a time; what comes next is cut if that has passed."""
+        yield self._counted(self._rest())
+        n_missing = round(at_s * SAMPLE_RATE_HZ) - self._n_out
+        self._n_cut = max(0, -n_missing)
+        while n_missing > 0:
+            self._between()
+            silence = _SILENCE[:n_missing]
+            n_missing -= len(silence)
+            yield self._counted(silence)
+
+    def _counted(self, samples: Samples) -> Samples:
+        n_cut = min(self._n_cut, len(samples))
+        self._n_cut -= n_cut
+        self._n_out += len(samples) - n_cut
+        return samples[n_cut:]
 
     def _check_rate(self, rate_hz: int) -> None:
         """A header that lies about the rate turns a small file into hours, or into more
@@ -143,22 +293,28 @@ class AudioFile:
                 "taken here; cut it into parts."
             )
 
-    def _announced_duration(self) -> float | None:
-        if self._stream.duration and self._stream.time_base:
-            return float(self._stream.duration * self._stream.time_base)
-        if self._container.duration:
-            return float(self._container.duration / 1_000_000)
-        return None
-
-    def _check_length(self, seconds: float) -> None:
-        """Note a file that ends well before the length that its header gives."""
-        announced = self.duration_s
-        if announced and seconds < 0.9 * announced - 1 and not self.notes:
+    def _note(self, part: Part, damage: Damage) -> None:
+        """Say what of a part that was read is missing."""
+        seconds = self._n_out / SAMPLE_RATE_HZ
+        announced_s = announced_end_s(self._container, self._stream, part, self._file, seconds)
+        if damage.is_inside:
+            self.notes.append(self._damaged())
+        elif announced_s and seconds < 0.99 * announced_s - 1:
             self.notes.append(
-                f"{self.name} breaks off: {seconds:.0f} s of the announced {announced:.0f} s "
+                f"{self.name} breaks off: {seconds:.0f} s of the announced {announced_s:.0f} s "
                 "could be read and were transcribed."
             )
-        self.duration_s = seconds
+        elif part.is_cut:
+            self.notes.append(
+                f"{self.name} breaks off after {seconds:.0f} s; what could be read was transcribed."
+            )
+        elif damage.is_at_end:
+            self.notes.append(self._damaged())
+
+    def _damaged(self) -> str:
+        return (
+            f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
+        )
 
     def _unreadable(self) -> str:
         return (

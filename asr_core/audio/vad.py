@@ -99,6 +99,8 @@ class SileroVad:
         return np.concatenate(said)
 
     def _hear(self, seen: Samples) -> Samples:
+        if self._forgets and not self._has_heard and not seen.any():
+            return np.zeros(len(seen), np.float32)  # the gaps of a file may last for hours
         inputs = {"input": seen, "h": self._h, "c": self._c}
         probabilities, self._h, self._c = _network().run(None, inputs)
         return np.asarray(probabilities, np.float32).reshape(-1)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from asr_core.errors import Cancelled
 from asr_core.fullcontext.segment import SpokenWindow
 
-__all__ = ["side_by_side"]
+__all__ = ["beside", "side_by_side"]
 
 _ROUNDS_AHEAD = 1
 """Rounds that may be under way while one is waited for: memory stays bounded. Two were no
@@ -21,6 +21,17 @@ _LOOK_S = 0.1  # how often it is looked whether to stop
 
 Result = TypeVar("Result")
 _Share = list[int]  # which windows of a round
+
+
+def beside(work: Callable[[], Result], stop_if_cancelled: Callable[[], None]) -> Result:
+    """Return what ``work`` does, done in a thread; raise what ``stop_if_cancelled`` does at once."""
+    worker = ThreadPoolExecutor(1, "asr-file-share")
+    try:
+        future = worker.submit(work)
+        _await([([], future)], stop_if_cancelled)
+        return future.result()
+    finally:
+        worker.shutdown(wait=False, cancel_futures=True)
 
 
 def side_by_side(
@@ -72,7 +83,7 @@ def _is_done(under_way: Sequence[tuple[object, list[tuple[_Share, Future[list[Re
 
 
 def _await(
-    started: list[tuple[_Share, Future[list[Result]]]], stop_if_cancelled: Callable[[], None]
+    started: Sequence[tuple[_Share, Future[Result]]], stop_if_cancelled: Callable[[], None]
 ) -> None:
     pending = {future for _, future in started}
     while pending:

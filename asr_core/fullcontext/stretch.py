@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -50,21 +50,14 @@ class Pieces:
     """A stretch of an audio file, (n_samples,) float32 at a time; to be read once.
 
     Args:
-        between: called before each piece; what it raises ends the reading.
         most_s: no more than so many seconds are read; what is left out is noted.
 
     Attributes:
         seconds: where in the file the reading is.
     """
 
-    def __init__(
-        self,
-        audio: AudioFile,
-        stretch: Stretch,
-        between: Callable[[], None],
-        most_s: float | None = None,
-    ) -> None:
-        self._audio, self._between = audio, between
+    def __init__(self, audio: AudioFile, stretch: Stretch, most_s: float | None = None) -> None:
+        self._audio = audio
         self._stretch, self._most_s = stretch.at_most(most_s), most_s
         self._is_cut = self._stretch != stretch
         self.seconds = 0.0
@@ -76,7 +69,6 @@ class Pieces:
         after = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
         n_before = 0
         for piece in self._audio:
-            self._between()
             wanted = piece[max(0, first - n_before) :]
             n_before += len(piece)
             if after is not None and n_before > after:
@@ -107,4 +99,4 @@ def samples_of(source: BinaryIO, stretch: Stretch, name: str) -> NDArray[np.floa
     Raises:
         AudioError: the file cannot be read or ends before.
     """
-    return np.concatenate(list(Pieces(AudioFile(source, name), stretch, lambda: None)))
+    return np.concatenate(list(Pieces(AudioFile(source, name), stretch)))

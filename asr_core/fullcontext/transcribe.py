@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from asr_core.audio.decode import AudioFile
+from asr_core.audio.decode import AudioFile, called_in_messages
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.fullcontext.missed import merged, missed
-from asr_core.fullcontext.pipeline import side_by_side
+from asr_core.fullcontext.pipeline import beside, side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
 from asr_core.lines import lines
@@ -112,15 +112,16 @@ def transcribe(
 
     def stop_if_cancelled() -> None:
         if is_cancelled():
-            raise Cancelled(f"{audio.name} was cancelled; run it again to transcribe it.")
+            called = called_in_messages(source, name)
+            raise Cancelled(f"{called} was cancelled; run it again to transcribe it.")
 
     def listen(windows: Sequence[Window]) -> list[Hypothesis]:
         return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
 
-    audio = AudioFile(source, name)
-    pieces = Pieces(audio, options.stretch, stop_if_cancelled, options.most_s)
+    audio = AudioFile(source, name, between=stop_if_cancelled)
+    pieces = Pieces(audio, options.stretch, options.most_s)
     windows = spoken_windows(pieces, options.stretch.start_s)
-    first, language, probability = _language(windows, engine, options)
+    first, language, probability = _language(windows, engine, options, stop_if_cancelled)
     segments: list[Segment] = []
     n_windows = 0
     n_workers, most = engine.n_parallel, engine.patient_batch_size
@@ -150,7 +151,10 @@ def transcribe(
 
 
 def _language(
-    windows: Iterator[SpokenWindow], engine: Engine, options: FileOptions
+    windows: Iterator[SpokenWindow],
+    engine: Engine,
+    options: FileOptions,
+    stop_if_cancelled: Callable[[], None],
 ) -> tuple[list[SpokenWindow], str | None, float]:
     """That of the file, as given or as its first windows sound: these, the code and its
     probability."""
@@ -159,7 +163,8 @@ def _language(
     first = list(itertools.islice(windows, _N_WINDOWS_FOR_LANGUAGE))
     if not first:
         return [], None, 0.0
-    return first, *engine.detect_language([Window(spoken.samples) for spoken in first])
+    samples = [Window(spoken.samples) for spoken in first]
+    return first, *beside(lambda: engine.detect_language(samples), stop_if_cancelled)
 
 
 def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
