@@ -57,7 +57,7 @@ def _with_text(segment: Segment, text: str) -> Segment | None:
             words += _spread(new[c:d], start, end, 1.0)
     indent = heard[0].text[: -len(heard[0].text.lstrip())]
     words[0] = replace(words[0], text=indent + words[0].text.lstrip())
-    return Segment.of(words, segment.language)
+    return Segment.of(words, segment.language, segment.speaker)
 
 
 def _pieces_of(word: Word) -> Iterator[Word]:

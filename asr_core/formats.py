@@ -49,8 +49,12 @@ def parse_clock(text: str) -> float:
 
 
 def to_txt(transcript: Transcript) -> str:
-    """One line a segment."""
-    return "".join(f"{segment.text}\n" for segment in transcript.segments)
+    """One line a segment, with its speaker before it where speakers are told apart."""
+    return "".join(f"{_named(segment)}{segment.text}\n" for segment in transcript.segments)
+
+
+def _named(segment: Segment) -> str:
+    return f"{segment.speaker}: " if segment.speaker else ""
 
 
 def to_srt(transcript: Transcript) -> str:
@@ -75,13 +79,14 @@ def to_vtt(transcript: Transcript) -> str:
 
 
 def to_tsv(transcript: Transcript) -> str:
-    """Start and end in milliseconds, and the text, a line a segment."""
-    lines = [
-        f"{round(segment.start * 1000)}\t{round(segment.end * 1000)}\t"
-        + segment.text.replace("\t", " ")
-        for segment in transcript.segments
-    ]
-    return "\n".join(["start\tend\ttext", *lines]) + "\n"
+    """Start and end in milliseconds, and the text, a line a segment; last the speaker, in a
+    transcript that tells speakers apart."""
+    has_speakers = any(segment.speaker for segment in transcript.segments)
+    rows = [["start", "end", "text", "speaker"]]
+    for segment in transcript.segments:
+        times = [str(round(seconds * 1000)) for seconds in (segment.start, segment.end)]
+        rows.append([*times, segment.text.replace("\t", " "), segment.speaker or ""])
+    return "".join("\t".join(row if has_speakers else row[:3]) + "\n" for row in rows)
 
 
 def to_json(transcript: Transcript) -> str:
@@ -97,6 +102,7 @@ def to_json(transcript: Transcript) -> str:
                 "start": round(segment.start, 3),
                 "end": round(segment.end, 3),
                 "text": segment.text,
+                **({"speaker": segment.speaker} if segment.speaker else {}),
                 **({"language": segment.language} if segment.language else {}),
                 "words": [word_data(word) for word in segment.words],
             }
@@ -128,6 +134,8 @@ def to_docx(transcript: Transcript) -> bytes:
         paragraph.paragraph_format.space_after = Pt(6)
         time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
         time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
+        if segment.speaker:
+            paragraph.add_run(_named(segment)).bold = True
         paragraph.add_run(_CONTROL.sub("", segment.text))
     file = io.BytesIO()
     document.save(file)
@@ -156,4 +164,9 @@ def as_bytes(transcript: Transcript, extension: str) -> bytes:
 
 def word_by_word(transcript: Transcript) -> Transcript:
     """The same with a segment for every word, for times of words in any format."""
-    return replace(transcript, segments=tuple(Segment.of([word]) for word in transcript.words))
+    words = [
+        Segment.of([word], segment.language, segment.speaker)
+        for segment in transcript.segments
+        for word in segment.words
+    ]
+    return replace(transcript, segments=tuple(sorted(words, key=lambda word: word.start)))

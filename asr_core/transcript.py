@@ -60,6 +60,7 @@ class Segment:
     Attributes:
         start, end: seconds.
         language: code, where it was detected for this stretch alone.
+        speaker: who said it, where speakers are told apart: the name of the channel.
     """
 
     start: float
@@ -67,9 +68,12 @@ class Segment:
     _joined: str
     _numbers: bytes = field(repr=False)
     language: str | None = None
+    speaker: str | None = None
 
     @classmethod
-    def of(cls, words: Sequence[Word], language: str | None = None) -> Segment:
+    def of(
+        cls, words: Sequence[Word], language: str | None = None, speaker: str | None = None
+    ) -> Segment:
         """The segment that spans ``words``; there must be at least one."""
         numbers = (_NUMBERS.pack(w.start, w.end, w.probability, len(w.text)) for w in words)
         return cls(
@@ -78,6 +82,7 @@ class Segment:
             "".join(word.text for word in words),
             b"".join(numbers),
             language,
+            speaker,
         )
 
     @property
@@ -99,7 +104,7 @@ class Transcript:
     """Everything that was said in one recording or one live take.
 
     Attributes:
-        segments: in the order of time.
+        segments: in the order of time; those of different speakers may overlap.
         duration: of the audio, seconds.
         language: code as Whisper names it (``"en"``), or None where no speech
             was found.
