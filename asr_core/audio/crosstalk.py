@@ -54,13 +54,14 @@ class CrosstalkGate:
         self._loudest = np.zeros((n_channels, 1))
         self._ratios = np.zeros((n_channels, n_channels, len(_RATIOS_DB)))
         self._gains = np.ones(n_channels)  # of the last block
-        self._n_own, self._n_copied = np.zeros(n_channels, int), np.zeros(n_channels, int)
+        self._n_active, self._n_own, self._n_same = np.zeros((3, n_channels), int)  # blocks
 
     @property
     def is_one_sound(self) -> bool:
         """Whether all channels held the same so far."""
-        has_own = self._n_own > 0.05 * (self._n_own + self._n_copied)
-        return bool(has_own.sum() == 1 and ((self._n_copied > 0) | has_own).all())
+        has_own = self._n_own > 0.05 * self._n_active
+        is_same = self._n_same > 0.5 * self._n_active
+        return bool(has_own.sum() == 1 and (has_own | is_same).all())
 
     def push(self, channels: Samples) -> Samples:
         """Take (n_channels, n_samples) at 16 kHz; return those that are decided, a second less."""
@@ -114,33 +115,37 @@ class CrosstalkGate:
             energy = float(energies[channel, block])
             if energy < _SILENT:
                 continue
-            is_copy = any(
-                self._is_copy(channel, other, block, energy, speaking)
+            likenesses = [
+                self._copied(channel, other, block, energy, speaking)
                 for other in range(self._n)
                 if other != channel
-            )
-            gains[channel] = not is_copy
+            ]
+            likeness = max(likenesses, default=0.0)
+            gains[channel] = not likeness
             if energy > _ACTIVE * self._loudest[channel, 0]:
-                self._n_own[channel] += not is_copy
-                self._n_copied[channel] += is_copy
+                self._n_active[channel] += 1
+                self._n_own[channel] += not likeness
+                self._n_same[channel] += likeness > _THE_SAME
         return gains
 
-    def _is_copy(
+    def _copied(
         self, channel: int, other: int, block: int, energy: float, speaking: Energies
-    ) -> bool:
-        theirs = speaking[other, block]
+    ) -> float:
+        """How alike the sound of ``channel`` is to that of ``other``; 0 if it is its own."""
+        theirs = float(speaking[other, block])
         if theirs <= _ACTIVE * self._loudest[other, 0]:
-            return False
+            return 0.0
         may_be_first = other < channel and energy < _QUIETER * theirs
         may_leak = energy * _QUIETER < theirs and (
             energy < _OWN * self._mostly(channel, other) * theirs
         )
         if not may_leak and not may_be_first:
-            return False
+            return 0.0
         likeness, loudness = self._compared(channel, other, block)
         if loudness * _QUIETER < 1:
-            return may_leak and likeness > _ALIKE
-        return may_be_first and likeness > _THE_SAME and loudness < _QUIETER
+            return likeness if may_leak and likeness > _ALIKE else 0.0
+        is_first = may_be_first and likeness > _THE_SAME and loudness < _QUIETER
+        return likeness if is_first else 0.0
 
     def _compared(self, channel: int, other: int, block: int) -> tuple[float, float]:
         """How well ``other`` explains ``channel`` around a block, at the best delay, from 0 to

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.downmix import Downmix
 
-__all__ = ["RateConverter", "Resampler", "Splitter", "channels_of"]
+__all__ = ["RATES_HZ", "ChannelResampler", "RateConverter", "Resampler", "Splitter", "channels_of"]
 
 Samples = NDArray[np.float32]
+
+RATES_HZ = range(1000, 1_000_001)
+"""Of recordings; a header that says otherwise lies."""
 
 SEAM_S = 0.01
 """Longer than the rate filter is: 32 samples of the lower rate."""
@@ -82,14 +85,15 @@ class Resampler:
 
     def push(self, frame: av.AudioFrame) -> Samples:
         """Take one frame; return the (n_samples,) that are ready, maybe none."""
-        mono = self._mixed(self._splitter.push(frame), frame)
+        mono = self.mixed(self._splitter.push(frame), frame)
         return self._converter.push(mono, frame.sample_rate)
 
     def flush(self) -> Samples:
         """Return what is still in the filter, at the end of the stream."""
         return self._converter.flush()
 
-    def _mixed(self, channels: Samples, frame: av.AudioFrame) -> Samples:
+    def mixed(self, channels: Samples, frame: av.AudioFrame) -> Samples:
+        """Return the (n_samples,) of the ``channels`` of ``frame`` together."""
         if len(channels) == 1:
             return channels.reshape(-1)
         kind = (frame.layout.name, frame.sample_rate)
@@ -97,6 +101,35 @@ class Resampler:
             names = [channel.name for channel in frame.layout.channels]
             self._kind, self._downmix = kind, Downmix(names, frame.sample_rate)
         return self._downmix.push(channels)
+
+
+class ChannelResampler:
+    """Streaming conversion to 16 kHz of each channel; not for two threads at once.
+
+    Where a stream changes to another number of channels, what they hold together is in the
+    first one.
+
+    Args:
+        n_channels: how many come out.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        self._splitter, self._together = Splitter(), Resampler()
+        self._converters = [RateConverter() for _ in range(n_channels)]
+
+    def push(self, frame: av.AudioFrame) -> Samples:
+        """Take one frame; return the (n_channels, n_samples) that are ready, maybe none."""
+        channels = self._splitter.push(frame)
+        if len(channels) != len(self._converters):
+            mono = self._together.mixed(channels, frame)
+            channels = np.zeros((len(self._converters), len(mono)), np.float32)
+            channels[0] = mono
+        pairs = zip(self._converters, channels, strict=True)
+        return np.stack([converter.push(each, frame.sample_rate) for converter, each in pairs])
+
+    def flush(self) -> Samples:
+        """Return what is still in the filters, at the end of the stream."""
+        return np.stack([converter.flush() for converter in self._converters])
 
 
 class RateConverter:
