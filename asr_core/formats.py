@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from asr_core.subtitles import cues
+from asr_core.subtitles import cues, label
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -50,17 +50,14 @@ def parse_clock(text: str) -> float:
 
 def to_txt(transcript: Transcript) -> str:
     """One line a segment, with its speaker before it where speakers are told apart."""
-    return "".join(f"{_named(segment)}{segment.text}\n" for segment in transcript.segments)
-
-
-def _named(segment: Segment) -> str:
-    return f"{segment.speaker}: " if segment.speaker else ""
+    return "".join(f"{label(segment.speaker)}{segment.text}\n" for segment in transcript.segments)
 
 
 def to_srt(transcript: Transcript) -> str:
     """SubRip."""
     return "".join(
         f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
+        + cue.label
         + "\n".join(cue.lines)
         + "\n\n"
         for number, cue in enumerate(cues(transcript), 1)
@@ -68,10 +65,11 @@ def to_srt(transcript: Transcript) -> str:
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT; its three special characters are escaped."""
+    """WebVTT; its three special characters are escaped, speakers are voices."""
     escape = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
     return "WEBVTT\n\n" + "".join(
         f"{clock(cue.start)} --> {clock(cue.end)}\n"
+        + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
         + "\n".join(cue.lines).translate(escape)
         + "\n\n"
         for cue in cues(transcript)
@@ -135,7 +133,7 @@ def to_docx(transcript: Transcript) -> bytes:
         time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
         time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
         if segment.speaker:
-            paragraph.add_run(_named(segment)).bold = True
+            paragraph.add_run(label(segment.speaker)).bold = True
         paragraph.add_run(_CONTROL.sub("", segment.text))
     file = io.BytesIO()
     document.save(file)

@@ -206,7 +206,7 @@ def _lines_in(
     """The lines of windows that follow one another."""
     segments = []
     for spoken, reading in heard:
-        for line in lines(reading.words):
+        for line in lines(reading.words, reading.language):
             segment = replace(line, language=reading.language if with_language else None)
             if speakers is not None and spoken.channel is not None:
                 segment = speakers.named(segment, spoken.channel)

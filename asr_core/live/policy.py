@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.lines import ends_sentence
+from asr_core.sentences import ends_sentence
 from asr_core.transcript import Word, normalised
 
 __all__ = ["agreed", "best_cut", "continuation", "heard_whole", "steady"]
@@ -139,14 +139,15 @@ def continuation(committed: Sequence[Word], hypothesis: Sequence[Word]) -> int:
     return min(range(len(hypothesis) + 1), key=mismatch)
 
 
-def best_cut(committed: Sequence[Word]) -> int:
+def best_cut(committed: Sequence[Word], language: str | None = None) -> int:
     """After how many of the final words a long window is best cut.
 
     After the last sentence if one ends there, else in the widest gap of the
     later half; at least one word goes, so that the window shrinks.
     """
     for n in range(len(committed), 0, -1):
-        if ends_sentence(committed[n - 1].text):
+        following = committed[n] if n < len(committed) else None
+        if ends_sentence(committed[:n], following, language):
             return n
     later = range(max(1, len(committed) // 2), len(committed))
     gaps = {n: committed[n].start - committed[n - 1].end for n in later}

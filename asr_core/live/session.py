@@ -25,7 +25,6 @@ from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOption
 from asr_core.budget import Hold
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.errors import LimitError
-from asr_core.lines import ends_sentence
 from asr_core.live.policy import agreed, best_cut
 from asr_core.live.utterance import Context, Utterance
 from asr_core.quality import (
@@ -37,6 +36,7 @@ from asr_core.quality import (
     may_be_silence,
     settled,
 )
+from asr_core.sentences import ends_sentence
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
@@ -373,9 +373,10 @@ class LiveSession:
         n_final = self._n_final(new, asked, utterance)
         if may_be_silence(hypothesis) and not asked.is_final:
             n_final = 0
+        utterance.language = hypothesis.language
         utterance.take(new, n_final, asked.end_s)
         utterance.draw_up(hypothesis, asked.start_s)
-        is_sentence = ends_sentence(hypothesis.text)
+        is_sentence = ends_sentence(hypothesis.words, language=hypothesis.language)
         self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:
             self._close_utterance(asked.end)
@@ -456,7 +457,9 @@ class LiveSession:
         assert self._utterance is not None
         committed = self._utterance.committed_in_window
         if asked.seconds > TRIM_WINDOW_S and committed:
-            n_passed = len(committed) if asked.is_full else best_cut(committed)
+            n_passed = (
+                len(committed) if asked.is_full else best_cut(committed, self._utterance.language)
+            )
             cut = int(committed[n_passed - 1].end * SAMPLE_RATE_HZ)
             self._move_on(min(max(cut, asked.start), asked.end), n_passed)
         elif asked.is_full:  # nothing was said in all of it

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import Hypothesis
-from asr_core.lines import ends_sentence, lines
+from asr_core.lines import is_whole, lines
 from asr_core.live.policy import continuation, steady
+from asr_core.sentences import ends_sentence
 from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Context", "Utterance"]
@@ -65,6 +66,7 @@ class Utterance:
         draft: of the last hypothesis of this window the tokens of its final words.
         tentative: words after the final ones, as they seem now.
         shown: of those, what a reader is given: steadier, and no halves of words.
+        language: code of what is spoken, as the last hypothesis has it.
         passed_over: with its context the model heard little in it, so that it is heard alone.
     """
 
@@ -72,6 +74,7 @@ class Utterance:
         self._start = start
         self.window_start = context.start if context else start
         self.prompt = ""
+        self.language: str | None = None
         self.draft: tuple[int, ...] = ()
         self.tentative: tuple[Word, ...] = ()
         self.shown: tuple[Word, ...] = ()
@@ -165,14 +168,16 @@ class Utterance:
         self._context = None
         self.window_start, self.draft = window_start, ()
         self.prompt = f"{self.prompt} {join_words(passed)}"[-PROMPT_CHARACTERS:].strip()
-        whole = list(lines((*self._passed, *passed)))
-        open_line = whole.pop() if whole and not ends_sentence(whole[-1].text) else None
+        whole = list(lines((*self._passed, *passed), self.language))
+        following = self._committed[0] if self._committed else None
+        is_open = whole and not is_whole(whole[-1].words, following, self.language)
+        open_line = whole.pop() if is_open else None
         self._passed = list(open_line.words) if open_line else []
         return whole
 
     def close(self) -> list[Segment]:
         """The lines that are left at the end of the utterance."""
-        return list(lines(self.committed))
+        return list(lines(self.committed, self.language))
 
     def context(self, end: int) -> Context | None:
         """Of this utterance, which ended at sample ``end``, what is heard before the next one:
@@ -182,7 +187,7 @@ class Utterance:
         late = [i for i, word in enumerate(words) if word.start >= earliest_s]
         if not late:
             return None
-        begins = [i for i in late if i and ends_sentence(words[i - 1].text)]
+        begins = [i for i in late if i and ends_sentence(words[:i], words[i], self.language)]
         first = begins[0] if begins else late[0]
         start = round((words[first].start - _LEAD_S) * SAMPLE_RATE_HZ)
         heard_before = round(words[first - 1].end * SAMPLE_RATE_HZ) if first else 0

@@ -100,7 +100,8 @@ def test_a_cut_always_sheds_something(texts: list[str]) -> None:
 
 
 def test_the_best_cut_is_after_a_sentence() -> None:
-    assert best_cut(words(["One.", "Two", "three.", "and", "four"])) == 3
+    assert best_cut(words(["One.", "Two", "three.", "And", "four"])) == 3
+    assert best_cut(words(["It", "went.", "To", "Mr.", "John"]), "en") == 2
     gap = [*words(["a", "b", "c"]), Word(" d", 9.0, 9.5, 0.9)]
     assert best_cut(gap) == 3
 

@@ -75,15 +75,26 @@ def test_a_final_word_is_not_shown_a_second_time() -> None:
     assert [word.text for word in utterance.shown] == [" three"]
 
 
+def test_a_line_is_not_cut_after_an_abbreviation() -> None:
+    """Whether or not the next word is known when the window moves on."""
+    texts = [" He", " knew", " Mr.", " Smith."]
+    for n_final in (3, 4):
+        utterance = Utterance(0)
+        utterance.language = "en"
+        utterance.take(utterance.new_words(hypothesis(texts), 0.0), n_final, 4.0)
+        assert utterance.move_on(3 * 16_000, 3) == []
+        assert [word.text for word in utterance.committed] == texts[:n_final]
+
+
 def test_what_soon_follows_is_heard_with_the_last_sentence() -> None:
     """Its words come once, and gates judge what is new."""
     before = Utterance(0)
-    heard = hypothesis([" one", " two.", " three", " four."])
+    heard = hypothesis([" One", " two.", " Three", " four."])
     before.take(before.new_words(heard, 0.0), 4, 4.0)
     before.close()
     context = before.context(4 * 16_000)
     assert context is not None
-    assert [word.text for word in context.words] == [" three", " four."]
+    assert [word.text for word in context.words] == [" Three", " four."]
     start_s = context.start / 16_000
     assert 1.5 <= start_s <= 2.0
     assert context.reaches(5 * 16_000)
