@@ -3,6 +3,7 @@
 import streamlit as st
 
 from asr_core.live import Take, Takes, scheduler_of
+from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
@@ -74,7 +75,11 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, boo
 def save_buttons(take: Take) -> str:
     """Downloads of what is final so far; what the files are called."""
     name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
-    download_buttons(name, name, take.session.snapshot.transcript(), take.session)
+
+    def transcript() -> Transcript:
+        return take.session.snapshot.transcript()
+
+    download_buttons(name, name, transcript, take.session)
     return name
 
 

@@ -38,6 +38,17 @@ def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOp
     queue.add(*new)
 
 
+@st.dialog("Forget all transcripts?")
+def confirm_clear(queue: JobQueue) -> None:
+    st.write("You have corrected lines. They will be gone, with all transcripts on this page.")
+    row = st.container(horizontal=True)
+    if row.button("Forget them", type="primary", icon=":material/delete:"):
+        queue.clear()
+        st.rerun()
+    if row.button("Keep them"):
+        st.rerun()
+
+
 st.title("Upload and read", anchor=False)
 settings = current_settings()
 engine = prepared_engine(settings)
@@ -52,5 +63,8 @@ for job in itertools.chain.from_iterable(reversed(queue.batches)):
         queue.add(Job(key, job.name, job.file, engine, settings.model, options))
         st.rerun()
 if queue.jobs and st.button("Clear", icon=":material/delete:", help="Forget all transcripts"):
-    queue.clear()
-    st.rerun()
+    if any(job.corrections for job in queue.jobs):
+        confirm_clear(queue)
+    else:
+        queue.clear()
+        st.rerun()

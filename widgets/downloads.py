@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -24,19 +25,26 @@ _MIME = {
 
 
 def download_buttons(
-    name: str, key: str, transcript: Transcript, session: LiveSession | None = None
+    name: str,
+    key: str,
+    transcript: Callable[[], Transcript],
+    session: LiveSession | None = None,
+    *,
+    row: str | None = None,
 ) -> None:
     """A row of buttons; the files are made when one is pressed.
 
     Args:
         name: of the files, without extension.
+        transcript: as it is at that moment.
         session: whose recording can be saved, if it was kept.
+        row: key of the container.
     """
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, gap="small", key=row):
         for extension in FORMATS:
             st.download_button(
                 extension.upper(),
-                functools.partial(as_bytes, transcript, extension),
+                functools.partial(_made, transcript, extension),
                 file_name=f"{name}.{extension}",
                 mime=_MIME[extension],
                 key=f"save-{key}-{extension}",
@@ -52,3 +60,7 @@ def download_buttons(
                 on_click="ignore",
                 icon=":material/graphic_eq:",
             )
+
+
+def _made(transcript: Callable[[], Transcript], extension: str) -> bytes:
+    return as_bytes(transcript(), extension)

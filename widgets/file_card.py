@@ -23,14 +23,14 @@ __all__ = ["file_card"]
 _VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".mpeg", ".mpg", ".ogv")
 
 
-def _player_key(job: Job) -> str:
-    """As Streamlit writes it into the page, where the editor looks for it."""
-    return "player-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
+def _place(what: str, job: Job) -> str:
+    """Return a container's key as Streamlit writes it into the page, where the editor looks."""
+    return f"{what}-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
 
 
 def _player(job: Job, shown: Transcript | None = None) -> None:
     """``shown`` stands in the picture of a video."""
-    with st.container(key=_player_key(job)):
+    with st.container(key=_place("player", job)):
         if job.name.lower().endswith(_VIDEO):
             subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
             st.video(player_source(job), subtitles=subtitles)
@@ -72,8 +72,10 @@ def _done(job: Job) -> None:
     if not heard.segments:
         st.info("No speech was heard in this file.", icon=":material/hearing_disabled:")
         return
-    transcript_editor(job.key, heard, texts, shown, _player_key(job))
-    download_buttons(job.name.rsplit(".", 1)[0], job.key, shown)
+    saves = _place("saves", job)
+    transcript_editor(job.key, heard, texts, shown, _place("player", job), saves)
+    name = job.name.rsplit(".", 1)[0]
+    download_buttons(name, job.key, lambda: corrected(heard, dict(texts)), row=saves)
     from widgets.flagging import flag_transcript  # not before: it brings the database along
 
     flag_transcript(job, heard, shown)

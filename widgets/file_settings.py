@@ -9,6 +9,7 @@ from asr_core.formats import parse_clock
 from asr_core.fullcontext import FileOptions, Stretch
 from asr_core.limits import Limits
 from widgets.settings import Settings, limits
+from widgets.typed import KEPT, typed
 
 __all__ = ["file_options"]
 
@@ -18,16 +19,22 @@ def file_options(settings: Settings) -> FileOptions:
     with st.sidebar:
         st.header("Upload")
         prompt = st.text_input(
-            "Names and terms", key="prompt", placeholder="Nagg, Nell, Endgame",
+            "Names and terms", key=typed("prompt"), persist_state=KEPT,
+            placeholder="Nagg, Nell, Endgame",
             help="Words that may come up and are easily misheard.",
         )  # fmt: skip
         is_mixed = st.toggle(
-            "Several languages in a file", key="mixed", disabled=settings.language is not None,
+            "Several languages in a file", key="mixed", persist_state=KEPT,
+            disabled=settings.language is not None,
             help="Detects the language of each passage, not once for the file.",
         )  # fmt: skip
         columns = st.columns(2)
-        start = columns[0].text_input("From", key="from", placeholder="0:00")
-        end = columns[1].text_input("To", key="to", placeholder="the end")
+        start = columns[0].text_input(
+            "From", key=typed("from"), placeholder="0:00", persist_state=KEPT
+        )
+        end = columns[1].text_input(
+            "To", key=typed("to"), placeholder="the end", persist_state=KEPT
+        )
         stretch = _chosen_stretch(start, end)
         st.caption("For files added, or transcribed again, from now on.")
         most_s = limits().file_s

@@ -26,6 +26,7 @@ from asr_core.transcript import Transcript
 from widgets.entrance import current_actor
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.transcript_view import line_clock
+from widgets.typed import KEPT, typed
 
 __all__ = ["flag_take", "flag_transcript", "flag_trial"]
 
@@ -81,10 +82,12 @@ def _line_popover(key: str, source: _Source) -> None:
             lines,
             format_func=lambda i: f"{line_clock(heard.segments[i].start)} {heard.segments[i].text}",
             key=f"flag-line-{key}",
+            persist_state=KEPT,
         )
         line = heard.segments[i]
         before = next((s.text for s in source.shown.segments if s.start == line.start), line.text)
-        said = st.text_area("What was said", before, max_chars=MAX_SAID, key=f"flag-said-{key}-{i}")
+        field = typed(f"flag-said-{key}-{i}", before)
+        said = st.text_area("What was said", max_chars=MAX_SAID, key=field, persist_state=KEPT)
         said = said.strip()
         language = line.language or heard.language or "en"
         stretch = Stretch(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
@@ -111,8 +114,8 @@ def flag_trial(store: Store, key: str, trial: Trial, samples: Samples) -> None:
 def _flag_form(
     key: str, flag: Flag, audio: Callable[[], Samples] | None, *, with_test_set: bool
 ) -> None:
-    reason = st.pills("Why", REASONS, key=f"why-{key}") or "other"
-    note = st.text_input("Note", key=f"note-{key}", max_chars=500)
+    reason = st.pills("Why", REASONS, key=f"why-{key}", persist_state=KEPT) or "other"
+    note = st.text_input("Note", key=typed(f"note-{key}"), max_chars=500, persist_state=KEPT)
     if audio is None:
         st.caption("The recording was not kept, so a flag has no sound; turn it on in the sidebar.")
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):

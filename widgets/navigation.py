@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.roles import Role
+from widgets.between_runs import keep_between_runs
 from widgets.entrance import admitted, current_actor
 from widgets.operator import closing_note, end_without_losses, start_monitoring
 from widgets.settings import choose_settings
@@ -22,6 +23,7 @@ def navigate() -> None:
         start_monitoring()
         end_without_losses()
         end_sessions_that_are_left()
+        keep_between_runs()
         stay_offline()
     pages = [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),

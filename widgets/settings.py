@@ -24,6 +24,7 @@ from asr_core.models import (
     serve_visitors,
 )
 from widgets.texts import as_written
+from widgets.typed import KEPT, typed
 
 __all__ = [
     "Settings",
@@ -95,7 +96,8 @@ def _chosen_model(models: Offer) -> str:
     if models.is_open and model == _OTHER:
         return st.text_input(
             "Hub id or directory",
-            key="other_model",
+            key=typed("other_model"),
+            persist_state=KEPT,
             placeholder="owner/name or /path/to/model",
             help="A Whisper model in CTranslate2 or transformers format.",
         ).strip()

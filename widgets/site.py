@@ -42,6 +42,7 @@ from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
 from asr_core.stored_files import StoredFile, stored_files
 from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
+from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
 from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
@@ -76,6 +77,7 @@ def app_options() -> dict[str, Any]:
     except LimitError as error:
         sys.exit(str(error))
     put_in_place()
+    keep_between_runs()
     stay_offline()
     end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
     bound_messages(MAX_MESSAGE_BYTES)

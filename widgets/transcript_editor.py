@@ -1,7 +1,8 @@
 """A finished transcript beside its player: listen, find, correct.
 
 A word that is clicked is where the player jumps; the word being played is marked, and
-so is what the model doubted. Lines can be rewritten in place.
+so is what the model doubted. Lines can be rewritten in place. What is typed is kept in the tab
+until the server has it, and a download that is pressed before waits for that.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from widgets.looks import BUTTON_CSS
 from widgets.transcript_view import line_clock
 
 __all__ = ["transcript_editor"]
+
+_MOST_DIGITS = 7  # of the number of a line
 
 DOUBTFUL = 0.5
 """A word that the model gives a lower probability is marked."""
@@ -67,10 +70,16 @@ button[aria-pressed="true"] { border-color: var(--st-primary-color);
 .editing .line .words:focus { box-shadow: inset 0 0 0 2px var(--st-primary-color); }
 .editing .line .words span { cursor: text; }
 .line .undo { flex: none; align-self: flex-start; padding: 0 .4rem; }
+.line .undo.none { display: none; }
+/* Its room is kept, so that no line and no button below moves when a line is corrected. */
+.editing .line .undo.none { display: block; visibility: hidden; }
 """
 
 _JS = """
 const views = new WeakMap();
+const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
+const SEND_EVERY_MS = 1000;  // while somebody types
+const MOST_TRIES = 5;  // until something new is typed or comes
 
 export default function ({ data, parentElement: root, setStateValue }) {
   let view = views.get(root);
@@ -78,6 +87,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   if (!view) views.set(root, (view = new View(root, data.id)));
   view.setState = setStateValue;
   view.player = data.player;
+  view.saves = data.saves;
   view.draw(data);
   return () => { view.close(); views.delete(root); };
 }
@@ -86,8 +96,14 @@ class View {
   constructor(root, id) {
     this.root = root;
     this.id = id;
-    this.lines = [];   // as the server sent them
-    this.texts = {};   // line → text of the user's, null for the model's again
+    this.lines = [];   // as they are drawn
+    this.newest = [];  // as the server sent them last
+    this.inTab = "asr-typed/" + id;  // in the tab's storage, which outlives a page loaded anew
+    // Line → its text, null for the model's, and when that was typed; gone once the server has it.
+    this.typing = stored(this.inTab);
+    this.last = 0;     // when something was typed last
+    this.tries = 0;
+    this.held = [];    // downloads that were pressed before that
     this.starts = [];  // of the words, and their elements
     this.spans = [];
     this.hits = [];
@@ -105,18 +121,34 @@ class View {
     $(".copy").onclick = () => copy($(".copy"), this.text());
     this.box.onclick = (event) => this.clicked(event);
     this.box.onkeydown = (event) => this.key(event);
-    this.box.addEventListener("focusout", (event) => this.keep(event.target));
+    this.box.addEventListener("focusin", (event) => this.begin(event.target));
+    this.box.addEventListener("input", (event) => this.typed(event.target));
+    this.box.addEventListener("focusout", () => this.left());
+    const also = { capture: true, signal: this.closing.signal };
+    // Not every press takes the focus away, and some tabs end without a word.
+    for (const [where, name] of [[document, "pointerdown"], [document, "visibilitychange"],
+      [window, "pagehide"]])
+      where.addEventListener(name, () => this.flush(), also);
+    // What is under the pointer stays there until it is let go, or the press is lost.
+    document.addEventListener("pointerdown", () => { this.pressed = true; }, also);
+    for (const name of ["pointerup", "pointercancel"])
+      document.addEventListener(name, () => {
+        this.pressed = false;
+        setTimeout(() => this.redraw());
+      }, also);
+    document.addEventListener("click", (event) => this.hold(event), also);
     // Media events do not bubble, but they can be caught on the way down, whichever
     // element the page has for the player by then.
     for (const name of ["play", "playing", "seeked", "timeupdate"])
       document.addEventListener(name, (event) => {
         if (event.target === this.media()) this.follow();
-      }, { capture: true, signal: this.closing.signal });
-    this.edit(false);
+      }, also);
+    this.edit(writing.has(id));
   }
 
   close() {
     this.closing.abort();
+    clearTimeout(this.timer);
     cancelAnimationFrame(this.frame);
   }
 
@@ -125,17 +157,27 @@ class View {
   }
 
   draw(data) {
-    const active = this.root.getRootNode().activeElement;
-    const writing = active && active.closest(".words");
-    data.lines.forEach((line, i) => {
+    this.newest = data.lines;
+    this.confirm(data.at || 0);
+    this.redraw();
+    if (this.unsent() && this.tries < MOST_TRIES) this.later();
+  }
+
+  redraw() {
+    const focused = this.focused();
+    if (this.pressed && this.lines.length) return;
+    let isChanged = false;
+    this.newest.forEach((line, i) => {
       const old = this.box.children[i];
       if (JSON.stringify(this.lines[i]) === JSON.stringify(line)) return;
-      if (old && old.contains(writing)) return;
+      if (old && (old.contains(focused) || i in this.typing)) return;
       const element = this.lineElement(line, i);
       if (old) old.replaceWith(element); else this.box.append(element);
-      this.lines[i] = line;
+      this.lines[i] = i in this.typing ? null : line;
+      isChanged = true;
     });
-    this.index();
+    if (isChanged) this.index();
+    if (!focused) this.resume();
   }
 
   lineElement(line, i) {
@@ -149,7 +191,7 @@ class View {
     time.title = line.language || "";
     time.setAttribute("aria-label", "Play from " + line.time);
     words.className = "words";
-    for (const [text, start, probability] of line.words) {
+    for (const [text, start, probability] of this.shown(line, i)) {
       const span = document.createElement("span"), bare = text.trimStart();
       if (words.firstChild && bare !== text) words.append(" ");
       span.textContent = bare;
@@ -160,18 +202,21 @@ class View {
       }
       words.append(span);
     }
-    p.append(time, words);
-    if (line.edited) {
-      const undo = document.createElement("button");
-      undo.type = "button";
-      undo.className = "undo";
-      undo.textContent = "↺";
-      undo.title = "Back to what the model heard";
-      undo.setAttribute("aria-label", undo.title);
-      p.append(undo);
-    }
+    const undo = document.createElement("button");
+    undo.type = "button";
+    undo.className = line.typed === null ? "undo none" : "undo";
+    undo.textContent = "↺";
+    undo.title = "Back to what the model heard";
+    undo.setAttribute("aria-label", undo.title);
+    p.append(time, words, undo);
     this.open(words);
     return p;
+  }
+
+  shown(line, i) {
+    const [text] = this.typing[i] || [null];
+    if (text === null) return line.words;
+    return text ? [[text, line.start, null]] : [];
   }
 
   index() {
@@ -222,7 +267,11 @@ class View {
   clicked(event) {
     const line = event.target.closest(".line");
     if (!line) return;
-    if (event.target.closest(".undo")) { this.send(line, null); return; }
+    if (event.target.closest(".undo")) {
+      this.put(Number(line.dataset.line), null);
+      this.flush();
+      return;
+    }
     const word = event.target.closest(".words span") || line.querySelector(".words span");
     if (word && (event.target.closest(".time") || event.target.closest(".words span")))
       this.seek(Number(word.dataset.start), !this.editing || event.target.closest(".time"));
@@ -232,6 +281,8 @@ class View {
 
   edit(on) {
     this.editing = on;
+    this.flush();
+    if (on) writing.set(this.id, writing.get(this.id) || {}); else writing.delete(this.id);
     this.box.classList.toggle("editing", on);
     const button = this.root.querySelector(".edit");
     button.setAttribute("aria-pressed", on);
@@ -260,9 +311,7 @@ class View {
     const words = event.target.closest && event.target.closest(".words");
     if (!words || !this.editing) return;
     if (event.key === "Escape") {
-      const line = words.parentElement, i = Number(line.dataset.line);
-      line.replaceWith(this.lineElement(this.lines[i], i));
-      this.index();
+      this.takeBack();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const next = words.parentElement.nextElementSibling;
@@ -270,18 +319,116 @@ class View {
     }
   }
 
-  keep(words) {
-    const line = words.closest && words.closest(".line");
-    if (!line || !this.editing || !words.classList.contains("words")) return;
-    const said = this.lines[Number(line.dataset.line)].words.map((word) => word[0]).join("");
-    const text = words.textContent.replace(/\\s+/g, " ").trim();
-    if (text !== said.replace(/\\s+/g, " ").trim()) this.send(line, text);
+  focused() {
+    const active = this.root.getRootNode().activeElement;
+    return active && this.box.contains(active) ? active.closest(".words") : null;
   }
 
-  send(line, text) {
-    // All corrections go each time, so that a quick second one cannot replace a first.
-    this.texts = { ...this.texts, [line.dataset.line]: text };
-    this.setState("texts", this.texts);
+  begin(words) {
+    const i = lineOf(words);
+    if (i === null) return;
+    this.before = { i, text: i in this.typing ? this.typing[i][0] : this.newest[i].typed };
+    writing.set(this.id, { line: i });
+  }
+
+  typed(words) {
+    const i = lineOf(words);
+    if (i === null) return;
+    this.put(i, spaced(words.textContent));
+    this.later();
+    writing.set(this.id, { line: i, at: caret(words) });
+  }
+
+  left() {
+    this.flush();
+    // A line that was drawn anew is no more in the page, and its writer has not left it.
+    setTimeout(() => {
+      if (!this.box.isConnected || this.focused()) return;
+      if (this.editing) writing.set(this.id, {});
+      this.redraw();
+    });
+  }
+
+  takeBack() {
+    const { i, text } = this.before, line = this.newest[i];
+    this.put(i, text);
+    const element = this.lineElement(line, i);
+    if (text === null && line.heard !== null) element.querySelector(".words").textContent = line.heard;
+    this.box.children[i].replaceWith(element);
+    this.lines[i] = null;
+    this.flush();
+    this.index();
+  }
+
+  resume() {
+    const { line, at } = writing.get(this.id) || {};
+    const words = this.editing && line !== undefined && this.box.children[line]
+      && this.box.children[line].querySelector(".words");
+    if (!words || document.activeElement !== document.body) return;
+    words.focus({ preventScroll: true });
+    if (at !== undefined) setCaret(words, at);
+  }
+
+  // --- sending
+
+  unsent() { return Object.keys(this.typing).length > 0; }
+
+  put(i, text) {
+    this.last = Math.max(Date.now(), this.last + 1);
+    this.typing[i] = [text, this.last];
+    this.tries = 0;
+    store(this.inTab, this.typing);
+  }
+
+  later() {
+    this.timer = this.timer || setTimeout(() => {
+      this.timer = null;
+      this.sent = 0;  // once more, if it was sent and is not there
+      this.flush();
+      if (this.unsent() && this.tries < MOST_TRIES) this.later();
+    }, SEND_EVERY_MS * (1 + this.tries));
+  }
+
+  flush() {
+    const typed = Object.entries(this.typing);
+    if (!this.setState || !typed.length) return;
+    const at = Math.max(...typed.map(([, [, at]]) => at));
+    if (at === this.sent) return;
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.tries += 1;
+    this.sent = at;
+    // All that the server may not have, so that a quick second one cannot replace a first.
+    this.setState("texts", { ...Object.fromEntries(typed.map(([i, [text]]) => [i, text])), at });
+  }
+
+  confirm(upTo) {
+    const left = Object.entries(this.typing).filter(([, [, at]]) => at > upTo);
+    this.typing = Object.fromEntries(left);
+    store(this.inTab, this.typing);
+    if (!left.length) this.release();
+  }
+
+  hold(event) {
+    const button = event.target.closest && event.target.closest(`.st-key-${this.saves} button`);
+    if (!button || !this.unsent()) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    this.flush();
+    button.setAttribute("aria-busy", true);
+    button.style.opacity = .5;
+    const place = button.closest('[class*="st-key-save-"]').classList;
+    this.held.push([...place].find((name) => name.startsWith("st-key-save-")));
+  }
+
+  release() {
+    for (const place of this.held.splice(0)) {
+      const button = document.querySelector(`.${place} button`);
+      if (!button) continue;
+      button.removeAttribute("aria-busy");
+      button.style.opacity = "";
+      button.click();
+    }
   }
 
   // --- finding
@@ -326,6 +473,44 @@ class View {
     return lines.filter(Boolean).join("\\n");
   }
 }
+
+function lineOf(words) {
+  const line = words.closest && words.classList.contains("words") && words.closest(".line");
+  return line ? Number(line.dataset.line) : null;
+}
+
+function spaced(text) {
+  const well = text.toWellFormed ? text.toWellFormed() : text;
+  return well.replace(/\\s+/g, " ").trim();
+}
+
+function caret(words) {
+  const selection = words.getRootNode().getSelection
+    ? words.getRootNode().getSelection() : getSelection();
+  if (!selection || !selection.rangeCount) return undefined;
+  const range = selection.getRangeAt(0).cloneRange();
+  range.setStart(words, 0);
+  return range.toString().length;
+}
+
+function setCaret(words, at) {
+  const walker = document.createTreeWalker(words, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (at <= node.length) { getSelection().collapse(node, at); return; }
+    at -= node.length;
+  }
+}
+
+function stored(place) {
+  try { return JSON.parse(sessionStorage.getItem(place)) || {}; } catch { return {}; }
+}
+
+function store(place, typing) {
+  try {
+    if (Object.keys(typing).length) sessionStorage.setItem(place, JSON.stringify(typing));
+    else sessionStorage.removeItem(place);
+  } catch {}  // full, or forbidden: then they are on the page only
+}
 """
 
 _component = st.components.v2.component(
@@ -334,9 +519,14 @@ _component = st.components.v2.component(
 
 
 def transcript_editor(
-    name: str, heard: Transcript, texts: dict[int, str], shown: Transcript, player: str
+    name: str,
+    heard: Transcript,
+    texts: dict[int, str],
+    shown: Transcript,
+    player: str,
+    saves: str,
 ) -> None:
-    """Draw a transcript; what the user corrects is put into ``texts``.
+    """Draw a transcript; what the user corrects is put into ``texts``, as soon as it is typed.
 
     Args:
         name: of the transcript, for keys.
@@ -344,42 +534,71 @@ def transcript_editor(
         texts: corrections so far, by the index of the line; an empty one removes it.
         shown: ``heard`` with the corrections.
         player: key of the container with the ``st.audio`` or ``st.video``.
+        saves: key of the container with the downloads, which wait for what is typed.
     """
     key = f"editor-{name}"
-    _component(
-        data={"id": name, "player": player, "lines": _lines(heard, texts, shown)},
+    result = _component(
+        data={
+            "id": name,
+            "player": player,
+            "saves": saves,
+            "at": _typed_at(st.session_state.get(key)),
+            "lines": _lines(heard, texts, shown),
+        },
         key=key,
-        on_texts_change=lambda: _take(texts, st.session_state[key]["texts"]),
+        on_texts_change=lambda: _take(texts, heard, st.session_state[key]["texts"]),
     )
+    # The server may have lost the session, and the tab tells it what was typed meanwhile.
+    if _take(texts, heard, result.get("texts")):
+        st.rerun()
 
 
-def _take(texts: dict[int, str], changed: Mapping[str, str | None]) -> None:
-    for line, text in changed.items():
-        if text is None:
-            texts.pop(int(line), None)
+def _typed_at(state: Any) -> int:
+    """Return when what the browser has told was typed, on its clock; 0 for nothing."""
+    typed = state.get("texts") if state else None
+    at = typed.get("at") if isinstance(typed, Mapping) else None
+    return at if isinstance(at, int) else 0
+
+
+def _take(texts: dict[int, str], heard: Transcript, typed: Any) -> bool:
+    """Put what the browser tells into ``texts``; False if it was there already."""
+    before = dict(texts)
+    for line, text in typed.items() if isinstance(typed, Mapping) else ():
+        i = int(line) if line.isdecimal() and len(line) < _MOST_DIGITS else len(heard.segments)
+        if i >= len(heard.segments):
+            continue
+        if isinstance(text, str) and _spaced(text) != _spaced(heard.segments[i].text):
+            texts[i] = _spaced(text)
         else:
-            texts[int(line)] = " ".join(text.split())
+            texts.pop(i, None)
+    return texts != before
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _lines(heard: Transcript, texts: Mapping[int, str], shown: Transcript) -> list[dict[str, Any]]:
     """Every line of ``heard``, as it is in ``shown``; without words where it was removed."""
     left = iter(shown.segments)
     return [
-        _line(segment, None if texts.get(i) == "" else next(left), is_edited=i in texts)
+        _line(segment, None if texts.get(i) == "" else next(left), texts.get(i))
         for i, segment in enumerate(heard.segments)
     ]
 
 
-def _line(heard: Segment, shown: Segment | None, *, is_edited: bool) -> dict[str, Any]:
+def _line(heard: Segment, shown: Segment | None, typed: str | None) -> dict[str, Any]:
     words = [
         (word.text, round(word.start, 2), _doubt(word.probability))
         for word in (shown.words if shown else ())
     ]
     return {
         "time": line_clock(heard.start),
+        "start": round(heard.start, 2),
         "language": LANGUAGES.get(heard.language or ""),
         "words": words,
-        "edited": is_edited,
+        "typed": typed,
+        "heard": None if typed is None else heard.text.strip(),
     }
 
 

@@ -130,6 +130,55 @@ def test_a_sentence_is_read_aloud_and_stored(
     expect(page.get_by_text("accent: Manx").first).to_be_visible()
 
 
+def test_words_typed_beside_a_file_stay_with_it(bench: Callable[..., Page], tmp_path: Path) -> None:
+    files = [tmp_path / f"{name}.flac" for name in ("one", "two", "three")]
+    for file in files:
+        file.write_bytes(to_flac(np.zeros(3_200, np.int16)))
+    page = bench()
+
+    def upload() -> None:
+        tab = page.get_by_role("tab", name="Upload")
+        page.get_by_text("Add recordings").wait_for()
+        page.wait_for_timeout(500)
+        if not tab.is_visible():
+            page.get_by_text("Add recordings").click()
+        tab.click()
+
+    def said_in(file: Path) -> Locator:
+        return page.get_by_role("textbox", name=file.name)
+
+    def dropped(*some: Path) -> None:
+        page.get_by_test_id("stFileUploader").nth(0).locator("input").set_input_files(some)
+
+    upload()
+    dropped(files[0], files[1])
+    said_in(files[0]).fill("The first words.")
+    said_in(files[0]).press("Enter")
+    said_in(files[1]).fill("The second, being typed")
+    dropped(files[2])
+    expect(said_in(files[2])).to_be_visible()
+    expect(said_in(files[0])).to_have_value("The first words.")
+    expect(said_in(files[1])).to_have_value("The second, being typed")
+
+    go(page, "Runs")
+    go(page, "Cases")
+    page.get_by_role("link", name="Live").click()
+    expect(page.get_by_role("heading", name="Speak and read")).to_be_visible()
+    page.get_by_role("link", name="Test bench").click()
+    upload()
+    page.get_by_role("button", name="Remove").first.click()
+    expect(said_in(files[0])).to_have_count(0)
+    expect(said_in(files[1])).to_have_value("The second, being typed")
+    dropped(files[0])
+    expect(said_in(files[0])).to_have_value("")
+    page.get_by_role("button", name="Remove file").click()
+    expect(said_in(files[0])).to_have_count(0)
+    said_in(files[2]).fill("The third, typed last")
+    page.get_by_role("button", name="Store these in the test set").click()
+    expect(page.get_by_text("The second, being typed", exact=True)).to_be_visible()
+    expect(page.get_by_text("The third, typed last", exact=True)).to_be_visible()
+
+
 def test_a_wrong_line_is_flagged_and_accepted_into_the_test_set(
     bench: Callable[..., Page], app: str, launch: Callable[..., Browser], speech_files: Path
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
 
 from asr_core.audio.encode import to_flac
 from tests.browser.conftest import served
@@ -136,14 +136,118 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: Upload
     second.fill("And the second one.")
     done.page.get_by_role("button", name="Done").click()
     expect(done.page.get_by_role("button", name="Back to what")).to_have_count(2)
-    done.page.wait_for_timeout(1_000)  # a download pressed while the script runs is lost
     saved = done.saved("SRT")
     assert "Corrected by hand <b>&\n" in saved
     assert "And the second one.\n" in saved
     line.get_by_role("button", name="Back to what").click()
     expect(line.locator(".words")).to_have_text(heard)
-    done.page.wait_for_timeout(1_000)
     assert "by hand" not in done.saved("TXT")
+
+
+def type_over(page: UploadPage, text: str) -> None:
+    """Type in the first line, and stay in it."""
+    line = page.page.locator(".line .words").first
+    line.click()
+    line.evaluate("line => getSelection().selectAllChildren(line)")
+    page.page.keyboard.type(text)
+
+
+def press(page: UploadPage, name: str, ms: int) -> None:
+    """Press the button with this name for so long, as a mouse does."""
+    box = page.page.get_by_role("button", name=name, exact=True).first.bounding_box()
+    assert box
+    page.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.page.mouse.down()
+    page.page.wait_for_timeout(ms)
+    page.page.mouse.up()
+
+
+def test_a_correction_that_is_being_typed_is_in_the_download_pressed_next(
+    done: UploadPage,
+) -> None:
+    done.page.get_by_role("button", name="Correct").click()
+    for ms in (0, 30, 60, 100) * 2:
+        for name in ("TXT", "SRT"):
+            type_over(done, said := f"Typed before {name} for {ms} ms")
+            with done.page.expect_download() as download:
+                press(done, name, ms)
+            assert said in Path(download.value.path()).read_text()
+
+
+def test_a_download_waits_for_the_correction_on_a_network_that_stands_still(
+    app: str, launch: Callable[..., Browser], speech_files: Path
+) -> None:
+    held: list[Callable[[], None]] = []
+    stands_still = False
+
+    def pass_on(from_page: WebSocketRoute) -> None:
+        server = from_page.connect_to_server()
+
+        def send(message: str | bytes) -> None:
+            if stands_still:
+                held.append(lambda: server.send(message))
+            else:
+                server.send(message)
+
+        from_page.on_message(send)
+
+    page = UploadPage(launch(None).new_context().new_page(), app)
+    page.page.route_web_socket("**/_stcore/stream", pass_on)
+    page.open()
+    choose(page.page, "Model", "tiny.en")
+    page.page.wait_for_timeout(2_000)
+    page.drop(speech_files / "beckett.wav")
+    page.wait_for_words()
+    page.page.get_by_role("button", name="Correct").click()
+    type_over(page, "Typed where the network is slow")
+    stands_still = True
+    with page.page.expect_download() as download:
+        press(page, "TXT", 0)
+        page.page.wait_for_timeout(1_500)
+        stands_still = False
+        while held:
+            held.pop(0)()
+    assert "Typed where the network is slow" in Path(download.value.path()).read_text()
+
+
+def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
+    done: UploadPage, speech_files: Path
+) -> None:
+    done.page.get_by_role("button", name="Correct").click()
+    type_over(done, "Typed before another page")
+    done.page.get_by_role("link", name="Live").click()
+    expect(done.page.get_by_role("heading", name="Speak and read")).to_be_visible()
+    done.page.get_by_role("link", name="Upload").click()
+    done.wait_for_words()
+    expect(done.page.locator(".line .words").first).to_have_text("Typed before another page")
+
+    type_over(done, "Typed while ")
+    done.drop(speech_files / "beckett.wav")
+    for _ in range(20):
+        done.page.keyboard.type("on and ")
+        done.page.wait_for_timeout(150)
+    buttons = done.page.get_by_role("button", name="VTT")
+    wait_until(lambda: buttons.count() == 2, done.page, 60)
+    done.page.keyboard.type("off")
+    old = done.page.get_by_role("log", name="Transcript").last
+    expect(old.locator(".words").first).to_have_text("Typed while " + 20 * "on and " + "off")
+
+    type_over(done, "Typed before a reload")
+    done.page.reload()
+    wait_until(lambda: buttons.count() == 2, done.page, 60)
+    expect(old.locator(".words").first).to_have_text("Typed before a reload")
+    with done.page.expect_download() as download:
+        done.page.get_by_role("button", name="TXT", exact=True).last.click()
+    assert "Typed before a reload" in Path(download.value.path()).read_text()
+
+
+def test_corrections_are_not_cleared_without_a_question(done: UploadPage) -> None:
+    done.page.get_by_role("button", name="Correct").click()
+    type_over(done, "Typed before all is forgotten")
+    press(done, "delete Clear", 0)
+    done.page.get_by_role("button", name="Keep them").click()
+    expect(done.page.get_by_role("dialog")).to_have_count(0)
+    assert "Typed before all is forgotten" in done.saved("TXT")
 
 
 def test_words_are_found(done: UploadPage) -> None:

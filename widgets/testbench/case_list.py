@@ -14,6 +14,7 @@ from asr_core.testbench.store import Case, Store
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
+from widgets.typed import KEPT, typed
 
 __all__ = ["case_list"]
 
@@ -75,12 +76,17 @@ def _case(store: Store, case: Case) -> None:
 
 
 def _change(store: Store, case: Case) -> None:
-    name = st.text_input("Name", case.name, MAX_NAME, key=f"name-{case.id}")
-    said = st.text_area("What is said", case.said, max_chars=MAX_SAID, key=f"said-{case.id}")
+    name = st.text_input(
+        "Name", max_chars=MAX_NAME, key=typed(f"name-{case.id}", case.name), persist_state=KEPT
+    )
+    said = st.text_area(
+        "What is said", max_chars=MAX_SAID, key=typed(f"said-{case.id}", case.said),
+        persist_state=KEPT,
+    )  # fmt: skip
     codes = list(LANGUAGES)
     language = st.selectbox(
         "Language", codes, codes.index(case.language), LANGUAGES.__getitem__,
-        key=f"language-{case.id}",
+        key=f"language-{case.id}-{case.language}", persist_state=KEPT,
     )  # fmt: skip
     with saying_errors():
         tags = tag_fields(f"change-{case.id}", dict(case.tags))

@@ -14,6 +14,7 @@ from asr_core.testbench.trials import Plan
 from widgets.testbench.opened import samples_of_upload, saying_errors
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
+from widgets.typed import KEPT, typed
 
 __all__ = ["chosen_conditions", "own_noises", "preview"]
 
@@ -34,16 +35,18 @@ def _usual(store: Store) -> list[Condition]:
 def chosen_conditions(store: Store) -> list[Condition]:
     """Draw the picker; a condition that is none is said, and left out."""
     chosen = st.multiselect(
-        "Conditions", _usual(store), [CLEAN], format_func=lambda c: c.title, key="conditions"
-    )
-    typed = st.text_input(
-        "Others", key="other-conditions", placeholder="white:7, pitch:-8, room:0.4",
+        "Conditions", _usual(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
+        persist_state=KEPT,
+    )  # fmt: skip
+    others = st.text_input(
+        "Others", key=typed("other-conditions"), persist_state=KEPT,
+        placeholder="white:7, pitch:-8, room:0.4",
         help="Kind and how much: " + ", ".join(
             f"{name} ({kind.low:g} to {kind.high:g} {kind.unit})"
             for name, kind in KINDS.items() if kind.has_value
         ),
     )  # fmt: skip
-    for text in filter(None, (part.strip() for part in typed.split(","))):
+    for text in filter(None, (part.strip() for part in others.split(","))):
         with saying_errors():
             chosen.append(Condition.parse(text))
     return list(dict.fromkeys(chosen))
@@ -84,7 +87,9 @@ def own_noises(store: Store) -> None:
                 store.delete_noise(noise.id)
                 st.rerun()
     file = st.file_uploader("A recording of a noise", key="noise-file")
-    name = st.text_input("Its name", key="noise-name", placeholder="street", max_chars=40)
+    name = st.text_input(
+        "Its name", key=typed("noise-name"), placeholder="street", max_chars=40, persist_state=KEPT
+    )
     if st.button("Store the noise", disabled=not (file and name), icon=":material/save:"):
         with saying_errors():
             assert file is not None

@@ -15,6 +15,7 @@ from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
 from widgets.transcript_view import line_clock
+from widgets.typed import KEPT, typed
 
 __all__ = ["flags_section"]
 
@@ -77,8 +78,9 @@ def _flag(store: Store, flag: Flag) -> None:
 
 def _accept(store: Store, flag: Flag) -> None:
     said = st.text_area(
-        "What was said", flag.corrected, max_chars=MAX_SAID, key=f"accepted-{flag.id}"
-    )
+        "What was said", max_chars=MAX_SAID, key=typed(f"accepted-{flag.id}", flag.corrected),
+        persist_state=KEPT,
+    )  # fmt: skip
     with saying_errors():
         tags = tag_fields(f"tags-{flag.id}")
         if st.button("Store in the test set", key=f"accepting-{flag.id}", type="primary"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.languages import LANGUAGES
 from asr_core.testbench.archives import Files, opened_zip
@@ -14,11 +15,13 @@ from asr_core.testbench.prompts import PROMPT_LISTS
 from asr_core.testbench.store import Store
 from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
 from widgets.texts import as_written
-from widgets.workspace import stored_upload
+from widgets.typed import KEPT, forget_typed, typed
+from widgets.workspace import forget_upload, stored_upload
 
 __all__ = ["new_cases"]
 
 _FREE = "Words of your own"
+_FILES, _EARLIER, _CHOSEN = "case-files", "case-files-earlier", "case-files-chosen"
 
 
 def new_cases(store: Store) -> None:
@@ -35,8 +38,9 @@ def new_cases(store: Store) -> None:
 def _language(key: str) -> str:
     codes = list(LANGUAGES)
     return st.selectbox(
-        "Language", codes, codes.index("en"), LANGUAGES.__getitem__, key=f"{key}-language"
-    )
+        "Language", codes, codes.index("en"), LANGUAGES.__getitem__, key=f"{key}-language",
+        persist_state=KEPT,
+    )  # fmt: skip
 
 
 def _stored(n: int) -> None:
@@ -46,12 +50,15 @@ def _stored(n: int) -> None:
 
 
 def _record(store: Store) -> None:
-    sentences = st.selectbox("Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list")
+    sentences = st.selectbox(
+        "Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list", persist_state=KEPT
+    )
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
         said = st.text_area(
-            "What you are going to say", max_chars=MAX_SAID, key=f"free-{n_read}"
-        ).strip()
+            "What you are going to say", max_chars=MAX_SAID, key=typed(f"free-{n_read}"),
+            persist_state=KEPT,
+        ).strip()  # fmt: skip
         language = _language("record")
     else:
         chosen = PROMPT_LISTS[sentences]
@@ -70,6 +77,7 @@ def _record(store: Store) -> None:
             samples = samples_of_upload(sound, "the recording", MAX_CASE_S)
             store.add_case(NewCase(said[:60], said, samples, language, tags))
             _stored(1)
+            forget_typed(f"free-{n_read}")
             st.session_state["n-read"] += 1
             st.rerun()
         if sentences != _FREE and buttons.button("Skip", icon=":material/skip_next:"):
@@ -77,31 +85,51 @@ def _record(store: Store) -> None:
             st.rerun()
 
 
-def _upload(store: Store) -> None:
-    files = st.file_uploader(
-        "Recordings whose words you know", accept_multiple_files=True, key="case-files"
+def _chosen_files() -> list[UploadedFile]:
+    """Draw the uploader; return what was dropped, also before another page was drawn.
+
+    The uploader begins empty when it is drawn again. What it had then is listed below it.
+    """
+    if _FILES not in st.session_state:
+        st.session_state[_EARLIER] = st.session_state.get(_CHOSEN, [])
+    dropped = st.file_uploader(
+        "Recordings whose words you know", accept_multiple_files=True, key=_FILES
     )
+    chosen = st.session_state[_CHOSEN] = [*st.session_state[_EARLIER], *dropped]
+    return chosen
+
+
+def _said_in(file: UploadedFile) -> str:
+    """Draw the field for the words of a file."""
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    said = row.text_input(
+        as_written(file.name), key=typed(f"upload-said-{file.file_id}"), max_chars=MAX_SAID,
+        placeholder="What is said", persist_state=KEPT,
+    )  # fmt: skip
+    earlier = st.session_state[_EARLIER]
+    if file in earlier and row.button(
+        "Remove", key=f"upload-remove-{file.file_id}", icon=":material/close:"
+    ):
+        st.session_state[_EARLIER] = [other for other in earlier if other is not file]
+        forget_upload(file)
+        st.rerun()
+    return said.strip()
+
+
+def _upload(store: Store) -> None:
+    files = _chosen_files()
     if not files:
         return
     st.caption("Write what is said in each; leave it empty where nobody speaks.")
-    rows = st.data_editor(
-        [{"file": file.name, "said": ""} for file in files],
-        key=f"case-table-{len(files)}-{files[0].file_id}",
-        column_config={
-            "file": st.column_config.TextColumn("File", disabled=True),
-            "said": st.column_config.TextColumn("What is said", width="large"),
-        },
-        hide_index=True,
-    )
+    texts = [_said_in(file) for file in files]
     language = _language("upload")
     with saying_errors():
         tags = tag_fields("upload")
         if st.button("Store these in the test set", type="primary", icon=":material/save:"):
             n_stored = 0
-            for file, row in zip(files, rows, strict=True):
+            for file, said in zip(files, texts, strict=True):
                 with saying_errors():
                     samples = samples_of_upload(file, file.name, MAX_CASE_S)
-                    said = str(row["said"] or "").strip()
                     store.add_case(
                         NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
                     )

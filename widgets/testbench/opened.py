@@ -16,6 +16,7 @@ from asr_core.errors import AsrError
 from asr_core.testbench.store import Store, open_store
 from widgets.entrance import current_actor
 from widgets.texts import as_written
+from widgets.typed import KEPT, typed
 from widgets.workspace import stored_upload
 
 __all__ = ["opened_store", "samples_of_upload", "saying_errors", "tag_fields"]
@@ -63,15 +64,16 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
     tags = {}
     for i, tag in enumerate(_USUAL_TAGS):
         value = columns[i % 2].text_input(
-            tag.capitalize(), known.get(tag, ""), key=f"{key}-{tag}", max_chars=100
-        )
+            tag.capitalize(), key=typed(f"{key}-{tag}", known.get(tag, "")), max_chars=100,
+            persist_state=KEPT,
+        )  # fmt: skip
         tags[tag] = value.strip()
     other = {tag: value for tag, value in known.items() if tag not in _USUAL_TAGS}
     others = ", ".join(f"{tag}={value}" for tag, value in other.items())
     free = st.text_input(
         "Other tags",
-        others,
-        key=f"{key}-other",
+        key=typed(f"{key}-other", others),
+        persist_state=KEPT,
         max_chars=2000,
         placeholder="age=60s, dialect=Geordie",
     )

@@ -9,6 +9,7 @@ from typing import TypeVar
 import streamlit as st
 
 from asr_core.plain_text import shortened
+from widgets.typed import KEPT
 
 __all__ = ["chosen_in_url", "page_of", "with_tags"]
 
@@ -34,7 +35,9 @@ def page_of(items: Sequence[Item], per_page: int, key: str) -> Sequence[Item]:
     n_pages = -(-len(items) // per_page)
     page = 1
     if n_pages > 1:
-        page = st.number_input(f"Page of {n_pages}", 1, n_pages, 1, key=f"{key}-{n_pages}")
+        if st.session_state.get(key, 1) > n_pages:  # some were deleted
+            st.session_state[key] = n_pages
+        page = st.number_input(f"Page of {n_pages}", 1, n_pages, key=key, persist_state=KEPT)
     return items[(page - 1) * per_page : page * per_page]
 
 

@@ -15,6 +15,7 @@ from widgets.testbench.condition_picker import chosen_conditions, own_noises, pr
 from widgets.testbench.opened import saying_errors
 from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written
+from widgets.typed import KEPT, typed
 
 __all__ = ["run_section"]
 
@@ -67,22 +68,31 @@ def _chosen_setups() -> list[Setup]:
     usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
         "Models", list(dict.fromkeys([*usual, *offer.names])), usual, key="run-models",
+        persist_state=KEPT,
         accept_new_options=offer.is_open,
         help="Catalogue names, hub ids or directories." if offer.is_open else None,
     )  # fmt: skip
     if not all(offer.is_open or model in offer.names for model in models):
         st.error(NOT_OFFERED, icon=":material/error:")
         return []
-    modes = st.pills("Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes")
+    modes = st.pills(
+        "Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes", persist_state=KEPT
+    )
     with st.expander("Decoding"):
         detects = st.toggle(
-            "Let the model find the language", key="run-detects",
+            "Let the model find the language", key="run-detects", persist_state=KEPT,
             help="Otherwise it is told the language of each recording.",
         )  # fmt: skip
-        greedy = st.toggle("Compare with greedy decoding", key="run-greedy", help="Full context.")
-        prompt = st.text_input(
-            "Names and terms", key="run-prompt", help="Full context.", max_chars=1000
+        greedy = st.toggle(
+            "Compare with greedy decoding",
+            key="run-greedy",
+            help="Full context.",
+            persist_state=KEPT,
         )
+        prompt = st.text_input(
+            "Names and terms", key=typed("run-prompt"), help="Full context.", max_chars=1000,
+            persist_state=KEPT,
+        )  # fmt: skip
     setups = []
     for model in models:
         for mode in modes:
@@ -97,7 +107,10 @@ def _chosen_setups() -> list[Setup]:
 def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
     models = ", ".join(dict.fromkeys(setup.model.rsplit("/", 1)[-1] for setup in setups))
     usual = f"{models}, {n_cases} × {n_conditions}"
-    return st.text_input("Name", placeholder=usual, key="run-name", max_chars=200).strip() or usual
+    name = st.text_input(
+        "Name", placeholder=usual, key=typed("run-name"), max_chars=200, persist_state=KEPT
+    )
+    return name.strip() or usual
 
 
 def _watched(store: Store) -> None:
