@@ -24,21 +24,26 @@ from pathlib import Path
 import av
 import numpy as np
 
+from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
+from asr_core.audio.timeline import MOST_SILENCE_S
 from asr_core.engines.tokens import Vocabulary
 from asr_core.errors import AsrError
 from asr_core.formats import parse_clock
+from asr_core.fullcontext.stretch import Pieces, Stretch
 from asr_core.limits import Limits
 from asr_core.models.convert import read_arrays, read_config
 from asr_core.testbench.archives import opened_zip
 from asr_core.testbench.cases import parse_tags
 from asr_core.testbench.conditions import Condition
 from asr_core.testbench.manifests import read_entries
+from tests.audio.recordings import bursts, recorded
 from tests.damage import damage
 
 _BATCH = 50
 _SLOW_S = 30
 _MOST_BYTES = 1_000_000_000
+_MOST_SOUND_S = 600.0  # in a damaged file of ours
 
 
 def _recordings() -> list[bytes]:
@@ -60,7 +65,21 @@ def _recordings() -> list[bytes]:
                 out.mux(stream.encode(piece))
             out.mux(stream.encode(None))
         made.append(file.getvalue())
-    return made
+    return made + _odd_clocks(made)
+
+
+def _odd_clocks(whole: list[bytes]) -> list[bytes]:
+    """Sound that starts late, has gaps or begins anew, in formats that keep time stamps."""
+    second = bursts(1)
+    made = [
+        recorded(container, codec, [(1.0, second), (4.0, second)], picture=picture)
+        for container, codec, picture in (
+            ("mp4", "aac", (0, 2)), ("mov", "aac", None), ("matroska", "flac", (0, 2)),
+            ("webm", "libopus", None), ("mpegts", "aac", (0, 2)), ("flv", "aac", (0, 2)),
+            ("ogg", "libopus", None), ("asf", "wmav2", None),
+        )
+    ]  # fmt: skip
+    return made + [data + data for data in whole[:4]] + [data + data for data in made[4:7]]
 
 
 def _damaged(data: bytes, rng: random.Random) -> bytes:
@@ -81,8 +100,19 @@ _SEEDS: dict[str, bytes] = {
 
 
 def _decode(rng: random.Random, files: list[bytes]) -> None:
-    for piece in AudioFile(io.BytesIO(_damaged(rng.choice(files), rng)), "fuzz"):
+    """Whatever the stamps say, times go on from 0 and end with the file."""
+    audio = AudioFile(io.BytesIO(_damaged(rng.choice(files), rng)), "fuzz")
+    start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
+    pieces = Pieces(audio, Stretch(start_s, rng.choice((None, 3.0))))
+    n, before_s, heard_s = 0, 0.0, 0.0
+    for piece in pieces:
         assert np.isfinite(piece).all()
+        assert pieces.seconds >= before_s, "a time goes back"
+        before_s, n = pieces.seconds, n + len(piece)
+        heard_s += np.count_nonzero(piece) / SAMPLE_RATE_HZ
+    assert pieces.seconds <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, "outside the file"
+    assert abs(pieces.seconds - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
+    assert pieces.seconds <= MOST_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:

@@ -106,7 +106,7 @@ class AudioFile:
         self._is_ours = isinstance(source, str | Path)
         self._file = self._opened(source) if isinstance(source, str | Path) else source
         try:
-            self._parts = parts_of(self._file)
+            self._parts = parts_of(self._file, between)
             self._open_part(self._parts[0])
             self._choose_track()
             if by_channel:
@@ -117,8 +117,7 @@ class AudioFile:
                 raise AudioError(self._unreadable()) from None
             raise
         self._resampler = self._new_resampler()
-        is_one = len(self._parts) == 1
-        self.duration_s = guessed_end_s(self._container, self._stream) if is_one else None
+        self.duration_s = self._guessed_s()
 
     def _opened(self, path: str | Path) -> BinaryIO:
         try:
@@ -131,6 +130,12 @@ class AudioFile:
             raise AudioError(f"{self.name} may not be read; check its permissions.") from None
         except (OSError, ValueError):
             raise AudioError(self._unreadable()) from None
+
+    def _guessed_s(self) -> float | None:
+        """Return about how long the file is, from its first part."""
+        guess_s = guessed_end_s(self._container, self._stream)
+        first, last = self._parts[0], self._parts[-1]
+        return guess_s * last.end / first.end if guess_s and first.end and last.end else guess_s
 
     def _close(self) -> None:
         if self._is_ours:

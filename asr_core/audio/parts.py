@@ -9,14 +9,17 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 __all__ = ["Part", "parts_of"]
 
 _MOST_PARTS = 1000
 """Each is opened by itself; of more the last are read as one."""
+
+_MOST_LOOKS = 1_000_000
+"""Pages of an hour-long film are a tenth of it; a file may be made of tiny ones."""
 
 _STREAMED_BYTES = 2**31 - 2**17
 """Programs that write to a pipe announce this much or more: they cannot know."""
@@ -33,7 +36,7 @@ class Part:
     """The bytes from ``start`` up to ``end``, which FFmpeg can read at once.
 
     Attributes:
-        end: None for the end of the file.
+        end: None for that of the file, if it is the only part.
         missing_bytes: of sound that the header announces, what is not there.
         is_cut: the file ends in the middle of a block.
         is_sound_to_the_end: whatever its header says.
@@ -46,77 +49,102 @@ class Part:
     is_sound_to_the_end: bool = False
 
 
-def parts_of(file: BinaryIO) -> list[Part]:
-    """Return the parts of a file, at least one; of most kinds of file it is the whole."""
+def parts_of(file: BinaryIO, between: Callable[[], None]) -> list[Part]:
+    """Return the parts of a file, at least one; of most kinds of file it is the whole.
+
+    Args:
+        between: called many times a second; what it raises is passed on.
+    """
     if not file.seekable():
         return [Part()]
-    size = file.seek(0, os.SEEK_END)
-    walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(_read(file, 0, 4))
-    parts = list(itertools.islice(walk(file, size), _MOST_PARTS)) if walk else [Part()]
+    blocks = _Blocks(file, between)
+    walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(blocks.read(0, 4))
+    parts = list(itertools.islice(walk(blocks), _MOST_PARTS)) if walk else [Part()]
     file.seek(0)
-    return [*parts[:-1], Part(parts[-1].start)] if len(parts) == _MOST_PARTS else parts
+    return [*parts[:-1], replace(parts[-1], end=blocks.size)] if len(parts) > 1 else parts
 
 
-def _read(file: BinaryIO, at: int, size: int) -> bytes:
-    file.seek(at)
-    return file.read(size)
+class _Blocks:
+    """A file that is looked at here and there, not for ever."""
+
+    def __init__(self, file: BinaryIO, between: Callable[[], None]) -> None:
+        self._file, self._between = file, between
+        self._n_left = _MOST_LOOKS
+        self.size = file.seek(0, os.SEEK_END)
+
+    def read(self, at: int, size: int) -> bytes:
+        """Return up to ``size`` bytes at a place; none after too many looks."""
+        self._between()
+        self._n_left -= 1
+        if self._n_left < 0:
+            return b""
+        self._file.seek(at)
+        return self._file.read(size)
 
 
-def _ogg_parts(file: BinaryIO, size: int) -> Iterator[Part]:
+def _ogg_parts(blocks: _Blocks) -> Iterator[Part]:
     """Yield the links of a chain: each begins with the first pages of its streams."""
     start = at = 0
     begins = True
-    while (header := _read(file, at, 27))[:4] == b"OggS":
-        is_first = len(header) == 27 and bool(header[5] & 2)
+    while (page := blocks.read(at, 27 + 255))[:4] == b"OggS":
+        is_first = bool(page[5:6] and page[5] & 2)
         if is_first and not begins:
             yield Part(start, at)
             start = at
         begins = is_first
-        at += len(header) + sum(header[26:27]) + sum(file.read(sum(header[26:27])))
-        if len(header) < 27 or at > size:
+        n_lengths = page[26] if len(page) > 26 else 255
+        at += 27 + n_lengths + sum(page[27 : 27 + n_lengths])
+        if at > blocks.size:
             yield Part(start, is_cut=True)
             return
     yield Part(start)
 
 
-def _wave_parts(file: BinaryIO, size: int) -> Iterator[Part]:
+def _wave_parts(blocks: _Blocks) -> Iterator[Part]:
     start: int | None = 0
     while start is not None:
-        part, start = _wave(file, start, size)
+        part, start = _wave(blocks, start)
         yield part
 
 
-def _wave(file: BinaryIO, start: int, size: int) -> tuple[Part, int | None]:
+def _is_wave(blocks: _Blocks, at: int) -> bool:
+    magic = blocks.read(at, 12)
+    return magic[:4] in _WAVES and magic[8:] == b"WAVE"
+
+
+def _wave(blocks: _Blocks, start: int) -> tuple[Part, int | None]:
     """Return a WAV file, and where the one behind it begins."""
     at, long_size = start + 12, 0
-    riff_size = int.from_bytes(_read(file, start + 4, 4), "little")
-    while at + 8 <= size:
-        kind, length = struct.unpack("<4sI", _read(file, at, 8))
+    riff_size = int.from_bytes(blocks.read(start + 4, 4), "little")
+    while _is_wave(blocks, start) and len(header := blocks.read(at, 8)) == 8:
+        kind, length = struct.unpack("<4sI", header)
         at += 8
         if kind == b"ds64":
-            long_size = int.from_bytes(_read(file, at + 8, 8), "little")
+            long_size = int.from_bytes(blocks.read(at + 8, 8), "little")
         if kind == b"data":
+            missing = at + length - blocks.size
             if length == 0xFFFFFFFF and long_size:
-                length = long_size
-            elif length == 0 or (length >= _STREAMED_BYTES and at + length > size):
+                missing = at + long_size - blocks.size
+            elif length == 0 or (length >= _STREAMED_BYTES and missing > 0):
                 return Part(start), None
-            if at + length > size:
+            if missing > 0:
                 is_likely = long_size or length <= riff_size < _STREAMED_BYTES
-                return Part(start, missing_bytes=at + length - size if is_likely else 0), None
-            return _behind_sound(file, start, at + length, size)
+                return Part(start, missing_bytes=missing if is_likely else 0), None
+            return _behind_sound(blocks, start, blocks.size + missing)
         at += length + length % 2
     return Part(start), None
 
 
-def _behind_sound(file: BinaryIO, start: int, end: int, size: int) -> tuple[Part, int | None]:
+def _behind_sound(blocks: _Blocks, start: int, end: int) -> tuple[Part, int | None]:
     """Tell from what follows the announced end of the sound whether that is the end."""
-    at = end if _read(file, end, 4) in _WAVES else end + end % 2
-    while at + 8 <= size:
-        kind, length = struct.unpack("<4sI", _read(file, at, 8))
-        if kind in _WAVES:
+    at = end if _is_wave(blocks, end) else end + end % 2
+    while len(header := blocks.read(at, 8)) == 8:
+        if _is_wave(blocks, at):
             return Part(start, at), at
-        is_chunk = kind.isascii() and kind.decode().isprintable() and at + 8 + length <= size
-        if kind.startswith(_TAGS) or (not is_chunk and size - at <= _SPARE_BYTES):
+        kind, length = struct.unpack("<4sI", header)
+        rest = blocks.size - at - 8
+        is_chunk = kind.isascii() and kind.decode().isprintable() and length <= rest
+        if kind.startswith(_TAGS) or (not is_chunk and rest < _SPARE_BYTES):
             break
         if not is_chunk:
             return Part(start, is_sound_to_the_end=True), None

@@ -60,10 +60,11 @@ class Reader:
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, none at the end or once ``between`` has raised."""
-        try:
-            self._between()
-        except Exception as error:  # FFmpeg could not pass it on
-            self.stopped = error
+        if self.stopped is None:
+            try:
+                self._between()
+            except Exception as error:  # FFmpeg could not pass it on
+                self.stopped = error
         if self.stopped is not None:
             return b""
         if self._end is not None:

@@ -20,8 +20,10 @@ MOST_SILENCE_S = 12 * 3600.0
 _ROUNDING_S = 0.03
 """Stamps of whole milliseconds and frames that the encoder began with stay below this."""
 
-_N_AGREEING = 4
-"""Frames that have to agree on a jump: single ones are stamped wrongly."""
+_JUMP_S = 0.1
+_N_AGREEING, _N_COMING = 4, 12
+"""Frames that have to agree on a jump, and on less than one: single ones are stamped wrongly,
+and the stamps of what came over a network tremble."""
 
 _LONGEST_CUT_S = 0.25
 """Sound whose clock runs fast is cut by as much at once, as players do. Of a longer overlap
@@ -59,7 +61,7 @@ def placed(
     coming: deque[Stamped[Frame]] = deque()
     for frame in frames:
         coming.append(frame)
-        if len(coming) == _N_AGREEING:
+        if len(coming) == _N_COMING:
             yield coming[0].frame, clock.place(coming)
             coming.popleft()
     while coming:
@@ -77,13 +79,7 @@ class _Clock:
 
     def place(self, coming: Sequence[Stamped[Frame]]) -> float | None:
         """Return where the first of ``coming`` begins, if not at the end of the last one."""
-        jump_s = 0.0
-        if coming[0].start_s is not None:
-            offsets = self._offsets(coming)
-            if min(offsets) > _ROUNDING_S:
-                jump_s = self._forward(min(offsets))
-            elif max(offsets) < -_ROUNDING_S:
-                jump_s = self._back(max(offsets))
+        jump_s = self._jump(self._offsets(coming)) if coming[0].start_s is not None else 0.0
         begins_s = self._at_s + jump_s
         self._at_s = begins_s + coming[0].seconds
         return begins_s if jump_s else None
@@ -96,6 +92,14 @@ class _Clock:
                 offsets.append(frame.start_s + self._shift_s - at_s)
             at_s += frame.seconds
         return offsets
+
+    def _jump(self, offsets: Sequence[float]) -> float:
+        for agreeing, least_s in ((offsets[:_N_AGREEING], _JUMP_S), (offsets, _ROUNDING_S)):
+            if min(agreeing) > least_s:
+                return self._forward(min(agreeing))
+            if max(agreeing) < -least_s:
+                return self._back(max(agreeing))
+        return 0.0
 
     def _forward(self, gap_s: float) -> float:
         is_late = self._ends_s is not None and self._at_s + gap_s > self._ends_s + _LATE_S

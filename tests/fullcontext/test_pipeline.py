@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from asr_core.engines.base import nothing
 from asr_core.errors import Cancelled
-from asr_core.fullcontext.pipeline import side_by_side
+from asr_core.fullcontext.pipeline import beside, side_by_side
 from asr_core.fullcontext.segment import SpokenWindow
 
 
@@ -117,3 +117,15 @@ def test_who_cancels_does_not_wait_for_the_model() -> None:
     for worker in workers:
         worker.join(5)
         assert not worker.is_alive()
+
+
+def test_who_cancels_does_not_wait_for_the_language() -> None:
+    may_end = threading.Event()
+
+    def stop_if_cancelled() -> None:
+        raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        beside(lambda: may_end.wait(10), stop_if_cancelled)
+    may_end.set()
+    assert beside(lambda: "en", nothing) == "en"

@@ -14,6 +14,7 @@ from asr_core.audio.encode import to_flac
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AudioError, Cancelled
 from asr_core.fullcontext import FileOptions, FileProgress, Stretch, transcribe
+from tests.audio.recordings import recorded
 from tests.texts import TWO_CITIES, word_error_rate
 
 
@@ -66,6 +67,20 @@ def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: 
     assert transcript.duration == pytest.approx(20.0)
     assert seen[-1].done_s <= 10.1
     assert seen[-1].total_s == pytest.approx(10.0)
+
+
+def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.ndarray) -> None:
+    """The sound starts late, and jumps; a range is one of the same clock."""
+    data = recorded("matroska", "flac", [(10.0, beckett), (60.0, beckett)], rate=16_000)
+    words = transcribe(io.BytesIO(data), tiny_engine).words
+    there = transcribe(flac(beckett), tiny_engine).words
+    assert words[0].start - 10 == pytest.approx(there[0].start, abs=0.1)
+    assert words[-1].end - 60 == pytest.approx(there[-1].end, abs=0.1)
+    assert not [word for word in words if 20.5 < word.start < 59.5]
+    options = FileOptions(stretch=Stretch(30.0, 90.0))
+    late = transcribe(io.BytesIO(data), tiny_engine, options)
+    assert late.words[0].start - 60 == pytest.approx(there[0].start, abs=0.1)
+    assert late.duration == pytest.approx(70, abs=0.2)
 
 
 def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
