@@ -146,9 +146,11 @@ def transcribe(
     n_workers, most = engine.n_parallel, engine.patient_batch_size
     rounds = _rounds(itertools.chain(first, windows), n_workers * most)
 
+    tracks = tuple(track.name for track in audio.tracks) if len(audio.tracks) > 1 else ()
+
     def so_far(until_s: float) -> Transcript:
         found = (language, probability) if n_windows else (None, 0.0)
-        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes))
+        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes), tracks)
 
     def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
