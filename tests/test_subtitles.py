@@ -218,8 +218,8 @@ def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
     turns: list[tuple[list[tuple[str, str, float, float]], float]],
 ) -> None:
     segments = []
-    for i, (said, now) in enumerate(turns):
-        words = []
+    for i, (said, begins) in enumerate(turns):
+        words, now = [], begins
         for letters, mark, seconds, pause in said:
             words.append(Word(f" {letters}{mark}", now, now + seconds, 0.9))
             now += seconds + pause

@@ -183,6 +183,8 @@ class AudioFile:
         )
 
     def _hear_channels(self) -> None:
+        if not self._stream.codec_context:  # of a kind that FFmpeg does not know
+            raise AudioError(self._unreadable())
         self.channels = tuple(channel.name for channel in self._stream.layout.channels)
         if len(self.channels) > _MOST_CHANNELS:
             raise AudioError(

@@ -120,7 +120,8 @@ def _passage(
     container: InputContainer, tracks: Sequence[int], at_s: float
 ) -> dict[int, NDArray[np.float32]]:
     """Return some seconds of each track, (n_samples,) float32 at 16 kHz."""
-    heard = {container.streams.audio[i].index: _Heard(i) for i in tracks}
+    streams = container.streams.audio
+    heard = {streams[i].index: _Heard(i) for i in tracks if streams[i].codec_context}
     begins_s = (container.start_time or 0) / 1e6 + at_s
     try:
         container.seek(int(begins_s * 1e6))
@@ -130,6 +131,8 @@ def _passage(
             if all(one.is_full for one in heard.values()):
                 break
     except (av.error.FFmpegError, OSError, ValueError, MemoryError):
+        pass
+    except IndexError:  # PyAV 18.1, of a stream that begins within the file
         pass
     return {one.track: one.samples for one in heard.values()}
 

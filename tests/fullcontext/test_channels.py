@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -54,7 +55,7 @@ def test_each_channel_is_a_speaker(tiny_engine: Engine, two_sides: tuple[Samples
     starts = [segment.start for segment in heard.segments]
     assert starts == sorted(starts)
     assert heard.notes == ()
-    for earlier, later in zip(seen, seen[1:], strict=False):
+    for earlier, later in pairwise(seen):
         settled = earlier.transcript.segments[: earlier.n_settled]
         assert later.transcript.segments[: len(settled)] == settled
 
