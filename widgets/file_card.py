@@ -105,7 +105,7 @@ def _chosen_track(job: Job) -> int | None:
     return st.selectbox(
         "Sound track", [None, *range(1, len(names) + 1)], key=f"track-{job.key}",
         index=job.options.track or 0,
-        format_func=lambda n: names[n - 1].capitalize() if n else "Automatic",
+        format_func=lambda n: names[n - 1].replace("t", "T", 1) if n else "Automatic",
         help="Again transcribes this one.",
     )  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import av
 import numpy as np
@@ -12,33 +11,10 @@ from av.stream import Disposition
 
 from asr_core.audio.decode import AudioFile
 from asr_core.errors import AudioError
+from tests.audio.recordings import with_tracks
 
 Samples = np.ndarray
 SILENCE = np.zeros(16_000 * 8, np.float32)
-
-
-def file_of(
-    tracks: list[tuple[Samples, dict[str, Any]]], container: str = "matroska", codec: str = "flac"
-) -> io.BytesIO:
-    """Tracks with their titles, languages and dispositions, their packets side by side."""
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as out:
-        streams = []
-        for _, about in tracks:
-            stream = out.add_stream(codec, rate=16_000, layout="mono")
-            stream.metadata.update({k: v for k, v in about.items() if k != "disposition"})
-            stream.disposition = about.get("disposition", Disposition(0))
-            streams.append(stream)
-        for at in range(0, max(len(samples) for samples, _ in tracks), 4096):
-            for stream, (samples, _) in zip(streams, tracks, strict=True):
-                data = (samples[None, at : at + 4096] * 32767).astype(np.int16)
-                if data.size:
-                    frame = av.AudioFrame.from_ndarray(data, "s16", "mono")
-                    frame.sample_rate, frame.pts = 16_000, at
-                    out.mux(stream.encode(frame))
-        for stream in streams:
-            out.mux(stream.encode(None))
-    return file
 
 
 def loudness(audio: AudioFile) -> float:
@@ -54,7 +30,7 @@ def test_the_track_with_speech_is_taken_and_told(
 ) -> None:
     hiss = np.random.default_rng(0).normal(0, 0.02, len(SILENCE)).astype(np.float32)
     tracks = [(beckett[: len(SILENCE)] if i == spoken else hiss, {}) for i in (1, 2, 3)]
-    audio = AudioFile(file_of(tracks, container, codec), "screen")
+    audio = AudioFile(with_tracks(tracks, container, codec), "screen")
     assert audio.notes == [
         f"screen has 3 sound tracks: track {spoken} was transcribed; another one can be chosen "
         "(--audio-track)."
@@ -68,7 +44,7 @@ def loudness_of(samples: Samples) -> float:
 def test_of_tracks_with_speech_the_default_one_is_taken(beckett: Samples) -> None:
     quiet = beckett * 0.1
     default = {"title": "Deutsch", "disposition": Disposition.default}
-    audio = AudioFile(file_of([(beckett, {}), (quiet, default), (beckett, {})]), "film")
+    audio = AudioFile(with_tracks([(beckett, {}), (quiet, default), (beckett, {})]), "film")
     assert "track 2 (Deutsch) was transcribed" in audio.notes[0]
     assert loudness(audio) < 0.2 * loudness_of(beckett)
 
@@ -77,23 +53,23 @@ def test_comments_are_taken_only_if_nobody_speaks_otherwise(beckett: Samples) ->
     comments = (beckett, {"title": "Director's commentary"})
     film = (beckett * 0.1, {"title": "Film"})
     silent = (np.zeros_like(beckett), {"disposition": Disposition.default})
-    assert "(Film)" in AudioFile(file_of([silent, comments, film]), "x").notes[0]
-    assert "commentary" in AudioFile(file_of([silent, comments]), "x").notes[0]
+    assert "(Film)" in AudioFile(with_tracks([silent, comments, film]), "x").notes[0]
+    assert "commentary" in AudioFile(with_tracks([silent, comments]), "x").notes[0]
 
 
 def test_without_speech_the_default_track_is_taken() -> None:
     tracks = [(SILENCE, {}), (SILENCE, {"language": "ger", "disposition": Disposition.default})]
-    assert "track 2 (ger)" in AudioFile(file_of(tracks), "x").notes[0]
+    assert "track 2 (ger)" in AudioFile(with_tracks(tracks), "x").notes[0]
 
 
 def test_speech_that_begins_late_is_found(beckett: Samples) -> None:
     late = np.concatenate([np.zeros(16_000 * 200, np.float32), np.tile(beckett, 6)])
     tracks = [(0 * late, {"disposition": Disposition.default}), (late, {})]
-    assert "track 2" in AudioFile(file_of(tracks), "x").notes[0]
+    assert "track 2" in AudioFile(with_tracks(tracks), "x").notes[0]
 
 
 def test_a_track_that_is_asked_for_is_taken_without_a_word(beckett: Samples) -> None:
-    file = file_of([(beckett, {}), (beckett * 0.1, {})])
+    file = with_tracks([(beckett, {}), (beckett * 0.1, {})])
     audio = AudioFile(file, "x", track=2)
     assert loudness(audio) < 0.2 * loudness_of(beckett)
     assert audio.notes == []
@@ -102,18 +78,18 @@ def test_a_track_that_is_asked_for_is_taken_without_a_word(beckett: Samples) -> 
 
 def test_a_track_that_is_not_there_gets_a_sentence(beckett: Samples) -> None:
     with pytest.raises(AudioError, match=r"x has 2 sound tracks; choose one from 1 to 2\."):
-        AudioFile(file_of([(beckett, {}), (beckett, {})]), "x", track=3)
+        AudioFile(with_tracks([(beckett, {}), (beckett, {})]), "x", track=3)
     with pytest.raises(AudioError, match="x has one sound track only"):
-        AudioFile(file_of([(beckett, {})]), "x", track=2)
+        AudioFile(with_tracks([(beckett, {})]), "x", track=2)
 
 
 def test_of_one_track_nothing_is_told(beckett: Samples) -> None:
-    assert AudioFile(file_of([(beckett, {"title": "Only"})]), "x").notes == []
+    assert AudioFile(with_tracks([(beckett, {"title": "Only"})]), "x").notes == []
 
 
 def test_looking_for_speech_can_be_stopped(beckett: Samples) -> None:
     """Whoever cancels does not wait until all tracks were heard."""
-    file = file_of([(np.tile(beckett, 20), {}), (np.tile(beckett, 20), {})])
+    file = with_tracks([(np.tile(beckett, 20), {}), (np.tile(beckett, 20), {})])
     n_left = 40
 
     def between() -> None:
