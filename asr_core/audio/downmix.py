@@ -114,6 +114,7 @@ class Downmix:
         angles = _angles(channels, counted)
         self._turned = np.stack([self._weights * np.cos(angles), self._weights * np.sin(angles)])
         self._n_averaged = max(1, round(rate_hz / _MEASURED_HZ))
+        self._averaging = np.full(self._n_averaged, 1 / self._n_averaged, np.float32)
         self._block = _BLOCK * self._n_averaged
         self._delay = max(1, round(_QUADRATURE_S * rate_hz))
         self._may_cancel = len(counted) > 1
@@ -148,12 +149,15 @@ class Downmix:
         if not n_blocks:
             return
         whole = waiting[:, : n_blocks * self._block].reshape(len(waiting), -1, self._n_averaged)
-        slower = np.hstack([self._last, whole.mean(axis=2, dtype=np.float64)])
+        slower: NDArray[np.float64] = self._weights[:, np.newaxis] * (whole @ self._averaging)
+        slower = np.concatenate([self._last, slower], axis=1)
         self._last = slower[:, -1:]
-        parts = self._weights[:, np.newaxis] * np.diff(slower)
-        energies = np.stack([parts.sum(axis=0) ** 2, (parts**2).sum(axis=0)])
-        for energy in energies.reshape(2, n_blocks, _BLOCK).sum(axis=2).T.tolist():
-            self._shares.append(self._judge(*energy))
+        parts = (slower[:, 1:] - slower[:, :-1]).reshape(len(slower), n_blocks, _BLOCK)
+        mean = parts.sum(axis=0)
+        of_means = np.einsum("bs,bs->b", mean, mean)
+        of_parts = np.einsum("cbs,cbs->b", parts, parts)
+        for of_mean, of_part in zip(of_means.tolist(), of_parts.tolist(), strict=True):
+            self._shares.append(self._judge(of_mean, of_part))
 
     def _judge(self, of_mean: float, of_parts: float) -> float:
         """Return the share of the turned sum, from the energies of one more block."""
