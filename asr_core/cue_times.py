@@ -7,6 +7,7 @@ cues overlap or vanish.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -96,7 +97,7 @@ def times(spoken: Sequence[Spoken], duration_s: float) -> list[tuple[float, floa
     """
     if not spoken:
         return []
-    until = int(1000 * duration_s) or max(_ms(each.end) for each in spoken)
+    until = math.floor(1000 * duration_s + 1e-6) or max(_ms(each.end) for each in spoken)
     until = max(until, len(spoken))
     shown = _placed(spoken, until)
     for i in range(len(shown) - 1):

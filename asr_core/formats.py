@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from asr_core.subtitles import cues, label
+from asr_core.line_breaks import set_right_to_left
+from asr_core.subtitles import Cue, cues, label
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -50,18 +51,34 @@ def parse_clock(text: str) -> float:
 
 def to_txt(transcript: Transcript) -> str:
     """One line a segment, with its speaker before it where speakers are told apart."""
-    return "".join(f"{label(segment.speaker)}{segment.text}\n" for segment in transcript.segments)
+    return "".join(
+        f"{label(segment.speaker)}{_one_line(segment.text)}\n"
+        for segment in transcript.segments
+        if segment.text
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip."""
+    """SubRip. It has no way to escape: what players would take for a tag is broken up."""
     return "".join(
         f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
-        + cue.label
-        + "\n".join(cue.lines)
+        + _for_srt(cue, transcript.language)
         + "\n\n"
         for number, cue in enumerate(cues(transcript), 1)
     )
+
+
+def _for_srt(cue: Cue, language: str | None) -> str:
+    first, *others = cue.lines
+    text = "\n".join(set_right_to_left((cue.label + first, *others), language))
+    return _TAG.sub("\\g<0>\N{WORD JOINER}", text).replace("-->", "→")
+
+
+_TAG = re.compile(r"<(?=/?(?:[bisu]|font)\b)|\{(?=\\)", re.IGNORECASE)
 
 
 def to_vtt(transcript: Transcript) -> str:
@@ -70,7 +87,7 @@ def to_vtt(transcript: Transcript) -> str:
     return "WEBVTT\n\n" + "".join(
         f"{clock(cue.start)} --> {clock(cue.end)}\n"
         + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
-        + "\n".join(cue.lines).translate(escape)
+        + "\n".join(set_right_to_left(cue.lines, transcript.language)).translate(escape)
         + "\n\n"
         for cue in cues(transcript)
     )
@@ -83,7 +100,7 @@ def to_tsv(transcript: Transcript) -> str:
     rows = [["start", "end", "text", "speaker"]]
     for segment in transcript.segments:
         times = [str(round(seconds * 1000)) for seconds in (segment.start, segment.end)]
-        rows.append([*times, segment.text.replace("\t", " "), segment.speaker or ""])
+        rows.append([*times, _one_line(segment.text).replace("\t", " "), segment.speaker or ""])
     return "".join("\t".join(row if has_speakers else row[:3]) + "\n" for row in rows)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 __all__ = ["MAX_WIDTH", "breakable", "is_spaceless", "set_right_to_left", "width"]
 
@@ -35,6 +36,7 @@ def is_spaceless(text: str) -> bool:
     return _SPACELESS.search(text) is not None
 
 
+@lru_cache(maxsize=10_000)  # words come again and again
 def width(text: str) -> float:
     """Return the room that ``text`` takes in a line, in Latin characters.
 
@@ -98,9 +100,12 @@ def _not_too_wide(piece: str, language: str | None) -> Iterator[str]:
 
 
 def _between(text: str, ends: Iterable[int]) -> Iterator[str]:
-    """``text`` cut at ``ends``, but between words with spaces only at these."""
+    """``text`` cut at ``ends``, but between words with spaces only at these, and before no mark."""
+    clusters = set(_ends(_clusters(text)))
     start = 0
     for end in ends:
+        if end not in clusters:
+            continue
         around = text[max(0, end - 1) : end + 1]
         if end == len(text) or text[end - 1].isspace() or is_spaceless(around):
             yield text[start:end]

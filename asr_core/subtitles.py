@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from asr_core.cue_times import (
     CHARACTERS_PER_SECOND,
@@ -40,6 +40,7 @@ _REACH = 16  # pieces before the end of a sentence that tell whether it is one
 _UNREADABLE, _MORE_UNREADABLE = 10.0, 50.0  # too short or too fast; for each time its limit
 _HASTY = 2.0  # for the share of the time that is missing to read it at ease
 _WITHIN_CLAUSE, _AFTER_CLAUSE = 3.0, 1.0  # where no sentence ends
+_AFTER_ABBREVIATION = 6.0
 _PAUSE_IS_WORTH = 4.0  # a second, at most two
 _TWO_SENTENCES = 2.0
 
@@ -48,7 +49,8 @@ _TWO_SENTENCES = 2.0
 class Cue:
     """What stands on the screen from ``start`` to ``end``, seconds; one line or two.
 
-    The first has room for the name of the ``speaker``, if there is one.
+    Attributes:
+        speaker: who says it, where speakers are told apart; the first line has room for the name.
     """
 
     start: float
@@ -75,6 +77,7 @@ class _Piece:
         text: with the space after it.
         start, end: seconds.
         width: of the text without the space.
+        room: of the text with it.
         is_sentence: a sentence ends with it.
     """
 
@@ -82,52 +85,68 @@ class _Piece:
     start: float
     end: float
     width: float
+    room: float
     is_sentence: bool
-
-    @property
-    def room(self) -> float:
-        """Its width with the space."""
-        return self.width + self.text.endswith(" ")
 
     @property
     def is_clause(self) -> bool:
         return self.text.rstrip().endswith(_CLAUSE_ENDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a cue shows.
+
+    Attributes:
+        indent: the room that the speaker's name takes.
+    """
+
+    pieces: Sequence[_Piece]
+    speaker: str | None
+    indent: float
+
+    @property
+    def start(self) -> float:
+        return self.pieces[0].start
+
+    @property
+    def spoken(self) -> Spoken:
+        end = max(piece.end for piece in self.pieces)
+        return Spoken(self.start, end, self.indent + _width(self.pieces))
+
+
 def cues(transcript: Transcript) -> list[Cue]:
     """Return the cues of a transcript; they follow one another and do not overlap.
 
     A segment has its own cues, but short ones that could not be read alone share one. Where all
-    segments are single words, each stays alone: their times are what is wanted. So do the
-    segments of different speakers, who take turns where they speak at once.
+    segments are single words, each stays alone: their times are what is wanted.
     """
-    segments = sorted(transcript.segments, key=lambda segment: segment.start)
-    told = [(run[0].speaker, _pieces(run, transcript.language)) for run in _runs(segments)]
-    speakers = [speaker for speaker, run in told if run]
-    runs = [run for _, run in told if run]
-    starts = [*(run[0].start for run in runs), transcript.duration or math.inf]
-    ends = [0.0, *(run[-1].end for run in runs)]
-    by_speaker = [
-        (speaker, part)
-        for speaker, run, end_before, start_after in zip(
-            speakers, runs, ends, starts[1:], strict=False
-        )
-        for part in _parts(run, end_before, start_after, width(label(speaker)))
-    ]
-    by_speaker.sort(key=lambda each: each[1][0].start)
-    parts = [part for _, part in by_speaker]
-    spoken = [
-        Spoken(part[0].start, max(piece.end for piece in part), _width(part)) for part in parts
-    ]
-    shown = times(spoken, transcript.duration)
+    parts = sorted(_parts(transcript), key=lambda part: part.start)
+    shown = times([part.spoken for part in parts], transcript.duration)
     return [
-        Cue(start, end, _two_lines(part, width(label(speaker))), speaker)
-        for (speaker, part), (start, end) in zip(by_speaker, shown, strict=True)
+        Cue(start, end, _two_lines(part.pieces, part.indent), part.speaker)
+        for part, (start, end) in zip(parts, shown, strict=True)
     ]
+
+
+def _parts(transcript: Transcript) -> Iterator[_Part]:
+    segments = sorted(transcript.segments, key=lambda segment: segment.start)
+    runs = [(_name(run), _pieces(run, transcript.language)) for run in _runs(segments)]
+    runs = [(speaker, pieces) for speaker, pieces in runs if pieces]
+    ends = [0.0, *(pieces[-1].end for _, pieces in runs)]
+    starts = [*(pieces[0].start for _, pieces in runs[1:]), transcript.duration or math.inf]
+    for (speaker, pieces), end_before, start_after in zip(runs, ends, starts, strict=False):
+        indent = width(label(speaker))
+        for begin, end in _cuts(pieces, indent, end_before, start_after):
+            yield _Part(pieces[begin:end], speaker, indent)
+
+
+def _name(run: Sequence[Segment]) -> str | None:
+    return " ".join(plain(run[0].speaker or "").split()) or None
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Segments that may share cues: those between two pauses."""
+    """Segments that may share cues: those of one speaker between two pauses."""
     are_words = all(len(segment.words) == 1 for segment in segments)
     run: list[Segment] = []
     for segment in segments:
@@ -142,9 +161,13 @@ def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 
 def _pieces(segments: Sequence[Segment], language: str | None) -> list[_Piece]:
-    return [
-        piece for segment in segments for piece in _pieces_of(segment, segment.language or language)
-    ]
+    """The text of segments in pieces, none of which begins before the one before it."""
+    pieces: list[_Piece] = []
+    for segment in segments:
+        for piece in _pieces_of(segment, segment.language or language):
+            start = max(piece.start, pieces[-1].start if pieces else 0.0)
+            pieces.append(replace(piece, start=start, end=max(start, piece.end)))
+    return pieces
 
 
 def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
@@ -163,6 +186,7 @@ def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
             starts[at],
             max(ends[at : at + len(bare)]),
             width(bare),
+            width(bare + space),
             not following or is_end(before + bare, space + following, language),
         )
         at += len(piece)
@@ -190,46 +214,54 @@ def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
     return "".join(text).rstrip(), starts, ends
 
 
-def _parts(
-    pieces: Sequence[_Piece], end_before: float, start_after: float, indent: float
-) -> Iterator[Sequence[_Piece]]:
+def _cuts(
+    pieces: Sequence[_Piece], indent: float, end_before: float, start_after: float
+) -> Iterator[tuple[int, int]]:
     """Cut pieces into cues where it costs least (dynamic programming over the cuts).
 
     Args:
-        end_before, start_after: of what is said around them.
         indent: room that is taken in each first line.
+        end_before, start_after: of what is said around them.
+
+    Yields:
+        The first piece of a cue, and the one after its last.
     """
     n = len(pieces)
     sentences = [0, *itertools.accumulate(piece.is_sentence for piece in pieces)]
+    next_starts = [*(piece.start for piece in pieces[1:]), start_after]
+    latest = [max(start, piece.end) for start, piece in zip(next_starts, pieces, strict=True)]
+    cut_costs = [_cut(piece, end) for piece, end in zip(pieces, latest, strict=True)]
     costs, begins = [0.0, *[math.inf] * n], [0] * (n + 1)
     for i in range(n):
-        earliest = max(pieces[i - 1].end if i else end_before, pieces[i].start - LEAD_S)
-        for j in _ends_that_fit(pieces, i, indent):
-            latest = pieces[j].start if j < n else start_after
-            room_s = max(latest, pieces[j - 1].end) - min(earliest, pieces[i].start)
-            cost = costs[i] + 1 + _haste(_width(pieces[i:j]), room_s)
-            cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i])
-            cost += _cut(pieces[j - 1], latest)
+        before = pieces[i - 1].end if i else end_before
+        earliest = min(max(before, pieces[i].start - LEAD_S), pieces[i].start)
+        for j, characters in _that_fit(pieces, i, indent):
+            cost = costs[i] + 1 + _haste(characters, latest[j - 1] - earliest)
+            cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i]) + cut_costs[j - 1]
             if cost < costs[j]:
                 costs[j], begins[j] = cost, i
     cuts = [n]
     while cuts[-1]:
         cuts.append(begins[cuts[-1]])
     for end, begin in reversed(list(itertools.pairwise(cuts))):
-        yield pieces[begin:end]
+        yield begin, end
 
 
-def _ends_that_fit(pieces: Sequence[_Piece], first: int, indent: float) -> Iterator[int]:
-    """After which pieces a cue that begins with the ``first`` may end."""
-    lines, room = 1, indent
+def _that_fit(pieces: Sequence[_Piece], first: int, indent: float) -> Iterator[tuple[int, float]]:
+    """After which pieces a cue that begins with the ``first`` may end, and its characters."""
+    is_second, line, characters = False, indent, indent
+    latest = pieces[first].start + MAX_CUE_S
     for i in range(first, len(pieces)):
-        if room + pieces[i].width > MAX_WIDTH and room:
-            lines, room = lines + 1, 0.0
-        room += pieces[i].room
-        is_long = pieces[i].end - pieces[first].start > MAX_CUE_S
-        if i > first and (lines > 2 or is_long):
-            return
-        yield i + 1
+        piece = pieces[i]
+        if i > first:
+            is_full = line + piece.width > MAX_WIDTH
+            if piece.end > latest or (is_full and is_second):
+                return
+            if is_full:
+                is_second, line = True, 0.0
+        yield i + 1, characters + piece.width
+        line += piece.room
+        characters += piece.room
 
 
 def _haste(characters: float, room_s: float) -> float:
@@ -247,6 +279,8 @@ def _cut(last: _Piece, next_start: float) -> float:
     """What it costs to end a cue with a piece."""
     if last.is_sentence:
         return 0.0
+    if last.text.rstrip().endswith("."):
+        return _AFTER_ABBREVIATION
     pause = _PAUSE_IS_WORTH * min(0.5, max(0.0, next_start - last.end))
     return max(0.0, (_AFTER_CLAUSE if last.is_clause else _WITHIN_CLAUSE) - pause)
 

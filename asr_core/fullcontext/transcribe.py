@@ -17,7 +17,7 @@ from asr_core.fullcontext.missed import merged, missed
 from asr_core.fullcontext.pipeline import beside, side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
 from asr_core.fullcontext.stretch import WHOLE, Pieces, Stretch
-from asr_core.lines import lines
+from asr_core.lines import lines, rejoined
 from asr_core.memory import give_back
 from asr_core.quality import BEAM_SIZE, FALLBACKS, fallback, is_doubtful, is_silence, settled
 from asr_core.transcript import Segment, Transcript, Word
@@ -170,6 +170,7 @@ def transcribe(
             on_progress(FileProgress(done_s, total_s, so_far(until_s), n_settled))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             give_back()
+    segments = list(rejoined(segments, language))
     whole = so_far(pieces.seconds)
     return speakers.settled(whole) if speakers else whole
 
