@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from asr_core.audio import SAMPLE_RATE_HZ
 
@@ -25,6 +24,9 @@ _ALIKE, _THE_SAME = 0.16, 0.95
 
 _LATEST, _EARLIEST = 3 * SAMPLE_RATE_HZ // 10, SAMPLE_RATE_HZ // 32
 """Behind the other channel: echoes of lines; before it: clocks that were started apart."""
+
+_FFT = 21_600
+"""Longer than what is compared, and a product of small primes."""
 
 _QUIETER = 10 ** (3 / 10)
 """The speaker's own channel has more energy than the others: 3 dB."""
@@ -154,9 +156,8 @@ class CrosstalkGate:
         n = BLOCK + 2 * _AROUND
         ours = np.diff(self._held[channel, at : at + n].astype(np.float64))
         theirs = np.diff(self._held[other, at - _LATEST : at + n + _EARLIEST].astype(np.float64))
-        size = fft.next_fast_len(len(theirs), real=True)
-        both = fft.rfft(theirs, size) * np.conj(fft.rfft(ours, size))
-        products = fft.irfft(both, size)[: len(theirs) - len(ours) + 1]
+        both = np.fft.rfft(theirs, _FFT) * np.conj(np.fft.rfft(ours, _FFT))
+        products = np.fft.irfft(both, _FFT)[: len(theirs) - len(ours) + 1]
         sums = np.cumsum(np.concatenate([[0.0], theirs**2]))
         energies = sums[len(ours) :] - sums[: -len(ours)] + 1e-12
         alike = np.abs(products) / np.sqrt(energies * (np.sum(ours**2) + 1e-12))
