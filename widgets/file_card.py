@@ -32,7 +32,7 @@ def _place(what: str, job: Job) -> str:
 def _player(job: Job, shown: Transcript | None = None) -> None:
     """``shown`` stands in the picture of a video."""
     with st.container(key=_place("player", job)):
-        if job.name.lower().endswith(_VIDEO):
+        if job.name.lower().endswith(_VIDEO) and job.player is None:
             subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
             st.video(player_source(job), subtitles=subtitles)
         elif job.state is not JobState.FAILED or job.transcript is not None:

@@ -300,11 +300,14 @@ async def _file(request: Request) -> Response:
     job = next((job for job in jobs if job.key == request.path_params["key"]), None)
     if job is None:
         return PlainTextResponse("This file is no longer here.", 404)
-    kind = mimetypes.guess_type(job.name)[0] or ""
-    kind = kind if kind.startswith(_MEDIA) else "audio/wav"
-    kept = BackgroundTask(_nothing, job.file)  # which is deleted when nobody has it any more
+    file, kind = job.player or job.file, mimetypes.guess_type(job.name)[0] or ""
+    if job.player:
+        kind = "audio/flac"
+    elif not kind.startswith(_MEDIA):
+        kind = "audio/wav"
+    kept = BackgroundTask(_nothing, file)  # which is deleted when nobody has it any more
     headers = {"Cache-Control": "private"}
-    return FileResponse(job.file.path, media_type=kind, headers=headers, background=kept)
+    return FileResponse(file.path, media_type=kind, headers=headers, background=kept)
 
 
 def _nothing(file: StoredFile) -> None:

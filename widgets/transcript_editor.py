@@ -568,7 +568,7 @@ def transcript_editor(
 
 def _typed_at(state: Any) -> int:
     """Return when what the browser has told was typed, on its clock; 0 for nothing."""
-    typed = state.get("texts") if state else None
+    typed = state.get("texts") if isinstance(state, Mapping) else None
     at = typed.get("at") if isinstance(typed, Mapping) else None
     return at if isinstance(at, int) else 0
 

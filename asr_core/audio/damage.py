@@ -37,12 +37,13 @@ class Damage:
         self.is_inside |= self._counts and self._has_begun
         self._has_begun, self._run_s = True, 0.0
 
-    def lost(self, packet: av.Packet[av.AudioStream]) -> bool:
+    def lost(self, packet: av.Packet[av.AudioStream] | None = None) -> bool:
         """Take note of a packet that was not; False if there is no use in going on."""
-        length_s = float(packet.duration * packet.time_base) if packet.duration else 0.0
+        length_s = float(packet.duration * packet.time_base) if packet and packet.duration else 0.0
         self._run_s += max(length_s, _SHORTEST_S)
         self._n += 1
-        return self._n <= _MOST
+        self._has_ended = self._n > _MOST
+        return not self._has_ended
 
     def ended(self) -> None:
         """Take note that nothing more can be read."""

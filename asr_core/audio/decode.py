@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import av
 import av.error
+import av.stream
 import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
@@ -195,6 +196,33 @@ class AudioFile:
     def _new_resampler(self) -> Resampler | ChannelResampler:
         return ChannelResampler(len(self.channels)) if self.channels else Resampler()
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """FFmpeg's first name of the format, and its name of the codec."""
+        context = self._stream.codec_context  # None where there is no decoder
+        return format_of(self._container), context.codec.canonical_name if context else ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is one recording, of the length that its header gives."""
+        return len(self._parts) == 1 and not self._parts[0].is_sound_to_the_end
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there are pictures beside the sound, not counting that of a cover."""
+        pictures = self._container.streams.video
+        return any(not one.disposition & av.stream.Disposition.attached_pic for one in pictures)
+
+    def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
+        try:
+            yield from self._container.demux(self._stream)
+        except IndexError:  # PyAV, at the end, where other streams began late
+            return
+        finally:
+            self._container.close()
+            self._close()
+
     def __iter__(self) -> Iterator[Samples]:
         """Yield the pieces; raises AudioError if not one sample came out."""
         pending: list[Samples] = []
@@ -260,40 +288,54 @@ class AudioFile:
 
     def _origin_s(self) -> float:
         """Return what the stamps say at 0 of a player's clock."""
-        begins_s = (self._container.start_time or 0) / 1e6
-        return min(0.0, begins_s) if format_of(self._container) in _AS_STAMPED else begins_s
+        if format_of(self._container) in _AS_STAMPED:
+            return 0.0
+        return (self._container.start_time or 0) / 1e6
 
     def _latest_s(self, part: Part) -> float | None:
         return None if part.start else header_end_s(self._container, self._origin_s())
 
     def _frames(self, damage: Damage) -> Iterator[av.AudioFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            self._between()
-            packet = None
+        for packet in self._packets(damage):
             try:
-                packet = next(packets, None)
-                frames = packet.decode() if packet is not None else []
+                frames = packet.decode()
             except av.error.EOFError:
-                break
+                return
             except av.error.InvalidDataError:
-                if packet is None or not damage.lost(packet):
-                    damage.ended()
-                    break
-                continue
+                if damage.lost(packet):
+                    continue
+                return
             except _CANNOT_READ:
                 damage.ended()
-                break
-            finally:
-                if self._reader.stopped is not None:
-                    raise self._reader.stopped
-            if packet is None:
-                break
+                return
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
                     self._check_rate(frame.sample_rate)
                     damage.read()
                     yield frame
+
+    def _packets(self, damage: Damage) -> Iterator[av.Packet[av.AudioStream]]:
+        """Yield the packets of the track, those behind damage too."""
+        while True:
+            try:
+                for packet in self._container.demux(self._stream):
+                    self._stop_if_told()
+                    yield packet
+                self._stop_if_told()
+                return
+            except IndexError:  # as in packets
+                continue
+            except av.error.InvalidDataError:
+                if not damage.lost():
+                    return
+            except _CANNOT_READ:
+                damage.ended()
+                return
+
+    def _stop_if_told(self) -> None:
+        if self._reader.stopped is not None:
+            raise self._reader.stopped
+        self._between()
 
     def _heard(self, frame: av.AudioFrame) -> Samples:
         """Return the samples that a frame brings."""

@@ -110,7 +110,8 @@ class _Clock:
         return gap_s
 
     def _back(self, offset_s: float) -> float:
-        if offset_s >= -_LONGEST_CUT_S:
+        is_before_0 = self._at_s <= 0 and offset_s >= -_BEGINS_ANEW_S
+        if is_before_0 or offset_s >= -_LONGEST_CUT_S:  # no player plays what lies before 0
             return offset_s
         if offset_s < -_BEGINS_ANEW_S:
             self._shift_s -= offset_s

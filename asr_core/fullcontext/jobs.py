@@ -18,6 +18,7 @@ from enum import Enum
 from asr_core.budget import Budget, Resource, process_budget
 from asr_core.engines.base import Engine
 from asr_core.errors import AsrError, Cancelled, LimitError
+from asr_core.fullcontext.playing import copy_to_play
 from asr_core.fullcontext.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.memory import give_back
 from asr_core.metrics import count_error, count_file
@@ -50,6 +51,7 @@ class Job:
         key: of the upload, so that it is not transcribed twice.
         file: on disk, for as long as the job is kept.
         model: what the engine's model is called, for the reader.
+        player: a copy of its sound for browsers that cannot play the file.
         transcript: of a job that failed or was cancelled, what was heard until then.
         error: a sentence, once the job has failed or was cancelled.
         corrections: what the user wrote in place of a line, by its index; the page writes it.
@@ -63,6 +65,7 @@ class Job:
     options: FileOptions = field(default_factory=FileOptions)
     state: JobState = JobState.WAITING
     progress: FileProgress | None = None
+    player: StoredFile | None = None
     transcript: Transcript | None = None
     error: str | None = None
     corrections: dict[int, str] = field(default_factory=dict)
@@ -191,7 +194,9 @@ class JobQueue:
         def report(progress: FileProgress) -> None:
             job.progress = progress
 
+        is_cancelled = job.cancel.is_set
         try:
+            job.player = copy_to_play(job.file, job.options, is_cancelled, self._owner, self._group)
             with job.file.open() as source:
                 job.transcript = transcribe(
                     source,
@@ -199,7 +204,7 @@ class JobQueue:
                     job.options,
                     name=job.name,
                     on_progress=report,
-                    is_cancelled=job.cancel.is_set,
+                    is_cancelled=is_cancelled,
                 )
             job.state = JobState.DONE
             work_s = self._clock() - job.started_at

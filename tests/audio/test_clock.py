@@ -90,6 +90,11 @@ def test_rounded_stamps_neither_move_nor_lengthen_the_sound() -> None:
     assert heard_at(samples) == near(119)
 
 
+def test_sound_before_0_is_not_played_and_what_follows_stays_in_its_place() -> None:
+    data = recorded("matroska", "flac", [(-0.5, bursts(3))], picture=(0, 4))
+    assert times(data) == near(0.5, 1.5)
+
+
 def test_a_stamp_that_lies_makes_no_hours_of_silence() -> None:
     data = bytearray(recorded("matroska", "flac", [(0.0, bursts(30))]))
     at = data.rindex(bytes.fromhex("1f43b675"))  # the last cluster; its time follows

@@ -138,3 +138,11 @@ def test_a_hole_is_told_and_the_sound_behind_it_stays_in_its_place() -> None:
 def test_a_broadcast_that_was_joined_late_is_no_damage() -> None:
     data = recorded("mpegts", "aac", [(0.0, bursts(6))])
     assert read(data[len(data) // 3 // 188 * 188 + 50 :])[1] == []
+
+
+def test_a_stream_that_begins_in_the_middle_ends_nothing() -> None:
+    alone = recorded("mpegts", "aac", [(0.0, bursts(30))])
+    filmed = recorded("mpegts", "aac", [(30.0, bursts(4))], picture=(30, 34))
+    found, notes = read(alone + filmed)
+    assert notes == []
+    assert len(found) >= 30

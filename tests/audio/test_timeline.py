@@ -88,6 +88,14 @@ def test_of_a_long_overlap_nothing_is_cut_and_the_next_gap_makes_up_for_it() -> 
     assert jumps(*run(0.0, 100), *run(1.5, 100), *run(5.0)) == {200: 5.0}
 
 
+def test_what_is_stamped_before_0_is_cut() -> None:
+    assert jumps(*run(-0.5, 100)) == {0: -0.5}
+
+
+def test_a_clock_that_begins_far_before_0_begins_at_0() -> None:
+    assert jumps(*run(-500.0, 100)) == {}
+
+
 def test_sound_behind_the_end_that_the_file_announces_is_not_waited_for() -> None:
     assert jumps(*run(0.0), *run(4000.0), ends_s=60.0) == {}
     assert jumps(*run(0.0), *run(40.0), ends_s=60.0) == {8: 40.0}
