@@ -37,8 +37,8 @@ _BLOCK = 80
 _FAST, _SLOW = math.exp(-1 / 10), math.exp(-1 / 200)
 """What is left a block later of the energies measured: they are means over 0.1 s and 2 s."""
 
-_CANCELS, _CANCELS_NOT = -0.4, -0.1
-"""Of the energy that independent channels would give the mean has 0.6; 0.9 and it is taken
+_CANCELS, _CANCELS_NOT = -0.5, -0.1
+"""Of the energy that independent channels would give the mean has half; 0.9 and it is taken
 again. Of independent noises 300 000 blocks never fell to 0.6."""
 
 _QUADRATURE_S = 0.004
