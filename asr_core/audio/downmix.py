@@ -100,8 +100,8 @@ class Downmix:
 
     Where the channels hold one voice in opposite phase, so that their mean loses it, they are
     added a quarter-turn apart, as quadrature does with two: left by 0, right by 90 degrees. So
-    neither sign cancels them, and what is independent sounds as in the mean. One gives way to the other within 10 ms.
-    The same samples give the same result however they are cut into pushes.
+    neither sign cancels them, and what is independent sounds as in the mean. One gives way to
+    the other within 10 ms. The same samples give the same result however they are cut.
 
     Args:
         channels: FFmpeg's names of their places, in order.
