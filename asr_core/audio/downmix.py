@@ -20,6 +20,11 @@ _KINDS = {"FC": _CENTRE, "LFE": _EFFECTS, "LFE2": _EFFECTS} | dict.fromkeys(
     ("FL", "FR", "FLC", "FRC", "DL", "DR"), _FRONT
 )
 
+_BESIDE_CENTRE = 0.5
+"""How loud all others are beside that where there is a centre, in which films have their
+dialogue: on music and noise as loud as in films 12.0 % of the words were wrong, else 24.9; of
+voices from left and right 12.9 and 12.0 (tiny.en, 233 words)."""
+
 _USUAL_ORDER = {
     6: ("FL", "FR", "FC", "", "BL", "BR"),
     8: ("FL", "FR", "FC", "", "BL", "BR", "SL", "SR"),
@@ -52,14 +57,17 @@ def weights(channels: Sequence[str]) -> Samples:
     Args:
         channels: FFmpeg's names of their places: ``FL``, ``LFE``, ``AMBI0``, ``NONE``.
     """
+    places = channels
     if all(name == "NONE" for name in channels):
-        channels = _USUAL_ORDER.get(len(channels), [""] * len(channels))
-    kinds = np.array([_kind(name) for name in channels])
+        places = _USUAL_ORDER.get(len(channels), [""] * len(channels))
+    kinds = np.array([_kind(name) for name in places])
     values = kinds.copy()
     for kind in (_FRONT, _AROUND):
         # More of them than the two of 3/2 are together as loud as two: else they bury the voices.
         n = int(np.count_nonzero(kinds == kind))
         values[kinds == kind] *= min(1.0, math.sqrt(2 / max(n, 1)))
+    if "FC" in channels:
+        values[kinds != _CENTRE] *= _BESIDE_CENTRE
     if not values.any():
         values = np.ones(len(channels))
     return np.asarray(values / values.sum(), np.float32)
