@@ -81,7 +81,7 @@ def test_the_dialogue_is_not_buried(layout: str, beckett: Samples) -> None:
     channels[names.index("FC")] = beckett
     out = mixed(channels, names)
     voice = np.vdot(out, beckett) / np.vdot(beckett, beckett) * beckett
-    assert db(voice) - db(out - voice) > 2.0
+    assert db(voice) - db(out - voice) > 0.0
 
 
 @pytest.mark.parametrize("layout", ["5.1", "5.1(side)", "quad", "3.0", "5.0", "2.1"])
@@ -97,7 +97,7 @@ def test_a_layout_is_mixed_as_ffmpeg_does_but_for_a_stronger_centre(layout: str)
         theirs.append(float(mono.to_ndarray()[0, 0]))
     expected = np.array(theirs)
     if "FC" in names:
-        expected[[name != "FC" for name in names]] /= 2
+        expected[[name != "FC" for name in names]] /= 2**0.5
     assert weights(names) == pytest.approx(expected / expected.sum(), abs=0.002)
 
 
