@@ -130,6 +130,19 @@ def _add_transcribe(parser: argparse.ArgumentParser) -> None:
         help="detect the language of each passage, for files in which it changes",
     )
     parser.add_argument(
+        "--audio-track",
+        type=_count,
+        metavar="N",
+        help="which of several sound tracks, from 1 (default: the one the file prefers or, if "
+        "nobody speaks in that, one in which somebody does)",
+    )
+    parser.add_argument(
+        "--split-channels",
+        action="store_true",
+        help="channels are speakers: hear each by itself and write who says what, for calls "
+        "with a speaker on each channel",
+    )
+    parser.add_argument(
         "--start", type=_clock, default=0.0, metavar="TIME", help="begin there (90, 1:30, 1:02:30)"
     )
     parser.add_argument("--end", type=_clock, metavar="TIME", help="end there")
@@ -376,6 +389,8 @@ def _file_options(options: argparse.Namespace) -> FileOptions:
         options.task,
         options.prompt,
         Stretch(options.start, options.end),
+        track=options.audio_track,
+        split_channels=options.split_channels,
     )
 
 

@@ -110,6 +110,7 @@ class Transcript:
             was found.
         language_probability: 0 to 1; 1 where the user gave the language.
         notes: sentences for the user, such as "the file breaks off after …".
+        tracks: names of the file's sound tracks, if it has several; the first is number 1.
     """
 
     segments: tuple[Segment, ...]
@@ -117,6 +118,7 @@ class Transcript:
     language: str | None = None
     language_probability: float = 0.0
     notes: tuple[str, ...] = field(default=())
+    tracks: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:

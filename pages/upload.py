@@ -58,9 +58,10 @@ add_jobs(queue, engine, settings.model, options)
 if queue.jobs:
     kept_caption()
 for job in itertools.chain.from_iterable(reversed(queue.batches)):
-    if file_card(queue, job) and engine is not None:
+    wanted = file_card(queue, job, options)
+    if wanted is not None and engine is not None:
         key = f"{job.key}-{len(queue.jobs)}"
-        queue.add(Job(key, job.name, job.file, engine, settings.model, options))
+        queue.add(Job(key, job.name, job.file, engine, settings.model, wanted))
         st.rerun()
 if queue.jobs and st.button("Clear", icon=":material/delete:", help="Forget all transcripts"):
     if any(job.corrections for job in queue.jobs):

@@ -67,7 +67,7 @@ def _recordings() -> list[bytes]:
                 out.mux(stream.encode(piece))
             out.mux(stream.encode(None))
         made.append(file.getvalue())
-    return made + _odd_clocks(made)
+    return made + _odd_clocks(made) + _many_channels()
 
 
 def _odd_clocks(whole: list[bytes]) -> list[bytes]:
@@ -82,6 +82,34 @@ def _odd_clocks(whole: list[bytes]) -> list[bytes]:
         )
     ]  # fmt: skip
     return made + [data + data for data in whole[:4]] + [data + data for data in made[4:7]]
+
+
+def _many_channels() -> list[bytes]:
+    """Layouts and sound tracks of all kinds; what two channels hold is in opposite phase."""
+    noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
+    made = []
+    for container, codec, layouts in (
+        ("wav", "pcm_s16le", ["stereo"]), ("wav", "pcm_s16le", ["6 channels"]),
+        ("flac", "flac", ["5.1(side)"]), ("mp4", "aac", ["7.1"]), ("matroska", "flac", ["quad"]),
+        ("matroska", "flac", ["mono", "stereo"]), ("mov", "pcm_s16le", ["mono"] * 3),
+        ("mpegts", "mp2", ["stereo", "stereo"]), ("matroska", "pcm_s16le", ["22.2", "mono"]),
+    ):  # fmt: skip
+        file = io.BytesIO()
+        with av.open(file, "w", format=container) as out:
+            streams = [out.add_stream(codec, rate=16_000, layout=layout) for layout in layouts]
+            for stream in streams:
+                n_channels = stream.layout.nb_channels
+                signs = np.array([1, -1] * n_channels)[:n_channels, np.newaxis]
+                data = np.ascontiguousarray((signs * noise).astype(np.int16).T.reshape(1, -1))
+                whole = av.AudioFrame.from_ndarray(data, "s16", stream.layout.name)
+                whole.sample_rate, whole.pts = 16_000, 0
+                size = stream.frame_size or 1024
+                fitting = av.AudioResampler(stream.format, stream.layout, 16_000, size)
+                for frame in [*fitting.resample(whole), *fitting.resample(None)]:
+                    out.mux(stream.encode(frame))
+                out.mux(stream.encode(None))
+        made.append(file.getvalue())
+    return made
 
 
 def _damaged(data: bytes, rng: random.Random) -> bytes:
@@ -111,15 +139,16 @@ _SEEDS: dict[str, bytes] = {
 
 def _decode(rng: random.Random, files: list[bytes]) -> None:
     """Whatever the stamps say, times go on from 0 and end with the file."""
-    audio = AudioFile(io.BytesIO(_damaged(rng.choice(files), rng)), "fuzz")
+    file, track = io.BytesIO(_damaged(rng.choice(files), rng)), rng.choice((None, None, 1, 2))
+    audio = AudioFile(file, "fuzz", track=track, by_channel=rng.random() < 0.2)
     start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
     pieces = Pieces(audio, Stretch(start_s, rng.choice((None, 3.0))))
     n, before_s, heard_s = 0, 0.0, 0.0
     for piece in pieces:
         assert np.isfinite(piece).all()
         assert pieces.seconds >= before_s, "a time goes back"
-        before_s, n = pieces.seconds, n + len(piece)
-        heard_s += np.count_nonzero(piece) / SAMPLE_RATE_HZ
+        before_s, n = pieces.seconds, n + piece.shape[-1]
+        heard_s += np.count_nonzero(np.atleast_2d(piece).any(axis=0)) / SAMPLE_RATE_HZ
     assert pieces.seconds <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, "outside the file"
     assert abs(pieces.seconds - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
     assert pieces.seconds <= MOST_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"

@@ -68,3 +68,9 @@ def test_any_text_comes_out_as_it_was_written_in_order_and_in_the_line(
     for a, b in pairwise(after.words):
         assert a.start <= a.end <= b.start + 1e-9
     assert all(w.start >= -1e-9 and w.end <= 0.3 * len(heard) + 1e-9 for w in after.words)
+
+
+def test_a_corrected_line_keeps_its_speaker() -> None:
+    line = Segment.of(HEARD.segments[0].words, speaker="Left")
+    [after] = corrected(Transcript((line,), 1.0), {0: "Something else."}).segments
+    assert (after.speaker, after.text) == ("Left", "Something else.")

@@ -185,3 +185,56 @@ def test_a_line_break_within_a_segment_is_none_in_text_and_tables() -> None:
     heard = Transcript((Segment.of([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
     assert FORMATS["txt"](heard) == "one two three\tfour\n"
     assert FORMATS["tsv"](heard) == "start\tend\ttext\n0\t1000\tone two three four\n"
+
+
+def _said(speaker: str, start: float, text: str) -> Segment:
+    words = text.split()
+    return Segment.of(
+        [Word(f" {word}", start + i / 2, start + (i + 1) / 2, 0.9) for i, word in enumerate(words)],
+        speaker=speaker,
+    )
+
+
+CALL = Transcript(
+    (
+        _said("Left", 0.0, "Good morning, how may I help you?"),
+        _said("Right", 2.0, "Hello & good morning."),
+        _said("Left", 8.0, "Yes."),
+    ),
+    10.0,
+)
+"""The second speaker begins before the first one ends."""
+
+
+def test_text_names_the_speaker_of_each_line() -> None:
+    assert FORMATS["txt"](CALL) == (
+        "Left: Good morning, how may I help you?\nRight: Hello & good morning.\nLeft: Yes.\n"
+    )
+
+
+def test_subtitles_name_the_speaker_of_each_cue() -> None:
+    cues = str(FORMATS["srt"](CALL)).strip().split("\n\n")
+    texts = [" ".join(cue.split("\n")[2:]) for cue in cues]
+    assert texts == str(FORMATS["txt"](CALL)).splitlines()
+    vtt = str(FORMATS["vtt"](CALL))
+    assert "\n<v Left>Good morning," in vtt
+    assert "\n<v Right>Hello &amp; good morning.\n" in vtt
+
+
+def test_tables_and_data_have_the_speaker() -> None:
+    rows = [line.split("\t") for line in str(FORMATS["tsv"](CALL)).splitlines()]
+    assert rows[0] == ["start", "end", "text", "speaker"]
+    assert [row[3] for row in rows[1:]] == ["Left", "Right", "Left"]
+    data = json.loads(FORMATS["json"](CALL))
+    assert [segment["speaker"] for segment in data["segments"]] == ["Left", "Right", "Left"]
+
+
+def test_documents_name_the_speaker() -> None:
+    document = docx.Document(io.BytesIO(as_bytes(CALL, "docx")))
+    assert document.paragraphs[1].text == "00:00:02  Right: Hello & good morning."
+
+
+def test_word_by_word_keeps_the_speakers_in_the_order_of_time() -> None:
+    words = word_by_word(CALL).segments
+    assert [word.start for word in words] == sorted(word.start for word in words)
+    assert [word.text for word in words if word.speaker == "Right"][:2] == ["Hello", "&"]

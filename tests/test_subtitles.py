@@ -223,3 +223,27 @@ def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None
     text = "ខ្ញុំចង់ទៅដើរលេងនៅសួនច្បារជាមួយមិត្តភក្តិ" * 4
     [first, second, *_] = cues(Transcript((Segment.of([Word(text, 0, 20, 1)]),), 20, "km"))
     assert 2 < first.end <= second.start < 12
+
+
+@given(st.lists(st.tuples(SPOKEN, st.floats(0, 20)), min_size=2, max_size=5))
+def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
+    turns: list[tuple[list[tuple[str, str, float, float]], float]],
+) -> None:
+    segments = []
+    for i, (said, begins) in enumerate(turns):
+        words, now = [], begins
+        for letters, mark, seconds, pause in said:
+            words.append(Word(f" {letters}{mark}", now, now + seconds, 0.9))
+            now += seconds + pause
+        segments.append(Segment.of(words, speaker=f"Speaker {i % 2}"))
+    transcript = Transcript(tuple(segments), max(segment.end for segment in segments))
+    found = cues(transcript)
+    for one, other in pairwise(found):
+        assert one.start < one.end <= other.start < other.end
+    assert all(len(cue.label + cue.lines[0]) <= MAX_WIDTH for cue in found)
+    for speaker in ("Speaker 0", "Speaker 1"):
+        said_words = sorted(
+            w.text.strip() for s in segments if s.speaker == speaker for w in s.words
+        )
+        shown = sorted(" ".join(w for c in found if c.speaker == speaker for w in c.lines).split())
+        assert shown == said_words

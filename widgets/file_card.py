@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 import streamlit as st
 
 from asr_core.corrections import corrected
 from asr_core.formats import to_vtt
-from asr_core.fullcontext import Job, JobQueue, JobState
+from asr_core.fullcontext import FileOptions, Job, JobQueue, JobState
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
@@ -51,7 +52,8 @@ def _running(queue: JobQueue, job: Job) -> None:
     if st.button("Cancel", key=f"cancel-{job.key}", icon=":material/close:"):
         queue.cancel(job)
     if job.progress is not None:
-        growing_view(job.key, job.progress.transcript.segments)
+        progress = job.progress
+        growing_view(job.key, progress.transcript.segments[: progress.n_settled])
 
 
 @st.fragment
@@ -95,8 +97,25 @@ def _summary(job: Job, heard: Transcript) -> str:
     return f"{line_clock(heard.duration)}{of_it} · {language} · {job.model}"
 
 
-def file_card(queue: JobQueue, job: Job) -> bool:
-    """Draw a file of the queue, whatever its state. True if it is to be transcribed once more."""
+def _chosen_track(job: Job) -> int | None:
+    """Draw a picker if the file has several sound tracks; None for the automatic choice."""
+    names = job.transcript.tracks if job.transcript is not None else ()
+    if not names:
+        return None
+    return st.selectbox(
+        "Sound track", [None, *range(1, len(names) + 1)], key=f"track-{job.key}",
+        index=job.options.track or 0,
+        format_func=lambda n: names[n - 1].replace("t", "T", 1) if n else "Automatic",
+        help="Again transcribes this one.",
+    )  # fmt: skip
+
+
+def file_card(queue: JobQueue, job: Job, options: FileOptions) -> FileOptions | None:
+    """Draw a file of the queue, whatever its state.
+
+    Returns:
+        What of ``options`` it is to be transcribed with once more; None if it isn't.
+    """
     with st.container(border=True):
         title, button = st.columns([4, 1], vertical_alignment="center")
         title.subheader(as_written(job.name), anchor=False)
@@ -104,6 +123,7 @@ def file_card(queue: JobQueue, job: Job) -> bool:
             "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
             help="Transcribe once more, with what the sidebar says now; this one stays.",
         )  # fmt: skip
+        track = _chosen_track(job) if job.is_over else None
         if job.is_over and job.transcript is not None:
             _done(job)
         else:
@@ -113,4 +133,4 @@ def file_card(queue: JobQueue, job: Job) -> bool:
                 show(as_written(job.error or ""), icon=":material/error:")
             else:
                 st.fragment(run_every=0.5)(_running)(queue, job)
-    return again
+    return replace(options, track=track) if again else None

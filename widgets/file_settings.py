@@ -28,6 +28,11 @@ def file_options(settings: Settings) -> FileOptions:
             disabled=settings.language is not None,
             help="Detects the language of each passage, not once for the file.",
         )  # fmt: skip
+        split_channels = st.toggle(
+            "Channels are speakers", key="channels", persist_state=KEPT,
+            help="For calls with a speaker on each channel: each is heard by itself, and every "
+            "line has its speaker.",
+        )  # fmt: skip
         columns = st.columns(2)
         start = columns[0].text_input(
             "From", key=typed("from"), placeholder="0:00", persist_state=KEPT
@@ -40,7 +45,10 @@ def file_options(settings: Settings) -> FileOptions:
         most_s = limits().file_s
         if most_s is not None and most_s != Limits.file_s:
             st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
-    return FileOptions(settings.language, is_mixed, settings.task, prompt, stretch, most_s=most_s)
+    return FileOptions(
+        settings.language, is_mixed, settings.task, prompt, stretch,
+        most_s=most_s, split_channels=split_channels,
+    )  # fmt: skip
 
 
 def _chosen_stretch(start: str, end: str) -> Stretch:

@@ -58,6 +58,7 @@ button[aria-pressed="true"] { border-color: var(--st-primary-color);
 .line .time { flex: none; align-self: flex-start; min-width: 3.9em; text-align: left; opacity: .7;
   font-size: .85em; padding: .15em 0 0; border: 0; background: none;
   font-variant-numeric: tabular-nums; }
+.line .speaker { flex: none; font-weight: 600; opacity: .8; }
 .line .words { flex: 1; border-radius: .25rem; outline: none; min-height: 1.6em; padding: 0 .3rem; }
 .line .words span { cursor: pointer; border-radius: .2rem; }
 .line .words span:hover { background: var(--st-secondary-background-color); }
@@ -210,7 +211,14 @@ class View {
     undo.textContent = "↺";
     undo.title = "Back to what the model heard";
     undo.setAttribute("aria-label", undo.title);
-    p.append(time, words, undo);
+    p.append(time);
+    if (line.speaker) {
+      const speaker = document.createElement("span");
+      speaker.className = "speaker";
+      speaker.textContent = line.speaker + ":";
+      p.append(speaker);
+    }
+    p.append(words, undo);
     this.open(words);
     return p;
   }
@@ -222,7 +230,9 @@ class View {
   }
 
   index() {
-    this.spans = [...this.box.querySelectorAll(".words span")];
+    // In the order of time: lines of different speakers overlap.
+    this.spans = [...this.box.querySelectorAll(".words span")]
+      .sort((a, b) => Number(a.dataset.start) - Number(b.dataset.start));
     this.starts = this.spans.map((span) => Number(span.dataset.start));
     this.find();
   }
@@ -300,7 +310,7 @@ class View {
       words.contentEditable = "plaintext-only";
       if (words.contentEditable !== "plaintext-only") words.contentEditable = "true";
       words.setAttribute("role", "textbox");
-      words.setAttribute("aria-label", "Line at " + words.previousSibling.textContent);
+      words.setAttribute("aria-label", "Line at " + words.parentElement.querySelector(".time").textContent);
       words.spellcheck = true;
     } else {
       words.removeAttribute("contenteditable");
@@ -467,8 +477,11 @@ class View {
   }
 
   text() {
-    const lines = [...this.box.querySelectorAll(".words")].map((words) => words.textContent.trim());
-    return lines.filter(Boolean).join("\\n");
+    return [...this.box.children].map((line) => {
+      const words = line.querySelector(".words").textContent.trim();
+      const speaker = line.querySelector(".speaker");
+      return words && speaker ? speaker.textContent + " " + words : words;
+    }).filter(Boolean).join("\\n");
   }
 }
 
@@ -594,6 +607,7 @@ def _line(heard: Segment, shown: Segment | None, typed: str | None) -> dict[str,
         "time": line_clock(heard.start),
         "start": round(heard.start, 2),
         "language": LANGUAGES.get(heard.language or ""),
+        "speaker": heard.speaker,
         "words": words,
         "typed": typed,
         "heard": None if typed is None else heard.text.strip(),

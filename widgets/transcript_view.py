@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 
 from asr_core.live import Phase, Snapshot
+from asr_core.subtitles import label
 from asr_core.transcript import Segment, join_words
 from widgets.clipboard import COPY_JS
 from widgets.kept_words import KEEP_JS, key_in_tab
@@ -197,7 +198,10 @@ def _nothing() -> None:
 
 
 def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
-    return [{"time": line_clock(segment.start), "text": segment.text} for segment in segments]
+    return [
+        {"time": line_clock(segment.start), "text": label(segment.speaker) + segment.text}
+        for segment in segments
+    ]
 
 
 def _time(*words: Sequence[Any]) -> str:

@@ -10,16 +10,16 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.announced import announced_end_s, format_of, guessed_end_s, header_end_s
 from asr_core.audio.damage import Damage
 from asr_core.audio.parts import Part, parts_of
-from asr_core.audio.resample import Resampler
+from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
 from asr_core.audio.sources import Reader, extension_of, open_container
 from asr_core.audio.timeline import Stamped, placed
+from asr_core.audio.tracks import Track, spoken_track, tracks_of
 from asr_core.errors import AudioError
 from asr_core.plain_text import shortened
 
@@ -27,14 +27,13 @@ __all__ = ["AudioFile", "called_in_messages", "decode"]
 
 Samples = NDArray[np.float32]
 
-_LOWEST_HZ, _HIGHEST_HZ = 1000, 1_000_000
 _LONGEST_NAME = 200  # characters, in messages
 
 PIECE_S = 10.0
 """Length of the pieces handed out: small beside a batch, large beside a frame."""
 
-_SILENCE: Samples = np.zeros(int(PIECE_S * SAMPLE_RATE_HZ), np.float32)
-_SILENCE.flags.writeable = False
+_MOST_CHANNELS = 16
+"""Of those that are heard one by one: each takes the memory of a file."""
 
 _AS_STAMPED = frozenset({"mov", "matroska", "ogg"})
 """Browsers play these, and call 0 what their stamps call so. Others begin with their sound or
@@ -72,9 +71,15 @@ class AudioFile:
         name: what to call the file in messages; the path's name by default.
         most_s: how many seconds of sound are taken; a longer file is refused while it is
             read, whatever its header says. None for any length.
-        track: which of its sound tracks, from 0; None for the one that the file prefers.
+        track: which of its sound tracks, from 1; None for the one that the file prefers or,
+            if nobody speaks in that, one in which somebody does.
+        by_channel: yield (n_channels, n_samples) instead, each channel by itself.
         between: called several times a second while the file is opened and read; what it
             raises ends both.
+
+    Attributes:
+        tracks: all its sound tracks.
+        channels: FFmpeg's names of the places of the channels that are heard one by one.
 
     Raises:
         AudioError: the file cannot be opened, is no audio, has no sound or too much of it.
@@ -87,6 +92,7 @@ class AudioFile:
         most_s: float | None = None,
         *,
         track: int | None = None,
+        by_channel: bool = False,
         between: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = called_in_messages(source, name)
@@ -95,17 +101,22 @@ class AudioFile:
         self._extension = extension_of(_name_of(source, name))
         self._n_out = 0  # samples that were yielded
         self._n_cut = 0  # of the next ones, those that overlap them
-        self._resampler = Resampler()
+        self.tracks: tuple[Track, ...] = ()
+        self.channels: tuple[str, ...] = ()
         self._is_ours = isinstance(source, str | Path)
         self._file = self._opened(source) if isinstance(source, str | Path) else source
         try:
             self._parts = parts_of(self._file, between)
             self._open_part(self._parts[0])
+            self._choose_track()
+            if by_channel:
+                self._hear_channels()
         except BaseException as error:
             self._close()
             if isinstance(error, _CANNOT_READ):
                 raise AudioError(self._unreadable()) from None
             raise
+        self._resampler = self._new_resampler()
         self.duration_s = self._guessed_s()
 
     def _opened(self, path: str | Path) -> BinaryIO:
@@ -142,15 +153,47 @@ class AudioFile:
 
     def _chosen(self, container: InputContainer) -> av.AudioStream:
         """Return the sound track that is wanted."""
-        tracks = container.streams.audio
+        tracks = tracks_of(container)
         if not tracks:
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
-        if self._track is None:
-            preferred = (one for one in tracks if one.disposition & Disposition.default)
-            return next(preferred, tracks[0])
-        if not 0 <= self._track < len(tracks):
-            raise AudioError(f"{self.name} has {len(tracks)} sound tracks; choose one of them.")
-        return tracks[self._track]
+        self.tracks = self.tracks or tracks
+        number = self._track or next(track.number for track in tracks if track.is_preferred)
+        if not 1 <= number <= len(tracks):
+            raise AudioError(self._no_such_track(len(tracks)))
+        return container.streams.audio[number - 1]
+
+    def _no_such_track(self, n_tracks: int) -> str:
+        if n_tracks == 1:
+            return f"{self.name} has one sound track only; choose track 1."
+        return f"{self.name} has {n_tracks} sound tracks; choose one from 1 to {n_tracks}."
+
+    def _choose_track(self) -> None:
+        """Of several tracks take one in which somebody speaks, and say which one that is."""
+        if self._track is not None or len(self.tracks) == 1 or not self._file.seekable():
+            return
+        self._track = spoken_track(self._container) + 1
+        if self._reader.stopped is not None:
+            raise self._reader.stopped
+        self._container.close()
+        self._open_part(self._parts[0])
+        self.notes.append(
+            f"{self.name} has {len(self.tracks)} sound tracks: "
+            f"{self.tracks[self._track - 1].name} was transcribed; another one can be chosen "
+            "(--audio-track)."
+        )
+
+    def _hear_channels(self) -> None:
+        if not self._stream.codec_context:  # of a kind that FFmpeg does not know
+            raise AudioError(self._unreadable())
+        self.channels = tuple(channel.name for channel in self._stream.layout.channels)
+        if len(self.channels) > _MOST_CHANNELS:
+            raise AudioError(
+                f"{self.name} has {len(self.channels)} channels; at most {_MOST_CHANNELS} can be "
+                "told apart. Transcribe them together."
+            )
+
+    def _new_resampler(self) -> Resampler | ChannelResampler:
+        return ChannelResampler(len(self.channels)) if self.channels else Resampler()
 
     @property
     def kind(self) -> tuple[str, str]:
@@ -186,23 +229,24 @@ class AudioFile:
         try:
             for piece in self._pieces():
                 pending.append(piece)
-                n_pending += len(piece)
+                n_pending += piece.shape[-1]
                 self._check_most(n_total + n_pending)
                 if n_pending >= PIECE_S * SAMPLE_RATE_HZ:
                     n_total += n_pending
-                    yield np.concatenate(pending)
+                    yield np.concatenate(pending, axis=-1)
                     pending, n_pending = [], 0
         finally:
             self._container.close()
             self._close()
         if n_pending:
             n_total += n_pending
-            yield np.concatenate(pending)
+            yield np.concatenate(pending, axis=-1)
         if not n_total:
             raise AudioError(self._unreadable())
         self.duration_s = n_total / SAMPLE_RATE_HZ
 
     def _pieces(self) -> Iterator[Samples]:
+        n_notes = len(self.notes)
         for part in self._parts:
             if part.start:
                 self._container.close()
@@ -222,7 +266,7 @@ class AudioFile:
                 yield self._counted(self._heard(frame))
             yield self._counted(self._rest())
             self._note(part, damage)
-            if self.notes:
+            if len(self.notes) > n_notes:
                 return
 
     def _stamped(self, part: Part, damage: Damage) -> Iterator[Stamped[av.AudioFrame]]:
@@ -302,7 +346,7 @@ class AudioFile:
     def _rest(self) -> Samples:
         """Return the samples of the last frame that are still to come; the next begins anew."""
         rest = self._resampler.flush()
-        self._resampler = Resampler()
+        self._resampler = self._new_resampler()
         return rest
 
     def _moved_to(self, at_s: float) -> Iterator[Samples]:
@@ -312,20 +356,21 @@ class AudioFile:
         self._n_cut = max(0, -n_missing)
         while n_missing > 0:
             self._between()
-            silence = _SILENCE[:n_missing]
-            n_missing -= len(silence)
-            yield self._counted(silence)
+            n_now = min(n_missing, int(PIECE_S * SAMPLE_RATE_HZ))
+            n_missing -= n_now
+            shape = (len(self.channels), n_now) if self.channels else (n_now,)
+            yield self._counted(np.zeros(shape, np.float32))
 
     def _counted(self, samples: Samples) -> Samples:
-        n_cut = min(self._n_cut, len(samples))
+        n_cut = min(self._n_cut, samples.shape[-1])
         self._n_cut -= n_cut
-        self._n_out += len(samples) - n_cut
-        return samples[n_cut:]
+        self._n_out += samples.shape[-1] - n_cut
+        return samples[..., n_cut:]
 
     def _check_rate(self, rate_hz: int) -> None:
         """A header that lies about the rate turns a small file into hours, or into more
         memory than there is."""
-        if not _LOWEST_HZ <= rate_hz <= _HIGHEST_HZ:
+        if rate_hz not in RATES_HZ:
             raise AudioError(
                 f"{self.name} says that it has {rate_hz} samples a second, which no recording "
                 "has; its header is damaged. Convert the original again."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -34,11 +35,13 @@ class SpokenWindow:
         start_s: of its first sample in the recording.
         samples: (n_samples,) float32, mono 16 kHz.
         voices: of each frame of the voice detector, whether somebody spoke: 1 or 0.
+        channel: of the recording, where each is heard by itself.
     """
 
     start_s: float
     samples: NDArray[np.float32]
     voices: bytes
+    channel: int | None = None
 
     @property
     def seconds(self) -> float:
@@ -57,7 +60,7 @@ class SpokenWindow:
         """The stretch between two times, in seconds from the window's first sample."""
         start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
         voices = self.voices[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
-        return SpokenWindow(self.start_s + start_s, self.samples[start:end], voices)
+        return SpokenWindow(self.start_s + start_s, self.samples[start:end], voices, self.channel)
 
 
 def spoken_windows(
@@ -65,36 +68,77 @@ def spoken_windows(
 ) -> Iterator[SpokenWindow]:
     """Find the speech in consecutive ``pieces`` of audio and pack it into windows.
 
-    ``start_s`` is where in the recording the first piece begins.
+    Args:
+        pieces: (n_samples,) of the one channel, or (n_channels, n_samples) each, of which
+            every channel is heard by itself.
+        start_s: where in the recording the first piece begins.
 
-    Windows come in the order of time, do not overlap and last at most
-    ``MAX_WINDOW_S``. Speech longer than that is cut where a voice is least
-    likely.
+    Windows of a channel do not overlap and last at most ``MAX_WINDOW_S``; all come in the
+    order in which they begin. Speech longer than that is cut where a voice is least likely.
     """
-    buffer = AudioBuffer()
-    vad, segmenter = SileroVad(forgets=True), SpeechSegmenter(_VAD)
-    cutter = _Cutter()
+    finders: list[_Finder] = []
+    waiting: list[SpokenWindow] = []
     for piece in pieces:
-        buffer.append(piece)
-        probabilities = vad.push(piece)
-        cutter.hear(probabilities)
-        spans = cutter.push(segmenter.push(probabilities), segmenter.open, buffer.end)
-        yield from _windows(buffer, segmenter, spans, start_s)
-        buffer.drop_before(min(segmenter.quiet_until, cutter.oldest(buffer.end)))
-    last = segmenter.finish(buffer.end)
-    rest = cutter.push(last, None, buffer.end) + cutter.finish()
-    yield from _windows(buffer, segmenter, rest, start_s)
+        channels = np.atleast_2d(piece)
+        while len(finders) < len(channels):
+            finders.append(_Finder(len(finders) if piece.ndim > 1 else None, start_s))
+        for finder, samples in zip(finders, channels, strict=True):
+            waiting += finder.push(samples)
+        waiting.sort(key=_begin)
+        n = bisect.bisect_left(waiting, min(f.settled_s for f in finders), key=_begin)
+        yield from waiting[:n]
+        del waiting[:n]
+    for finder in finders:
+        waiting += finder.finish()
+    yield from sorted(waiting, key=_begin)
 
 
-def _windows(
-    buffer: AudioBuffer, segmenter: SpeechSegmenter, spans: list[SpeechSpan], start_s: float
-) -> Iterator[SpokenWindow]:
-    for span in spans:
-        assert span.end is not None
-        start, end = max(span.start, buffer.start), min(span.end, buffer.end)
-        if end > start:
-            at_s = start_s + start / SAMPLE_RATE_HZ
-            yield SpokenWindow(at_s, buffer.read(start, end), segmenter.voices(start, end))
+def _begin(window: SpokenWindow) -> float:
+    return window.start_s
+
+
+class _Finder:
+    """The windows of one channel."""
+
+    def __init__(self, channel: int | None, start_s: float) -> None:
+        self._channel, self._start_s = channel, start_s
+        self._buffer = AudioBuffer()
+        self._vad, self._segmenter = SileroVad(forgets=True), SpeechSegmenter(_VAD)
+        self._cutter = _Cutter()
+
+    @property
+    def settled_s(self) -> float:
+        """The time before which no window begins any more."""
+        return self._start_s + self._buffer.start / SAMPLE_RATE_HZ
+
+    def push(self, samples: NDArray[np.float32]) -> list[SpokenWindow]:
+        """Take (n_samples,) float32; return the windows that they ended."""
+        self._buffer.append(samples)
+        probabilities = self._vad.push(samples)
+        self._cutter.hear(probabilities)
+        segmenter, n = self._segmenter, self._buffer.end
+        spans = self._cutter.push(segmenter.push(probabilities), segmenter.open, n)
+        windows = list(self._windows(spans))
+        self._buffer.drop_before(min(segmenter.quiet_until, self._cutter.oldest(n)))
+        return windows
+
+    def finish(self) -> list[SpokenWindow]:
+        """Return what is left at the end."""
+        last = self._segmenter.finish(self._buffer.end)
+        spans = self._cutter.push(last, None, self._buffer.end) + self._cutter.finish()
+        return list(self._windows(spans))
+
+    def _windows(self, spans: list[SpeechSpan]) -> Iterator[SpokenWindow]:
+        for span in spans:
+            assert span.end is not None
+            start, end = max(span.start, self._buffer.start), min(span.end, self._buffer.end)
+            if end > start:
+                yield SpokenWindow(
+                    self._start_s + start / SAMPLE_RATE_HZ,
+                    self._buffer.read(start, end),
+                    self._segmenter.voices(start, end),
+                    self._channel,
+                )
 
 
 class _Cutter:

@@ -47,7 +47,8 @@ WHOLE = Stretch()
 
 
 class Pieces:
-    """A stretch of an audio file, (n_samples,) float32 at a time; to be read once.
+    """A stretch of an audio file, (n_samples,) float32 at a time or, where channels are heard
+    one by one, (n_channels, n_samples); to be read once.
 
     Args:
         most_s: no more than so many seconds are read; what is left out is noted.
@@ -69,13 +70,13 @@ class Pieces:
         after = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
         n_before = 0
         for piece in self._audio:
-            wanted = piece[max(0, first - n_before) :]
-            n_before += len(piece)
+            wanted = piece[..., max(0, first - n_before) :]
+            n_before += piece.shape[-1]
             if after is not None and n_before > after:
-                wanted = wanted[: after - n_before]
+                wanted = wanted[..., : after - n_before]
                 n_before = after
             self.seconds = n_before / SAMPLE_RATE_HZ
-            if len(wanted):
+            if wanted.shape[-1]:
                 yield wanted
             if n_before == after:
                 self._note_cut()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import BinaryIO
 from asr_core.audio.decode import AudioFile, called_in_messages
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
+from asr_core.fullcontext.channels import Speakers
 from asr_core.fullcontext.missed import merged, missed
 from asr_core.fullcontext.pipeline import beside, side_by_side
 from asr_core.fullcontext.segment import SpokenWindow, spoken_windows
@@ -50,11 +52,14 @@ class FileProgress:
         done_s, total_s: seconds of the stretch; the total is None where the file
             does not tell it.
         transcript: what is recognised so far.
+        n_settled: how many of its segments come first in any case; where channels are heard
+            one by one, others may still come between the rest.
     """
 
     done_s: float
     total_s: float | None
     transcript: Transcript
+    n_settled: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,10 @@ class FileOptions:
         stretch: what of the file to transcribe; times stay those of the file.
         beam_size: how many texts are followed side by side; 1 is greedy and quicker.
         most_s: no more than so many seconds are heard; a note says if there was more.
+        track: which of the sound tracks, from 1; None for the one that the file prefers or, if
+            nobody speaks in that, one in which somebody does.
+        split_channels: each channel is a speaker: they are heard one by one, and segments have
+            their names.
     """
 
     language: str | None = None
@@ -78,6 +87,8 @@ class FileOptions:
     stretch: Stretch = WHOLE
     beam_size: int = BEAM_SIZE
     most_s: float | None = None
+    track: int | None = None
+    split_channels: bool = False
 
     def window(self, spoken: SpokenWindow, language: str | None) -> Window:
         """``spoken`` as the engine wants it; ``language`` is that of the file."""
@@ -118,18 +129,28 @@ def transcribe(
     def listen(windows: Sequence[Window]) -> list[Hypothesis]:
         return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
 
-    audio = AudioFile(source, name, between=stop_if_cancelled)
+    audio = AudioFile(
+        source,
+        name,
+        track=options.track,
+        by_channel=options.split_channels,
+        between=stop_if_cancelled,
+    )
     pieces = Pieces(audio, options.stretch, options.most_s)
-    windows = spoken_windows(pieces, options.stretch.start_s)
+    speakers = Speakers(audio.channels, audio.name) if audio.channels else None
+    heard_by = speakers.alone(pieces) if speakers else pieces
+    windows = spoken_windows(heard_by, options.stretch.start_s)
     first, language, probability = _language(windows, engine, options, stop_if_cancelled)
     segments: list[Segment] = []
-    n_windows = 0
+    n_windows, until_s = 0, 0.0
     n_workers, most = engine.n_parallel, engine.patient_batch_size
     rounds = _rounds(itertools.chain(first, windows), n_workers * most)
 
+    tracks = tuple(track.name for track in audio.tracks) if len(audio.tracks) > 1 else ()
+
     def so_far(until_s: float) -> Transcript:
         found = (language, probability) if n_windows else (None, 0.0)
-        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes))
+        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes), tracks)
 
     def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
@@ -139,16 +160,19 @@ def transcribe(
     )
     for n_rounds, heard in enumerate(results, 1):
         n_windows += len(heard)
-        segments += _lines_in(heard, with_language=options.is_mixed)
+        segments += _lines_in(heard, speakers, with_language=options.is_mixed)
+        segments.sort(key=_begin)
+        until_s = max(until_s, heard[-1][0].end_s)
         if on_progress is not None:
-            until_s = heard[-1][0].end_s
             total_s = options.stretch.at_most(options.most_s).length_in(audio.duration_s)
             done_s = until_s - options.stretch.start_s
-            on_progress(FileProgress(done_s, total_s, so_far(until_s)))
+            n_settled = _n_begun(segments, heard[-1][0]) if speakers else len(segments)
+            on_progress(FileProgress(done_s, total_s, so_far(until_s), n_settled))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             give_back()
     segments = list(rejoined(segments, language))
-    return so_far(pieces.seconds)
+    whole = so_far(pieces.seconds)
+    return speakers.settled(whole) if speakers else whole
 
 
 def _language(
@@ -177,14 +201,29 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
 
 
 def _lines_in(
-    heard: Sequence[tuple[SpokenWindow, _Heard]], *, with_language: bool
+    heard: Sequence[tuple[SpokenWindow, _Heard]],
+    speakers: Speakers | None,
+    *,
+    with_language: bool,
 ) -> list[Segment]:
     """The lines of windows that follow one another."""
-    return [
-        replace(line, language=reading.language if with_language else None)
-        for _, reading in heard
-        for line in lines(reading.words, reading.language)
-    ]
+    segments = []
+    for spoken, reading in heard:
+        for line in lines(reading.words, reading.language):
+            segment = replace(line, language=reading.language if with_language else None)
+            if speakers is not None and spoken.channel is not None:
+                segment = speakers.named(segment, spoken.channel)
+            segments.append(segment)
+    return segments
+
+
+def _begin(segment: Segment) -> float:
+    return segment.start
+
+
+def _n_begun(segments: Sequence[Segment], latest: SpokenWindow) -> int:
+    """How many of ``segments`` begin before all windows that come after ``latest``."""
+    return bisect.bisect_left(segments, latest.start_s, key=_begin)
 
 
 def _with_missed(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 
-__all__ = ["bursts", "heard_at", "recorded"]
+__all__ = ["bursts", "heard_at", "recorded", "with_tracks"]
 
 Samples = NDArray[np.float32]
 
@@ -89,3 +91,34 @@ def _shown(
         frame.pts, frame.time_base = i, Fraction(1, _VIDEO_RATE)
         packets += stream.encode(frame)
     return packets + stream.encode(None)
+
+
+def with_tracks(
+    tracks: Sequence[tuple[Samples, dict[str, Any]]],
+    container: str = "matroska",
+    codec: str = "flac",
+) -> io.BytesIO:
+    """Return a file with these sound tracks of 16 kHz, their packets side by side.
+
+    Args:
+        tracks: (n_samples,), or (2, n_samples) for stereo, with title, language, disposition.
+    """
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        streams, sounds = [], [np.atleast_2d(samples) for samples, _ in tracks]
+        for sound, (_, about) in zip(sounds, tracks, strict=True):
+            layout = "mono" if len(sound) == 1 else "stereo"
+            stream = out.add_stream(codec, rate=SAMPLE_RATE_HZ, layout=layout)
+            stream.metadata.update({k: v for k, v in about.items() if k != "disposition"})
+            stream.disposition = about.get("disposition", Disposition(0))
+            streams.append(stream)
+        for at in range(0, max(sound.shape[1] for sound in sounds), 4096):
+            for stream, sound in zip(streams, sounds, strict=True):
+                data = (sound[:, at : at + 4096] * 32767).astype(np.int16).T.reshape(1, -1)
+                if data.size:
+                    frame = av.AudioFrame.from_ndarray(data.copy(), "s16", stream.layout.name)
+                    frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at
+                    out.mux(stream.encode(frame))
+        for stream in streams:
+            out.mux(stream.encode(None))
+    return file

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from asr_core.audio.encode import to_flac
+from tests.audio.recordings import with_tracks
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.texts import BECKETT, TWO_CITIES, word_error_rate
@@ -284,3 +285,28 @@ def test_transcripts_and_corrections_survive_another_page(done: UploadPage) -> N
     done.wait_for_words()
     assert done.text().startswith("Corrected by hand.")
     assert "Corrected by hand." in done.saved("TXT")
+
+
+def test_speakers_are_named_and_another_track_can_be_chosen(
+    upload: Callable[..., UploadPage], beckett: np.ndarray, two_cities: np.ndarray, tmp_path: Path
+) -> None:
+    page = upload()
+    choose(page.page, "Model", "tiny.en")
+    page.page.wait_for_timeout(2_000)
+    page.page.get_by_text("Channels are speakers").click()
+    call = np.zeros((2, len(beckett) + 16_000 * 8), np.float32)
+    call[0, : len(beckett)], call[1, len(beckett) :] = beckett, two_cities[: 16_000 * 8]
+    file = tmp_path / "call.mkv"
+    file.write_bytes(with_tracks([(call, {}), (beckett, {"title": "Notes"})]).getvalue())
+    page.drop(file)
+    page.wait_for_words()
+    expect(page.page.get_by_text("call.mkv has 2 sound tracks: track 1")).to_be_visible()
+    page.page.get_by_role("button", name="Correct").click()
+    expect(page.page.locator(".line .speaker").first).to_have_text("Left:")
+    expect(page.page.locator(".line .speaker").last).to_have_text("Right:")
+    page.page.locator(".line .words").first.fill("Corrected.")
+    page.page.get_by_role("button", name="Done").click()
+    assert page.saved("TXT").startswith("Left: Corrected.\n")
+    choose(page.page, "Sound track", "Track 2 (Notes)")
+    page.page.get_by_role("button", name="Again").click()
+    expect(page.page.get_by_text("call.mkv has one channel only")).to_be_visible(timeout=60_000)

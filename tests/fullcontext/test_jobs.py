@@ -147,5 +147,5 @@ def test_time_left_follows_the_speed(
 ) -> None:
     job = Job("1", "x", stored(b""), tiny_engine, state=JobState.RUNNING, started_at=100.0)
     assert job.seconds_left(110.0) is None
-    job.progress = FileProgress(25.0, 100.0, Transcript((), 25.0))
+    job.progress = FileProgress(25.0, 100.0, Transcript((), 25.0), 0)
     assert job.seconds_left(110.0) == pytest.approx(30.0)
