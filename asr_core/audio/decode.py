@@ -10,6 +10,7 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
