@@ -203,6 +203,11 @@ class AudioFile:
         return format_of(self._container), context.codec.canonical_name if context else ""
 
     @property
+    def track(self) -> int:
+        """Which of its sound tracks is read, from 1."""
+        return self._container.streams.audio.index(self._stream) + 1
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is one recording, of the length that its header gives."""
         return len(self._parts) == 1 and not self._parts[0].is_sound_to_the_end
@@ -216,7 +221,9 @@ class AudioFile:
     def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
         """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
         try:
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream):
+                self._stop_if_told()
+                yield packet
         except IndexError:  # PyAV, at the end, where other streams began late
             return
         finally:

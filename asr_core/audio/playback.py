@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import av
@@ -35,11 +35,11 @@ _OFF_S = 0.05
 def is_played_by_browsers(audio: AudioFile) -> bool:
     """Return whether a browser plays the file itself, by the clock of our times; reads it through.
 
-    In MP3 Chromium guesses places from the bit rate, so that this must not change. Gaps it
+    Of several sound tracks it plays the first. In MP3 Chromium guesses places from the bit rate, so that this must not change. Gaps it
     leaves out as it plays, but not as it jumps; pictures are worth more than that.
     """
     format_name, codec = audio.kind
-    if codec not in _PLAYED.get(format_name, ()) or not audio.is_plain:
+    if codec not in _PLAYED.get(format_name, ()) or not audio.is_plain or audio.track != 1:
         return False
     try:
         if format_name == "mp3":
@@ -68,13 +68,8 @@ def _has_gaps(audio: AudioFile) -> bool:
     return bool(len(steps_s)) and float(steps_s.max() - np.median(steps_s)) > _OFF_S
 
 
-def write_copy(
-    audio: AudioFile, file: BinaryIO, is_cancelled: Callable[[], bool], end_s: float | None = None
-) -> bool:
+def write_copy(audio: AudioFile, file: BinaryIO, end_s: float | None = None) -> None:
     """Write the sound up to ``end_s`` as FLAC, mono 16 kHz, from 0 of the file's clock on.
-
-    Args:
-        is_cancelled: asked between pieces of ten seconds; then False is returned.
 
     Raises:
         AudioError: the file cannot be read.
@@ -83,8 +78,6 @@ def write_copy(
     with av.open(file, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=SAMPLE_RATE_HZ, layout="mono")
         for samples in audio:
-            if is_cancelled():
-                return False
             for at in range(0, len(samples[:left]), SAMPLE_RATE_HZ):
                 container.mux(stream.encode(_frame(samples[:left][at : at + SAMPLE_RATE_HZ])))
             if left is not None:
@@ -92,7 +85,6 @@ def write_copy(
                 if left <= 0:
                     break
         container.mux(stream.encode(None))
-    return True
 
 
 def _frame(samples: NDArray[np.float32]) -> av.AudioFrame:

@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 
 from asr_core.audio.decode import AudioFile
 from asr_core.audio.playback import is_played_by_browsers, write_copy
-from asr_core.errors import AudioError, LimitError
+from asr_core.errors import AudioError, Cancelled, LimitError
 from asr_core.fullcontext.transcribe import FileOptions
 from asr_core.stored_files import StoredFile, stored_files
 
@@ -29,17 +29,24 @@ def copy_to_play(
     Args:
         owner, group: of whose part of the budget the copy takes.
     """
+
+    def stop_if_cancelled() -> None:
+        if is_cancelled():
+            raise Cancelled(f"{file.name} was cancelled.")
+
     end_s = options.stretch.at_most(options.most_s).end_s
     with file.open() as source, TemporaryFile(dir=file.path.parent) as copy:
         try:
-            if is_played_by_browsers(AudioFile(source, file.name)):
+            audio = AudioFile(source, file.name, track=options.track, between=stop_if_cancelled)
+            track = audio.track
+            if is_played_by_browsers(audio):
                 return None
             source.seek(0)
-            if not write_copy(AudioFile(source, file.name), copy, is_cancelled, end_s):
-                return None
+            audio = AudioFile(source, file.name, track=track, between=stop_if_cancelled)
+            write_copy(audio, copy, end_s)
             n_bytes = copy.tell()
             copy.seek(0)
             files = stored_files()
             return files.keep(file.name, copy, files.reserve(n_bytes, owner, group))
-        except (AudioError, LimitError, OSError):
+        except (AudioError, Cancelled, LimitError, OSError):
             return None
