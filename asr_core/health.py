@@ -15,7 +15,7 @@ from asr_core.budget import Resource, process_budget
 from asr_core.engines.base import Engine, Window
 from asr_core.errors import LimitError
 
-__all__ = ["ModelProbe", "health", "page_fault"]
+__all__ = ["ModelProbe", "add_page_check", "health", "page_fault"]
 
 _HANGS_S = 60.0
 """Longer than a model takes for any window on any machine that is worth using."""
@@ -134,7 +134,7 @@ def _first(faults: Iterable[str | None]) -> str | None:
 
 def _page_fault() -> str | None:
     """Return why no further page can be opened; None if one can."""
-    return _first(check() for check in (_no_descriptors, _no_thread, _no_connection))
+    return _first(check() for check in _page_checks)
 
 
 def _no_descriptors() -> str | None:
@@ -170,7 +170,14 @@ def _no_connection() -> str | None:
     return f"All {pages.total:.0f} connections for pages are in use."
 
 
+_page_checks: list[Callable[[], str | None]] = [_no_descriptors, _no_thread, _no_connection]
+
 _process = _Health()
+
+
+def add_page_check(check: Callable[[], str | None]) -> None:
+    """Have ``check`` asked, too, whether a page can be opened; any thread may call it."""
+    _page_checks.append(check)
 
 
 def health() -> str | None:

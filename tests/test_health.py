@@ -163,3 +163,9 @@ def test_a_model_that_somebody_speaks_to_is_not_asked() -> None:
     assert health() is None
     wait_for_probes()
     assert not engine.asked
+
+
+def test_whoever_serves_pages_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_page_checks", list(module._page_checks))
+    module.add_page_check(lambda: "No page is drawn.")
+    assert health() == module.page_fault() == "No page is drawn."

@@ -35,7 +35,7 @@ from streamlit.web.server.starlette.starlette_server_config import (
 
 from asr_core.budget import process_budget
 from asr_core.errors import LimitError
-from asr_core.health import health, page_fault
+from asr_core.health import add_page_check, health, page_fault
 from asr_core.plain_text import shortened
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
@@ -45,7 +45,13 @@ from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
 from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
-from widgets.streamlit_parts import LeftSessions, UploadedFiles, put_in_place, server_loop
+from widgets.streamlit_parts import (
+    LeftSessions,
+    UploadedFiles,
+    pages_fault,
+    put_in_place,
+    server_loop,
+)
 from widgets.unsaved import has_unsaved
 
 __all__ = ["app_options", "is_gated", "workspaces"]
@@ -135,6 +141,7 @@ async def _lifespan(app: st.App) -> AsyncIterator[None]:
     from widgets.operator import end_without_losses, start_monitoring
 
     start_monitoring()
+    add_page_check(pages_fault)
     end_without_losses()
     workspaces()
     await run_in_threadpool(stored_files)

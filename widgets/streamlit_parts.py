@@ -8,6 +8,7 @@ ended when it is given up, and files lie on disk.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 import uuid
@@ -24,16 +25,20 @@ __all__ = [
     "LeftSessions",
     "UploadedFiles",
     "end_sessions_that_are_left",
+    "pages_fault",
     "put_in_place",
     "server_loop",
 ]
+
+logger = logging.getLogger(__name__)
 
 _MOST_LEFT = 100
 """Sessions without a page; each holds three descriptors until it is ended."""
 
 
 class LeftSessions(SessionStorage):
-    """Sessions whose pages are gone. For the server's event loop only.
+    """Sessions whose pages are gone. For the server's event loop only, which sends what all
+    pages show and ends with anything that is raised here: nothing is.
 
     Attributes:
         is_needed: whether a session's page has made something; those are given up last.
@@ -52,9 +57,19 @@ class LeftSessions(SessionStorage):
         """Keep one whose page has gone; the one that was left first makes room."""
         self._left[session_info.session.id] = (session_info, time.monotonic())
         while len(self._left) > _MOST_LEFT:
-            empty = (session_id for session_id in self._left if not self.is_needed(session_id))
-            least = next(empty, next(iter(self._left)))
-            self._left.pop(least)[0].session.shutdown()
+            try:
+                empty = (session_id for session_id in self._left if not self.is_needed(session_id))
+                least = next(empty, next(iter(self._left)))
+            except Exception:
+                logger.exception("It cannot be told which page is needed least")
+                least = next(iter(self._left))
+            self._end(least)
+
+    def _end(self, session_id: str) -> None:
+        try:
+            self._left.pop(session_id)[0].session.shutdown()
+        except Exception:
+            logger.exception("A page that was left could not be ended")
 
     def delete(self, session_id: str) -> None:
         """Let go of one that has a page again."""
@@ -163,6 +178,13 @@ def _put_into_runtime() -> None:
     for info in manager._session_storage.list():
         left.save(info)
     manager._session_storage = left
+
+
+def pages_fault() -> str | None:
+    """Return why no page is drawn any more; None if pages are. Any thread may call."""
+    if Runtime.exists() and Runtime.instance()._get_async_objs().stopped.done():
+        return "Streamlit's loop, which sends pages, has ended; start the app again."
+    return None
 
 
 def server_loop() -> asyncio.AbstractEventLoop:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from streamlit.runtime.runtime import Runtime
 
 from widgets.streamlit_parts import UploadedFiles
 from widgets.typed import is_typed_into
 
 __all__ = ["has_unsaved"]
+
+logger = logging.getLogger(__name__)
 
 
 def has_unsaved(session_id: str) -> bool:
@@ -23,3 +27,6 @@ def has_unsaved(session_id: str) -> bool:
         return is_typed_into(found.session.session_state.filtered_state)
     except (RuntimeError, KeyError):  # it changes at this moment, so somebody is there
         return True
+    except Exception as error:  # a browser can send anything as the value of a field
+        logger.warning("the state of a page cannot be read", extra={"error": repr(error)})
+        return False
