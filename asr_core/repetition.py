@@ -22,6 +22,8 @@ SHORTEST_WORD_S = 0.08
 speech 13 had less for the words of one of the two times."""
 
 
+NO_TIME_S = 0.02  # a frame of the alignment
+
 MAX_CHARACTERS_PER_S = 30.0
 """Without spaces. In sentences that were said again five words had at most 23; in a turn that was
 not said the alignment finds no time at all (tiny.en)."""
@@ -85,9 +87,23 @@ def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     Returns:
         Their places, ascending; the others say the same once.
     """
+    n_said = _n_with_time(texts, seconds)
+    behind = list(range(n_said, len(texts)))
+    texts, seconds = texts[:n_said], seconds[:n_said]
     n_same, period = _longest_repeat(texts)
     at_the_end = _all_turns(seconds, n_same, period) if n_same >= MIN_UNSPOKEN else []
-    return at_the_end or _one_run(texts, seconds)
+    return [*(at_the_end or _one_run(texts, seconds)), *behind]
+
+
+def _n_with_time(texts: Sequence[str], seconds: Sequence[float]) -> int:
+    """Return how many words are left without those at the end that took no time at all, if each
+    of these stands before them: a decoder that goes round and round writes them where the audio
+    has ended."""
+    begin = len(texts)
+    while begin and seconds[begin - 1] < NO_TIME_S:
+        begin -= 1
+    is_loop = len(texts) - begin >= MIN_UNSPOKEN and set(texts[begin:]) <= set(texts[:begin])
+    return begin if is_loop else len(texts)
 
 
 def _all_turns(seconds: Sequence[float], n_same: int, period: int) -> list[int]:

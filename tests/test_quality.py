@@ -203,3 +203,11 @@ def test_a_phrase_that_two_tries_repeat_equally_often_was_said() -> None:
     other = hypothesis("never ever", logprob=-1.2)
     assert settled([thrice, other, thrice]) is thrice
     assert settled([hypothesis("no no no no", logprob=-0.1, each_s=0.02), other]) is other
+
+
+def test_what_goes_round_where_the_audio_has_ended_was_not_said() -> None:
+    said = ["it", "was", "the", "age", "of", "wisdom", "it", "was"]
+    loop = ["the", "age", "of", "the", "age", "of", "wisdom", "it", "was", "the", "age", "of"]
+    seconds = [0.2] * len(said) + [0.0] * len(loop)
+    assert unspoken([*said, *loop], seconds) == list(range(len(said), len(said) + len(loop)))
+    assert unspoken(["so", "it", "is", "new", "words", "here"], [0.3] * 3 + [0.0] * 3) == []

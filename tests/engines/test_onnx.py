@@ -16,6 +16,7 @@ import torch
 
 from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
+from asr_core.engines.instructions import largest_integer
 from asr_core.engines.onnx import OnnxEngine
 from asr_core.engines.onnx_decoder import Step
 from asr_core.engines.onnx_parts import Quantised
@@ -213,7 +214,8 @@ def test_what_it_says_is_near_to_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
-    the mean; with one scale for all that goes into the last layer by 0.11 and 0.16."""
+    the mean; with one scale for all that goes into the last layer by 0.11 and 0.16. Weights of 7
+    bits, for processors that need them, are off by 0.16 (base)."""
     on_torch = TransformersEngine(directory, device="cpu")._decoder
     off = []
     for at in range(0, 40, 8):
@@ -233,4 +235,4 @@ def test_what_it_says_is_near_to_the_float_model(
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]
         off.append(np.abs(np.take_along_axis(said - exact, best, axis=1)))
-    assert np.concatenate(off).mean() < 0.14
+    assert np.concatenate(off).mean() < (0.14 if largest_integer() == 127 else 0.2)
