@@ -379,6 +379,7 @@ class View {
     if (!words || document.activeElement !== document.body) return;
     words.focus({ preventScroll: true });
     if (at !== undefined) setCaret(words, at);
+    writing.set(this.id, { line, at });  // it may be drawn anew before something more is typed
   }
 
   // --- sending
