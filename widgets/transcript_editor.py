@@ -493,7 +493,7 @@ function lineOf(words) {
 
 function spaced(text) {
   const well = text.toWellFormed ? text.toWellFormed() : text;
-  return well.replace(/\\s+/g, " ").trim();
+  return well.replace(/\\s+/g, " ").trimStart();
 }
 
 function caret(words) {
@@ -511,6 +511,10 @@ function setCaret(words, at) {
     if (at <= node.length) { getSelection().collapse(node, at); return; }
     at -= node.length;
   }
+  // The server keeps no space at the end, behind which the next word is typed.
+  const space = document.createTextNode(" ");
+  words.append(space);
+  getSelection().collapse(space, 1);
 }
 
 function stored(place) {
