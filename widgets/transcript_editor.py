@@ -102,6 +102,7 @@ class View {
     // Line → its text, null for the model's, and when that was typed; gone once the server has it.
     this.typing = stored(this.inTab);
     this.last = 0;     // when something was typed last
+    this.leavesUntil = 0;
     this.held = [];    // downloads that were pressed before that
     this.starts = [];  // of the words, and their elements
     this.spans = [];
@@ -135,6 +136,7 @@ class View {
         this.pressed = false;
         setTimeout(() => this.redraw());
       }, also);
+    document.addEventListener("click", (event) => this.leave(event), also);
     document.addEventListener("click", (event) => this.hold(event), also);
     // Media events do not bubble, but they can be caught on the way down, whichever
     // element the page has for the player by then.
@@ -399,7 +401,14 @@ class View {
     }, SEND_EVERY_MS);
   }
 
+  // What this page sends behind the press on a link would bring the server back to this page.
+  leave(event) {
+    if (event.target.closest && event.target.closest("a[href]"))
+      this.leavesUntil = Date.now() + LEAVES_WITHIN_MS;
+  }
+
   flush() {
+    if (Date.now() < this.leavesUntil) return;
     const typed = Object.entries(this.typing);
     if (!this.setState || !typed.length) return;
     const at = Math.max(...typed.map(([, [, at]]) => at));
