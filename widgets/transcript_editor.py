@@ -80,6 +80,7 @@ _JS = """
 const views = new WeakMap();
 const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
 const SEND_EVERY_MS = 1000;  // while somebody types
+const LEAVES_WITHIN_MS = 3000;  // a page that a link leads away from; the tab keeps its text
 
 export default function ({ data, parentElement: root, setStateValue }) {
   let view = views.get(root);
