@@ -146,8 +146,8 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: Upload
 
 
 def type_over(page: UploadPage, text: str) -> None:
-    """Type in the first line, and stay in it."""
-    line = page.page.locator(".line .words").first
+    """Type in the first line of the file that was added first, and stay in it."""
+    line = page.page.get_by_role("log", name="Transcript").last.locator(".words").first
     line.click()
     line.evaluate("line => getSelection().selectAllChildren(line)")
     page.page.keyboard.type(text)
