@@ -109,10 +109,16 @@ _request = ScriptRequests._request_rerun_locked
 
 
 def _requested(self: ScriptRequests, new: RerunData) -> bool:
-    """Join a request to the one that waits; what a part of a page says changes no page."""
+    """Join a request to the one that waits; what a part of a page says changes no page.
+
+    Of a page that is left and no more drawn it is not heard: the next page would be cleared.
+    """
     waiting = self._rerun_data
+    is_of_other_page = bool(new.fragment_id) and new.page_script_hash != waiting.page_script_hash
     is_waiting = self._state == ScriptRequestType.RERUN and not waiting.fragment_id_queue
-    if is_waiting and new.fragment_id and new.page_script_hash != waiting.page_script_hash:
+    if is_of_other_page and self._state == ScriptRequestType.CONTINUE and waiting.page_script_hash:
+        return True
+    if is_of_other_page and is_waiting:
         new = replace(
             new,
             page_script_hash=waiting.page_script_hash,
