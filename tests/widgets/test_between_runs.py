@@ -90,3 +90,17 @@ def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
     assert (data.page_script_hash, data.query_string) == ("live", "a=1")
     assert not data.fragment_id_queue
     assert [s.string_value for s in data.widget_states.widgets] == ["odd"]
+
+
+def test_a_part_of_a_page_that_was_left_does_not_clear_the_one_that_is_drawn() -> None:
+    keep_between_runs()
+    requests = ScriptRequests()
+    requests.request_rerun(RerunData(page_script_hash="live"))
+    requests.on_scriptrunner_ready()
+    assert requests.request_rerun(RerunData(fragment_id="card", page_script_hash="upload"))
+    assert requests.on_scriptrunner_ready().type == ScriptRequestType.STOP
+    requests = ScriptRequests()
+    requests.request_rerun(RerunData(page_script_hash="live"))
+    requests.on_scriptrunner_ready()
+    assert requests.request_rerun(RerunData(fragment_id="line", page_script_hash="live"))
+    assert requests.on_scriptrunner_ready().type == ScriptRequestType.RERUN
