@@ -113,6 +113,7 @@ def playwright() -> Iterator[Playwright]:
         yield instance
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what waits in one process, one test at a time; the others beside it, file by file."""
     for item in items:
