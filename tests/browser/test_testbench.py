@@ -171,7 +171,7 @@ def test_words_typed_beside_a_file_stay_with_it(bench: Callable[..., Page], tmp_
     expect(said_in(files[1])).to_have_value("The second, being typed")
     dropped(files[0])
     expect(said_in(files[0])).to_have_value("")
-    page.get_by_role("button", name="Remove file").click()
+    page.get_by_role("button", name=f"Remove {files[0].name}").last.click()
     expect(said_in(files[0])).to_have_count(0)
     said_in(files[2]).fill("The third, typed last")
     page.get_by_role("button", name="Store these in the test set").click()
