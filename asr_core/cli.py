@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_core.errors import AsrError, LanguageError
-from asr_core.languages import LANGUAGES, language_code
+from asr_core.errors import AsrError
+from asr_core.languages import LANGUAGES
 from asr_core.plain_text import plain, shortened
-from asr_core.testbench.command import add_evaluate
+from asr_core.testbench.command import add_evaluate, language_argument
 
 if TYPE_CHECKING:
     from asr_core.engines import Engine
@@ -216,7 +216,7 @@ def _add_recognition(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--language",
-        type=_language,
+        type=language_argument,
         metavar="LANGUAGE",
         help="name or code, such as German, de or de-AT (default: detected)",
     )
@@ -246,13 +246,6 @@ def _clock(text: str) -> float:
     try:
         return parse_clock(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _language(text: str) -> str:
-    try:
-        return language_code(text)
-    except LanguageError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import io
 import os
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from asr_core.errors import AudioError
-from asr_core.outputs import normal
+from asr_core.outputs import normal, short_digest
 from asr_core.plain_text import shortened
 
 __all__ = ["Found", "Input", "LeftOut", "find"]
@@ -175,7 +174,7 @@ def _named(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
 def _stream(name: str, stream: BinaryIO) -> Input:
     data = stream.read()
     # Placed by what it holds, since the next one of this name comes from elsewhere.
-    place = PurePath(f"stdin-{hashlib.sha256(data).hexdigest()[:12]}")
+    place = PurePath(f"stdin-{short_digest(data)}")
     return Input(io.BytesIO(data), name, place)
 
 

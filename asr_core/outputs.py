@@ -11,7 +11,7 @@ import hashlib
 import os
 from pathlib import Path, PurePath
 
-__all__ = ["normal", "result_path"]
+__all__ = ["normal", "result_path", "short_digest"]
 
 _ELSEWHERE = "_"
 """Below a folder of this name are the results of files that lie outside, by their whole path."""
@@ -73,7 +73,7 @@ def _bounded(name: str, ending: str) -> str:
     """Return ``name`` with ``ending``, its middle replaced where that is too long for a file."""
     if len(os.fsencode(name + ending)) <= _LONGEST_NAME:
         return name + ending
-    ending = f"~{_digest(os.fsencode(name))}{ending}"
+    ending = f"~{short_digest(os.fsencode(name))}{ending}"
     while len(os.fsencode(name + ending)) > _LONGEST_NAME:
         name = name[:-1]
     return name + ending
@@ -86,8 +86,11 @@ def _unlike_others(target: Path, directory: Path, place: PurePath) -> Path:
     levels = [target, *target.parents[: len(place.parts) - 1]]
     if all(level.name in os.listdir(level.parent) for level in levels):  # noqa: PTH208
         return target
-    return target.with_name(_bounded(f"{target.stem}~{_digest(os.fsencode(place))}", target.suffix))
+    return target.with_name(
+        _bounded(f"{target.stem}~{short_digest(os.fsencode(place))}", target.suffix)
+    )
 
 
-def _digest(data: bytes) -> str:
+def short_digest(data: bytes) -> str:
+    """Return twelve letters that tell ``data`` apart from others."""
     return hashlib.sha256(data).hexdigest()[:12]

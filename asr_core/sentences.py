@@ -25,7 +25,7 @@ _CLOSERS = " \"'”’»›)]}」』】》〉〕）］｝"
 _OPENERS = "\"'«“„‘([¿¡-"
 _WITHOUT_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»‹›()[]{}「」『』【】《》〈〉〔〕（）［］｛｝'))
 _KHMER_TIBETAN = "។៕།༎"  # of which the splitter knows nothing
-_TERMINATORS = tuple(".?!…。？！｡．।॥؟۔։።፧။;;" + _KHMER_TIBETAN)
+_TERMINATORS = tuple(".?!…。？！｡．।॥؟۔։።፧။;" + _KHMER_TIBETAN)
 
 _INITIAL = re.compile(r"(?:^|[^\w.])([^\W\d_])\.$")
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from asr_core.live import Take, Takes, scheduler_of
-from asr_core.transcript import Transcript
-from widgets.downloads import download_buttons
+from widgets.downloads import name_of, take_downloads
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
 from widgets.microphone import (
@@ -28,10 +27,6 @@ def current_take(takes: Takes) -> Take | None:
     """The take that runs or is still being finished."""
     last = takes.all[-1] if takes.all else None
     return last if last is not None and not last.session.is_done else None
-
-
-def name_of(take: Take) -> str:
-    return f"take-{take.number}"
 
 
 def state_of(takes: Takes) -> tuple[int | None, bool, bool]:
@@ -65,22 +60,11 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, boo
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
     if hanging_note(takes, take) and not is_open:
-        save_buttons(take)
+        take_downloads(take)
     if is_open or takes.is_interrupted:
         silence_note(takes, snapshot.silent_s)
     if is_open and take.is_over_limit and not st.session_state.get("stopping"):
         stop_microphone()
-
-
-def save_buttons(take: Take) -> str:
-    """Downloads of what is final so far; what the files are called."""
-    name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
-
-    def transcript() -> Transcript:
-        return take.session.snapshot.transcript()
-
-    download_buttons(name, name, transcript, take.session)
-    return name
 
 
 def draw_finished(take: Take) -> None:
@@ -92,7 +76,7 @@ def draw_finished(take: Take) -> None:
     lost_note(take)
     from widgets.flagging import flag_take  # not before: it brings the database along
 
-    flag_take(save_buttons(take), f"Take {take.number}", take.session, current_settings().model)
+    flag_take(take_downloads(take), f"Take {take.number}", take.session, current_settings().model)
 
 
 st.title("Speak and read", anchor=False)

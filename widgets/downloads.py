@@ -9,10 +9,10 @@ import streamlit as st
 
 from asr_core.audio.encode import to_flac
 from asr_core.formats import FORMATS, as_bytes
-from asr_core.live import LiveSession
+from asr_core.live import LiveSession, Take
 from asr_core.transcript import Transcript
 
-__all__ = ["download_buttons"]
+__all__ = ["download_buttons", "name_of", "take_downloads"]
 
 _MIME = {
     "txt": "text/plain",
@@ -60,6 +60,22 @@ def download_buttons(
                 on_click="ignore",
                 icon=":material/graphic_eq:",
             )
+
+
+def name_of(take: Take) -> str:
+    """Return what a take is called in keys and files."""
+    return f"take-{take.number}"
+
+
+def take_downloads(take: Take) -> str:
+    """Draw the downloads of what is final of a take by the press; return what the files are called."""
+    name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
+
+    def transcript() -> Transcript:
+        return take.session.snapshot.transcript()
+
+    download_buttons(name, name, transcript, take.session)
+    return name
 
 
 def _made(transcript: Callable[[], Transcript], extension: str) -> bytes:

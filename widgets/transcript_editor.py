@@ -80,7 +80,6 @@ _JS = """
 const views = new WeakMap();
 const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
 const SEND_EVERY_MS = 1000;  // while somebody types
-const LEAVES_WITHIN_MS = 3000;  // a page that a link leads away from; the tab keeps its text
 
 export default function ({ data, parentElement: root, setStateValue }) {
   let view = views.get(root);
@@ -103,7 +102,6 @@ class View {
     // Line → its text, null for the model's, and when that was typed; gone once the server has it.
     this.typing = stored(this.inTab);
     this.last = 0;     // when something was typed last
-    this.leavesUntil = 0;
     this.held = [];    // downloads that were pressed before that
     this.starts = [];  // of the words, and their elements
     this.spans = [];
@@ -137,7 +135,6 @@ class View {
         this.pressed = false;
         setTimeout(() => this.redraw());
       }, also);
-    document.addEventListener("click", (event) => this.leave(event), also);
     document.addEventListener("click", (event) => this.hold(event), also);
     // Media events do not bubble, but they can be caught on the way down, whichever
     // element the page has for the player by then.
@@ -402,14 +399,7 @@ class View {
     }, SEND_EVERY_MS);
   }
 
-  // What this page sends behind the press on a link would bring the server back to this page.
-  leave(event) {
-    if (event.target.closest && event.target.closest("a[href]"))
-      this.leavesUntil = Date.now() + LEAVES_WITHIN_MS;
-  }
-
   flush() {
-    if (Date.now() < this.leavesUntil) return;
     const typed = Object.entries(this.typing);
     if (!this.setState || !typed.length) return;
     const at = Math.max(...typed.map(([, [, at]]) => at));

@@ -24,7 +24,7 @@ from asr_core.audio.tracks import Track, spoken_track, tracks_of
 from asr_core.errors import AudioError
 from asr_core.plain_text import shortened
 
-__all__ = ["AudioFile", "called_in_messages", "decode"]
+__all__ = ["AudioFile", "called_in_messages", "decode", "too_long"]
 
 Samples = NDArray[np.float32]
 
@@ -53,6 +53,14 @@ _CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
 def called_in_messages(source: str | Path | BinaryIO, name: str | None) -> str:
     """Return what to call a file in a message: its name, made short and printable."""
     return shortened(_name_of(source, name), _LONGEST_NAME)
+
+
+def too_long(what: str, most_s: float) -> AudioError:
+    """Return what is raised of sound of more than ``most_s``."""
+    return AudioError(
+        f"{what} is longer than {most_s:.0f} s, which is the most that is taken here; cut it into "
+        "parts."
+    )
 
 
 def _name_of(source: str | Path | BinaryIO, name: str | None) -> str:
@@ -387,10 +395,7 @@ class AudioFile:
     def _check_most(self, n_samples: int) -> None:
         """A small file can hold hours: silence packs to nothing."""
         if self._most_s is not None and n_samples > self._most_s * SAMPLE_RATE_HZ:
-            raise AudioError(
-                f"{self.name} is longer than {self._most_s:.0f} s, which is the most that is "
-                "taken here; cut it into parts."
-            )
+            raise too_long(self.name, self._most_s)
 
     def _note(self, part: Part, damage: Damage) -> None:
         """Say what of a part that was read is missing."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from asr_core.testbench.trial import Trial
     from asr_core.testbench.trials import Plan
 
-__all__ = ["add_evaluate"]
+__all__ = ["add_evaluate", "language_argument"]
 
 Say = Callable[[str], None]
 
@@ -58,7 +58,7 @@ def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
     )
     parser.add_argument(
         "--language",
-        type=_language,
+        type=language_argument,
         default="en",
         metavar="LANGUAGE",
         help="where the table tells none, such as German, de or de-AT (default: en)",
@@ -91,7 +91,8 @@ def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
     parser.set_defaults(run=lambda options: _evaluate(options, say))
 
 
-def _language(text: str) -> str:
+def language_argument(text: str) -> str:
+    """Return the code of the language that an argument names."""
     try:
         return language_code(text)
     except LanguageError as error:
