@@ -79,7 +79,18 @@ button[aria-pressed="true"] { border-color: var(--st-primary-color);
 _JS = """
 const views = new WeakMap();
 const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
+const missed = [];  // keys of who writes, that came while the editor was drawn anew
 const SEND_EVERY_MS = 1000;  // while somebody types
+
+// Nothing has the focus then, and keys would be lost.
+document.addEventListener("keydown", (event) => {
+  const isText = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+  const isWriting = [...writing.values()].some(({ line }) => line !== undefined);
+  if (!isText || !isWriting || document.activeElement !== document.body) return;
+  event.preventDefault();
+  missed.push(event.key);
+}, true);
+document.addEventListener("pointerdown", () => { missed.length = 0; }, true);
 
 export default function ({ data, parentElement: root, setStateValue }) {
   let view = views.get(root);
@@ -379,7 +390,8 @@ class View {
     if (!words || document.activeElement !== document.body) return;
     words.focus({ preventScroll: true });
     if (at !== undefined) setCaret(words, at);
-    writing.set(this.id, { line, at });  // it may be drawn anew before something more is typed
+    if (missed.length) document.execCommand("insertText", false, missed.splice(0).join(""));
+    else writing.set(this.id, { line, at });  // it may be drawn anew before something more is typed
   }
 
   // --- sending

@@ -230,11 +230,14 @@ def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
 
     type_over(done, "Typed while ")
     done.drop(speech_files / "beckett.wav")
+    for _ in range(20):
+        done.page.keyboard.type("on and ")
+        done.page.wait_for_timeout(150)
     buttons = done.page.get_by_role("button", name="VTT")
     wait_until(lambda: buttons.count() == 2, done.page, 60)
-    done.page.keyboard.type("another file came")
+    done.page.keyboard.type("off")
     old = done.page.get_by_role("log", name="Transcript").last
-    expect(old.locator(".words").first).to_have_text("Typed while another file came")
+    expect(old.locator(".words").first).to_have_text("Typed while " + 20 * "on and " + "off")
 
     type_over(done, "Typed before a reload")
     done.page.reload()
