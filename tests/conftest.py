@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import hypothesis
 import numpy as np
@@ -18,6 +18,8 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Playwright, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from asr_core.audio.decode import decode
 from asr_core.budget import Budget
@@ -113,12 +115,17 @@ def playwright() -> Iterator[Playwright]:
         yield instance
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what waits in one process, one test at a time; the others beside it, file by file."""
-    for item in items:
-        group = "in real time" if _runs_in_real_time(item) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+class _Scheduling(LoadScopeScheduling):
+    """What waits runs in one process, one test at a time; the others beside it, file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = PurePosixPath(nodeid.partition("::")[0])
+        return "in real time" if file.parent.name in _IN_REAL_TIME else str(file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduling(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
