@@ -80,6 +80,9 @@ def test_a_second_take_goes_below_and_clear_forgets(
     expect(page.kept_words()).to_be_hidden()
     page.page.get_by_role("button", name="Clear").click()
     expect(page.views()).to_have_count(0)
+    page.page.wait_for_function(
+        "!Object.keys(sessionStorage).some((key) => key.startsWith('asr-words/'))"
+    )
     page.reload()
     expect(page.kept_words()).to_be_hidden()
 
