@@ -27,7 +27,7 @@ MAX_NO_SPEECH_PROBABILITY = 0.6
 
 MIN_AVG_LOGPROB_IF_SAID_AGAIN = -0.5
 """Of a text that repeats itself and had its time. Sentences said two and three times had -0.02
-to -0.13, digits -0.3 to -0.6 (tiny.en and base)."""
+to -0.13, digits -0.3 to -0.6 (tiny.en)."""
 
 # Beams make up likelier texts for noise: "Yeah, wait a minute" at 0.54 and -0.64. Of 420
 # stretches of speech none had a no-speech probability above 0.47 (tiny.en and base).

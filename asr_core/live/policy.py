@@ -33,8 +33,8 @@ a reader to see it at once. Less shows more changes that are taken back."""
 
 EDITS_PER_S = 10.0
 """How many edits of characters weigh as much as a second of speech on the wrong side of the
-last final word: somewhat less than are said in it, since the words of two hypotheses lie up
-to 0.3 s apart."""
+last final word: somewhat less than are said in it (an estimate), since the times of a word
+differ between two hypotheses."""
 
 MAX_EDITS_FOR_TIME = 6.0
 """Altogether: now and then an alignment is off by seconds, and the text alone is right."""
