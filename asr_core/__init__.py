@@ -4,7 +4,7 @@ Importing this package is cheap: neither an engine nor a model is loaded.
 """
 
 from asr_core.errors import AsrError, AudioError, Cancelled, EngineError, ModelError
-from asr_core.telemetry import turn_off
+from asr_core.ops.telemetry import turn_off
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from asr_core.errors import LanguageError
-from asr_core.plain_text import shortened
+from asr_core.text.plain_text import shortened
 
 __all__ = ["LANGUAGES", "language_code"]
 

@@ -36,8 +36,8 @@ from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
-from asr_core.live import LiveOptions, Takes, scheduler_of
 from asr_core.models import resolve
+from asr_core.streaming import LiveOptions, Takes, scheduler_of
 from benchmarks.clips import english_clips, percent_wrong, print_table
 from benchmarks.memory import held_mb
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets

@@ -11,7 +11,7 @@ fault (some always are: what a look hears depends on when it comes).
 Raising, hanging and lack of memory are fakes in front of the real engine; the full disk,
 the locked database, the missing model files and the lost packets are real. What kills
 the process (SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and
-``tests/testbench/test_store.py``.
+``tests/unit/evaluation/test_store.py``.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError, StoreError
-from asr_core.live import LiveOptions, Take, Takes, scheduler_of
+from asr_core.evaluation.cases import NewCase
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 from asr_core.models import resolve
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.store import Store
+from asr_core.streaming import LiveOptions, Take, Takes, scheduler_of
 from benchmarks.clips import english_clips, percent_wrong, print_table
 
 FRAME = 320  # 20 ms

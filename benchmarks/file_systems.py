@@ -26,7 +26,7 @@ Transcriber = Callable[[Path], tuple[str, Words]]
 def ours(model: str, engine_name: str) -> Transcriber:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines import load_engine
-    from asr_core.fullcontext import FileOptions, transcribe
+    from asr_core.full_context import FileOptions, transcribe
 
     engine = load_engine(Path(model), engine_name, n_threads=N_THREADS)  # type: ignore[arg-type]
 
@@ -63,8 +63,8 @@ def transformers(model: str, mode: str) -> Transcriber:
     import transformers
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from asr_core.engines.tokens import Vocabulary
-    from asr_core.models.convert import read_config, to_transformers
+    from asr_core.engines.whisper.tokenizer import Vocabulary
+    from asr_core.models.ctranslate2_format import read_config, to_transformers
 
     torch.set_num_threads(N_THREADS)
     directory = Path(model)

@@ -19,7 +19,7 @@ import jiwer
 from transformers.models.whisper.english_normalizer import BasicTextNormalizer
 
 from asr_core.engines import load_engine
-from asr_core.fullcontext import transcribe
+from asr_core.full_context import transcribe
 from asr_core.models import resolve
 from benchmarks.clips import Clip, foreign_clips, print_table
 

@@ -35,10 +35,10 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.fullcontext import FileOptions, transcribe
-from asr_core.live import LiveOptions, LiveSession, Scheduler, Snapshot
-from asr_core.live.replay import FRAME_S
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot
+from asr_core.streaming.replay import FRAME_S
 from asr_core.transcript import Word, normalised
 from benchmarks.clips import (
     changes,

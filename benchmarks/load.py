@@ -26,10 +26,10 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, EngineName, load_engine
 from asr_core.errors import Cancelled
-from asr_core.fullcontext import FileOptions, transcribe
-from asr_core.live import LiveOptions, LiveSession, Scheduler
-from asr_core.live.replay import FRAME_S
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler
+from asr_core.streaming.replay import FRAME_S
 from benchmarks.clips import english_clips, print_table
 
 EngineChoice = EngineName | Literal["auto"]

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from asr_core.memory import give_back
+from asr_core.ops.malloc import give_back
 
 __all__ = ["held_mb"]
 

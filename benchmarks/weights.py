@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from asr_core.engines.features import mel_filters
-from asr_core.models.convert import to_transformers
+from asr_core.engines.whisper.features import mel_filters
+from asr_core.models.ctranslate2_format import to_transformers
 
 __all__ = ["to_ggml", "to_openai"]
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.live import Take, Takes, scheduler_of
+from asr_core.streaming import Take, Takes, scheduler_of
 from widgets.downloads import name_of, take_downloads
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.metrics import figures
+from asr_core.server.figures import figures
 from widgets.settings import current_settings
 from widgets.testbench.audit_list import audit_list
 

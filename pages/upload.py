@@ -6,7 +6,7 @@ import streamlit as st
 
 from asr_core.engines import Engine
 from asr_core.errors import LimitError
-from asr_core.fullcontext import FileOptions, Job, JobQueue
+from asr_core.full_context import FileOptions, Job, JobQueue
 from widgets.file_card import file_card
 from widgets.file_settings import file_options
 from widgets.settings import current_settings, prepared_engine

@@ -22,12 +22,14 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from asr_core.audio.decode import decode
-from asr_core.budget import Budget
 from asr_core.engines.base import Engine
-from asr_core.engines.load import load_engine
+from asr_core.engines.loading import load_engine
+from asr_core.full_context.stored_files import StoredFile, StoredFiles
 from asr_core.models import resolve
-from asr_core.stored_files import StoredFile, StoredFiles
+from asr_core.ops.budget import Budget
 from tests.fetch import fetch_speech, speech_dir
+
+pytest_plugins = ["tests.support.evaluation"]
 
 Samples = NDArray[np.float32]
 

@@ -27,20 +27,20 @@ import numpy as np
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 from asr_core.audio.timeline import MOST_SILENCE_S
-from asr_core.engines.tokens import Vocabulary
+from asr_core.engines.whisper.tokenizer import Vocabulary
 from asr_core.errors import AsrError
-from asr_core.formats import parse_clock
-from asr_core.fullcontext.stretch import Pieces, Stretch
-from asr_core.limits import Limits
-from asr_core.models.convert import read_arrays, read_config
-from asr_core.testbench.archives import opened_zip
-from asr_core.testbench.cases import parse_tags
-from asr_core.testbench.conditions import Condition
-from asr_core.testbench.layouts import read_listing
-from asr_core.testbench.manifests import Entry
-from asr_core.testbench.set_files import picker
-from tests.audio.recordings import bursts, recorded
-from tests.damage import damage
+from asr_core.evaluation.archives import opened_zip
+from asr_core.evaluation.cases import parse_tags
+from asr_core.evaluation.conditions import Condition
+from asr_core.evaluation.layouts import read_listing
+from asr_core.evaluation.manifests import Entry
+from asr_core.evaluation.set_files import picker
+from asr_core.full_context.time_range import Pieces, Stretch
+from asr_core.models.ctranslate2_format import read_arrays, read_config
+from asr_core.ops.limits import Limits
+from asr_core.output.formats import parse_clock
+from tests.support.damage import damage
+from tests.support.recordings import bursts, recorded
 
 _BATCH = 50
 _SLOW_S = 30

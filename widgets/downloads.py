@@ -8,8 +8,8 @@ from collections.abc import Callable
 import streamlit as st
 
 from asr_core.audio.encode import to_flac
-from asr_core.formats import FORMATS, as_bytes
-from asr_core.live import LiveSession, Take
+from asr_core.output.formats import FORMATS, as_bytes
+from asr_core.streaming import LiveSession, Take
 from asr_core.transcript import Transcript
 
 __all__ = ["download_buttons", "name_of", "take_downloads"]

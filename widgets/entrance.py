@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from asr_core.rate_limit import KeyedBuckets
-from asr_core.roles import Actor, actor_of
+from asr_core.evaluation.roles import Actor, actor_of
+from asr_core.ops.rate_limit import KeyedBuckets
 from asr_core.server.visitors import is_invitation
 from widgets.secrets import setting
 from widgets.site import is_gated

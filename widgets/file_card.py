@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import streamlit as st
 
-from asr_core.corrections import corrected
-from asr_core.formats import to_vtt
-from asr_core.fullcontext import FileOptions, Job, JobQueue, JobState
+from asr_core.full_context import FileOptions, Job, JobQueue, JobState
 from asr_core.languages import LANGUAGES
+from asr_core.output.corrections import corrected
+from asr_core.output.formats import to_vtt
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
 from widgets.texts import as_written

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.errors import AudioError
-from asr_core.formats import parse_clock
-from asr_core.fullcontext import FileOptions, Stretch
-from asr_core.limits import Limits
+from asr_core.full_context import FileOptions, Stretch
+from asr_core.ops.limits import Limits
+from asr_core.output.formats import parse_clock
 from widgets.settings import Settings, limits
 from widgets.typed import KEPT, typed
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_int16
-from asr_core.fullcontext import Job
-from asr_core.fullcontext.stretch import Stretch, samples_of
-from asr_core.live import LiveSession
-from asr_core.plain_text import shortened
-from asr_core.testbench.cases import MAX_NAME, MAX_SAID
-from asr_core.testbench.store import REASONS, Flag, NewCase, Store, open_store
-from asr_core.testbench.trial import Trial
+from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
+from asr_core.evaluation.store import REASONS, Flag, NewCase, Store, open_store
+from asr_core.evaluation.trial import Trial
+from asr_core.full_context import Job
+from asr_core.full_context.time_range import Stretch, samples_of
+from asr_core.streaming import LiveSession
+from asr_core.text.plain_text import shortened
 from asr_core.transcript import Transcript
 from widgets.entrance import current_actor
 from widgets.testbench.opened import saying_errors, tag_fields

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.limits import Limits
-from asr_core.live import LiveOptions
+from asr_core.ops.limits import Limits
+from asr_core.streaming import LiveOptions
 from widgets.settings import current_settings
 from widgets.typed import KEPT
 

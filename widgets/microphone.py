@@ -10,8 +10,8 @@ from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 from streamlit_webrtc.component import generate_frontend_component_key
 
 from asr_core.errors import AsrError
-from asr_core.live import Take, Takes
-from asr_core.rtc.sink import TakesSink
+from asr_core.streaming import Take, Takes
+from asr_core.streaming.track_sink import TakesSink
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.texts import as_written

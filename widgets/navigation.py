@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.roles import Role
+from asr_core.evaluation.roles import Role
 from widgets.between_runs import keep_between_runs
 from widgets.entrance import admitted, current_actor
 from widgets.operator import closing_note, end_without_losses, start_monitoring

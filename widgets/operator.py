@@ -12,7 +12,7 @@ from types import FrameType
 
 import streamlit as st
 
-from asr_core.live import end_all, is_closing
+from asr_core.streaming import end_all, is_closing
 from widgets.streamlit_parts import server_loop
 
 __all__ = ["closing_note", "end_without_losses", "start_monitoring"]
@@ -68,13 +68,13 @@ def start_monitoring() -> None:
     """Log as JSON if ``ASR_LOG`` is ``json``; serve ``/metrics`` and ``/health`` on
     ``ASR_METRICS_PORT``; once a process."""
     if os.environ.get("ASR_LOG", "").strip().lower() == "json":
-        from asr_core.logs import log_as_json
+        from asr_core.ops.logs import log_as_json
 
         log_as_json()
     port = os.environ.get("ASR_METRICS_PORT", "").strip()
     if not port:
         return
-    from asr_core.metrics import serve_metrics
+    from asr_core.server.figures import serve_metrics
 
     address = os.environ.get("ASR_METRICS_ADDRESS", "127.0.0.1")
     try:

@@ -12,7 +12,6 @@ from streamlit.runtime.pages_manager import PagesManager
 from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
-from asr_core.limits import Limits
 from asr_core.models import (
     CATALOGUE,
     DEFAULT_MODEL,
@@ -25,6 +24,7 @@ from asr_core.models import (
     resolve,
     serve_visitors,
 )
+from asr_core.ops.limits import Limits
 from widgets.texts import as_written
 from widgets.typed import KEPT, typed
 

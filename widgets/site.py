@@ -33,15 +33,15 @@ from streamlit.web.server.starlette.starlette_server_config import (
     XSRF_COOKIE_NAME,
 )
 
-from asr_core.budget import process_budget
 from asr_core.errors import LimitError
-from asr_core.health import add_page_check, health, page_fault
-from asr_core.plain_text import shortened
+from asr_core.full_context.stored_files import StoredFile, stored_files
+from asr_core.ops.budget import process_budget
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
+from asr_core.server.health import add_page_check, health, page_fault
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
-from asr_core.stored_files import StoredFile, stored_files
-from asr_core.workspaces import COMES_BACK_S, Workspaces, kept_s
+from asr_core.server.workspaces import COMES_BACK_S, Workspaces, kept_s
+from asr_core.text.plain_text import shortened
 from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline

@@ -19,7 +19,7 @@ from streamlit.runtime.runtime import Runtime
 from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec, UploadFileUrlInfo
 
-from asr_core.stored_files import StoredFile
+from asr_core.full_context.stored_files import StoredFile
 
 __all__ = [
     "LeftSessions",

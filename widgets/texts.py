@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from asr_core.plain_text import plain
+from asr_core.text.plain_text import plain
 
 __all__ = ["as_written"]
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from asr_core.live import Phase, Snapshot
-from asr_core.subtitles import label
+from asr_core.output.subtitles import label
+from asr_core.streaming import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
 from widgets.clipboard import COPY_JS
 from widgets.kept_words import KEEP_JS, key_in_tab

@@ -11,11 +11,11 @@ from aiortc import RTCSessionDescription
 from streamlit_webrtc import WebRtcStreamerState, component
 from streamlit_webrtc.webrtc import SignallingTimeoutError, WebRtcWorker
 
-from asr_core.audio.packets import receive_packets_in_order
 from asr_core.errors import AsrError
 from asr_core.rtc.inflow import bound_what_comes_in
+from asr_core.rtc.jitter_buffer import receive_packets_in_order
 from asr_core.rtc.offers import OfferError, PeerAddresses, checked_candidates, checked_offer
-from asr_core.rtc.sink import TakesSink
+from asr_core.streaming.track_sink import TakesSink
 
 __all__ = ["guard_connections"]
 

@@ -10,10 +10,10 @@ from streamlit.runtime.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from asr_core.fullcontext import Job
+from asr_core.full_context import Job
+from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.server.gate import ADDRESS_HEADER, VISITOR_HEADER
-from asr_core.stored_files import StoredFile, stored_files
-from asr_core.workspaces import Workspace, kept_s
+from asr_core.server.workspaces import Workspace, kept_s
 from widgets.site import is_gated, workspaces
 
 __all__ = [

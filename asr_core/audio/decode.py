@@ -22,7 +22,7 @@ from asr_core.audio.sources import Reader, extension_of, open_container
 from asr_core.audio.timeline import Stamped, placed
 from asr_core.audio.tracks import Track, spoken_track, tracks_of
 from asr_core.errors import AudioError
-from asr_core.plain_text import shortened
+from asr_core.text.plain_text import shortened
 
 __all__ = ["AudioFile", "called_in_messages", "decode", "too_long"]
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn
 import av
 from av.container import InputContainer
 
-from asr_core.audio.allocations import limit_allocations
+from asr_core.audio.ffmpeg_limits import limit_allocations
 
 __all__ = ["FORMATS", "Reader", "open_container"]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.resample import RATES_HZ, Resampler
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad
-from asr_core.plain_text import shortened
+from asr_core.text.plain_text import shortened
 
 __all__ = ["Track", "spoken_track", "tracks_of"]
 

@@ -49,7 +49,7 @@ def _network() -> onnxruntime.InferenceSession:
     """Silero's network, loaded once per process; safe for many threads."""
     import onnxruntime
 
-    from asr_core.audio.vad_graph import with_products
+    from asr_core.audio.vad_network import with_products
 
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or not spec.submodule_search_locations:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.base import EngineName
-from asr_core.engines.instructions import use_widest_instructions
-from asr_core.engines.support import beside_the_best
-from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.turns import workers
-from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.cpu_features import use_widest_instructions
+from asr_core.engines.whisper.confidence import beside_the_best
+from asr_core.engines.whisper.tokenizer import Vocabulary
+from asr_core.engines.whisper.windows import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.worker_pool import workers
 from asr_core.errors import ModelError
-from asr_core.models.convert import array_places
+from asr_core.models.ctranslate2_format import array_places
 
 __all__ = ["CTranslate2Engine"]
 
@@ -26,7 +26,7 @@ _CUDA_BATCH = 8
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
-    """See :class:`~asr_core.engines.whisper.WhisperEngine`.
+    """See :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.

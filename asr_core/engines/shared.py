@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from asr_core.budget import Hold, Resource, process_budget
 from asr_core.engines.base import Engine, EngineName, Hypothesis, Window, nothing
 from asr_core.errors import LimitError
-from asr_core.memory import give_back
 from asr_core.models.allowed import serves_visitors
 from asr_core.models.cache import cached_path, mark_in_use, size_bytes
 from asr_core.models.catalogue import CATALOGUE
+from asr_core.ops.budget import Hold, Resource, process_budget
+from asr_core.ops.malloc import give_back
 
 __all__ = ["SharedEngine", "busy_checks", "engines", "shared"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from asr_core.errors import AsrError, ModelError
 from asr_core.languages import LANGUAGES
 from asr_core.models.catalogue import CATALOGUE
-from asr_core.models.convert import array_places, n_layers, read_config
+from asr_core.models.ctranslate2_format import array_places, n_layers, read_config
 from asr_core.models.fetch import find_local
 
 __all__ = ["MULTILINGUAL_SIZE", "Abilities", "abilities", "check_request"]

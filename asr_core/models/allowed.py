@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from asr_core.budget import Resource, process_budget
 from asr_core.errors import ModelError
 from asr_core.models.cache import cached_path
 from asr_core.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from asr_core.models.lock import locked_names
 from asr_core.models.names import is_path
+from asr_core.ops.budget import Resource, process_budget
 
 __all__ = [
     "NOT_OFFERED",

@@ -20,7 +20,7 @@ from typing import Any
 from asr_core.errors import ModelError
 from asr_core.models.cache import cache_dir
 from asr_core.models.catalogue import CATALOGUE, KnownFile
-from asr_core.models.json_files import read_object
+from asr_core.models.safe_json import read_object
 
 __all__ = ["Pin", "locked_names", "pin_of", "remember"]
 

@@ -19,7 +19,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport
 from aiortc.rtcrtpreceiver import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
-from asr_core.rate_limit import TokenBucket
+from asr_core.ops.rate_limit import TokenBucket
 
 __all__ = ["Inflow", "Verdict", "bound_what_comes_in"]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
-from asr_core.budget import Budget, Resource
 from asr_core.errors import LimitError
-from asr_core.rate_limit import KeyedBuckets, TokenBucket
+from asr_core.ops.budget import Budget, Resource
+from asr_core.ops.rate_limit import KeyedBuckets, TokenBucket
 from asr_core.server.headers import security_headers
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.visitors import COOKIE_MAX_AGE_S, Visitor, VisitorCookies, is_invitation

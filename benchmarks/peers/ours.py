@@ -9,8 +9,8 @@ from player import Page, Samples, play
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from asr_core.engines.onnx import OnnxEngine
-from asr_core.live import LiveOptions, LiveSession, Scheduler
+from asr_core.engines.onnx.engine import OnnxEngine
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler
 
 engine = OnnxEngine(Path(sys.argv[2]), n_threads=2)
 engine.warm_up()

@@ -28,7 +28,7 @@ import psutil
 
 from asr_core.audio.decode import decode
 from asr_core.engines import load_engine
-from asr_core.fullcontext import FileOptions, transcribe
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
 from asr_core.transcript import Word, normalised
 from benchmarks.clips import Clip, changes, english_clips, percent_wrong, percentiles, print_table

@@ -10,9 +10,9 @@ from typing import Any
 
 from streamlit.web.cli import main
 
-from asr_core.engines import load
+from asr_core.engines import loading as load
 from asr_core.engines.base import Engine
-from tests.live.engines import Slow
+from tests.support.engines import Slow
 
 FACTOR = 0.7
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from asr_core.live.takes import HELD_OPEN_S
+from asr_core.streaming.takes import HELD_OPEN_S
 from tests.browser.conftest import served
 from tests.browser.pages import LivePage, choose, go_to, spoken_late, wait_until
-from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 Live = Callable[..., LivePage]
 

@@ -15,11 +15,11 @@ from playwright.sync_api import Browser, Playwright
 from rapidfuzz.distance import Levenshtein
 
 from asr_core.engines import load_engine
-from asr_core.fullcontext import FileOptions, transcribe
+from asr_core.full_context import FileOptions, transcribe
 from tests.browser import networks
 from tests.browser.conftest import chromium, served
 from tests.browser.pages import LivePage, wait_until
-from tests.texts import words_of
+from tests.support.texts import words_of
 
 
 @pytest.fixture

@@ -20,17 +20,17 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
+from asr_core.evaluation.cases import Case, NewCase
+from asr_core.evaluation.conditions import CLEAN, Condition
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import open_store
+from asr_core.evaluation.trial import Heard, Setup, Trial
 from asr_core.models import cache_dir
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import Case, NewCase
-from asr_core.testbench.conditions import CLEAN, Condition
-from asr_core.testbench.store import open_store
-from asr_core.testbench.trial import Heard, Setup, Trial
 from asr_core.transcript import Word
 from tests.browser import networks, outside
 from tests.browser.conftest import ROOT, chromium, served
 from tests.browser.pages import LivePage, UploadPage, go_to, wait_until
-from tests.texts import BECKETT
+from tests.support.texts import BECKETT
 
 PORT = 8501
 ADDRESS = f"http://10.77.9.2:{PORT}"
@@ -88,7 +88,7 @@ def test_the_command_line_sends_nothing(
     row = {"file_name": "talk.wav", "transcription": "Ever tried. Ever failed."}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
     lingering = (  # a command that takes as long as a real one on a long file
-        "import sys, time; from asr_core.cli import main\n"
+        "import sys, time; from asr_core.cli.commands import main\n"
         f"code = main(sys.argv[1:]); time.sleep({TELEMETRY_S}); sys.exit(code)"
     )
     commands = [

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from asr_core.audio.decode import decode
-from tests.audio.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, heard_at, recorded
 
 _SOUND = bursts(2)
 _AT_3, _AT_10 = [(3.0, _SOUND)], [(10.0, _SOUND)]

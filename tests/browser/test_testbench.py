@@ -16,13 +16,13 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from asr_core.audio.encode import to_flac, to_int16
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.store import Store
+from asr_core.evaluation.cases import NewCase
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.conftest import Samples
-from tests.texts import BECKETT
+from tests.support.texts import BECKETT
 
 
 @pytest.fixture

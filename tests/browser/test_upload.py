@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from asr_core.audio.encode import to_flac
-from tests.audio.recordings import with_tracks
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
-from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+from tests.support.recordings import with_tracks
+from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
 @pytest.fixture

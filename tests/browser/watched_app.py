@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamlit.web.cli import main
 
-from asr_core.live import takes
+from asr_core.streaming import takes
 
 
 def _write(*_: object) -> None:

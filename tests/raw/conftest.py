@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests import loops
 from tests.raw.cuts import Where
 from tests.raw.serving import Server, serving
+from tests.support import loops
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.damage import damage
 from tests.raw.client import Client
 from tests.raw.cuts import Where
+from tests.support.damage import damage
 
 __all__ = ["NUMBERS", "TEXTS", "Attack", "Case", "damaged", "odd_json"]
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
+from asr_core.evaluation.exports import write_set
+from asr_core.evaluation.store import Case, Store
 from asr_core.languages import LANGUAGES
-from asr_core.testbench.cases import MAX_NAME, MAX_SAID
-from asr_core.testbench.exports import write_set
-from asr_core.testbench.store import Case, Store
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of, with_tags
 from widgets.texts import as_written

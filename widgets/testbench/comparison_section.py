@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import streamlit as st
 
 from asr_core.audio.encode import to_flac, to_int16
-from asr_core.testbench.conditions import Condition
-from asr_core.testbench.report import percent
-from asr_core.testbench.results import Change, changes, compared
-from asr_core.testbench.runner import plan_of
-from asr_core.testbench.scores import Difference
-from asr_core.testbench.store import Run, Store
-from asr_core.testbench.trial import Setup, Trial
-from asr_core.testbench.trials import Plan
+from asr_core.evaluation.conditions import Condition
+from asr_core.evaluation.experiment import Plan
+from asr_core.evaluation.metrics import Difference
+from asr_core.evaluation.report import percent
+from asr_core.evaluation.results import Change, changes, compared
+from asr_core.evaluation.runner import plan_of
+from asr_core.evaluation.store import Run, Store
+from asr_core.evaluation.trial import Setup, Trial
 from widgets.testbench.opened import saying_errors
 from widgets.testbench.pickers import chosen_in_url
 from widgets.testbench.results_section import run_label

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.audio.encode import to_flac, to_int16
-from asr_core.plain_text import shortened
-from asr_core.testbench.cases import Case
-from asr_core.testbench.conditions import CLEAN, KINDS, Condition
-from asr_core.testbench.spectrogram import spectrogram_png
-from asr_core.testbench.store import MAX_NOISE_S, Store
-from asr_core.testbench.trials import Plan
+from asr_core.evaluation.cases import Case
+from asr_core.evaluation.conditions import CLEAN, KINDS, Condition
+from asr_core.evaluation.experiment import Plan
+from asr_core.evaluation.spectrogram import spectrogram_png
+from asr_core.evaluation.store import MAX_NOISE_S, Store
+from asr_core.text.plain_text import shortened
 from widgets.testbench.opened import samples_of_upload, saying_errors
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written

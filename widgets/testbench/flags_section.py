@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.testbench.cases import MAX_SAID
-from asr_core.testbench.store import Flag, Store
+from asr_core.evaluation.cases import MAX_SAID
+from asr_core.evaluation.store import Flag, Store
 from widgets.testbench.opened import saying_errors, tag_fields
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written

@@ -7,14 +7,14 @@ from pathlib import PurePosixPath
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from asr_core.evaluation.archives import opened_zip
+from asr_core.evaluation.cases import MAX_CASE_S, MAX_SAID, NewCase
+from asr_core.evaluation.imports import import_set
+from asr_core.evaluation.prompts import PROMPT_LISTS
+from asr_core.evaluation.set_files import Files
+from asr_core.evaluation.store import Store
 from asr_core.languages import LANGUAGES
-from asr_core.plain_text import plain
-from asr_core.testbench.archives import opened_zip
-from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
-from asr_core.testbench.imports import import_set
-from asr_core.testbench.prompts import PROMPT_LISTS
-from asr_core.testbench.set_files import Files
-from asr_core.testbench.store import Store
+from asr_core.text.plain_text import plain
 from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
 from widgets.texts import as_written
 from widgets.typed import KEPT, forget_typed, typed

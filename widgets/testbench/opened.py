@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
 from asr_core.errors import AsrError
-from asr_core.testbench.store import Store, open_store
+from asr_core.evaluation.store import Store, open_store
 from widgets.entrance import current_actor
 from widgets.texts import as_written
 from widgets.typed import KEPT, typed
@@ -57,7 +57,7 @@ def samples_of_upload(file: UploadedFile, name: str, most_s: float) -> NDArray[n
 
 def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
     """Fields for the usual tags and free ones; raises ManifestError for unreadable ones."""
-    from asr_core.testbench.cases import parse_tags
+    from asr_core.evaluation.cases import parse_tags
 
     known = known or {}
     columns = st.columns(2)

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from asr_core.plain_text import shortened
+from asr_core.text.plain_text import shortened
 from widgets.typed import KEPT
 
 __all__ = ["chosen_in_url", "page_of", "with_tags"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from asr_core.audio.encode import to_flac, to_int16
-from asr_core.testbench import charts, report
-from asr_core.testbench.results import (
+from asr_core.evaluation import charts, report
+from asr_core.evaluation.results import (
     Row,
     by_condition,
     by_tag,
@@ -19,9 +19,9 @@ from asr_core.testbench.results import (
     tags_of,
     worst,
 )
-from asr_core.testbench.runner import plan_of
-from asr_core.testbench.store import Run, Store
-from asr_core.testbench.trial import Trial
+from asr_core.evaluation.runner import plan_of
+from asr_core.evaluation.store import Run, Store
+from asr_core.evaluation.trial import Trial
 from widgets.flagging import flag_trial
 from widgets.testbench.opened import saying_errors
 from widgets.testbench.pickers import chosen_in_url, page_of, with_tags

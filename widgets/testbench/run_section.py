@@ -6,10 +6,10 @@ from datetime import datetime
 
 import streamlit as st
 
+from asr_core.evaluation.runner import Runner, RunState, runner_of
+from asr_core.evaluation.store import Run, Store
+from asr_core.evaluation.trial import MODES, Setup
 from asr_core.models import NOT_OFFERED
-from asr_core.testbench.runner import Runner, RunState, runner_of
-from asr_core.testbench.store import Run, Store
-from asr_core.testbench.trial import MODES, Setup
 from widgets.settings import current_settings, offered
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
 from widgets.testbench.opened import saying_errors

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 import streamlit as st
 
-from asr_core.testbench.alignment import Aligned, aligned
-from asr_core.testbench.scores import normaliser
-from asr_core.testbench.trial import Trial
+from asr_core.evaluation.alignment import Aligned, aligned
+from asr_core.evaluation.metrics import normaliser
+from asr_core.evaluation.trial import Trial
 from asr_core.transcript import join_words
 
 __all__ = ["word_diff"]
