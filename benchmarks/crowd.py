@@ -159,7 +159,7 @@ def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> fl
         size = 25 * SAMPLE_RATE_HZ
         parts = [sound[at : at + size] for at in range(0, len(sound), size)]
         windows = [Window(part, "en", beam_size=5) for part in parts]
-        said.append(" ".join(h.text for h in engine.transcribe(windows, patient=True)))
+        said.append(" ".join(h.text for h in engine.transcribe(windows, background=True)))
         heard.append(text)
     return percent_wrong(said, heard)
 

@@ -63,26 +63,26 @@ def transformers(model: str, mode: str) -> Transcriber:
     import transformers
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from asr_core.engines.whisper.tokenizer import Vocabulary
+    from asr_core.engines.whisper.tokenizer import WhisperTokenizer
     from asr_core.models.ctranslate2_format import read_config, to_transformers
 
     torch.set_num_threads(N_THREADS)
     directory = Path(model)
     whisper = to_transformers(directory)
     multilingual = whisper.config.vocab_size >= 51865
-    vocabulary = Vocabulary(directory, multilingual=multilingual)
+    tokenizer = WhisperTokenizer(directory, multilingual=multilingual)
     config = read_config(directory)
     known = whisper.generation_config
     known.is_multilingual = multilingual
-    known.no_timestamps_token_id = vocabulary.no_timestamps
-    known.decoder_start_token_id = vocabulary.start
-    known.eos_token_id = known.pad_token_id = known.bos_token_id = vocabulary.end
+    known.no_timestamps_token_id = tokenizer.no_timestamps
+    known.decoder_start_token_id = tokenizer.start
+    known.eos_token_id = known.pad_token_id = known.bos_token_id = tokenizer.end
     known.suppress_tokens = config["suppress_ids"]
     known.begin_suppress_tokens = config["suppress_ids_begin"]
     known.max_length, known.max_initial_timestamp_index = 448, 50
-    known.prev_sot_token_id = vocabulary.no_timestamps - 2
+    known.prev_sot_token_id = tokenizer.no_timestamps - 2
     if multilingual:
-        tokens = vocabulary.language_tokens
+        tokens = tokenizer.language_tokens
         known.lang_to_id = {f"<|{code}|>": number for code, number in tokens.items()}
         first_task = max(tokens.values()) + 1
         known.task_to_id = {"translate": first_task, "transcribe": first_task + 1}

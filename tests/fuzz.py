@@ -27,7 +27,7 @@ import numpy as np
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 from asr_core.audio.timeline import MOST_SILENCE_S
-from asr_core.engines.whisper.tokenizer import Vocabulary
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.errors import AsrError
 from asr_core.evaluation.archives import opened_zip
 from asr_core.evaluation.cases import parse_tags
@@ -213,7 +213,7 @@ def _model(rng: random.Random, _: list[bytes]) -> None:
     for read in (
         lambda: read_arrays(folder / "model.bin"),
         lambda: read_config(folder),
-        lambda: Vocabulary(folder, multilingual=True),
+        lambda: WhisperTokenizer(folder, multilingual=True),
     ):
         with contextlib.suppress(AsrError):
             read()

@@ -39,7 +39,7 @@ class Window:
             likely (Keskar et al. 2019).
         beam_size: how many texts are followed side by side, where the engine can;
             more finds likelier ones and takes longer.
-        is_look: this audio is decoded again when more of it is there; quick matters
+        is_partial: this audio is decoded again when more of it is there; quick matters
             more than sure.
     """
 
@@ -51,7 +51,7 @@ class Window:
     context_s: float | None = None
     repetition_penalty: float = 1.0
     beam_size: int = 1
-    is_look: bool = False
+    is_partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def mean_logprob(probabilities: Sequence[float]) -> float:
     return float(np.mean(np.log(np.maximum(probabilities, 1e-10))))
 
 
-def nothing() -> None:
+def never_cancelled() -> None:
     """To be done between two steps, if there is nothing to do."""
 
 
@@ -129,7 +129,7 @@ class Engine(Protocol):
         a batch comes back about as soon as one window."""
 
     @property
-    def patient_batch_size(self) -> int:
+    def background_batch_size(self) -> int:
         """How many windows a worker had best get where only the whole counts."""
 
     @property
@@ -155,15 +155,15 @@ class Engine(Protocol):
         self,
         windows: Sequence[Window],
         *,
-        patient: bool = False,
-        between_steps: Callable[[], None] = nothing,
+        background: bool = False,
+        check_cancelled: Callable[[], None] = never_cancelled,
     ) -> list[Hypothesis]:
         """One hypothesis per window, in their order.
 
         Args:
-            patient: nobody waits for the words as they are spoken; calls that are
-                not patient go first.
-            between_steps: of a patient call, called before each step of about a
+            background: nobody waits for the words as they are spoken; calls that are
+                not background go first.
+            check_cancelled: of a background call, called before each step of about a
                 second at most, from any thread; what it raises ends the call.
 
         Raises:

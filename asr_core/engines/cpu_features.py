@@ -7,7 +7,7 @@ import os
 import platform
 from pathlib import Path
 
-__all__ = ["largest_integer", "use_widest_instructions"]
+__all__ = ["max_int8_weight", "use_widest_instructions"]
 
 _SETTING = "CT2_FORCE_CPU_ISA"
 
@@ -32,7 +32,7 @@ def use_widest_instructions(cpuinfo: Path = _CPUINFO) -> None:
 
 
 @functools.cache  # asked for each layer
-def largest_integer(cpuinfo: Path = _CPUINFO, machine: str | None = None) -> int:
+def max_int8_weight(cpuinfo: Path = _CPUINFO, machine: str | None = None) -> int:
     """The largest weight that ONNX Runtime multiplies bytes by without an error.
 
     Without VNNI, Intel's and AMD's processors add two such products up in 16 bits: 255 times

@@ -11,10 +11,15 @@ from numpy.typing import NDArray
 
 from asr_core.engines.base import EngineName
 from asr_core.engines.cpu_features import use_widest_instructions
-from asr_core.engines.whisper.confidence import beside_the_best
-from asr_core.engines.whisper.tokenizer import Vocabulary
-from asr_core.engines.whisper.windows import Aligned, Decoded, Request, WhisperEngine
-from asr_core.engines.worker_pool import workers
+from asr_core.engines.whisper.confidence import relative_likelihoods
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.engines.whisper.windows import (
+    DecodingRequest,
+    DecodingResult,
+    TokenTimings,
+    WhisperEngine,
+)
+from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
 from asr_core.models.ctranslate2_format import array_places
 
@@ -48,17 +53,17 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
-        n_workers, n_each = (1, 1) if self._on_cuda else workers(n_threads)
+        n_workers, n_each = (1, 1) if self._on_cuda else split_threads(n_threads)
         array_places(directory / "model.bin")  # tells what is damaged before it is loaded
         self._model = self._load(directory, n_workers, n_each)
-        vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
+        tokenizer = WhisperTokenizer(directory, multilingual=self._model.is_multilingual)
         usual_batch = _CUDA_BATCH if self._on_cuda else 1
         super().__init__(
-            vocabulary,
+            tokenizer,
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=usual_batch,
-            patient_batch_size=batch_size or usual_batch,
+            background_batch_size=batch_size or usual_batch,
             encodes_batches=self._on_cuda,
             has_beams=True,
         )
@@ -110,7 +115,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         rankings = self._model.detect_language(encoded)
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
-    def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
+    def _decode(
+        self, encoded: ctranslate2.StorageView, requests: list[DecodingRequest]
+    ) -> list[DecodingResult]:
         n_prompt = len(requests[0].prompt)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
@@ -126,20 +133,20 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         )
         decoded = []
         for result in results:
-            best, *others = map(self.vocabulary.text_only, result.sequences_ids)
+            best, *others = map(self.tokenizer.text_only, result.sequences_ids)
             # The scores are means over the tokens and the end.
             lengths = [len(tokens) + 1 for tokens in result.sequences_ids]
             totals = [n * score for n, score in zip(lengths, result.scores, strict=True)]
-            weights = beside_the_best(totals)
-            decoded.append(Decoded(best, result.no_speech_prob, others, weights))
+            weights = relative_likelihoods(totals)
+            decoded.append(DecodingResult(best, result.no_speech_prob, others, weights))
         return decoded
 
     def _align(
         self,
         encoded: ctranslate2.StorageView,
-        requests: list[Request],
+        requests: list[DecodingRequest],
         texts: list[list[int]],
-    ) -> list[Aligned]:
+    ) -> list[TokenTimings]:
         # On a CPU one after the other: together each takes half as long again.
         size = len(texts) if self._on_cuda else 1
         results = []
@@ -158,5 +165,5 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             path = np.array(result.alignments, np.int64)
             first = np.searchsorted(path[:, 0], np.arange(len(text) + 1))
             frames = np.append(path[:, 1], path[-1, 1] + 1)[first]
-            aligned.append(Aligned(cast(NDArray[np.int64], frames), result.text_token_probs))
+            aligned.append(TokenTimings(cast(NDArray[np.int64], frames), result.text_token_probs))
         return aligned

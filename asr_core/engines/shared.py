@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from asr_core.engines.base import Engine, EngineName, Hypothesis, Window, nothing
+from asr_core.engines.base import Engine, EngineName, Hypothesis, Window, never_cancelled
 from asr_core.errors import LimitError
 from asr_core.models.allowed import serves_visitors
 from asr_core.models.cache import cached_path, mark_in_use, size_bytes
@@ -63,7 +63,7 @@ class SharedEngine:
         self._mark: IO[bytes] | None = None
         self._n_calls = 0
         self._used_at = float("-inf")
-        self._n_parallel = self._batch_size = self._patient_batch_size = 1
+        self._n_parallel = self._batch_size = self._background_batch_size = 1
         self._name: EngineName = "onnx"
         self._device = ""
         self._languages: Sequence[str] = ()
@@ -77,8 +77,8 @@ class SharedEngine:
         return self._batch_size
 
     @property
-    def patient_batch_size(self) -> int:
-        return self._patient_batch_size
+    def background_batch_size(self) -> int:
+        return self._background_batch_size
 
     @property
     def name(self) -> EngineName:
@@ -104,11 +104,13 @@ class SharedEngine:
         self,
         windows: Sequence[Window],
         *,
-        patient: bool = False,
-        between_steps: Callable[[], None] = nothing,
+        background: bool = False,
+        check_cancelled: Callable[[], None] = never_cancelled,
     ) -> list[Hypothesis]:
         with self._in_use(_PATIENCE_S) as engine:
-            return engine.transcribe(windows, patient=patient, between_steps=between_steps)
+            return engine.transcribe(
+                windows, background=background, check_cancelled=check_cancelled
+            )
 
     def prepare(self) -> None:
         """Have the weights loaded; does nothing if they are.
@@ -164,7 +166,7 @@ class SharedEngine:
             self._engine, self._hold, self._n_calls = engine, hold, self._n_calls + 1
             self._mark = mark_in_use(self._directory)
             self._n_parallel, self._batch_size = engine.n_parallel, engine.batch_size
-            self._patient_batch_size = engine.patient_batch_size
+            self._background_batch_size = engine.background_batch_size
             self._name, self._device = engine.name, engine.device
             self._languages = engine.languages
 

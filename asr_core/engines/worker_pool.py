@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Turns", "workers"]
+__all__ = ["PriorityWorkerPool", "split_threads"]
 
 _MOST_WORKERS = 4
 
 RESERVED_S = 3.0
 """So long after an urgent call the next one is expected: somebody is speaking."""
 
-_LOOK_S = 0.2  # how often patient callers look whether the speaking is over
+_LOOK_S = 0.2  # how often background callers look whether the speaking is over
 
 
-def workers(n_threads: int | None) -> tuple[int, int]:
+def split_threads(n_threads: int | None) -> tuple[int, int]:
     """How many calls run side by side on a CPU, and the threads of each: more threads make one
     call faster, more workers serve more speakers, and the small steps of a decoder gain little
     from a second core.
@@ -31,10 +31,10 @@ def workers(n_threads: int | None) -> tuple[int, int]:
     return n_workers, max(1, cores // n_workers)
 
 
-class Turns:
+class PriorityWorkerPool:
     """The workers of a model. Any thread may call.
 
-    An urgent call takes the next worker that is free. A patient one lets urgent ones
+    An urgent call takes the next worker that is free. A background one lets urgent ones
     pass and, where there are several workers, leaves one free while somebody speaks.
 
     Args:
@@ -50,11 +50,11 @@ class Turns:
         self._urgent_at = float("-inf")
 
     @contextmanager
-    def take(self, *, patient: bool) -> Iterator[None]:
+    def acquire(self, *, background: bool) -> Iterator[None]:
         """Wait for a worker and hold it for the length of the block."""
         with self._changed:
-            if patient:
-                self._wait_patiently()
+            if background:
+                self._wait_in_background()
             else:
                 self._wait_urgently()
             self._n_free -= 1
@@ -72,7 +72,7 @@ class Turns:
         self._n_urgent -= 1
         self._urgent_at = self._clock()
 
-    def _wait_patiently(self) -> None:
+    def _wait_in_background(self) -> None:
         while self._n_urgent or self._n_free <= self._n_reserved():
             self._changed.wait(_LOOK_S)
 

@@ -89,9 +89,9 @@ class _Patient:
         return getattr(self._engine, name)
 
     def transcribe(
-        self, windows: Sequence[Window], *, patient: bool = True, **options: Any
+        self, windows: Sequence[Window], *, background: bool = True, **options: Any
     ) -> list[Hypothesis]:
-        return self._engine.transcribe(windows, patient=True, **options)
+        return self._engine.transcribe(windows, background=True, **options)
 
 
 def carry_out(

@@ -134,7 +134,7 @@ def transcribe(
             raise Cancelled(f"{called} was cancelled; run it again to transcribe it.")
 
     def listen(windows: Sequence[Window]) -> list[Hypothesis]:
-        return engine.transcribe(windows, patient=True, between_steps=stop_if_cancelled)
+        return engine.transcribe(windows, background=True, check_cancelled=stop_if_cancelled)
 
     audio = AudioFile(
         source,
@@ -150,7 +150,7 @@ def transcribe(
     first, language, probability = _language(windows, engine, options, stop_if_cancelled)
     segments: list[Segment] = []
     n_windows, until_s = 0, 0.0
-    n_workers, most = engine.n_parallel, engine.patient_batch_size
+    n_workers, most = engine.n_parallel, engine.background_batch_size
     rounds = _rounds(itertools.chain(first, windows), n_workers * most)
 
     tracks = tuple(track.name for track in audio.tracks) if len(audio.tracks) > 1 else ()

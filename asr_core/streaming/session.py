@@ -346,7 +346,7 @@ class LiveSession:
             # What nobody looks at again is decoded without the help of the past.
             draft=() if self._asked.is_final else utterance.draft,
             beam_size=BEAM_SIZE if self._asked.is_final else LOOK_BEAM_SIZE,
-            is_look=not self._asked.is_final,
+            is_partial=not self._asked.is_final,
         )
         return fallback(window, len(self._tried) - 1) if self._tried else window
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.whisper.speculative import n_standing
+from asr_core.engines.whisper.speculative import n_accepted
 
 if TYPE_CHECKING:
     from asr_core.engines.onnx.decoder import OnnxDecoder, Past, Step
@@ -200,7 +200,7 @@ def _begun(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> tuple[list[
     wanted = [len(asks[0].previous), *range(n_prompt - 1, tokens.shape[1])]
     step = decoder.step(tokens, past, origins=[0] * n, n_texts=[1] * n, wanted=wanted)
     said = [step.logprobs_of(ask.draft, row) for row, ask in enumerate(asks)]
-    n_held = min(n_standing(np.exp(logprobs).tolist()) for logprobs in said)
+    n_held = min(n_accepted(np.exp(logprobs).tolist()) for logprobs in said)
     found = []
     for row, (ask, logprobs) in enumerate(zip(asks, said, strict=True)):
         held = logprobs[:n_held]

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from asr_core.engines.cpu_features import largest_integer
+from asr_core.engines.cpu_features import max_int8_weight
 from asr_core.engines.onnx.layers import TINY, UNSIGNED, Arrays, Graph, Quantised
 from asr_core.engines.onnx.smoothquant import smoothing
 from asr_core.models.ctranslate2_format import n_layers
@@ -219,7 +219,7 @@ def _scores(graph: Graph, asked: str, keys: str) -> str:
     n_frames, head_width): (…, n, n_frames). The keys come first in the product, since they
     are read from memory for it: row by row that takes two thirds of the time."""
     sizes = graph.sizes(graph.add("Abs", [asked]), least=TINY)
-    scale = np.float32(1 / largest_integer())
+    scale = np.float32(1 / max_int8_weight())
     how = [graph.constant(scale), graph.constant(np.int8(0))]
     even = graph.add("QuantizeLinear", [graph.add("Div", [asked, sizes]), *how])
     even = graph.add("Transpose", [even], perm=[0, 1, 3, 2])

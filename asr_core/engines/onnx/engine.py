@@ -18,11 +18,16 @@ from asr_core.engines.base import EngineName
 from asr_core.engines.onnx.beam_search import Ask, Found, search
 from asr_core.engines.onnx.decoder import OnnxDecoder
 from asr_core.engines.onnx.encoder import OnnxEncoder
-from asr_core.engines.whisper.confidence import beside_the_best
+from asr_core.engines.whisper.confidence import relative_likelihoods
 from asr_core.engines.whisper.timing import token_frames
-from asr_core.engines.whisper.tokenizer import Vocabulary
-from asr_core.engines.whisper.windows import Aligned, Decoded, Request, WhisperEngine
-from asr_core.engines.worker_pool import workers
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.engines.whisper.windows import (
+    DecodingRequest,
+    DecodingResult,
+    TokenTimings,
+    WhisperEngine,
+)
+from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
 from asr_core.models.abilities import MULTILINGUAL_SIZE
 
@@ -60,17 +65,17 @@ class OnnxEngine(WhisperEngine[Sound]):
         batch_size: int | None = None,
         live: bool = False,
     ) -> None:
-        n_workers, n_each = workers(n_threads)
+        n_workers, n_each = split_threads(n_threads)
         try:
             self._encoder = OnnxEncoder(directory, n_threads=n_each)
             self._decoder = OnnxDecoder(directory, n_threads=n_each)
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
         super().__init__(
-            Vocabulary(directory, multilingual=self._decoder.n_tokens >= MULTILINGUAL_SIZE),
+            WhisperTokenizer(directory, multilingual=self._decoder.n_tokens >= MULTILINGUAL_SIZE),
             self._encoder.n_mels,
             n_parallel=n_workers,
-            patient_batch_size=batch_size or (1 if live else _PATIENT_BATCH),
+            background_batch_size=batch_size or (1 if live else _PATIENT_BATCH),
             has_beams=True,
             checks_drafts=True,
         )
@@ -93,23 +98,23 @@ class OnnxEngine(WhisperEngine[Sound]):
         return np.concatenate(encoded)
 
     def _language_probabilities(self, encoded: Sound) -> list[dict[str, float]]:
-        languages = self.vocabulary.language_tokens
-        start = np.full((len(encoded), 1), self.vocabulary.start)
+        languages = self.tokenizer.language_tokens
+        start = np.full((len(encoded), 1), self.tokenizer.start)
         logprobs = self._decoder.first_pass(start, encoded, wanted=[0]).all_logprobs.numpy()
         weights = np.exp(logprobs[:, 0, list(languages.values())])
         shares = weights / weights.sum(axis=1, keepdims=True)
         return [dict(zip(languages, row, strict=True)) for row in shares.tolist()]
 
-    def _decode(self, encoded: Sound, requests: list[Request]) -> list[Decoded]:
+    def _decode(self, encoded: Sound, requests: list[DecodingRequest]) -> list[DecodingResult]:
         asks = [
             Ask(
                 previous=request.previous,
                 start=request.start,
                 draft=request.draft,
                 size=request.beam_size,
-                end=self.vocabulary.end,
+                end=self.tokenizer.end,
                 n_most=len(request.draft) + request.max_new_tokens,
-                margin=math.inf if request.is_look else _MARGIN,
+                margin=math.inf if request.is_partial else _MARGIN,
                 repetition_penalty=request.repetition_penalty,
             )
             for request in requests
@@ -117,25 +122,25 @@ class OnnxEngine(WhisperEngine[Sound]):
         found = search(self._decoder, self._decoder.begin(encoded), asks)
         return [self._told(*each) for each in zip(found, requests, strict=True)]
 
-    def _told(self, found: Found, request: Request) -> Decoded:
+    def _told(self, found: Found, request: DecodingRequest) -> DecodingResult:
         """What was found, with times."""
         texts = found.best()
-        best, *others = [self.vocabulary.text_only(text.tokens) for text in texts]
+        best, *others = [self.tokenizer.text_only(text.tokens) for text in texts]
         aligned = None
         if best and len(best) == len(texts[0].tokens):
             attention = found.attention_of(texts[0])
             aligned = _aligned(attention, texts[0].logprobs[: len(best)], request)
-        return Decoded(
+        return DecodingResult(
             best,
-            self._decoder.probability(self.vocabulary.no_speech, found.first, found.row),
+            self._decoder.probability(self.tokenizer.no_speech, found.first, found.row),
             others,
-            beside_the_best([text.total for text in texts]),
+            relative_likelihoods([text.total for text in texts]),
             aligned,
         )
 
     def _align(
-        self, encoded: Sound, requests: list[Request], texts: list[list[int]]
-    ) -> list[Aligned]:
+        self, encoded: Sound, requests: list[DecodingRequest], texts: list[list[int]]
+    ) -> list[TokenTimings]:
         aligned = []
         for sound, request, text in zip(encoded, requests, texts, strict=True):
             before = request.previous + request.start
@@ -150,10 +155,10 @@ class OnnxEngine(WhisperEngine[Sound]):
 def _aligned(
     attention: NDArray[np.float32],
     logprobs: Sequence[float] | NDArray[np.float32],
-    request: Request,
-) -> Aligned:
+    request: DecodingRequest,
+) -> TokenTimings:
     """From the attention (n_heads, n_tokens, n_frames) of the start sequence and the text."""
     begins = token_frames(attention, len(request.start), request.n_frames)
     # The last row tells where the text ends; one that was cut off has none.
     frames = np.append(begins, request.n_frames)[: len(logprobs) + 1]
-    return Aligned(frames, np.exp(logprobs).tolist())
+    return TokenTimings(frames, np.exp(logprobs).tolist())

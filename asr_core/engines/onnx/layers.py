@@ -18,7 +18,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from asr_core.engines.cpu_features import largest_integer
+from asr_core.engines.cpu_features import max_int8_weight
 from asr_core.onnx_nodes import Nodes
 
 __all__ = ["GELU_LEAST", "TINY", "UNSIGNED", "Arrays", "Graph", "Layer", "Quantised", "session"]
@@ -51,7 +51,7 @@ class Quantised:
     @classmethod
     def of(cls, weight: NDArray[np.float32]) -> Quantised:
         largest = np.maximum(weight.max(axis=1), -weight.min(axis=1))
-        scale = np.maximum(largest, 1e-10).astype(np.float32) / largest_integer()
+        scale = np.maximum(largest, 1e-10).astype(np.float32) / max_int8_weight()
         integers = np.empty(weight.shape, np.int8)
         # Some rows at a time: in floats the embeddings of base are a hundred megabytes.
         for at in range(0, len(weight), _ROWS_AT_ONCE):
@@ -160,7 +160,7 @@ class Graph(Nodes):
         # A pool, since ReduceMax over what is a column of ``x`` takes twenty times as long.
         size = self.add("GlobalMaxPool", [turned])
         size = self.add("Max", [size, self.constant(np.float32(TINY))])
-        scale = self.add("Mul", [size, self.constant(np.float32(1 / largest_integer()))])
+        scale = self.add("Mul", [size, self.constant(np.float32(1 / max_int8_weight()))])
         even = self.add("Div", [x, self.add("Reshape", [scale, self.constant([0, 1, -1])])])
         how = [self.constant(np.float32(1)), self.constant(zero)]
         integers = self._parted(self.add("QuantizeLinear", [even, *how]), order, names[0])

@@ -14,8 +14,13 @@ from transformers import WhisperForConditionalGeneration
 from asr_core.engines.base import EngineName
 from asr_core.engines.torch.decoder import Sound, TorchDecoder
 from asr_core.engines.whisper.timing import token_frames
-from asr_core.engines.whisper.tokenizer import Vocabulary
-from asr_core.engines.whisper.windows import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.engines.whisper.windows import (
+    DecodingRequest,
+    DecodingResult,
+    TokenTimings,
+    WhisperEngine,
+)
 from asr_core.errors import ModelError
 from asr_core.models.abilities import MULTILINGUAL_SIZE
 from asr_core.models.ctranslate2_format import read_config, to_transformers
@@ -64,10 +69,10 @@ class TransformersEngine(WhisperEngine[Sound]):
         n_vocabulary: int = model.config.vocab_size
         on_gpu = self._device.type != "cpu"
         super().__init__(
-            Vocabulary(directory, multilingual=n_vocabulary >= MULTILINGUAL_SIZE),
+            WhisperTokenizer(directory, multilingual=n_vocabulary >= MULTILINGUAL_SIZE),
             model.config.num_mel_bins,
             batch_size=_GPU_BATCH if on_gpu else 1,
-            patient_batch_size=batch_size or (_PATIENT_GPU_BATCH if on_gpu else _PATIENT_BATCH),
+            background_batch_size=batch_size or (_PATIENT_GPU_BATCH if on_gpu else _PATIENT_BATCH),
             checks_drafts=True,
             encodes_batches=on_gpu,
         )
@@ -104,22 +109,22 @@ class TransformersEngine(WhisperEngine[Sound]):
 
     @torch.inference_mode()
     def _language_probabilities(self, encoded: Sound) -> list[dict[str, float]]:
-        start = torch.full((len(encoded.encoded), 1), self.vocabulary.start, device=self._device)
+        start = torch.full((len(encoded.encoded), 1), self.tokenizer.start, device=self._device)
         logits = self._decoder.logits(
             self._decoder.read(start, self._decoder.begin(encoded, n_tokens=1))[:, 0]
         )
-        codes, numbers = zip(*self.vocabulary.language_tokens.items(), strict=True)
+        codes, numbers = zip(*self.tokenizer.language_tokens.items(), strict=True)
         rows = logits[:, list(numbers)].softmax(-1).tolist()
         return [dict(zip(codes, row, strict=True)) for row in rows]
 
     @torch.inference_mode()
-    def _decode(self, encoded: Sound, requests: list[Request]) -> list[Decoded]:
+    def _decode(self, encoded: Sound, requests: list[DecodingRequest]) -> list[DecodingResult]:
         prompts = torch.tensor([request.prompt for request in requests], device=self._device)
         n_new = max(request.max_new_tokens for request in requests)
         past = self._decoder.begin(encoded, prompts.shape[1] + n_new)
         hidden = self._decoder.read(prompts, past)
         no_speech = self._decoder.logits(hidden[:, len(requests[0].previous)]).softmax(-1)
-        no_speech = no_speech[:, self.vocabulary.no_speech].tolist()
+        no_speech = no_speech[:, self.tokenizer.no_speech].tolist()
         texts = [list(request.draft) for request in requests]
         running = [True] * len(requests)
         for step in range(n_new):
@@ -129,7 +134,7 @@ class TransformersEngine(WhisperEngine[Sound]):
                 self._penalise(scores, texts, requests[0].repetition_penalty)
             tokens = scores.argmax(-1).tolist()
             for i in range(len(requests)):
-                running[i] &= tokens[i] != self.vocabulary.end
+                running[i] &= tokens[i] != self.tokenizer.end
                 if running[i]:
                     texts[i].append(tokens[i])
             if not any(running):
@@ -137,7 +142,7 @@ class TransformersEngine(WhisperEngine[Sound]):
             newest = torch.tensor(tokens, device=self._device)[:, None]
             hidden = self._decoder.read(newest, past)
         return [
-            Decoded(self.vocabulary.text_only(text), probability)
+            DecodingResult(self.tokenizer.text_only(text), probability)
             for text, probability in zip(texts, no_speech, strict=True)
         ]
 
@@ -152,12 +157,12 @@ class TransformersEngine(WhisperEngine[Sound]):
 
     @torch.inference_mode()
     def _align(
-        self, encoded: Sound, requests: list[Request], texts: list[list[int]]
-    ) -> list[Aligned]:
+        self, encoded: Sound, requests: list[DecodingRequest], texts: list[list[int]]
+    ) -> list[TokenTimings]:
         start = requests[0].previous + requests[0].start
         longest = max(len(text) for text in texts)
         # Rows are filled up at the right; what comes after the end is not looked at.
-        rows = [start + text + [self.vocabulary.end] * (longest + 1 - len(text)) for text in texts]
+        rows = [start + text + [self.tokenizer.end] * (longest + 1 - len(text)) for text in texts]
         tokens = torch.tensor(rows, device=self._device)
         past = self._decoder.begin(encoded, tokens.shape[1])
         hidden, attention = self._decoder.follow(tokens, past)
@@ -170,7 +175,7 @@ class TransformersEngine(WhisperEngine[Sound]):
             frames = token_frames(
                 weights[i, :, : len(start) + len(text)], len(start), request.n_frames
             )
-            aligned.append(Aligned(frames, spoken[i][: len(text)]))
+            aligned.append(TokenTimings(frames, spoken[i][: len(text)]))
         return aligned
 
     def _token_masks(
@@ -186,7 +191,7 @@ class TransformersEngine(WhisperEngine[Sound]):
         not_first = generation.get("suppress_ids_begin", generation.get("begin_suppress_tokens"))
         mask = torch.zeros(n_vocabulary, device=self._device)
         mask[[token for token in never if token >= 0]] = -torch.inf
-        mask[self.vocabulary.no_timestamps + 1 :] = -torch.inf
+        mask[self.tokenizer.no_timestamps + 1 :] = -torch.inf
         first = mask.clone()
         first[not_first or []] = -torch.inf
         return mask, first

@@ -9,16 +9,16 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_core.transcript import normalised
 
-__all__ = ["beside_the_best", "support"]
+__all__ = ["nbest_word_posteriors", "relative_likelihoods"]
 
 
-def beside_the_best(totals: Sequence[float]) -> list[float]:
+def relative_likelihoods(totals: Sequence[float]) -> list[float]:
     """How likely each text but the first is beside the first, at most as likely, from
     their log-probabilities."""
     return [math.exp(min(0.0, total - totals[0])) for total in totals[1:]]
 
 
-def support(
+def nbest_word_posteriors(
     words: Sequence[str], alternatives: Sequence[Sequence[str]], weights: Sequence[float]
 ) -> list[float]:
     """How likely it is that each word of the best text is said: a word's posterior from

@@ -28,13 +28,13 @@ _MIN_LENGTH = 0.8
 """Beside the text without the prompt; less, and words are missing."""
 
 
-def may_be_misled(words: Sequence[Word], prompt: str, *, is_look: bool = False) -> bool:
+def may_be_misled(words: Sequence[Word], prompt: str, *, is_partial: bool = False) -> bool:
     """Return whether a prompt may have changed more than the spelling: the text shares much
     with it, or begins late, or there is none, which the next look at the same audio mends."""
     if not prompt.strip():
         return False
     is_late = not words or words[0].start > _LATE_S
-    return (is_late and not is_look) or any(_shared(_bytes(join_words(words)), _bytes(prompt)))
+    return (is_late and not is_partial) or any(_shared(_bytes(join_words(words)), _bytes(prompt)))
 
 
 def is_misled(text: str, prompt: str, plain: str) -> bool:

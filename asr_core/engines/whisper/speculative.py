@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["n_standing"]
+__all__ = ["n_accepted"]
 
 ACCEPT = 0.1
 """Probability from which a token of a draft stands: its words are final, and where a comma
@@ -15,7 +15,7 @@ is as good as a full stop neither is likely. Down from 0.35 word errors measured
 a tenth of the time was saved (tiny.en, 446 s of read speech)."""
 
 
-def n_standing(probabilities: Iterable[float]) -> int:
+def n_accepted(probabilities: Iterable[float]) -> int:
     """How many tokens of a draft stand, of these probabilities: those before the first that
     the model doubts."""
     n = 0

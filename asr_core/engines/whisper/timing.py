@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["median_of_seven", "token_frames", "warp"]
+__all__ = ["dtw", "median_filter", "token_frames"]
 
 _EXCHANGES = (
     *((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6)),
@@ -36,11 +36,11 @@ def token_frames(attention: NDArray[np.float32], n_start: int, n_frames: int) ->
     deviation = weights.std(axis=1, keepdims=True)
     standardised = (weights - mean) / np.maximum(deviation, 1e-9)
     # A token is said where the one before it, which predicts it, looks.
-    smooth = median_of_seven(standardised[:, n_start - 1 :])
-    return warp(-smooth.mean(axis=0, dtype=np.float64))
+    smooth = median_filter(standardised[:, n_start - 1 :])
+    return dtw(-smooth.mean(axis=0, dtype=np.float64))
 
 
-def median_of_seven(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def median_filter(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Along the last axis, each with three neighbours at both sides, reflected at the ends."""
     padded = np.pad(values, ((0, 0), (0, 0), (3, 3)), mode="reflect")
     n = values.shape[-1]
@@ -50,7 +50,7 @@ def median_of_seven(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return parts[3]
 
 
-def warp(cost: NDArray[np.float64]) -> NDArray[np.int64]:
+def dtw(cost: NDArray[np.float64]) -> NDArray[np.int64]:
     """The cheapest monotone path through ``cost``, (n, m), corner to corner.
 
     Returns:

@@ -11,7 +11,7 @@ from pathlib import Path
 from asr_core.engines.base import Task
 from asr_core.errors import ModelError
 
-__all__ = ["Vocabulary", "WordTokens"]
+__all__ = ["WhisperTokenizer", "WordTokens"]
 
 MAX_POSITIONS = 448
 """Of Whisper's decoder, for prompt and text together."""
@@ -50,7 +50,7 @@ class WordTokens:
     n_tokens: int
 
 
-class Vocabulary:
+class WhisperTokenizer:
     """The tokens of one model; immutable, so any thread may use it.
 
     Raises:

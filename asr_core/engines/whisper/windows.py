@@ -26,19 +26,19 @@ from asr_core.engines.base import (
     Hypothesis,
     Window,
     mean_logprob,
-    nothing,
+    never_cancelled,
 )
-from asr_core.engines.whisper.confidence import support
+from asr_core.engines.whisper.confidence import nbest_word_posteriors
 from asr_core.engines.whisper.features import FRAMES_PER_SECOND, HOP_SAMPLES, log_mel
 from asr_core.engines.whisper.prompt_echo import is_misled, may_be_misled
-from asr_core.engines.whisper.speculative import n_standing
-from asr_core.engines.whisper.tokenizer import MAX_POSITIONS, Vocabulary, WordTokens
-from asr_core.engines.worker_pool import Turns
+from asr_core.engines.whisper.speculative import n_accepted
+from asr_core.engines.whisper.tokenizer import MAX_POSITIONS, WhisperTokenizer, WordTokens
+from asr_core.engines.worker_pool import PriorityWorkerPool
 from asr_core.errors import AsrError, EngineError
 from asr_core.text.repetition import first_turn, unspoken
 from asr_core.transcript import Word, normalised
 
-__all__ = ["Aligned", "Decoded", "WhisperEngine"]
+__all__ = ["DecodingResult", "TokenTimings", "WhisperEngine"]
 
 PADDING_S = 5.0
 """Silence after the audio. With less, a greedy decoder may miss its end and repeat
@@ -71,7 +71,7 @@ Encoded = TypeVar("Encoded")
 
 
 @dataclass(frozen=True)
-class Aligned:
+class TokenTimings:
     """Of each text token the first frame and the probability, and the last end."""
 
     frames: NDArray[np.int64]  # (n_tokens + 1,): the last is where the text ends
@@ -79,18 +79,18 @@ class Aligned:
 
 
 @dataclass(frozen=True)
-class Decoded:
+class DecodingResult:
     """Text tokens, those of the draft first, and the no-speech probability."""
 
     tokens: list[int]
     no_speech_probability: float
     alternatives: Sequence[list[int]] = ()  # the other texts that the beam kept
     weights: Sequence[float] = ()  # how likely each of them is beside the best one
-    aligned: Aligned | None = None  # where it comes with the text, the draft checked
+    aligned: TokenTimings | None = None  # where it comes with the text, the draft checked
 
 
 @dataclass(frozen=True)
-class Request:
+class DecodingRequest:
     """What one window asks of the decoder."""
 
     previous: list[int]
@@ -100,14 +100,14 @@ class Request:
     repetition_penalty: float
     beam_size: int
     n_frames: int  # encoder frames that hold audio
-    is_look: bool
+    is_partial: bool
 
     @property
     def prompt(self) -> list[int]:
         """All that the decoder is given before it says anything."""
         return self.previous + self.start + self.draft
 
-    def cut(self, n_tokens: int) -> Request:
+    def cut(self, n_tokens: int) -> DecodingRequest:
         """The same with a shorter draft."""
         n_freed = len(self.draft) - n_tokens
         return replace(
@@ -124,7 +124,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
     Args:
         n_parallel: workers of the model.
         batch_size: windows that a worker takes at once when they are urgent.
-        patient_batch_size: the same when nobody waits for the first of them.
+        background_batch_size: the same when nobody waits for the first of them.
         encodes_batches: the encoder is quicker with several windows than with one
             after the other.
         has_beams: ``_decode`` follows several texts if asked to.
@@ -133,23 +133,23 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     def __init__(
         self,
-        vocabulary: Vocabulary,
+        tokenizer: WhisperTokenizer,
         n_mels: int,
         *,
         n_parallel: int = 1,
         batch_size: int = 1,
-        patient_batch_size: int = 1,
+        background_batch_size: int = 1,
         encodes_batches: bool = False,
         has_beams: bool = False,
         checks_drafts: bool = False,
     ) -> None:
-        self.vocabulary = vocabulary
+        self.tokenizer = tokenizer
         self._n_mels = n_mels
         self._n_parallel, self._batch_size = n_parallel, batch_size
-        self._patient_batch_size = patient_batch_size
+        self._background_batch_size = background_batch_size
         self._encodes_batches, self._has_beams = encodes_batches, has_beams
         self._checks_drafts = checks_drafts
-        self._turns = Turns(n_parallel)
+        self._pool = PriorityWorkerPool(n_parallel)
 
     @property
     def n_parallel(self) -> int:
@@ -160,8 +160,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
         return self._batch_size
 
     @property
-    def patient_batch_size(self) -> int:
-        return self._patient_batch_size
+    def background_batch_size(self) -> int:
+        return self._background_batch_size
 
     @property
     @abstractmethod
@@ -173,7 +173,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     @property
     def languages(self) -> Sequence[str]:
-        return self.vocabulary.languages
+        return self.tokenizer.languages
 
     @abstractmethod
     def _encode(self, features: NDArray[np.float32]) -> Encoded:
@@ -192,22 +192,22 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """Of each row, the probability of every language."""
 
     @abstractmethod
-    def _decode(self, encoded: Encoded, requests: list[Request]) -> list[Decoded]:
+    def _decode(self, encoded: Encoded, requests: list[DecodingRequest]) -> list[DecodingResult]:
         """Decode rows with one previous text, one start and drafts of one length."""
 
     @abstractmethod
     def _align(
-        self, encoded: Encoded, requests: list[Request], texts: list[list[int]]
-    ) -> list[Aligned]:
+        self, encoded: Encoded, requests: list[DecodingRequest], texts: list[list[int]]
+    ) -> list[TokenTimings]:
         """Times and probabilities of given texts, none of them empty."""
 
     def detect_language(self, windows: Sequence[Window]) -> tuple[str, float]:
         """See :meth:`asr_core.engines.base.Engine.detect_language`."""
-        if not self.vocabulary.multilingual:
+        if not self.tokenizer.multilingual:
             return "en", 1.0
         with _failures_explained():
             encoded = self._encoded_in_turns(windows)
-            with self._turns.take(patient=True):
+            with self._pool.acquire(background=True):
                 rows = self._language_probabilities(encoded)
         mean = {language: sum(row[language] for row in rows) / len(rows) for language in rows[0]}
         return max(mean.items(), key=lambda item: item[1])
@@ -216,51 +216,51 @@ class WhisperEngine(ABC, Generic[Encoded]):
         self,
         windows: Sequence[Window],
         *,
-        patient: bool = False,
-        between_steps: Callable[[], None] = nothing,
+        background: bool = False,
+        check_cancelled: Callable[[], None] = never_cancelled,
     ) -> list[Hypothesis]:
         """See :meth:`asr_core.engines.base.Engine.transcribe`."""
         for window in windows:
             self._check(window)
-        size = self._patient_batch_size if patient else self._batch_size
+        size = self._background_batch_size if background else self._batch_size
         hypotheses: list[Hypothesis] = []
         with _failures_explained():
             for share in _shares(windows, max(1, -(-len(windows) // size))):
-                hypotheses += self._transcribe(share, patient, between_steps)
+                hypotheses += self._transcribe(share, background, check_cancelled)
         return hypotheses
 
     def warm_up(self) -> None:
         """One second of silence, so that the first speaker does not wait for set-up."""
         silence = Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en")
-        self.transcribe([silence], patient=True)  # nobody is speaking yet
+        self.transcribe([silence], background=True)  # nobody is speaking yet
 
     def _check(self, window: Window) -> None:
         if len(window.samples) > MAX_WINDOW_S * SAMPLE_RATE_HZ:
             raise ValueError(f"a window may last {MAX_WINDOW_S:.0f} s at most")
-        if window.language is not None and window.language not in self.vocabulary.language_tokens:
+        if window.language is not None and window.language not in self.tokenizer.language_tokens:
             raise ValueError(f"the model does not know the language {window.language!r}")
 
     def _transcribe(
-        self, windows: Sequence[Window], patient: bool, between_steps: Callable[[], None]
+        self, windows: Sequence[Window], background: bool, check_cancelled: Callable[[], None]
     ) -> list[Hypothesis]:
-        if patient:
-            encoded = self._encoded_in_turns(windows, between_steps)
-            between_steps()
-            with self._turns.take(patient=True):
+        if background:
+            encoded = self._encoded_in_turns(windows, check_cancelled)
+            check_cancelled()
+            with self._pool.acquire(background=True):
                 return self._said(windows, encoded)
-        with self._turns.take(patient=False):
+        with self._pool.acquire(background=False):
             return self._said(windows, self._encode(self._features(windows)))
 
     def _encoded_in_turns(
-        self, windows: Sequence[Window], between_steps: Callable[[], None] = nothing
+        self, windows: Sequence[Window], check_cancelled: Callable[[], None] = never_cancelled
     ) -> Encoded:
         """The windows through the encoder; who cannot wait gets turns in between."""
         features = self._features(windows)
         parts = [features] if self._encodes_batches else np.split(features, len(features))
         encoded = []
         for part in parts:
-            between_steps()
-            with self._turns.take(patient=True):
+            check_cancelled()
+            with self._pool.acquire(background=True):
                 encoded.append(self._encode(part))
         return encoded[0] if len(encoded) == 1 else self._join(encoded)
 
@@ -270,7 +270,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         suspect = [
             i
             for i, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
-            if may_be_misled(hypothesis.words, window.prompt, is_look=window.is_look)
+            if may_be_misled(hypothesis.words, window.prompt, is_partial=window.is_partial)
         ]
         if suspect:
             without = [replace(windows[i], prompt="") for i in suspect]
@@ -287,7 +287,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
             self._request(window, language)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
-        texts: dict[int, tuple[Decoded, Aligned | None]] = {}
+        texts: dict[int, tuple[DecodingResult, TokenTimings | None]] = {}
         while len(texts) < len(windows):
             left = [i for i in range(len(windows)) if i not in texts]
             for indices in _alike(requests, left):
@@ -295,7 +295,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
                 group = [requests[i] for i in indices]
                 for i, text in zip(indices, self._decode_and_align(rows, group), strict=True):
                     n_draft = len(requests[i].draft)
-                    n_held = n_standing(text[1].probabilities[:n_draft]) if text[1] else 0
+                    n_held = n_accepted(text[1].probabilities[:n_draft]) if text[1] else 0
                     if text[0].aligned or n_held == n_draft:
                         texts[i] = text
                     else:
@@ -313,7 +313,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         if window.context_s is not None:
             wanted = window.context_s
         elif self._beam_size(window) > 1:
-            least = LOOK_CONTEXT_S if window.is_look else BEAM_CONTEXT_S
+            least = LOOK_CONTEXT_S if window.is_partial else BEAM_CONTEXT_S
             wanted = max(duration_s + BEAM_PADDING_S, least)
         else:
             wanted = duration_s + PADDING_S
@@ -324,7 +324,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         return window.beam_size if self._has_beams else 1
 
     def _languages_of(self, encoded: Encoded, windows: Sequence[Window]) -> list[tuple[str, float]]:
-        if not self.vocabulary.multilingual:
+        if not self.tokenizer.multilingual:
             return [("en", 1.0)] * len(windows)
         asked = [i for i, window in enumerate(windows) if window.language is None]
         found: dict[int, tuple[str, float]] = {}
@@ -337,14 +337,14 @@ class WhisperEngine(ABC, Generic[Encoded]):
             for i, window in enumerate(windows)
         ]
 
-    def _request(self, window: Window, language: str) -> Request:
+    def _request(self, window: Window, language: str) -> DecodingRequest:
         duration_s = len(window.samples) / SAMPLE_RATE_HZ
-        previous = self.vocabulary.previous_text(window.prompt)
-        start = self.vocabulary.start_sequence(language, window.task)
+        previous = self.tokenizer.previous_text(window.prompt)
+        start = self.tokenizer.start_sequence(language, window.task)
         room = MAX_POSITIONS - len(previous) - len(start) - 1
         draft = list(window.draft[: room - 1]) if self._checks_drafts else []
         limit = _TOKENS_AT_LEAST + math.ceil(_TOKENS_PER_SECOND * duration_s) - len(draft)
-        return Request(
+        return DecodingRequest(
             previous=previous,
             start=start,
             draft=draft,
@@ -352,12 +352,12 @@ class WhisperEngine(ABC, Generic[Encoded]):
             repetition_penalty=window.repetition_penalty,
             beam_size=self._beam_size(window),
             n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
-            is_look=window.is_look,
+            is_partial=window.is_partial,
         )
 
     def _decode_and_align(
-        self, rows: Encoded, requests: list[Request]
-    ) -> list[tuple[Decoded, Aligned | None]]:
+        self, rows: Encoded, requests: list[DecodingRequest]
+    ) -> list[tuple[DecodingResult, TokenTimings | None]]:
         decoded = [
             _without_run_on(text, request)
             for text, request in zip(self._decode(rows, requests), requests, strict=True)
@@ -365,8 +365,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
         return list(zip(decoded, self._align_spoken(rows, requests, decoded), strict=True))
 
     def _align_spoken(
-        self, rows: Encoded, requests: list[Request], decoded: list[Decoded]
-    ) -> list[Aligned | None]:
+        self, rows: Encoded, requests: list[DecodingRequest], decoded: list[DecodingResult]
+    ) -> list[TokenTimings | None]:
         """Align those rows in which anything was said."""
         aligned = [text.aligned for text in decoded]
         spoken = [i for i, text in enumerate(decoded) if text.tokens and not text.aligned]
@@ -382,14 +382,14 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     def _hypothesis(
         self,
-        decoded: Decoded,
-        aligned: Aligned | None,
+        decoded: DecodingResult,
+        aligned: TokenTimings | None,
         language: str,
         language_probability: float,
     ) -> Hypothesis:
         words: tuple[Word, ...] = ()
         if aligned is not None:
-            pieces = self.vocabulary.split_words(decoded.tokens, language)
+            pieces = self.tokenizer.split_words(decoded.tokens, language)
             pieces, decoded, aligned = _said_once(pieces, decoded, aligned)
             words = self._words(pieces, decoded, aligned, language)
         probabilities = () if aligned is None else tuple(aligned.probabilities)
@@ -407,13 +407,17 @@ class WhisperEngine(ABC, Generic[Encoded]):
         )
 
     def _words(
-        self, pieces: Sequence[WordTokens], decoded: Decoded, aligned: Aligned, language: str
+        self,
+        pieces: Sequence[WordTokens],
+        decoded: DecodingResult,
+        aligned: TokenTimings,
+        language: str,
     ) -> tuple[Word, ...]:
         texts = [
-            [piece.text for piece in self.vocabulary.split_words(tokens, language)]
+            [piece.text for piece in self.tokenizer.split_words(tokens, language)]
             for tokens in decoded.alternatives
         ]
-        backed = support([piece.text for piece in pieces], texts, decoded.weights)
+        backed = nbest_word_posteriors([piece.text for piece in pieces], texts, decoded.weights)
         words: list[Word] = []
         at = 0
         for piece, share in zip(pieces, backed, strict=True):
@@ -445,7 +449,7 @@ def _failures_explained() -> Iterator[None]:
         ) from error
 
 
-def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
+def _without_run_on(decoded: DecodingResult, request: DecodingRequest) -> DecodingResult:
     """Cut off the cycle of a decoder that missed the end of the speech.
 
     Such text goes on to the limit and ends in one phrase over and over; of the
@@ -458,8 +462,8 @@ def _without_run_on(decoded: Decoded, request: Request) -> Decoded:
 
 
 def _said_once(
-    pieces: list[WordTokens], decoded: Decoded, aligned: Aligned
-) -> tuple[list[WordTokens], Decoded, Aligned]:
+    pieces: list[WordTokens], decoded: DecodingResult, aligned: TokenTimings
+) -> tuple[list[WordTokens], DecodingResult, TokenTimings]:
     """All without the words that the text says again in no time."""
     afters = list(itertools.accumulate(piece.n_tokens for piece in pieces))
     begins = [0, *afters[:-1]]
@@ -472,7 +476,7 @@ def _said_once(
     return (
         [pieces[i] for i in said],
         replace(decoded, tokens=[decoded.tokens[at] for at in kept]),
-        Aligned(
+        TokenTimings(
             aligned.frames[[*kept, kept[-1] + 1]],
             [aligned.probabilities[at] for at in kept],
         ),
@@ -495,7 +499,7 @@ def _plausible(word: Word, *, is_first: bool) -> Word:
     return Word(word.text, word.start, word.start + longest, word.probability)
 
 
-def _token_ends(aligned: Aligned | None) -> tuple[float, ...]:
+def _token_ends(aligned: TokenTimings | None) -> tuple[float, ...]:
     return () if aligned is None else tuple((aligned.frames[1:] * SECONDS_PER_FRAME).tolist())
 
 
@@ -505,13 +509,13 @@ def _shares(windows: Sequence[Window], n: int) -> list[Sequence[Window]]:
     return [windows[a:b] for a, b in itertools.pairwise(cuts) if b > a]
 
 
-def _alike(requests: Sequence[Request], which: Sequence[int]) -> list[list[int]]:
+def _alike(requests: Sequence[DecodingRequest], which: Sequence[int]) -> list[list[int]]:
     """Those of the requests ``which`` that one call of the decoder can serve."""
     groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for i in which:
         request = requests[i]
         before = (*request.previous, *request.start)
-        how = (request.repetition_penalty, request.beam_size, request.is_look)
+        how = (request.repetition_penalty, request.beam_size, request.is_partial)
         kind = (before, len(request.draft), *how)
         groups[kind].append(i)
     return list(groups.values())

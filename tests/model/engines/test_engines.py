@@ -17,7 +17,7 @@ from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.torch.engine import TransformersEngine
-from asr_core.engines.whisper.windows import Decoded, Request
+from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
 from asr_core.errors import Cancelled, EngineError, ModelError
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -89,8 +89,8 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
 ) -> None:
     for engine in (tiny_engine, base_engine):
         speech = [two_cities[at * 16_000 : (at + 14) * 16_000] for at in (0, 14, 28)]
-        beams = engine.transcribe([Window(s, "en", beam_size=5) for s in speech], patient=True)
-        greedy = engine.transcribe([Window(s, "en") for s in speech], patient=True)
+        beams = engine.transcribe([Window(s, "en", beam_size=5) for s in speech], background=True)
+        greedy = engine.transcribe([Window(s, "en") for s in speech], background=True)
         assert sum(h.avg_logprob for h in beams) >= sum(h.avg_logprob for h in greedy) - 0.02
         [short] = engine.transcribe([Window(beckett[:32_000], "en", beam_size=5)])
         assert short.text.lower().count("ever tried") <= 1
@@ -102,7 +102,7 @@ def test_a_look_that_ends_with_a_phrase_says_it_once(
 ) -> None:
     for end_s in np.arange(start_s + 2.4, start_s + 3.6, 0.1):
         samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
-        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_look=True)])
+        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
         assert look.text.lower().count(said) <= 1
         assert len(look.token_ends) == len(look.token_probabilities) == len(look.tokens)
         assert list(look.token_ends) == sorted(look.token_ends)
@@ -116,7 +116,7 @@ def test_what_the_beam_disputes_is_less_probable(
     inner = tiny_engine._engine  # type: ignore[attr-defined]
     decode = inner._decode
 
-    def alone(rows: object, requests: list[Request]) -> list[Decoded]:
+    def alone(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         return [replace(text, alternatives=(), weights=()) for text in decode(rows, requests)]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -154,7 +154,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
     spoken: list[int] = []
     decode = on_torch._decode  # type: ignore[attr-defined]
 
-    def counting(rows: object, requests: list[Request]) -> list[Decoded]:
+    def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         texts = decode(rows, requests)
         spoken.extend(len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True))
         return texts
@@ -172,8 +172,8 @@ def test_a_look_is_cheaper_than_what_counts(tiny_engine: Engine, beckett: np.nda
     inside = tiny_engine._engine  # type: ignore[attr-defined]
     spoken = beckett[: 4 * 16_000]
     seen = []
-    for is_look in (True, False):
-        window = Window(spoken, "en", beam_size=3, is_look=is_look)
+    for is_partial in (True, False):
+        window = Window(spoken, "en", beam_size=3, is_partial=is_partial)
         seen.append(inside._features([window]).shape[-1])
     assert seen == [1000, 1500]
 
@@ -265,14 +265,14 @@ def test_a_model_in_transformers_format_runs_on_all_engines(
         assert word_error_rate(BECKETT, hypothesis.text) < 0.2
 
 
-def test_a_patient_batch_hears_what_single_calls_hear(
+def test_a_background_batch_reads_what_single_calls_read(
     pair: tuple[Engine, Engine], two_cities: np.ndarray
 ) -> None:
     parts = [two_cities[at * 16_000 : (at + 8) * 16_000] for at in (3, 11, 19)]
     windows = [Window(part, "en") for part in parts]
     for engine in pair:
         alone = [engine.transcribe([window])[0].text for window in windows]
-        together = engine.transcribe(windows, patient=True)
+        together = engine.transcribe(windows, background=True)
         assert [hypothesis.text for hypothesis in together] == alone
 
 
@@ -281,12 +281,12 @@ def test_where_people_speak_windows_go_one_by_one_and_the_model_is_loaded_once(
 ) -> None:
     copy = shutil.copytree(tiny_en, tmp_path / "model")
     live = load_engine(copy, "onnx", live=True)
-    assert live.patient_batch_size == 1
+    assert live.background_batch_size == 1
     assert load_engine(copy, "onnx") is live
-    assert OnnxEngine(tiny_en).patient_batch_size == 2
+    assert OnnxEngine(tiny_en).background_batch_size == 2
 
 
-def test_a_patient_call_can_be_ended_between_two_steps(
+def test_a_background_call_can_be_cancelled_between_two_steps(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
     steps = itertools.count()
@@ -297,7 +297,7 @@ def test_a_patient_call_can_be_ended_between_two_steps(
 
     windows = [Window(two_cities[: 8 * 16_000], "en")] * 4
     with pytest.raises(Cancelled):
-        tiny_engine.transcribe(windows, patient=True, between_steps=stop)
+        tiny_engine.transcribe(windows, background=True, check_cancelled=stop)
     assert tiny_engine.transcribe(windows[:1])[0].text
 
 

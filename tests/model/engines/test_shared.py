@@ -98,7 +98,7 @@ def test_a_model_at_work_stays(room_for_one: Budget, tiny_en: Path, base: Path) 
         with pytest.raises(LimitError, match="does not fit"):
             loaded(tiny_en)
 
-    assert engine.transcribe([SILENCE], patient=True, between_steps=meanwhile)
+    assert engine.transcribe([SILENCE], background=True, check_cancelled=meanwhile)
 
 
 def test_the_command_line_may_take_more_than_there_is(

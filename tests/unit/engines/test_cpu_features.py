@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_core.engines.cpu_features import largest_integer, use_widest_instructions
+from asr_core.engines.cpu_features import max_int8_weight, use_widest_instructions
 
 _WIDE = "flags\t\t: fpu avx2 avx512f avx512dq avx512cd avx512bw avx512vl\n"
 
@@ -55,5 +55,5 @@ def test_two_products_of_bytes_fit_where_they_are_added_in_sixteen_bits(
     file = tmp_path / "cpuinfo"
     if flags is not None:
         file.write_text(f"flags\t\t: {flags}\n")
-    assert largest_integer(file, machine) == largest
+    assert max_int8_weight(file, machine) == largest
     assert largest == 127 or 2 * 255 * largest < 2**15

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from asr_core.engines.worker_pool import RESERVED_S, Turns
+from asr_core.engines.worker_pool import RESERVED_S, PriorityWorkerPool
 
 
 class Clock:
@@ -16,12 +16,14 @@ class Clock:
         return self.now
 
 
-def started(turns: Turns, *, patient: bool) -> tuple[threading.Event, threading.Event]:
+def started(
+    pool: PriorityWorkerPool, *, background: bool
+) -> tuple[threading.Event, threading.Event]:
     """A caller in a thread of its own: the event that it has its turn, the one to end it."""
     has_turn, end = threading.Event(), threading.Event()
 
     def run() -> None:
-        with turns.take(patient=patient):
+        with pool.acquire(background=background):
             has_turn.set()
             end.wait(10)
 
@@ -29,10 +31,10 @@ def started(turns: Turns, *, patient: bool) -> tuple[threading.Event, threading.
     return has_turn, end
 
 
-@pytest.mark.parametrize("patient", [True, False])
-def test_no_more_than_the_workers_run_at_once(patient: bool) -> None:
-    turns = Turns(2)
-    callers = [started(turns, patient=patient) for _ in range(3)]
+@pytest.mark.parametrize("background", [True, False])
+def test_no_more_than_the_workers_run_at_once(background: bool) -> None:
+    pool = PriorityWorkerPool(2)
+    callers = [started(pool, background=background) for _ in range(3)]
     time.sleep(0.3)
     assert sum(has_turn.is_set() for has_turn, _ in callers) == 2
     for _, end in callers:
@@ -40,13 +42,13 @@ def test_no_more_than_the_workers_run_at_once(patient: bool) -> None:
     assert all(has_turn.wait(5) for has_turn, _ in callers)
 
 
-def test_an_urgent_call_goes_before_patient_ones() -> None:
-    turns = Turns(1)
-    _, end_first = started(turns, patient=True)
+def test_an_urgent_call_goes_before_background_ones() -> None:
+    pool = PriorityWorkerPool(1)
+    _, end_first = started(pool, background=True)
     time.sleep(0.1)
-    waiting, _ = started(turns, patient=True)
+    waiting, _ = started(pool, background=True)
     time.sleep(0.1)
-    urgent, end_urgent = started(turns, patient=False)
+    urgent, end_urgent = started(pool, background=False)
     time.sleep(0.1)
     end_first.set()
     assert urgent.wait(5)
@@ -57,24 +59,24 @@ def test_an_urgent_call_goes_before_patient_ones() -> None:
 
 def test_a_worker_is_kept_for_who_speaks() -> None:
     clock = Clock()
-    turns = Turns(2, clock)
-    with turns.take(patient=False):
+    pool = PriorityWorkerPool(2, clock)
+    with pool.acquire(background=False):
         pass
-    first, _ = started(turns, patient=True)
-    second, _ = started(turns, patient=True)
+    first, _ = started(pool, background=True)
+    second, _ = started(pool, background=True)
     time.sleep(0.5)
     assert first.is_set() != second.is_set()
-    urgent, _ = started(turns, patient=False)
+    urgent, _ = started(pool, background=False)
     assert urgent.wait(5)
     clock.now += RESERVED_S + 1
 
 
-def test_all_workers_are_for_patient_calls_when_nobody_speaks() -> None:
+def test_background_calls_may_use_all_workers_when_nobody_speaks() -> None:
     clock = Clock()
-    turns = Turns(2, clock)
-    with turns.take(patient=False):
+    pool = PriorityWorkerPool(2, clock)
+    with pool.acquire(background=False):
         pass
-    callers = [started(turns, patient=True) for _ in range(2)]
+    callers = [started(pool, background=True) for _ in range(2)]
     time.sleep(0.3)
     clock.now += RESERVED_S + 1
     assert all(has_turn.wait(5) for has_turn, _ in callers)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.engines.base import nothing
+from asr_core.engines.base import never_cancelled
 from asr_core.errors import Cancelled
 from asr_core.full_context.chunks import SpokenWindow
 from asr_core.full_context.pipeline import beside, side_by_side
@@ -39,7 +39,7 @@ def test_every_window_gets_its_own_result_in_order(
 
     read = [[window(n) for n in sizes] for sizes in rounds]
     found = list(
-        side_by_side(read, work, n_workers=n_workers, most=most, stop_if_cancelled=nothing)
+        side_by_side(read, work, n_workers=n_workers, most=most, stop_if_cancelled=never_cancelled)
     )
     assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
         [(n, n) for n in sizes] for sizes in rounds
@@ -55,7 +55,7 @@ def test_workers_work_at_the_same_time() -> None:
         return lengths(share)
 
     [found] = side_by_side(
-        [[window(1), window(2)]], work, n_workers=2, most=4, stop_if_cancelled=nothing
+        [[window(1), window(2)]], work, n_workers=2, most=4, stop_if_cancelled=never_cancelled
     )
     assert [result for _, result in found] == [1, 2]
 
@@ -74,7 +74,7 @@ def test_a_file_is_not_read_far_ahead_of_the_model() -> None:
         may_work.wait(5)
         return [0] * len(share)
 
-    found = side_by_side(rounds(), work, n_workers=1, most=1, stop_if_cancelled=nothing)
+    found = side_by_side(rounds(), work, n_workers=1, most=1, stop_if_cancelled=never_cancelled)
     threading.Timer(0.3, may_work.set).start()
     next(found)
     assert n_read <= 4
@@ -88,7 +88,7 @@ def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
 
     rounds = [[window(1), window(2)] for _ in range(10)]
     with pytest.raises(RuntimeError, match="no model"):
-        list(side_by_side(rounds, work, n_workers=2, most=1, stop_if_cancelled=nothing))
+        list(side_by_side(rounds, work, n_workers=2, most=1, stop_if_cancelled=never_cancelled))
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("asr-file-share") for name in names)
 
@@ -128,4 +128,4 @@ def test_who_cancels_does_not_wait_for_the_language() -> None:
     with pytest.raises(Cancelled):
         beside(lambda: may_end.wait(10), stop_if_cancelled)
     may_end.set()
-    assert beside(lambda: "en", nothing) == "en"
+    assert beside(lambda: "en", never_cancelled) == "en"

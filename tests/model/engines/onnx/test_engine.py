@@ -15,14 +15,14 @@ import pytest
 import torch
 
 from asr_core.engines.base import Engine, Window
-from asr_core.engines.cpu_features import largest_integer
+from asr_core.engines.cpu_features import max_int8_weight
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.decoder import Step
 from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.onnx.layers import Quantised
 from asr_core.engines.torch.decoder import Sound
 from asr_core.engines.torch.engine import TransformersEngine
-from asr_core.engines.whisper.windows import Decoded, Request
+from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
 from asr_core.transcript import normalised
 
 
@@ -43,7 +43,7 @@ def other(directory: Path) -> CTranslate2Engine:
 
 def decoded(
     engine: OnnxEngine, window: Window, other: CTranslate2Engine | None = None
-) -> tuple[Decoded, Request]:
+) -> tuple[DecodingResult, DecodingRequest]:
     """What ``engine`` encodes, as its decoder decodes it or that of ``other``."""
     window = replace(window, context_s=15.0)
     request = engine._request(window, "en")
@@ -126,7 +126,7 @@ def test_it_says_what_the_other_decoder_says(
         ours, theirs = (decoded(engine, window, by)[0] for by in (None, other))
         assert ours.no_speech_probability == pytest.approx(theirs.no_speech_probability, abs=0.15)
         assert len(ours.alternatives) == len(theirs.alternatives) == beam_size - 1
-        words = (engine.vocabulary.decode(text.tokens).lower() for text in (ours, theirs))
+        words = (engine.tokenizer.decode(text.tokens).lower() for text in (ours, theirs))
         n_same += len({"".join(c for c in text if c.isalnum()) for text in words}) == 1
     assert n_same >= 4
 
@@ -163,7 +163,7 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
 def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray) -> None:
     for end_s in (0.4, 2, 5, 9):
         samples = beckett[: int(end_s * 16_000)]
-        [hypothesis] = engine.transcribe([Window(samples, "en", beam_size=5, is_look=True)])
+        [hypothesis] = engine.transcribe([Window(samples, "en", beam_size=5, is_partial=True)])
         assert all(0 <= w.start <= w.end <= end_s + 0.02 for w in hypothesis.words)
         assert all(a.start <= b.start for a, b in itertools.pairwise(hypothesis.words))
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
@@ -171,7 +171,7 @@ def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray
 
 def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
     engine = OnnxEngine(tiny_en)
-    window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_look=True)
+    window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
         looks = list(threads.map(engine.transcribe, [[window]] * 4))
     assert len({hypothesis.text for [hypothesis] in looks}) == 1
@@ -185,8 +185,8 @@ def test_windows_together_say_what_each_says_alone(
         Window(two_cities[a * 16_000 : b * 16_000], "en", beam_size=5, context_s=18.0)
         for a, b in edges
     ]
-    together = engine.transcribe(windows, patient=True)
-    alone = [engine.transcribe([window], patient=True)[0] for window in windows]
+    together = engine.transcribe(windows, background=True)
+    alone = [engine.transcribe([window], background=True)[0] for window in windows]
     n_words = [len(hypothesis.words) for hypothesis in alone]
     assert len(set(n_words)) > 1  # so that some end before others
     n_same, apart = 0, []
@@ -235,4 +235,4 @@ def test_what_it_says_is_near_to_the_float_model(
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]
         off.append(np.abs(np.take_along_axis(said - exact, best, axis=1)))
-    assert np.concatenate(off).mean() < (0.14 if largest_integer() == 127 else 0.2)
+    assert np.concatenate(off).mean() < (0.14 if max_int8_weight() == 127 else 0.2)

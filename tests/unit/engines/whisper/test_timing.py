@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from asr_core.engines.whisper.timing import median_of_seven, token_frames, warp
+from asr_core.engines.whisper.timing import dtw, median_filter, token_frames
 
 COSTS = arrays(
     np.float64, st.tuples(st.integers(1, 8), st.integers(1, 8)), elements=st.floats(-5, 5)
@@ -37,7 +37,7 @@ def cost_of(cost: np.ndarray, entries: np.ndarray) -> float:
 
 @given(COSTS)
 def test_the_path_is_the_cheapest_monotone_one(cost: np.ndarray) -> None:
-    entries = warp(cost)
+    entries = dtw(cost)
     assert entries[0] == 0
     assert (np.diff(entries) >= 0).all()
     assert np.isclose(cost_of(cost, entries), cheapest(cost))
@@ -47,7 +47,7 @@ def test_the_path_is_the_cheapest_monotone_one(cost: np.ndarray) -> None:
 def test_the_median_is_the_middle_one_of_seven(values: np.ndarray) -> None:
     padded = np.pad(values, ((0, 0), (0, 0), (3, 3)), mode="reflect")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 7, axis=2), axis=-1)
-    assert (median_of_seven(values) == middle).all()
+    assert (median_filter(values) == middle).all()
 
 
 def test_each_token_begins_where_the_one_before_it_looks() -> None:
