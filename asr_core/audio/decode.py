@@ -50,7 +50,7 @@ from samples or bit rates."""
 _CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
 
 
-def called_in_messages(source: str | Path | BinaryIO, name: str | None) -> str:
+def called_in_messages(source: object, name: str | None) -> str:
     """Return what to call a file in a message: its name, made short and printable."""
     return shortened(_name_of(source, name), _LONGEST_NAME)
 
@@ -63,7 +63,7 @@ def too_long(what: str, most_s: float) -> AudioError:
     )
 
 
-def _name_of(source: str | Path | BinaryIO, name: str | None) -> str:
+def _name_of(source: object, name: str | None) -> str:
     return name or (Path(source).name if isinstance(source, str | Path) else "the file")
 
 

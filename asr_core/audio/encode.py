@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 
-__all__ = ["to_flac", "to_int16"]
+__all__ = ["to_flac", "to_float32", "to_int16"]
 
 
 def to_flac(samples: NDArray[np.int16]) -> bytes:
@@ -31,3 +31,8 @@ def to_int16(samples: NDArray[np.float32]) -> NDArray[np.int16]:
     """(n_samples,) as 16-bit; all of it quieter where a peak is beyond full scale."""
     peak = float(np.abs(samples).max(initial=0.0))
     return np.round(samples * (32767 / max(peak, 1.0))).astype(np.int16)
+
+
+def to_float32(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Return (n_samples,) 16-bit samples as float32, full scale at 1."""
+    return samples.astype(np.float32) / np.float32(32768)

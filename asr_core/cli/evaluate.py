@@ -191,6 +191,7 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
 
 def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
     from asr_core.audio.decode import decode
+    from asr_core.audio.encode import to_float32
     from asr_core.evaluation.conditions import CLEAN, Condition
     from asr_core.evaluation.experiment import Plan
     from asr_core.evaluation.trial import MODES, Setup
@@ -209,7 +210,7 @@ def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
         [case for case, _ in recordings.cases],
         list(dict.fromkeys(conditions)),
         list(dict.fromkeys(setups)),
-        lambda case: (samples[case.id] / 32768).astype("float32"),
+        lambda case: to_float32(samples[case.id]),
         noises,
         options.seed,
     )

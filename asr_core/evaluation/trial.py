@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import io
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.encode import to_flac, to_int16
+from asr_core.audio.encode import to_float32, to_int16
 from asr_core.decoding.quality import BEAM_SIZE
 from asr_core.engines import Engine
 from asr_core.engines.base import EngineName
@@ -142,9 +141,8 @@ def hear(samples: Samples, language: str, setup: Setup, engine: Engine) -> Heard
 def _whole(
     samples: Samples, language: str | None, setup: Setup, engine: Engine
 ) -> tuple[tuple[Word, ...], str | None]:
-    file = io.BytesIO(to_flac(to_int16(samples)))
     options = FileOptions(language, prompt=setup.prompt, beam_size=setup.beam_size)
-    transcript = transcribe(file, engine, options)
+    transcript = transcribe(to_float32(to_int16(samples)), engine, options)
     return transcript.words, transcript.language
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
+from asr_core.audio.samples import AudioSamples
 from asr_core.errors import AudioError
 
 __all__ = ["WHOLE", "Pieces", "Stretch", "samples_of"]
@@ -57,7 +58,9 @@ class Pieces:
         seconds: where in the file the reading is.
     """
 
-    def __init__(self, audio: AudioFile, stretch: Stretch, most_s: float | None = None) -> None:
+    def __init__(
+        self, audio: AudioFile | AudioSamples, stretch: Stretch, most_s: float | None = None
+    ) -> None:
         self._audio = audio
         self._stretch, self._most_s = stretch.at_most(most_s), most_s
         self._is_cut = self._stretch != stretch

@@ -9,7 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr_core.audio.decode import AudioFile, called_in_messages
+from asr_core.audio.samples import AudioSamples
 from asr_core.decoding.quality import (
     BEAM_SIZE,
     FALLBACKS,
@@ -105,7 +109,7 @@ class FileOptions:
 
 
 def transcribe(
-    source: str | Path | BinaryIO,
+    source: str | Path | BinaryIO | NDArray[np.float32],
     engine: Engine,
     options: FileOptions | None = None,
     *,
@@ -116,7 +120,8 @@ def transcribe(
     """Transcribe one file; runs in the caller's thread, in bounded memory.
 
     Args:
-        source: a path or an open binary file.
+        source: a path, an open binary file, or (n_samples,) float32 samples at 16 kHz; these
+            are one track of one channel, whatever ``options`` asks for.
         name: what to call the file in messages.
         on_progress: called after each round of windows, in this thread.
         is_cancelled: asked several times a second, from any thread.
@@ -136,13 +141,7 @@ def transcribe(
     def listen(windows: Sequence[Window]) -> list[Hypothesis]:
         return engine.transcribe(windows, background=True, check_cancelled=stop_if_cancelled)
 
-    audio = AudioFile(
-        source,
-        name,
-        track=options.track,
-        by_channel=options.split_channels,
-        between=stop_if_cancelled,
-    )
+    audio = _opened(source, name, options, stop_if_cancelled)
     pieces = Pieces(audio, options.stretch, options.most_s)
     speakers = Speakers(audio.channels, audio.name) if audio.channels else None
     heard_by = speakers.alone(pieces) if speakers else pieces
@@ -180,6 +179,24 @@ def transcribe(
     segments = list(rejoined(segments, language))
     whole = so_far(pieces.seconds)
     return speakers.settled(whole) if speakers else whole
+
+
+def _opened(
+    source: str | Path | BinaryIO | NDArray[np.float32],
+    name: str | None,
+    options: FileOptions,
+    stop_if_cancelled: Callable[[], None],
+) -> AudioFile | AudioSamples:
+    """Return ``source`` as an iterable of pieces."""
+    if isinstance(source, np.ndarray):
+        return AudioSamples(source, name, between=stop_if_cancelled)
+    return AudioFile(
+        source,
+        name,
+        track=options.track,
+        by_channel=options.split_channels,
+        between=stop_if_cancelled,
+    )
 
 
 def _language(

@@ -1,0 +1,59 @@
+"""Samples in memory, read like an audio file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.decode import PIECE_S, called_in_messages
+from asr_core.audio.tracks import Track
+from asr_core.errors import AudioError
+
+__all__ = ["AudioSamples"]
+
+Samples = NDArray[np.float32]
+
+
+class AudioSamples:
+    """A recording in memory, with the interface of :class:`asr_core.audio.decode.AudioFile`.
+
+    Iterating yields views of at most ten seconds.
+
+    Args:
+        samples: (n_samples,) float32, mono 16 kHz, full scale at ±1.
+        name: what to call the recording in messages.
+        between: called before each piece; what it raises ends the reading.
+
+    Raises:
+        AudioError: there are no samples.
+        TypeError: ``samples`` is not (n_samples,) float32.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        name: str | None = None,
+        *,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise TypeError(
+                f"samples must be (n_samples,) float32, not {samples.shape} {samples.dtype}"
+            )
+        self.name = called_in_messages(samples, name or "the recording")
+        if not len(samples):
+            raise AudioError(f"{self.name} holds no sound.")
+        self._samples, self._between = samples, between
+        self.notes: list[str] = []
+        self.tracks: tuple[Track, ...] = ()
+        self.channels: tuple[str, ...] = ()
+        self.duration_s: float | None = len(samples) / SAMPLE_RATE_HZ
+
+    def __iter__(self) -> Iterator[Samples]:
+        n_piece = round(PIECE_S * SAMPLE_RATE_HZ)
+        for at in range(0, len(self._samples), n_piece):
+            self._between()
+            yield self._samples[at : at + n_piece]
