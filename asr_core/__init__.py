@@ -18,4 +18,6 @@ __all__ = [
     "Word",
 ]
 
+__version__ = "0.1.0"
+
 turn_off()  # here, since nothing of this package can be imported before

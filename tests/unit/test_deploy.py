@@ -25,7 +25,9 @@ from urllib.request import Request, urlopen
 import pytest
 import yaml
 from aioice import stun, turn
+from packaging.requirements import Requirement
 
+from scripts import lock
 from tests.support.loops import run
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -333,6 +335,41 @@ def test_the_lock_holds_what_is_required_with_hashes() -> None:
         assert entry.startswith("#") or re.search(r"--hash=sha256:[0-9a-f]{64}", entry), entry
     assert "://" not in text
     assert "--index" not in text
+
+
+def test_the_pins_are_made_from_what_pyproject_asks_for() -> None:
+    assert lock.find_outdated() == []
+
+
+def test_the_pins_are_the_same_in_every_file() -> None:
+    root = _DEPLOY.parent
+    plain, torch, dev = (
+        _versions(root / f"requirements{name}.txt") for name in ("", "-torch", "-dev")
+    )
+    assert plain.items() <= torch.items()
+    shared = torch.keys() & dev.keys()
+    assert {name: torch[name] for name in shared} == {name: dev[name] for name in shared}
+    assert all(name.startswith(("nvidia", "cuda", "triton")) for name in torch.keys() - dev.keys())
+
+
+@pytest.mark.parametrize(
+    "file", ["requirements.txt", "requirements-torch.txt", "requirements-dev.txt"]
+)
+def test_the_pins_name_no_index(file: str) -> None:
+    text = (_DEPLOY.parent / file).read_text()
+    assert "://" not in text
+    assert "--" not in text
+
+
+def test_a_server_without_a_gpu_is_spared_cuda() -> None:
+    """Community Cloud installs requirements.txt, on Linux with an Intel or AMD processor."""
+    community_cloud = {"sys_platform": "linux", "platform_machine": "x86_64"}
+    lines = (_DEPLOY.parent / "requirements.txt").read_text().splitlines()
+    needed = [Requirement(line) for line in lines if line and not line.startswith("#")]
+    there = {it.name for it in needed if not it.marker or it.marker.evaluate(community_cloud)}
+    assert "streamlit" in there
+    assert not {"torch", "transformers"} & there
+    assert not [name for name in there if name.startswith(("nvidia", "cuda", "triton"))]
 
 
 def test_the_unit_exposes_little() -> None:
