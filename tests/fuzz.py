@@ -38,7 +38,7 @@ from asr_core.evaluation.set_files import picker
 from asr_core.full_context.time_range import Pieces, Stretch
 from asr_core.models.ctranslate2_format import read_arrays, read_config
 from asr_core.ops.limits import Limits
-from asr_core.output.formats import parse_clock
+from asr_core.output.formats import parse_timestamp
 from tests.support.damage import damage
 from tests.support.recordings import bursts, recorded
 
@@ -229,8 +229,8 @@ def _scratch() -> Path:
 def _text(rng: random.Random, _: list[bytes]) -> None:
     letters = "white:pitchnoise@-+.,=0123456789eInfNaN \n\x00é中:/\\"
     text = "".join(rng.choice(letters) for _ in range(rng.randrange(24)))
-    for read in (Condition.parse, parse_tags, parse_clock):
-        with contextlib.suppress(AsrError, ValueError):  # parse_clock's is a ValueError
+    for read in (Condition.parse, parse_tags, parse_timestamp):
+        with contextlib.suppress(AsrError, ValueError):  # parse_timestamp's is a ValueError
             read(text)
     Limits.read({"ASR_MAX_SPEAKERS": text})
 

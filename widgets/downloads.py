@@ -8,7 +8,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from asr_core.audio.encode import to_flac
-from asr_core.output.formats import FORMATS, as_bytes
+from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveSession, Take
 from asr_core.transcript import Transcript
 
@@ -79,4 +79,4 @@ def take_downloads(take: Take) -> str:
 
 
 def _made(transcript: Callable[[], Transcript], extension: str) -> bytes:
-    return as_bytes(transcript(), extension)
+    return to_bytes(transcript(), extension)

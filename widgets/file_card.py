@@ -10,7 +10,7 @@ import streamlit as st
 
 from asr_core.full_context import FileOptions, Job, JobQueue, JobState
 from asr_core.languages import LANGUAGES
-from asr_core.output.corrections import corrected
+from asr_core.output.corrections import apply_corrections
 from asr_core.output.formats import to_vtt
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
@@ -61,7 +61,7 @@ def _done(job: Job) -> None:
     heard = job.transcript
     assert heard is not None
     texts = job.corrections
-    shown = corrected(heard, texts)
+    shown = apply_corrections(heard, texts)
     _player(job, shown)
     if job.error:
         st.warning(
@@ -77,7 +77,7 @@ def _done(job: Job) -> None:
     saves = _place("saves", job)
     transcript_editor(job.key, heard, texts, shown, _place("player", job), saves)
     name = job.name.rsplit(".", 1)[0]
-    download_buttons(name, job.key, lambda: corrected(heard, dict(texts)), row=saves)
+    download_buttons(name, job.key, lambda: apply_corrections(heard, dict(texts)), row=saves)
     from widgets.flagging import flag_transcript  # not before: it brings the database along
 
     flag_transcript(job, heard, shown)

@@ -7,7 +7,7 @@ import streamlit as st
 from asr_core.errors import AudioError
 from asr_core.full_context import FileOptions, Stretch
 from asr_core.ops.limits import Limits
-from asr_core.output.formats import parse_clock
+from asr_core.output.formats import parse_timestamp
 from widgets.settings import Settings, limits
 from widgets.typed import KEPT, typed
 
@@ -54,7 +54,8 @@ def file_options(settings: Settings) -> FileOptions:
 def _chosen_stretch(start: str, end: str) -> Stretch:
     try:
         return Stretch(
-            parse_clock(start) if start.strip() else 0.0, parse_clock(end) if end.strip() else None
+            parse_timestamp(start) if start.strip() else 0.0,
+            parse_timestamp(end) if end.strip() else None,
         )
     except (ValueError, AudioError) as error:
         st.error(f"{error}. Until then whole files are transcribed.".replace("..", "."))

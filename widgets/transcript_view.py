@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from asr_core.output.subtitles import label
+from asr_core.output.subtitles import speaker_label
 from asr_core.streaming import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
 from widgets.clipboard import COPY_JS
@@ -199,7 +199,7 @@ def _nothing() -> None:
 
 def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
     return [
-        {"time": line_clock(segment.start), "text": label(segment.speaker) + segment.text}
+        {"time": line_clock(segment.start), "text": speaker_label(segment.speaker) + segment.text}
         for segment in segments
     ]
 

@@ -241,10 +241,10 @@ def _count(text: str) -> int:
 
 
 def _clock(text: str) -> float:
-    from asr_core.output.formats import parse_clock
+    from asr_core.output.formats import parse_timestamp
 
     try:
-        return parse_clock(text)
+        return parse_timestamp(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -366,11 +366,11 @@ def _until_then_printed(options: argparse.Namespace) -> Iterator[list[Transcript
 
 
 def _content(options: argparse.Namespace, transcript: Transcript) -> bytes:
-    from asr_core.output.formats import as_bytes, word_by_word
+    from asr_core.output.formats import split_into_words, to_bytes
 
     if options.word_timestamps:
-        transcript = word_by_word(transcript)
-    return as_bytes(transcript, options.format)
+        transcript = split_into_words(transcript)
+    return to_bytes(transcript, options.format)
 
 
 def _file_options(options: argparse.Namespace) -> FileOptions:
@@ -410,11 +410,11 @@ def _leave_output() -> None:
 
 
 def _write(target: Path, content: bytes) -> bool:
-    from asr_core.output.atomic_files import write_whole
+    from asr_core.output.atomic_files import write_atomically
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, content)
+        write_atomically(target, content)
     except OSError as error:
         _say(
             f"{_shown(target)} cannot be written ({error.strerror}); the transcript is printed "
@@ -474,7 +474,7 @@ class _EventLines:
         self._print("end", snapshot)
 
     def _print(self, kind: str, snapshot: Snapshot) -> None:
-        from asr_core.output.formats import word_data
+        from asr_core.output.formats import word_to_dict
         from asr_core.transcript import join_words
 
         words: tuple[Word, ...] = snapshot.committed_words
@@ -484,7 +484,7 @@ class _EventLines:
             "wall_time": round(self._now() - self._started, 3),
             "committed": snapshot.transcript().text,
             "tentative": join_words(snapshot.tentative),
-            "words": [word_data(word) for word in words[self._n_words :]],
+            "words": [word_to_dict(word) for word in words[self._n_words :]],
             "lag": round(snapshot.lag_s, 3),
         }
         self._n_words = len(words)

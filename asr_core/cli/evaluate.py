@@ -333,7 +333,7 @@ def _write_reports(
 ) -> bool:
     """Return whether every report that was asked for is written."""
     from asr_core.evaluation import report
-    from asr_core.output.atomic_files import write_whole
+    from asr_core.output.atomic_files import write_atomically
 
     left_out = [f"{each.where}: {each.reason}" for each in recordings.left_out]
     title = f"{recordings.name}: {', '.join(options.model or ['base'])}"
@@ -346,7 +346,7 @@ def _write_reports(
     for path, make in wanted:
         if path is not None:
             try:
-                write_whole(path, plain(make()).encode())
+                write_atomically(path, plain(make()).encode())
             except OSError as error:
                 say(f"{path} cannot be written ({error.strerror}).")
                 written = False

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Transcripts as files: text, subtitles, data and documents."""

@@ -1,4 +1,4 @@
-"""Files that are written as a whole or not at all."""
+"""Atomic file writes: readers find the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -8,64 +8,68 @@ import secrets
 import shutil
 from pathlib import Path
 
-__all__ = ["check_writable", "write_whole"]
+__all__ = ["check_writable", "write_atomically"]
 
-_OPENED = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
-"""Below these are names for what the process has open already, perhaps a file."""
+_DESCRIPTOR_PATHS = ("/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd/")
+"""Path prefixes that name a descriptor the process already has open."""
 
 
-def write_whole(target: Path, content: bytes) -> None:
-    """Write ``content`` to ``target`` so that nobody ever finds a part of it there.
+def write_atomically(target: Path, content: bytes) -> None:
+    """Replace the content of ``target`` atomically.
 
-    It is written to a file beside it, which then takes the name: on a full disk, or if the
-    process dies, what was there before stays. A link stays one; a device or pipe, such as
-    ``/dev/stdout``, is written to as it is.
+    The content goes to a temporary file in the same folder, which is then renamed: if the
+    disk is full or the process dies, the old content stays. A symbolic link stays a link;
+    a device or pipe, such as ``/dev/stdout``, is appended to directly.
 
     Raises:
-        OSError: it cannot be written; nothing is left behind.
+        OSError: the file cannot be written; nothing is left behind.
     """
     if _is_stream(target):
         with target.open("ab") as stream:
             stream.write(content)
         return
-    target = _writable(target)
-    beside = _beside(target)
+    target = _resolve_writable(target)
+    temporary = _temporary_path(target)
     try:
-        with beside.open("xb") as file:
+        with temporary.open("xb") as file:
             if target.exists():
-                shutil.copymode(target, beside)
+                shutil.copymode(target, temporary)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(target)
+        temporary.replace(target)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def check_writable(target: Path) -> None:
-    """Make sure that ``write_whole`` could write ``target``, as far as can be told before.
+    """Check that ``write_atomically`` could write ``target``, as far as can be known beforehand.
 
     Raises:
-        OSError: it could not.
+        OSError: the file could not be written.
     """
     if _is_stream(target):
         return
-    beside = _beside(_writable(target))
-    beside.open("xb").close()
-    beside.unlink()
+    temporary = _temporary_path(_resolve_writable(target))
+    temporary.open("xb").close()
+    temporary.unlink()
 
 
 def _is_stream(target: Path) -> bool:
-    """Return whether it is no file of its own: a device, a pipe, what a shell has opened."""
-    if str(target.absolute()).startswith(_OPENED):
+    """Return whether ``target`` is a device, a pipe or an open descriptor, not a file."""
+    if str(target.absolute()).startswith(_DESCRIPTOR_PATHS):
         return True
     return target.exists() and not target.is_file() and not target.is_dir()
 
 
-def _writable(target: Path) -> Path:
-    """Return where ``target`` lies, links followed."""
-    target = Path(os.path.realpath(target))  # of links that go in a circle nothing is raised
+def _resolve_writable(target: Path) -> Path:
+    """Return ``target`` with links followed.
+
+    Raises:
+        OSError: it is a folder or must not be written.
+    """
+    target = Path(os.path.realpath(target))  # Path.resolve raises on circular links
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
     if target.exists() and not os.access(target, os.W_OK):
@@ -73,6 +77,6 @@ def _writable(target: Path) -> Path:
     return target
 
 
-def _beside(target: Path) -> Path:
-    """Return a name that nobody has, however long that of ``target`` is."""
+def _temporary_path(target: Path) -> Path:
+    """Return an unused path in the folder of ``target``, short even if its name is long."""
     return target.with_name(f".{secrets.token_hex(8)}.part")

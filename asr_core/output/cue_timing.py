@@ -1,6 +1,6 @@
-"""When each cue stands on the screen: in order, one at a time, and for long enough to be read.
+"""Display times of subtitle cues: in order, without overlap, and long enough to read.
 
-All times are whole milliseconds, as subtitle formats write them, so that no rounding makes
+Times are whole milliseconds, the resolution of subtitle formats, so that rounding never makes
 cues overlap or vanish.
 """
 
@@ -12,42 +12,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
-    "CHARACTERS_PER_SECOND",
-    "FASTEST",
     "LEAD_S",
+    "MAX_CPS",
     "MAX_CUE_S",
     "MIN_CUE_S",
-    "SHORTEST_S",
+    "PREFERRED_CPS",
+    "PREFERRED_MIN_CUE_S",
     "WORD_LEAD_S",
-    "Spoken",
-    "times",
+    "CueSpeech",
+    "time_cues",
 ]
 
 MAX_CUE_S = 7.0
-"""Longest time for a cue (Netflix's Timed Text Style Guide, General Requirements)."""
+"""Longest display time (Netflix Timed Text Style Guide, General Requirements)."""
 
-MIN_CUE_S, CHARACTERS_PER_SECOND = 1.0, 17.0
-"""What a reader likes: taken from pauses (the guide has 5/6 s, and 17 for English templates)."""
+PREFERRED_MIN_CUE_S, PREFERRED_CPS = 1.0, 17.0
+"""Comfortable display time and characters per second, filled up from pauses. (The guide has
+5/6 s, and 17 for English templates.)"""
 
-SHORTEST_S, FASTEST = 0.5, 20.0
-"""What a reader needs, the latter in characters a second: taken from neighbours, too."""
+MIN_CUE_S, MAX_CPS = 0.5, 20.0
+"""Readable minimum and characters per second, filled up from neighbouring cues too."""
 
 LEAD_S = 0.5
-WORD_LEAD_S = 0.1
-"""At most so long before its first word a cue comes up if it is short of time otherwise; the
-latter where the times of words are what is wanted (three frames, as the guide allows)."""
+"""Longest time a cue that would be too short may appear before its first word."""
 
-_LEAST_MS = 100  # what lasts less was given no time by the alignment
-_LENT_MS = 250  # to such a word, of a neighbour's time
+WORD_LEAD_S = 0.1
+"""The same for word-level cues, which are about exact times (three frames in the guide)."""
+
+_MIN_ALIGNED_MS = 100  # a shorter word is one that the alignment gave no time
+_MAX_LENT_MS = 250  # what such a word may get from a neighbour
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """The sound that a cue is for.
+class CueSpeech:
+    """The speech that a cue shows.
 
     Attributes:
         start, end: seconds.
-        width: of its text, in characters of the Latin script.
+        width: width of the text in Latin characters.
     """
 
     start: float
@@ -55,130 +57,130 @@ class Spoken:
     width: float
 
     @property
-    def wanted_ms(self) -> int:
-        """The time in which it is read at ease."""
-        seconds = max(MIN_CUE_S, self.width / CHARACTERS_PER_SECOND)
+    def preferred_ms(self) -> int:
+        """Comfortable reading time."""
+        seconds = max(PREFERRED_MIN_CUE_S, self.width / PREFERRED_CPS)
         return round(1000 * min(MAX_CUE_S, seconds))
 
     @property
-    def needed_ms(self) -> int:
-        """The time in which it can be read."""
-        seconds = max(SHORTEST_S, self.width / FASTEST)
+    def required_ms(self) -> int:
+        """Shortest reading time."""
+        seconds = max(MIN_CUE_S, self.width / MAX_CPS)
         return round(1000 * min(MAX_CUE_S, seconds))
 
 
 @dataclass
-class _Shown:
-    """A cue's time as it is being settled, milliseconds.
+class _CueTimes:
+    """A cue's times while they are being worked out, milliseconds.
 
     Attributes:
-        heard_until: until when it has to stand for its sound.
-        wanted, needed: as ``Spoken`` has them.
-        has_time: its sound was given some.
+        speech_end: end of its speech, before which it must not disappear.
+        preferred, required: reading times, see ``CueSpeech``.
+        is_aligned: whether the alignment gave its speech any time.
     """
 
     start: int
     end: int
-    heard_until: int
-    wanted: int
-    needed: int
-    has_time: bool
+    speech_end: int
+    preferred: int
+    required: int
+    is_aligned: bool
 
     @property
     def length(self) -> int:
         return self.end - self.start
 
 
-def times(
-    spoken: Sequence[Spoken], duration_s: float, lead_s: float = LEAD_S
+def time_cues(
+    speech: Sequence[CueSpeech], duration_s: float, lead_s: float = LEAD_S
 ) -> list[tuple[float, float]]:
-    """Return when the cues of ``spoken`` begin and end, seconds.
+    """Return start and end of each cue, seconds.
 
-    Each lasts, none begins before the one before it ends, all are within the file. A cue covers
-    its sound, but for what it lends to a neighbour that has none, or shares with one that is
-    spoken at the same time.
+    Every cue has a positive length, none overlap, and all lie within the file. A cue covers
+    its speech, except for what it lends to a neighbour without time or shares with
+    overlapping speech.
 
     Args:
-        spoken: in the order of their starts.
-        duration_s: of the file; 0 if it is unknown.
-        lead_s: by how much a cue may come before its sound.
+        speech: sorted by start.
+        duration_s: length of the file; 0 if unknown.
+        lead_s: how far a cue may start before its speech.
     """
-    if not spoken:
+    if not speech:
         return []
-    until = math.floor(1000 * duration_s + 1e-6) or max(_ms(each.end) for each in spoken)
-    until = max(until, len(spoken))
-    shown = _placed(spoken, until)
-    for i in range(len(shown) - 1):
-        _share(shown[i], shown[i + 1], shown[i + 2].start if i + 2 < len(shown) else until)
-    for one, next_start in zip(shown, [*(each.start for each in shown[1:]), until], strict=True):
-        one.heard_until = one.end
-        one.end = max(one.end, min(one.start + one.wanted, next_start))
-    _begin_earlier(shown, _ms(lead_s))
-    for one, other in itertools.pairwise(shown):
-        _lend(one, other)
-    return [(each.start / 1000, each.end / 1000) for each in shown]
+    limit = math.floor(1000 * duration_s + 1e-6) or max(_ms(each.end) for each in speech)
+    limit = max(limit, len(speech))
+    cues = _initial_times(speech, limit)
+    for i in range(len(cues) - 1):
+        _split_overlap(cues[i], cues[i + 1], cues[i + 2].start if i + 2 < len(cues) else limit)
+    for cue, next_start in zip(cues, [*(each.start for each in cues[1:]), limit], strict=True):
+        cue.speech_end = cue.end
+        cue.end = max(cue.end, min(cue.start + cue.preferred, next_start))
+    _start_earlier(cues, _ms(lead_s))
+    for cue, following in itertools.pairwise(cues):
+        _lend_time(cue, following)
+    return [(each.start / 1000, each.end / 1000) for each in cues]
 
 
 def _ms(seconds: float) -> int:
     return round(1000 * seconds)
 
 
-def _placed(spoken: Sequence[Spoken], until: int) -> list[_Shown]:
-    """The sounds, within the file, each beginning some time after the one before."""
-    least = max(1, min(_LEAST_MS, until // len(spoken)))
+def _initial_times(speech: Sequence[CueSpeech], limit: int) -> list[_CueTimes]:
+    """Return the times of the speech, moved into the file and to distinct starts."""
+    min_gap = max(1, min(_MIN_ALIGNED_MS, limit // len(speech)))
     starts: list[int] = []
-    for each in spoken:
-        earliest = starts[-1] + least if starts else 0
+    for each in speech:
+        earliest = starts[-1] + min_gap if starts else 0
         starts.append(max(earliest, _ms(each.start)))
-    latest = until
+    latest = limit
     for i in reversed(range(len(starts))):
-        latest = starts[i] = min(starts[i], latest - least)
+        latest = starts[i] = min(starts[i], latest - min_gap)
     ends = [
-        min(until, max(start + least, _ms(each.end)))
-        for start, each in zip(starts, spoken, strict=True)
+        min(limit, max(start + min_gap, _ms(each.end)))
+        for start, each in zip(starts, speech, strict=True)
     ]
     return [
-        _Shown(
+        _CueTimes(
             start,
             end,
             end,
-            each.wanted_ms,
-            each.needed_ms,
-            has_time=_ms(each.end - each.start) >= _LEAST_MS,
+            each.preferred_ms,
+            each.required_ms,
+            is_aligned=_ms(each.end - each.start) >= _MIN_ALIGNED_MS,
         )
-        for start, end, each in zip(starts, ends, spoken, strict=True)
+        for start, end, each in zip(starts, ends, speech, strict=True)
     ]
 
 
-def _share(one: _Shown, other: _Shown, after: int) -> None:
-    """Where two are spoken at once, change from one to the other when the first is read."""
-    if one.end <= other.start:
+def _split_overlap(cue: _CueTimes, following: _CueTimes, next_start: int) -> None:
+    """Move the boundary of two overlapping cues to where the first has been read."""
+    if cue.end <= following.start:
         return
-    latest = min(one.end, max(other.end - other.needed, other.start), after - 1)
-    one.end = other.start = max(other.start, min(one.start + one.wanted, latest))
-    other.end = max(other.end, other.start + 1)
+    latest = min(cue.end, max(following.end - following.required, following.start), next_start - 1)
+    cue.end = following.start = max(following.start, min(cue.start + cue.preferred, latest))
+    following.end = max(following.end, following.start + 1)
 
 
-def _begin_earlier(shown: Sequence[_Shown], lead: int) -> None:
-    """Take the pause before those that are too short with the one after."""
+def _start_earlier(cues: Sequence[_CueTimes], lead: int) -> None:
+    """Extend cues that are too short into the time before them that nobody needs."""
     free_from = 0
-    for i, one in enumerate(shown):
-        if one.length < one.needed:
-            earliest = max(free_from, one.start - lead, one.end - one.needed)
-            one.start = min(one.start, earliest)
+    for i, cue in enumerate(cues):
+        if cue.length < cue.required:
+            earliest = max(free_from, cue.start - lead, cue.end - cue.required)
+            cue.start = min(cue.start, earliest)
             if i:
-                shown[i - 1].end = min(shown[i - 1].end, one.start)
-        free_from = min(one.end, max(one.heard_until, one.start + one.needed))
+                cues[i - 1].end = min(cues[i - 1].end, cue.start)
+        free_from = min(cue.end, max(cue.speech_end, cue.start + cue.required))
 
 
-def _lend(one: _Shown, other: _Shown) -> None:
-    """Give one of two neighbours, if its sound has no time, what the other can spare."""
-    if one.end < other.start:
+def _lend_time(cue: _CueTimes, following: _CueTimes) -> None:
+    """Give an unaligned cue the time that its neighbour can spare."""
+    if cue.end < following.start:
         return
-    for short, long, sign in ((one, other, 1), (other, one, -1)):
-        missing = _ms(SHORTEST_S) - short.length
-        spare = long.length - long.needed
-        if not short.has_time and missing > 0 and spare > 0:
-            lent = sign * min(missing, spare, _LENT_MS)
-            one.end += lent
-            other.start += lent
+    for short, long, sign in ((cue, following, 1), (following, cue, -1)):
+        missing = _ms(MIN_CUE_S) - short.length
+        spare = long.length - long.required
+        if not short.is_aligned and missing > 0 and spare > 0:
+            lent = sign * min(missing, spare, _MAX_LENT_MS)
+            cue.end += lent
+            following.start += lent

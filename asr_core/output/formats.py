@@ -1,4 +1,4 @@
-"""A transcript as text, subtitles, data or a document."""
+"""Writers of transcripts: text, subtitles, data and documents."""
 
 from __future__ import annotations
 
@@ -9,50 +9,50 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from asr_core.output.subtitles import Cue, cues, label
+from asr_core.output.subtitles import Cue, make_cues, speaker_label
 from asr_core.text.line_breaks import set_right_to_left
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
     "FORMATS",
-    "as_bytes",
-    "clock",
-    "parse_clock",
+    "format_timestamp",
+    "parse_timestamp",
+    "split_into_words",
+    "to_bytes",
     "to_docx",
     "to_json",
     "to_srt",
     "to_tsv",
     "to_txt",
     "to_vtt",
-    "word_by_word",
 ]
 
 
-def clock(seconds: float, separator: str = ".") -> str:
-    """``HH:MM:SS.mmm``, as subtitle formats write time."""
+def format_timestamp(seconds: float, separator: str = ".") -> str:
+    """Return ``HH:MM:SS.mmm``, the notation of subtitle formats."""
     milliseconds = max(0, round(seconds * 1000))
     minutes, rest = divmod(milliseconds, 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:02}:{minutes:02}:{rest // 1000:02}{separator}{rest % 1000:03}"
 
 
-def parse_clock(text: str) -> float:
-    """Seconds of ``[[HH:]MM:]SS[.mmm]``.
+def parse_timestamp(text: str) -> float:
+    """Return the seconds that ``[[HH:]MM:]SS[.mmm]`` stands for.
 
     Raises:
-        ValueError: it is no such time.
+        ValueError: ``text`` has another form.
     """
     found = re.fullmatch(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)", text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no time; write it as 90, 1:30 or 1:02:30")
+        raise ValueError(f"{text!r} is not a time; write it as 90, 1:30 or 1:02:30")
     hours, minutes, seconds = (float((part or "0").replace(",", ".")) for part in found.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
 def to_txt(transcript: Transcript) -> str:
-    """One line a segment, with its speaker before it where speakers are told apart."""
+    """Return one line per segment, prefixed with the speaker if known."""
     return "".join(
-        f"{label(segment.speaker)}{_one_line(segment.text)}\n"
+        f"{speaker_label(segment.speaker)}{_one_line(segment.text)}\n"
         for segment in transcript.segments
         if segment.text
     )
@@ -63,18 +63,18 @@ def _one_line(text: str) -> str:
 
 
 def to_srt(transcript: Transcript) -> str:
-    """SubRip. It has no way to escape: what players would take for a tag is broken up."""
+    """Return SubRip subtitles; tag-like text is broken up, as the format has no escaping."""
     return "".join(
-        f"{number}\n{clock(cue.start, ',')} --> {clock(cue.end, ',')}\n"
-        + _for_srt(cue, transcript.language)
+        f"{number}\n{format_timestamp(cue.start, ',')} --> {format_timestamp(cue.end, ',')}\n"
+        + _srt_text(cue, transcript.language)
         + "\n\n"
-        for number, cue in enumerate(cues(transcript), 1)
+        for number, cue in enumerate(make_cues(transcript), 1)
     )
 
 
-def _for_srt(cue: Cue, language: str | None) -> str:
-    first, *others = cue.lines
-    text = "\n".join(set_right_to_left((cue.label + first, *others), language))
+def _srt_text(cue: Cue, language: str | None) -> str:
+    first, *rest = cue.lines
+    text = "\n".join(set_right_to_left((cue.label + first, *rest), language))
     return _TAG.sub("\\g<0>\N{WORD JOINER}", text).replace("-->", "→")
 
 
@@ -82,20 +82,19 @@ _TAG = re.compile(r"<(?=/?(?:[bisu]|font)\b)|\{(?=\\)", re.IGNORECASE)
 
 
 def to_vtt(transcript: Transcript) -> str:
-    """WebVTT; its three special characters are escaped, speakers are voices."""
+    """Return WebVTT subtitles, with speakers as voice spans."""
     escape = {ord("&"): "&amp;", ord("<"): "&lt;", ord(">"): "&gt;"}
     return "WEBVTT\n\n" + "".join(
-        f"{clock(cue.start)} --> {clock(cue.end)}\n"
+        f"{format_timestamp(cue.start)} --> {format_timestamp(cue.end)}\n"
         + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
         + "\n".join(set_right_to_left(cue.lines, transcript.language)).translate(escape)
         + "\n\n"
-        for cue in cues(transcript)
+        for cue in make_cues(transcript)
     )
 
 
 def to_tsv(transcript: Transcript) -> str:
-    """Start and end in milliseconds, and the text, a line a segment; last the speaker, in a
-    transcript that tells speakers apart."""
+    """Return one row per segment: start and end in milliseconds, text, and any speaker."""
     has_speakers = any(segment.speaker for segment in transcript.segments)
     rows = [["start", "end", "text", "speaker"]]
     for segment in transcript.segments:
@@ -105,7 +104,7 @@ def to_tsv(transcript: Transcript) -> str:
 
 
 def to_json(transcript: Transcript) -> str:
-    """Everything: language, notes, segments and words with times and probabilities."""
+    """Return the whole transcript: language, notes, segments, and words with probabilities."""
     data = {
         "text": transcript.text,
         "language": transcript.language,
@@ -119,7 +118,7 @@ def to_json(transcript: Transcript) -> str:
                 "text": segment.text,
                 **({"speaker": segment.speaker} if segment.speaker else {}),
                 **({"language": segment.language} if segment.language else {}),
-                "words": [word_data(word) for word in segment.words],
+                "words": [word_to_dict(word) for word in segment.words],
             }
             for segment in transcript.segments
         ],
@@ -127,8 +126,8 @@ def to_json(transcript: Transcript) -> str:
     return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
 
 
-def word_data(word: Word) -> dict[str, Any]:
-    """A word as JSON has it."""
+def word_to_dict(word: Word) -> dict[str, Any]:
+    """Return a word's JSON object."""
     return {
         "text": word.text,
         "start": round(word.start, 3),
@@ -138,7 +137,7 @@ def word_data(word: Word) -> dict[str, Any]:
 
 
 def to_docx(transcript: Transcript) -> bytes:
-    """A document of Word's: a paragraph a segment, its time in grey before it."""
+    """Return a Word document with one paragraph per segment, its start time in grey."""
     import docx
     from docx.shared import Pt, RGBColor
 
@@ -147,17 +146,17 @@ def to_docx(transcript: Transcript) -> bytes:
     for segment in transcript.segments:
         paragraph = document.add_paragraph()
         paragraph.paragraph_format.space_after = Pt(6)
-        time = paragraph.add_run(f"{clock(segment.start)[:8]}  ")
+        time = paragraph.add_run(f"{format_timestamp(segment.start)[:8]}  ")
         time.font.color.rgb = RGBColor(0x80, 0x80, 0x80)
         if segment.speaker:
-            paragraph.add_run(label(segment.speaker)).bold = True
+            paragraph.add_run(speaker_label(segment.speaker)).bold = True
         paragraph.add_run(_CONTROL.sub("", segment.text))
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # XML has no way to write these
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")  # not allowed in XML
 
 
 FORMATS: Mapping[str, Callable[[Transcript], str | bytes]] = {
@@ -168,17 +167,17 @@ FORMATS: Mapping[str, Callable[[Transcript], str | bytes]] = {
     "json": to_json,
     "docx": to_docx,
 }
-"""File name extension → writer."""
+"""Writers by file name extension."""
 
 
-def as_bytes(transcript: Transcript, extension: str) -> bytes:
-    """The file of a transcript; text is UTF-8."""
+def to_bytes(transcript: Transcript, extension: str) -> bytes:
+    """Return the content of a transcript's file, text as UTF-8."""
     content = FORMATS[extension](transcript)
     return content.encode() if isinstance(content, str) else content
 
 
-def word_by_word(transcript: Transcript) -> Transcript:
-    """The same with a segment for every word, for times of words in any format."""
+def split_into_words(transcript: Transcript) -> Transcript:
+    """Return ``transcript`` with one segment per word, for word times in any format."""
     words = [
         Segment.of([word], segment.language, segment.speaker)
         for segment in transcript.segments

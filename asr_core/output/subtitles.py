@@ -1,9 +1,9 @@
-"""Words into the cues of subtitles, as viewers can read them.
+"""Segmentation of words into subtitle cues that viewers can read.
 
-At most two lines of 42 characters (sixteen in Chinese, Japanese and Korean), not faster than
-17 characters a second where the pauses allow, breaks at sentences and clauses rather than
-within: the rules of broadcasters (BBC Subtitle Guidelines; Netflix Timed Text Style Guide,
-General Requirements and those of each language).
+The rules are those of broadcasters (BBC Subtitle Guidelines; Netflix Timed Text Style Guide,
+General Requirements and those of each language): at most two lines of 42 characters (sixteen
+in Chinese, Japanese and Korean), at most 17 characters a second where pauses allow, breaks
+between sentences and clauses rather than within them.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from asr_core.output.cue_timing import (
-    CHARACTERS_PER_SECOND,
-    FASTEST,
     LEAD_S,
+    MAX_CPS,
     MAX_CUE_S,
     MIN_CUE_S,
-    SHORTEST_S,
+    PREFERRED_CPS,
+    PREFERRED_MIN_CUE_S,
     WORD_LEAD_S,
-    Spoken,
-    times,
+    CueSpeech,
+    time_cues,
 )
 from asr_core.text.line_breaks import MAX_WIDTH, breakable, is_spaceless, width
 from asr_core.text.plain_text import plain
@@ -30,28 +30,31 @@ from asr_core.text.segmentation import PAUSE_S
 from asr_core.text.sentences import is_end
 from asr_core.transcript import Segment, Transcript
 
-__all__ = ["Cue", "cues", "label"]
+__all__ = ["Cue", "make_cues", "speaker_label"]
 
 _CLAUSE_ENDS = (",", ";", ":", "–", "—", "、", "，", "；", "：", "،", "؛")
 
 _NO_BREAK = "\u00a0\u202f"  # before French punctuation, within numbers
-_REACH = 16  # pieces before the end of a sentence that tell whether it is one
+_SENTENCE_CONTEXT = 16  # units before a possible sentence end that decide whether it is one
 
-# What a cut costs, against one cue more (1): the least in sum is chosen.
-_UNREADABLE, _MORE_UNREADABLE = 10.0, 50.0  # too short or too fast; for each time its limit
-_HASTY = 2.0  # for the share of the time that is missing to read it at ease
-_WITHIN_CLAUSE, _AFTER_CLAUSE = 3.0, 1.0  # where no sentence ends
-_AFTER_ABBREVIATION = 6.0
-_PAUSE_IS_WORTH = 4.0  # a second, at most two
-_TWO_SENTENCES = 2.0
+# Costs of the segmentation relative to one more cue (1.0); the smallest sum wins.
+_TOO_FAST_COST, _TOO_FAST_SLOPE = (
+    10.0,
+    50.0,
+)  # below the readable time: once, and by the share missing
+_HURRIED_SLOPE = 2.0  # by the share missing to the comfortable time
+_WITHIN_CLAUSE_COST, _AFTER_CLAUSE_COST = 3.0, 1.0  # breaks within a sentence
+_AFTER_ABBREVIATION_COST = 6.0
+_PAUSE_BONUS = 4.0  # per second of pause, for up to half a second
+_TWO_SENTENCES_COST = 2.0  # per further sentence in a cue
 
 
 @dataclass(frozen=True)
 class Cue:
-    """What stands on the screen from ``start`` to ``end``, seconds; one line or two.
+    """A subtitle of one or two lines, shown from ``start`` to ``end`` (seconds).
 
     Attributes:
-        speaker: who says it, where speakers are told apart; the first line has room for the name.
+        speaker: name, if speakers are known; the first line leaves room for it.
     """
 
     start: float
@@ -61,86 +64,86 @@ class Cue:
 
     @property
     def label(self) -> str:
-        """What stands before the first line where voices cannot be marked otherwise."""
-        return label(self.speaker)
+        """Prefix of the first line in formats that cannot mark speakers."""
+        return speaker_label(self.speaker)
 
 
-def label(speaker: str | None) -> str:
-    """Return what is written before the words of a speaker."""
+def speaker_label(speaker: str | None) -> str:
+    """Return the prefix of a speaker's text; empty if the speaker is unknown."""
     return f"{speaker}: " if speaker else ""
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A stretch of text that stays together.
+class _Unit:
+    """Text within which a cue or line never breaks.
 
     Attributes:
-        text: with the space after it.
+        text: text with any space after it.
         start, end: seconds.
-        width: of the text without the space.
-        room: of the text with it.
-        is_sentence: a sentence ends with it.
+        width: width without that space.
+        full_width: width with it.
+        ends_sentence: whether a sentence ends here.
     """
 
     text: str
     start: float
     end: float
     width: float
-    room: float
-    is_sentence: bool
+    full_width: float
+    ends_sentence: bool
 
     @property
-    def is_clause(self) -> bool:
+    def ends_clause(self) -> bool:
         return self.text.rstrip().endswith(_CLAUSE_ENDS)
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
-    """What a cue shows.
+class _UntimedCue:
+    """A cue before its display times are known.
 
     Attributes:
-        indent: the room that the speaker's name takes.
+        indent: width of the speaker's label.
     """
 
-    pieces: Sequence[_Piece]
+    units: Sequence[_Unit]
     speaker: str | None
     indent: float
 
     @property
     def start(self) -> float:
-        return self.pieces[0].start
+        return self.units[0].start
 
     @property
-    def spoken(self) -> Spoken:
-        end = max(piece.end for piece in self.pieces)
-        return Spoken(self.start, end, self.indent + _width(self.pieces))
+    def speech(self) -> CueSpeech:
+        end = max(unit.end for unit in self.units)
+        return CueSpeech(self.start, end, self.indent + _width(self.units))
 
 
-def cues(transcript: Transcript) -> list[Cue]:
-    """Return the cues of a transcript; they follow one another and do not overlap.
+def make_cues(transcript: Transcript) -> list[Cue]:
+    """Return the cues of a transcript, in order and without overlap.
 
-    A segment has its own cues, but short ones that could not be read alone share one. Where all
-    segments are single words, each stays alone: their times are what is wanted.
+    Segments become cues of their own, except that short ones that could not be read alone
+    are joined. If all segments are single words, none are joined: their times matter most.
     """
-    parts = sorted(_parts(transcript), key=lambda part: part.start)
+    untimed = sorted(_untimed_cues(transcript), key=lambda cue: cue.start)
     lead_s = WORD_LEAD_S if _is_word_by_word(transcript.segments) else LEAD_S
-    shown = times([part.spoken for part in parts], transcript.duration, lead_s)
+    times = time_cues([cue.speech for cue in untimed], transcript.duration, lead_s)
     return [
-        Cue(start, end, _two_lines(part.pieces, part.indent), part.speaker)
-        for part, (start, end) in zip(parts, shown, strict=True)
+        Cue(start, end, _break_lines(cue.units, cue.indent), cue.speaker)
+        for cue, (start, end) in zip(untimed, times, strict=True)
     ]
 
 
-def _parts(transcript: Transcript) -> Iterator[_Part]:
+def _untimed_cues(transcript: Transcript) -> Iterator[_UntimedCue]:
     segments = sorted(transcript.segments, key=lambda segment: segment.start)
-    runs = [(_name(run), _pieces(run, transcript.language)) for run in _runs(segments)]
-    runs = [(speaker, pieces) for speaker, pieces in runs if pieces]
-    ends = [0.0, *(pieces[-1].end for _, pieces in runs)]
-    starts = [*(pieces[0].start for _, pieces in runs[1:]), transcript.duration or math.inf]
-    for (speaker, pieces), end_before, start_after in zip(runs, ends, starts, strict=False):
-        indent = width(label(speaker))
-        for begin, end in _cuts(pieces, indent, end_before, start_after):
-            yield _Part(pieces[begin:end], speaker, indent)
+    runs = [(_name(run), _run_units(run, transcript.language)) for run in _runs(segments)]
+    runs = [(speaker, units) for speaker, units in runs if units]
+    ends = [0.0, *(units[-1].end for _, units in runs)]
+    starts = [*(units[0].start for _, units in runs[1:]), transcript.duration or math.inf]
+    for (speaker, units), end_before, start_after in zip(runs, ends, starts, strict=False):
+        indent = width(speaker_label(speaker))
+        for begin, end in _best_cuts(units, indent, end_before, start_after):
+            yield _UntimedCue(units[begin:end], speaker, indent)
 
 
 def _is_word_by_word(segments: Sequence[Segment]) -> bool:
@@ -152,7 +155,7 @@ def _name(run: Sequence[Segment]) -> str | None:
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
-    """Segments that may share cues: those of one speaker between two pauses."""
+    """Yield runs of segments that may share cues: one speaker, no long pause."""
     are_words = _is_word_by_word(segments)
     run: list[Segment] = []
     for segment in segments:
@@ -166,18 +169,18 @@ def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         yield run
 
 
-def _pieces(segments: Sequence[Segment], language: str | None) -> list[_Piece]:
-    """The text of segments in pieces, none of which begins before the one before it."""
-    pieces: list[_Piece] = []
+def _run_units(segments: Sequence[Segment], language: str | None) -> list[_Unit]:
+    """Return the units of a run, with start times that never decrease."""
+    units: list[_Unit] = []
     for segment in segments:
-        for piece in _pieces_of(segment, segment.language or language):
-            start = max(piece.start, pieces[-1].start if pieces else 0.0)
-            pieces.append(replace(piece, start=start, end=max(start, piece.end)))
-    return pieces
+        for unit in _segment_units(segment, segment.language or language):
+            start = max(unit.start, units[-1].start if units else 0.0)
+            units.append(replace(unit, start=start, end=max(start, unit.end)))
+    return units
 
 
-def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
-    """The text of a segment in pieces; a part of a word has its part of the word's time."""
+def _segment_units(segment: Segment, language: str | None) -> Iterator[_Unit]:
+    """Yield the units of a segment; parts of a word share the word's time."""
     text, starts, ends = _characters(segment)
     if not width(text):
         return
@@ -186,8 +189,8 @@ def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
     for i, (piece, following) in enumerate(zip(texts, [*texts[1:], ""], strict=True)):
         bare = piece.rstrip()
         space = piece[len(bare) :] if following else " " * (not is_spaceless(bare[-1]))
-        before = "".join(texts[max(0, i - _REACH) : i])
-        yield _Piece(
+        before = "".join(texts[max(0, i - _SENTENCE_CONTEXT) : i])
+        yield _Unit(
             bare + space,
             starts[at],
             max(ends[at : at + len(bare)]),
@@ -199,7 +202,7 @@ def _pieces_of(segment: Segment, language: str | None) -> Iterator[_Piece]:
 
 
 def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
-    """The text of a segment without needless spaces, and when each character begins and ends."""
+    """Return a segment's text with spaces collapsed, and each character's start and end."""
     text: list[str] = []
     starts: list[float] = []
     ends: list[float] = []
@@ -220,30 +223,32 @@ def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
     return "".join(text).rstrip(), starts, ends
 
 
-def _cuts(
-    pieces: Sequence[_Piece], indent: float, end_before: float, start_after: float
+def _best_cuts(
+    units: Sequence[_Unit], indent: float, end_before: float, start_after: float
 ) -> Iterator[tuple[int, int]]:
-    """Cut pieces into cues where it costs least (dynamic programming over the cuts).
+    """Divide units into cues at the least cost (dynamic programming over the cuts).
 
     Args:
-        indent: room that is taken in each first line.
-        end_before, start_after: of what is said around them.
+        units: of one run.
+        indent: width taken by the label in each first line.
+        end_before: end of the speech before the units, seconds.
+        start_after: start of the speech after them, seconds.
 
     Yields:
-        The first piece of a cue, and the one after its last.
+        The index of a cue's first unit, and the index after its last.
     """
-    n = len(pieces)
-    sentences = [0, *itertools.accumulate(piece.is_sentence for piece in pieces)]
-    next_starts = [*(piece.start for piece in pieces[1:]), start_after]
-    latest = [max(start, piece.end) for start, piece in zip(next_starts, pieces, strict=True)]
-    cut_costs = [_cut(piece, end) for piece, end in zip(pieces, latest, strict=True)]
+    n = len(units)
+    sentences = [0, *itertools.accumulate(unit.ends_sentence for unit in units)]
+    next_starts = [*(unit.start for unit in units[1:]), start_after]
+    latest = [max(start, unit.end) for start, unit in zip(next_starts, units, strict=True)]
+    cut_costs = [_cut_cost(unit, end) for unit, end in zip(units, latest, strict=True)]
     costs, begins = [0.0, *[math.inf] * n], [0] * (n + 1)
     for i in range(n):
-        before = pieces[i - 1].end if i else end_before
-        earliest = min(max(before, pieces[i].start - LEAD_S), pieces[i].start)
-        for j, characters in _that_fit(pieces, i, indent):
-            cost = costs[i] + 1 + _haste(characters, latest[j - 1] - earliest)
-            cost += _TWO_SENTENCES * (sentences[j - 1] - sentences[i]) + cut_costs[j - 1]
+        before = units[i - 1].end if i else end_before
+        earliest = min(max(before, units[i].start - LEAD_S), units[i].start)
+        for j, characters in _fitting_ends(units, i, indent):
+            cost = costs[i] + 1 + _speed_cost(characters, latest[j - 1] - earliest)
+            cost += _TWO_SENTENCES_COST * (sentences[j - 1] - sentences[i]) + cut_costs[j - 1]
             if cost < costs[j]:
                 costs[j], begins[j] = cost, i
     cuts = [n]
@@ -253,61 +258,61 @@ def _cuts(
         yield begin, end
 
 
-def _that_fit(pieces: Sequence[_Piece], first: int, indent: float) -> Iterator[tuple[int, float]]:
-    """After which pieces a cue that begins with the ``first`` may end, and its characters."""
+def _fitting_ends(units: Sequence[_Unit], first: int, indent: float) -> Iterator[tuple[int, float]]:
+    """Yield each index at which a cue that starts at ``first`` may end, and its width."""
     is_second, line, characters = False, indent, indent
-    latest = pieces[first].start + MAX_CUE_S
-    for i in range(first, len(pieces)):
-        piece = pieces[i]
+    latest = units[first].start + MAX_CUE_S
+    for i in range(first, len(units)):
+        unit = units[i]
         if i > first:
-            is_full = line + piece.width > MAX_WIDTH
-            if piece.end > latest or (is_full and is_second):
+            is_full = line + unit.width > MAX_WIDTH
+            if unit.end > latest or (is_full and is_second):
                 return
             if is_full:
                 is_second, line = True, 0.0
-        yield i + 1, characters + piece.width
-        line += piece.room
-        characters += piece.room
+        yield i + 1, characters + unit.width
+        line += unit.full_width
+        characters += unit.full_width
 
 
-def _haste(characters: float, room_s: float) -> float:
-    """What it costs that a cue has no more than ``room_s`` seconds."""
-    room_s = max(room_s, 0.001)
-    wanted_s = max(MIN_CUE_S, characters / CHARACTERS_PER_SECOND)
-    needed_s = max(SHORTEST_S, characters / FASTEST)
-    cost = _HASTY * max(0.0, 1 - room_s / wanted_s)
-    if room_s < needed_s:
-        cost += _UNREADABLE + _MORE_UNREADABLE * (1 - room_s / needed_s)
+def _speed_cost(characters: float, available_s: float) -> float:
+    """Return the cost of a cue that can stay for at most ``available_s`` seconds."""
+    available_s = max(available_s, 0.001)
+    preferred_s = max(PREFERRED_MIN_CUE_S, characters / PREFERRED_CPS)
+    required_s = max(MIN_CUE_S, characters / MAX_CPS)
+    cost = _HURRIED_SLOPE * max(0.0, 1 - available_s / preferred_s)
+    if available_s < required_s:
+        cost += _TOO_FAST_COST + _TOO_FAST_SLOPE * (1 - available_s / required_s)
     return cost
 
 
-def _cut(last: _Piece, next_start: float) -> float:
-    """What it costs to end a cue with a piece."""
-    if last.is_sentence:
+def _cut_cost(last: _Unit, next_start: float) -> float:
+    """Return the cost of ending a cue after ``last``."""
+    if last.ends_sentence:
         return 0.0
     if last.text.rstrip().endswith("."):
-        return _AFTER_ABBREVIATION
-    pause = _PAUSE_IS_WORTH * min(0.5, max(0.0, next_start - last.end))
-    return max(0.0, (_AFTER_CLAUSE if last.is_clause else _WITHIN_CLAUSE) - pause)
+        return _AFTER_ABBREVIATION_COST
+    bonus = _PAUSE_BONUS * min(0.5, max(0.0, next_start - last.end))
+    return max(0.0, (_AFTER_CLAUSE_COST if last.ends_clause else _WITHIN_CLAUSE_COST) - bonus)
 
 
-def _width(pieces: Sequence[_Piece]) -> float:
-    return sum(piece.room for piece in pieces[:-1]) + pieces[-1].width
+def _width(units: Sequence[_Unit]) -> float:
+    return sum(unit.full_width for unit in units[:-1]) + units[-1].width
 
 
-def _text(pieces: Sequence[_Piece]) -> str:
-    return "".join(piece.text for piece in pieces).strip()
+def _text(units: Sequence[_Unit]) -> str:
+    return "".join(unit.text for unit in units).strip()
 
 
-def _two_lines(pieces: Sequence[_Piece], indent: float) -> tuple[str, ...]:
-    """One line if it fits, else two of which neither is longer than needed."""
-    if indent + _width(pieces) <= MAX_WIDTH or len(pieces) == 1:
-        return (_text(pieces),)
+def _break_lines(units: Sequence[_Unit], indent: float) -> tuple[str, ...]:
+    """Return one line if it fits, otherwise two of similar width."""
+    if indent + _width(units) <= MAX_WIDTH or len(units) == 1:
+        return (_text(units),)
 
-    def ugliness(n: int) -> tuple[bool, float]:
-        first, second = indent + _width(pieces[:n]), _width(pieces[n:])
-        bonus = 10 if pieces[n - 1].is_clause or pieces[n - 1].is_sentence else 0
+    def imbalance(n: int) -> tuple[bool, float]:
+        first, second = indent + _width(units[:n]), _width(units[n:])
+        bonus = 10 if units[n - 1].ends_clause or units[n - 1].ends_sentence else 0
         return max(first, second) > MAX_WIDTH, abs(first - second) - bonus
 
-    n = min(range(1, len(pieces)), key=ugliness)
-    return _text(pieces[:n]), _text(pieces[n:])
+    n = min(range(1, len(units)), key=imbalance)
+    return _text(units[:n]), _text(units[n:])

@@ -262,10 +262,10 @@ def test_words_are_found(done: UploadPage) -> None:
 def test_a_range_is_transcribed_again_and_the_first_transcript_stays(done: UploadPage) -> None:
     done.page.get_by_role("textbox", name="From").fill("later")
     done.page.get_by_role("textbox", name="From").press("Enter")
-    expect(done.page.get_by_text("'later' is no time")).to_be_visible()
+    expect(done.page.get_by_text("'later' is not a time")).to_be_visible()
     done.page.get_by_role("textbox", name="From").fill("0:10")
     done.page.get_by_role("textbox", name="From").press("Enter")
-    expect(done.page.get_by_text("is no time")).to_have_count(0)
+    expect(done.page.get_by_text("is not a time")).to_have_count(0)
     done.page.get_by_role("button", name="Again").click()
     logs = done.page.get_by_role("log", name="Transcript")
     wait_until(lambda: done.page.get_by_role("button", name="VTT").count() == 2, done.page, 60)

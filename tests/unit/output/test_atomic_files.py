@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from asr_core.output.atomic_files import check_writable, write_whole
+from asr_core.output.atomic_files import check_writable, write_atomically
 
 
 def test_what_is_written_is_there_and_nothing_else(tmp_path: Path) -> None:
-    write_whole(tmp_path / "a.txt", b"one")
-    write_whole(tmp_path / "a.txt", b"two")
+    write_atomically(tmp_path / "a.txt", b"one")
+    write_atomically(tmp_path / "a.txt", b"two")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert (tmp_path / "a.txt").read_bytes() == b"two"
 
@@ -27,7 +27,7 @@ def test_a_failure_leaves_what_was_there(
     monkeypatch.setattr(os, "fsync", fail)
     for name in ("old.txt", "new.txt"):
         with pytest.raises(type(failure)):
-            write_whole(tmp_path / name, b"half of it")
+            write_atomically(tmp_path / name, b"half of it")
     assert [path.name for path in tmp_path.iterdir()] == ["old.txt"]
     assert (tmp_path / "old.txt").read_bytes() == b"old"
 
@@ -35,12 +35,12 @@ def test_a_failure_leaves_what_was_there(
 def test_permissions_are_those_of_the_file_or_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        write_whole(tmp_path / "new.txt", b"")
+        write_atomically(tmp_path / "new.txt", b"")
     finally:
         os.umask(before)
     (tmp_path / "old.txt").touch()
     (tmp_path / "old.txt").chmod(0o604)
-    write_whole(tmp_path / "old.txt", b"")
+    write_atomically(tmp_path / "old.txt", b"")
     modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new.txt", "old.txt")]
     assert modes == [0o640, 0o604]
 
@@ -49,23 +49,23 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     link = tmp_path / "link.txt"
     link.symlink_to("deep/real.txt")
-    write_whole(link, b"words")
+    write_atomically(link, b"words")
     assert link.is_symlink()
     assert (tmp_path / "deep" / "real.txt").read_bytes() == b"words"
     assert len(list((tmp_path / "deep").iterdir())) == 1
 
 
 def test_a_name_as_long_as_names_may_be_is_written(tmp_path: Path) -> None:
-    write_whole(tmp_path / ("n" * 251 + ".txt"), b"words")
+    write_atomically(tmp_path / ("n" * 251 + ".txt"), b"words")
     with pytest.raises(OSError, match="too long"):
-        write_whole(tmp_path / ("n" * 256), b"words")
+        write_atomically(tmp_path / ("n" * 256), b"words")
 
 
 def test_devices_and_pipes_are_written_to(tmp_path: Path) -> None:
-    write_whole(Path(os.devnull), b"words")
+    write_atomically(Path(os.devnull), b"words")
     assert not Path(os.devnull).is_file()
     reader, writer = os.pipe()
-    write_whole(Path(f"/dev/fd/{writer}"), b"words")
+    write_atomically(Path(f"/dev/fd/{writer}"), b"words")
     assert os.read(reader, 10) == b"words"
     os.close(reader)
     os.close(writer)
@@ -75,7 +75,7 @@ def test_what_a_shell_has_opened_goes_on_where_it_was(tmp_path: Path) -> None:
     with (tmp_path / "out").open("ab") as opened:
         opened.write(b"before ")
         opened.flush()
-        write_whole(Path(f"/dev/fd/{opened.fileno()}"), b"words")
+        write_atomically(Path(f"/dev/fd/{opened.fileno()}"), b"words")
     assert (tmp_path / "out").read_bytes() == b"before words"
 
 

@@ -13,8 +13,14 @@ import webvtt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.output.formats import FORMATS, as_bytes, clock, parse_clock, word_by_word
-from asr_core.output.subtitles import cues
+from asr_core.output.formats import (
+    FORMATS,
+    format_timestamp,
+    parse_timestamp,
+    split_into_words,
+    to_bytes,
+)
+from asr_core.output.subtitles import make_cues
 from asr_core.transcript import Segment, Transcript, Word
 from tests.support.texts import transcript
 
@@ -27,9 +33,9 @@ SAMPLE = replace(
 
 
 def test_the_clock_of_subtitles() -> None:
-    assert clock(0) == "00:00:00.000"
-    assert clock(3661.0015, ",") == "01:01:01,002"
-    assert clock(59.9996) == "00:01:00.000"
+    assert format_timestamp(0) == "00:00:00.000"
+    assert format_timestamp(3661.0015, ",") == "01:01:01,002"
+    assert format_timestamp(59.9996) == "00:01:00.000"
 
 
 @pytest.mark.parametrize(
@@ -37,17 +43,17 @@ def test_the_clock_of_subtitles() -> None:
     [("90", 90), ("1:30", 90), ("1:02:30", 3750), (" 0:07.5", 7.5), ("2,25", 2.25)],
 )
 def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
-    assert parse_clock(text) == seconds
+    assert parse_timestamp(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3", "1:30pm"])
 def test_what_is_no_time_gets_a_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match="is no time; write it as"):
-        parse_clock(text)
+    with pytest.raises(ValueError, match="is not a time; write it as"):
+        parse_timestamp(text)
 
 
 def test_a_document_has_a_paragraph_a_segment() -> None:
-    document = docx.Document(io.BytesIO(as_bytes(SAMPLE, "docx")))
+    document = docx.Document(io.BytesIO(to_bytes(SAMPLE, "docx")))
     assert [paragraph.text for paragraph in document.paragraphs] == [
         "00:00:00  Hello, <you> & me.",
         "00:00:02  Bye.",
@@ -93,7 +99,7 @@ def test_an_empty_transcript_is_fine_in_every_format() -> None:
 
 
 def test_word_by_word_has_a_cue_a_word() -> None:
-    srt = FORMATS["srt"](word_by_word(SAMPLE))
+    srt = FORMATS["srt"](split_into_words(SAMPLE))
     assert srt.count("-->") == 5
     assert "00:00:00,500 --> 00:00:01,000\n<you>\n" in srt
 
@@ -122,7 +128,7 @@ def test_srt_and_vtt_are_read_by_others_as_they_were_written(
 ) -> None:
     """Two strict parsers each find the same cues, times and lines, also after 100 hours."""
     heard = awkward(lines, start_s, speaker)
-    shown = cues(heard)
+    shown = make_cues(heard)
     times = [(round(cue.start * 1000), round(cue.end * 1000)) for cue in shown]
     n_lines = [len(cue.lines) for cue in shown]
 
@@ -230,11 +236,11 @@ def test_tables_and_data_have_the_speaker() -> None:
 
 
 def test_documents_name_the_speaker() -> None:
-    document = docx.Document(io.BytesIO(as_bytes(CALL, "docx")))
+    document = docx.Document(io.BytesIO(to_bytes(CALL, "docx")))
     assert document.paragraphs[1].text == "00:00:02  Right: Hello & good morning."
 
 
 def test_word_by_word_keeps_the_speakers_in_the_order_of_time() -> None:
-    words = word_by_word(CALL).segments
+    words = split_into_words(CALL).segments
     assert [word.start for word in words] == sorted(word.start for word in words)
     assert [word.text for word in words if word.speaker == "Right"][:2] == ["Hello", "&"]

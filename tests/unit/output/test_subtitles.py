@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.output.cue_timing import FASTEST, LEAD_S, MAX_CUE_S, SHORTEST_S
-from asr_core.output.formats import word_by_word
-from asr_core.output.subtitles import Cue, cues
+from asr_core.output.cue_timing import LEAD_S, MAX_CPS, MAX_CUE_S, MIN_CUE_S
+from asr_core.output.formats import split_into_words
+from asr_core.output.subtitles import Cue, make_cues
 from asr_core.text.line_breaks import MAX_WIDTH, is_spaceless, width
 from asr_core.transcript import Segment, Transcript, Word
 from tests.support.texts import transcript
@@ -68,8 +68,8 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
         for line in lines
     )
     given_transcript = Transcript(segments, duration_s, language)
-    for each in (given_transcript, word_by_word(given_transcript)):
-        shown = cues(each)
+    for each in (given_transcript, split_into_words(given_transcript)):
+        shown = make_cues(each)
         assert all(0 <= cue.start < cue.end <= duration_s for cue in shown)
         assert all(before.end <= after.start for before, after in pairwise(shown))
         assert all(1 <= len(cue.lines) <= 2 for cue in shown)
@@ -82,8 +82,8 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
 def test_no_word_is_lost_and_its_sound_is_covered(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
-    for each in (timed(lines), word_by_word(timed(lines))):
-        shown = cues(each)
+    for each in (timed(lines), split_into_words(timed(lines))):
+        shown = make_cues(each)
         assert texts(shown) == "".join(each.text.split())
         assert all(width(line) <= MAX_WIDTH for cue in shown for line in cue.lines)
         at = 0
@@ -102,7 +102,7 @@ def test_what_is_short_or_fast_has_no_pause_left_around_it(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     each = timed(lines)
-    shown = cues(each)
+    shown = make_cues(each)
     ends = [0.0, *(cue.end for cue in shown)]
     starts = [*(cue.start for cue in shown[1:]), each.duration]
     at = 0
@@ -116,14 +116,14 @@ def test_what_is_short_or_fast_has_no_pause_left_around_it(
 
 def is_readable(cue: Cue) -> bool:
     characters = width(" ".join(cue.lines))
-    return cue.end - cue.start >= max(SHORTEST_S, min(MAX_CUE_S, characters / FASTEST)) - 2e-3
+    return cue.end - cue.start >= max(MIN_CUE_S, min(MAX_CUE_S, characters / MAX_CPS)) - 2e-3
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
 def test_what_is_short_or_fast_could_not_be_read_with_a_neighbour_either(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
-    shown = cues(timed(lines))
+    shown = make_cues(timed(lines))
     for one, other in pairwise(shown):
         if other.start - one.end < 1e-3 and not (is_readable(one) and is_readable(other)):
             both = Cue(one.start, other.end, (" ".join((*one.lines, *other.lines)),))
@@ -136,7 +136,7 @@ def test_lines_break_at_a_comma_and_cues_at_a_sentence() -> None:
         "It was the best of times, it was the worst of times. It was the age of wisdom, "
         "it was the age of foolishness."
     )
-    assert [cue.lines for cue in cues(spoken(text))] == [
+    assert [cue.lines for cue in make_cues(spoken(text))] == [
         ("It was the best of times,", "it was the worst of times."),
         ("It was the age of wisdom,", "it was the age of foolishness."),
     ]
@@ -145,8 +145,8 @@ def test_lines_break_at_a_comma_and_cues_at_a_sentence() -> None:
 def test_a_short_cue_stands_until_it_is_read() -> None:
     quick = Segment.of([Word(" Oh", 1.0, 1.1, 0.9), Word(" yes.", 1.1, 1.2, 0.9)])
     later = Segment.of([Word(" Oh", 2.7, 3.0, 0.9), Word(" no.", 3.0, 4.0, 0.9)])
-    assert [cue.end for cue in cues(Transcript((quick,), 9))] == [2.0]
-    assert [cue.end for cue in cues(Transcript((quick, later), 9))] == [2.0, 4.0]
+    assert [cue.end for cue in make_cues(Transcript((quick,), 9))] == [2.0]
+    assert [cue.end for cue in make_cues(Transcript((quick, later), 9))] == [2.0, 4.0]
 
 
 def test_sentences_too_short_to_be_read_alone_share_a_cue() -> None:
@@ -155,15 +155,15 @@ def test_sentences_too_short_to_be_read_alone_share_a_cue() -> None:
         [("I", 0.1), ("know.", 0.2)],
         [("You", 0.1), ("do.", 0.2)],
     ]
-    assert [cue.lines for cue in cues(transcript(lines))] == [("Oh yes. I know. You do.",)]
+    assert [cue.lines for cue in make_cues(transcript(lines))] == [("Oh yes. I know. You do.",)]
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
 def test_words_one_by_one_keep_their_times(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
-    words = word_by_word(timed(lines))
-    shown = cues(words)
+    words = split_into_words(timed(lines))
+    shown = make_cues(words)
     assert [cue.lines for cue in shown] == [(word.text.strip(),) for word in words.words]
     for cue, word in zip(shown, words.words, strict=True):
         assert word.start - 0.1 - 1e-3 <= cue.start <= word.start + 1e-3
@@ -172,22 +172,22 @@ def test_words_one_by_one_keep_their_times(
 
 def test_words_without_a_time_of_their_own_are_seen() -> None:
     lines = [[Word(" One.", 0, 1, 1)], [Word(" Two.", 1, 1, 1)], [Word(" Three.", 1, 1.8, 1)]]
-    shown = cues(Transcript(tuple(map(Segment.of, lines)), 12, "en", 1.0))
+    shown = make_cues(Transcript(tuple(map(Segment.of, lines)), 12, "en", 1.0))
     assert [cue.lines for cue in shown] == [("One.",), ("Two.",), ("Three.",)]
-    assert all(cue.end - cue.start >= SHORTEST_S for cue in shown)
+    assert all(cue.end - cue.start >= MIN_CUE_S for cue in shown)
 
 
 def test_two_who_talk_at_once_are_shown_one_after_the_other() -> None:
     one = Segment.of([Word(" What", 0, 1, 1), Word(" then?", 1, 4, 1)])
     other = Segment.of([Word(" I", 0.2, 2, 1), Word(" see.", 2, 4.2, 1)])
-    first, second = cues(Transcript((one, other), 9, "en"))
+    first, second = make_cues(Transcript((one, other), 9, "en"))
     assert (first.lines, second.lines) == (("What then?",), ("I see.",))
     assert first.end == second.start == 1.0
     assert second.end == 4.2
 
 
 def test_a_word_longer_than_a_line_is_left_whole() -> None:
-    [cue] = cues(spoken("a" * 60))
+    [cue] = make_cues(spoken("a" * 60))
     assert cue.lines == ("a" * 60,)
 
 
@@ -195,7 +195,7 @@ def test_an_abbreviation_ends_no_cue() -> None:
     text = (
         "He spoke of it at great length to Mr. John Dashwood, who had then leisure to consider it."
     )
-    assert [cue.lines[0].endswith("Mr.") for cue in cues(spoken(text))] == [False] * 2
+    assert [cue.lines[0].endswith("Mr.") for cue in make_cues(spoken(text))] == [False] * 2
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_an_abbreviation_ends_no_cue() -> None:
 def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) -> None:
     """A token a word, as the model writes them; nothing begins or ends a line that must not."""
     words = [Word(c, i * 0.2, i * 0.2 + 0.2, 0.9) for i, c in enumerate(text)]
-    shown = cues(Transcript((Segment.of(words),), 90, language))
+    shown = make_cues(Transcript((Segment.of(words),), 90, language))
     assert texts(shown) == text
     for line in (line for cue in shown for line in cue.lines):
         assert width(line) <= MAX_WIDTH
@@ -221,7 +221,7 @@ def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) ->
 
 def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None:
     text = "ខ្ញុំចង់ទៅដើរលេងនៅសួនច្បារជាមួយមិត្តភក្តិ" * 4
-    [first, second, *_] = cues(Transcript((Segment.of([Word(text, 0, 20, 1)]),), 20, "km"))
+    [first, second, *_] = make_cues(Transcript((Segment.of([Word(text, 0, 20, 1)]),), 20, "km"))
     assert 2 < first.end <= second.start < 12
 
 
@@ -237,7 +237,7 @@ def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
             now += seconds + pause
         segments.append(Segment.of(words, speaker=f"Speaker {i % 2}"))
     transcript = Transcript(tuple(segments), max(segment.end for segment in segments))
-    found = cues(transcript)
+    found = make_cues(transcript)
     for one, other in pairwise(found):
         assert one.start < one.end <= other.start < other.end
     assert all(len(cue.label + cue.lines[0]) <= MAX_WIDTH for cue in found)

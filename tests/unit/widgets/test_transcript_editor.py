@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from asr_core.output.corrections import corrected
+from asr_core.output.corrections import apply_corrections
 from asr_core.transcript import Segment, Transcript, Word
 from widgets.transcript_editor import _lines, _take, _typed_at
 
@@ -49,6 +49,6 @@ def test_the_page_learns_what_has_arrived(heard: Transcript) -> None:
     assert _typed_at(None) == 0
     assert _typed_at({"texts": {"0": "x", "at": 1_800_000_000_000}}) == 1_800_000_000_000
     texts = {1: ""}
-    first, second = _lines(heard, texts, corrected(heard, texts))
+    first, second = _lines(heard, texts, apply_corrections(heard, texts))
     assert (first["typed"], first["heard"]) == (None, None)
     assert (second["typed"], second["heard"], second["words"]) == ("", "Fail.", [])
