@@ -1,9 +1,4 @@
-"""Copying text to the clipboard, for the components that offer it."""
-
-__all__ = ["COPY_JS"]
-
-COPY_JS = """
-async function copy(button, value) {
+export async function copy(button, value) {
   let done = true;
   try { await navigator.clipboard.writeText(value); }
   catch {  // a page that is not on https has no clipboard
@@ -17,4 +12,3 @@ async function copy(button, value) {
   button.textContent = done ? "Copied" : "Copying was refused";
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }
-"""

@@ -1,0 +1,34 @@
+import { copy } from "./clipboard.js";
+
+export default function ({ data, parentElement: root }) {
+  const $ = (selector) => root.querySelector(selector);
+  const all = Object.keys(sessionStorage).filter((key) => key.startsWith(data.prefix));
+  const isOurs = (key) => key.startsWith(data.session);
+  all.filter((key) => isOurs(key) && !data.takes.includes(key)).forEach(forget);
+  const old = all.filter((key) => !isOurs(key))
+    .map((key) => ({ key, ...JSON.parse(sessionStorage.getItem(key)) }))
+    .sort((one, other) => one.at - other.at);
+  const text = old.map((take) => take.text).join("\n\n");
+  $(".kept").hidden = !old.length;
+  $(".takes").replaceChildren(...old.map(element));
+  $(".copy").onclick = () => copy($(".copy"), text);
+  $(".save").onclick = () => save(text);
+  $(".forget").onclick = () => { old.forEach((take) => forget(take.key)); $(".kept").hidden = true; };
+}
+
+function forget(key) { sessionStorage.removeItem(key); }
+
+function element(take) {
+  const p = document.createElement("p"), time = document.createElement("time");
+  time.textContent = "until " + new Date(take.at).toLocaleTimeString([], { timeStyle: "short" });
+  p.append(time, "\n", take.text);
+  return p;
+}
+
+function save(text) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text + "\n"], { type: "text/plain" }));
+  link.download = "kept-words.txt";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
