@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.crowd DATA`` with a folder as :mod:`benchmarks.clips` describes.
 Clients send Opus over WebRTC on this machine, from a process of their own; the page's
-``Takes`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
+``RecordingController`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
 waits. Told are the lag of those who were let in, how long others waited, whether anybody
 was cut off, the words of each take beside full context on the very same sound, threads
 before and afterwards, and by how much more memory than before was held after each of
@@ -37,7 +37,7 @@ from asr_core.audio.encode import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.models import resolve
-from asr_core.streaming import LiveOptions, Takes, scheduler_of
+from asr_core.streaming import LiveOptions, RecordingController, scheduler_for
 from benchmarks.clips import english_clips, percent_wrong, print_table
 from benchmarks.memory import held_mb
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
@@ -95,7 +95,7 @@ class Guest:
     """One client as the app sees it."""
 
     number: int
-    takes: Takes = field(default_factory=Takes)
+    takes: RecordingController = field(default_factory=RecordingController)
     connection: RTCPeerConnection | None = None
     called_at: float = field(default_factory=time.monotonic)
     let_in_at: float | None = None
@@ -119,11 +119,11 @@ class Guest:
 
 async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float) -> list[Guest]:
     """Let ``n_guests`` call at once, each to speak for ``seconds`` when let in."""
-    scheduler = scheduler_of(engine)
+    scheduler = scheduler_for(engine)
     loop = asyncio.get_running_loop()
     guests = [Guest(number) for number in range(n_guests)]
     for guest in guests:
-        guest.takes.prepare(scheduler, LiveOptions(language="en", keep_recording=True))
+        guest.takes.prepare(scheduler, LiveOptions(language="en", keep_audio=True))
         pipe.send(("call", guest.number))
         offer = await loop.run_in_executor(None, pipe.recv)
         pipe.send(("answer", guest.number, await guest.answer(offer)))
@@ -137,7 +137,7 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
                 continue
             if guest.let_in_at is None:
                 guest.let_in_at = now
-            guest.n_beside = max(guest.n_beside, scheduler.line.n_inside)
+            guest.n_beside = max(guest.n_beside, scheduler.admission.n_admitted)
             guest.lags_s.append(take.session.snapshot.lag_s)
             if now - guest.let_in_at > seconds and guest.number not in left:
                 left.add(guest.number)
@@ -174,10 +174,10 @@ def measure(
     args = (other, to_int16(speech))
     process = context.Process(target=clients, args=args, daemon=True)
     process.start()
-    scheduler = scheduler_of(engine)
+    scheduler = scheduler_for(engine)
     asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
     if capacity:
-        scheduler.line._capacity = lambda: capacity
+        scheduler.admission._capacity = lambda: capacity
     held, n_threads = [_held_mb()], threading.active_count()
     # As many as seem possible while one speaks; fewer are served while they do.
     few = asyncio.run(crowd(engine, pipe, capacity or scheduler.capacity(), 15))
@@ -191,7 +191,7 @@ def measure(
     lags = [lag for guest in guests for lag in guest.lags_s]
     waits = sorted((guest.let_in_at or 0) - guest.called_at for guest in guests)
     sessions = [take.session for guest in guests for take in guest.takes.all]
-    takes = [(s.recording(), s.snapshot.transcript().text) for s in sessions]
+    takes = [(s.kept_audio(), s.snapshot.transcript().text) for s in sessions]
     row = {
         "model": model,
         "guests": len(guests),

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.faults DATA --minutes 60`` with a folder as :mod:`benchmarks.clips`
 describes; root is needed for a disk that really is full. Two speakers send frames in real
-time to the page's ``Takes``; a tester keeps adding cases to a store. Every take has a
+time to the page's ``RecordingController``; a tester keeps adding cases to a store. Every take has a
 fault or two, somewhere in it. Told are, for each kind, the sentences that a user would
 have read, final words that were taken back, samples that are missing, cases that were
 confirmed and are gone, and how many words are otherwise than in the same speech without a
@@ -48,7 +48,7 @@ from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store
 from asr_core.models import resolve
-from asr_core.streaming import LiveOptions, Take, Takes, scheduler_of
+from asr_core.streaming import LiveOptions, Recording, RecordingController, scheduler_for
 from benchmarks.clips import english_clips, percent_wrong, print_table
 
 FRAME = 320  # 20 ms
@@ -171,7 +171,9 @@ class Seen:
     sentences: set[str] = field(default_factory=set)
 
 
-def speak(takes: Takes, samples: NDArray[np.int16], lost: threading.Event) -> Iterator[Take]:
+def speak(
+    takes: RecordingController, samples: NDArray[np.int16], lost: threading.Event
+) -> Iterator[Recording]:
     """A microphone in real time, 20 ms at a time; yields after each frame."""
     started = time.monotonic()
     for at in range(0, len(samples) - FRAME + 1, FRAME):
@@ -189,9 +191,9 @@ def speak(takes: Takes, samples: NDArray[np.int16], lost: threading.Event) -> It
 
 def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
     """One take; its final text."""
-    takes = Takes()
-    scheduler = scheduler_of(place.engine)  # type: ignore[arg-type]
-    scheduler.line._capacity = lambda: 4  # both at once, however slow the faults make it
+    takes = RecordingController()
+    scheduler = scheduler_for(place.engine)  # type: ignore[arg-type]
+    scheduler.admission._capacity = lambda: 4  # both at once, however slow the faults make it
     takes.prepare(scheduler, LiveOptions("en"))
     before: tuple[str, ...] = ()
     take = None

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.streaming import Take, Takes, scheduler_of
+from asr_core.streaming import Recording, RecordingController, scheduler_for
 from widgets.downloads import name_of, take_downloads
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
@@ -23,20 +23,22 @@ from widgets.workspace import current_workspace, kept_caption
 _NOTHING_HEARD = "No speech was heard in this take."
 
 
-def current_take(takes: Takes) -> Take | None:
+def current_take(takes: RecordingController) -> Recording | None:
     """The take that runs or is still being finished."""
     last = takes.all[-1] if takes.all else None
     return last if last is not None and not last.session.is_done else None
 
 
-def state_of(takes: Takes) -> tuple[int | None, bool, bool]:
+def state_of(takes: RecordingController) -> tuple[int | None, bool, bool]:
     """The number of the current take, whether its connection is lost, and whether this one
     waits to speak."""
     take = current_take(takes)
-    return take.number if take else None, takes.is_interrupted, takes.place is not None
+    return take.number if take else None, takes.is_interrupted, takes.queue_position is not None
 
 
-def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, bool]) -> None:
+def draw_current(
+    takes: RecordingController, is_open: bool, shown: tuple[int | None, bool, bool]
+) -> None:
     """The part that is drawn again several times a second."""
     take = current_take(takes)
     if state_of(takes) != shown:
@@ -67,10 +69,10 @@ def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, boo
         stop_microphone()
 
 
-def draw_finished(take: Take) -> None:
+def draw_finished(take: Recording) -> None:
     snapshot = take.session.snapshot
     st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
-    finished_view(name_of(take), snapshot.utterances, _NOTHING_HEARD)
+    finished_view(name_of(take), snapshot.segments, _NOTHING_HEARD)
     if snapshot.error:
         st.warning(as_written(snapshot.error), icon=":material/warning:")
     lost_note(take)
@@ -85,7 +87,7 @@ allowed = limits()
 options, limit_s = live_options(allowed)
 engine = prepared_engine(current_settings())
 if engine is not None:
-    takes.prepare(scheduler_of(engine, allowed), options, limit_s)
+    takes.prepare(scheduler_for(engine, allowed), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
     # Read once: what changes while the page is drawn must differ from it, to be drawn again.
     state = state_of(takes)

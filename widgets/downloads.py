@@ -9,7 +9,7 @@ import streamlit as st
 
 from asr_core.audio.encode import to_flac
 from asr_core.output.formats import FORMATS, to_bytes
-from asr_core.streaming import LiveSession, Take
+from asr_core.streaming import LiveSession, Recording
 from asr_core.transcript import Transcript
 
 __all__ = ["download_buttons", "name_of", "take_downloads"]
@@ -50,10 +50,10 @@ def download_buttons(
                 key=f"save-{key}-{extension}",
                 on_click="ignore",
             )
-        if session is not None and session.options.keep_recording:
+        if session is not None and session.options.keep_audio:
             st.download_button(
                 "Recording",
-                lambda: to_flac(session.recording()),
+                lambda: to_flac(session.kept_audio()),
                 file_name=f"{name}.flac",
                 mime="audio/flac",
                 key=f"save-{key}-flac",
@@ -62,12 +62,12 @@ def download_buttons(
             )
 
 
-def name_of(take: Take) -> str:
+def name_of(take: Recording) -> str:
     """Return what a take is called in keys and files."""
     return f"take-{take.number}"
 
 
-def take_downloads(take: Take) -> str:
+def take_downloads(take: Recording) -> str:
     """Draw the downloads of what is final of a take by the press; return what the files are called."""
     name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
 

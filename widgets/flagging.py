@@ -50,12 +50,12 @@ def flag_take(key: str, name: str, session: LiveSession, model: str) -> None:
     """Of a finished take; its audio is there only if the recording was kept."""
 
     def audio(stretch: Stretch) -> Samples:
-        recording = session.recording()
+        recording = session.kept_audio()
         end = len(recording) if stretch.end_s is None else round(stretch.end_s * SAMPLE_RATE_HZ)
         return recording[round(stretch.start_s * SAMPLE_RATE_HZ) : end]
 
     heard = session.snapshot.transcript()
-    has_audio = session.options.keep_recording
+    has_audio = session.options.keep_audio
     source = _Source(name, model, heard, heard, audio if has_audio else None)
     _line_popover(key, source)
 

@@ -10,8 +10,8 @@ from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
 from streamlit_webrtc.component import generate_frontend_component_key
 
 from asr_core.errors import AsrError
-from asr_core.streaming import Take, Takes
-from asr_core.streaming.track_sink import TakesSink
+from asr_core.streaming import Recording, RecordingController
+from asr_core.streaming.recording_sink import RecordingSink
 from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.texts import as_written
@@ -74,7 +74,7 @@ _CONNECT_S = 12.0
 guard_connections()
 
 
-def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
+def microphone(takes: RecordingController, *, start: bool, stop: bool) -> bool:
     """Draw the control; frames go to ``takes``. True while the microphone is open.
 
     Who comes when even the line is full is told instead, until there is room in it.
@@ -98,7 +98,7 @@ def microphone(takes: Takes, *, start: bool, stop: bool) -> bool:
     return is_open
 
 
-def _component(takes: Takes, wished: bool | None) -> bool:
+def _component(takes: RecordingController, wished: bool | None) -> bool:
     """Draw START and STOP, and make the connection; True while there is, or will be, one.
 
     One that is refused is stopped in the browser, too.
@@ -107,7 +107,7 @@ def _component(takes: Takes, wished: bool | None) -> bool:
         context = webrtc_streamer(
             key=_KEY,
             mode=WebRtcMode.SENDONLY,
-            sink_audio_track=TakesSink(takes),
+            sink_audio_track=RecordingSink(takes),
             rtc_configuration={"iceServers": ice_servers(visitor_id())},
             media_stream_constraints={"audio": True, "video": False},
             translations=_TEXTS,
@@ -150,13 +150,18 @@ def _note_when_opened(is_open: bool) -> None:
         st.session_state["microphone_opened"] = time.monotonic()
 
 
-def connection_trouble(takes: Takes) -> str | None:
+def connection_trouble(takes: RecordingController) -> str | None:
     """A sentence if no audio comes though the microphone is open, or was to be; else None."""
     refused: str | None = st.session_state.get("microphone_refused")
     if refused is not None:
         return refused
     opened = st.session_state.get("microphone_opened")
-    if opened is None or takes.running is not None or takes.place is not None or takes.notice:
+    if (
+        opened is None
+        or takes.running is not None
+        or takes.queue_position is not None
+        or takes.notice
+    ):
         return None
     if time.monotonic() - opened < _CONNECT_S:
         return None
@@ -167,7 +172,7 @@ def connection_trouble(takes: Takes) -> str | None:
     )
 
 
-def silence_note(takes: Takes, silent_s: float) -> None:
+def silence_note(takes: RecordingController, silent_s: float) -> None:
     """Say why nothing comes from the microphone, if nothing comes.
 
     Args:
@@ -182,7 +187,7 @@ def silence_note(takes: Takes, silent_s: float) -> None:
         if st.button("End the take", icon=":material/stop:", key="end_take"):
             takes.end()
             stop_microphone()
-    elif takes.unheard_s > _UNHEARD_S:
+    elif takes.since_last_frame_s > _UNHEARD_S:
         st.warning(
             "No sound arrives from your browser: the microphone was unplugged or taken back, or "
             "the network is down. Press STOP and START again if it stays so.",
@@ -195,7 +200,7 @@ def silence_note(takes: Takes, silent_s: float) -> None:
         )
 
 
-def _until_there_is_room(takes: Takes) -> None:
+def _until_there_is_room(takes: RecordingController) -> None:
     if not takes.is_turned_away:
         st.rerun()
     st.info(
@@ -211,9 +216,9 @@ def stop_microphone() -> None:
     st.rerun()
 
 
-def waiting_note(takes: Takes) -> bool:
+def waiting_note(takes: RecordingController) -> bool:
     """Say where in the line the user is; False if there is no line."""
-    waiting = takes.place
+    waiting = takes.queue_position
     if waiting is None:
         return False
     place, wait_s = waiting
@@ -226,9 +231,9 @@ def waiting_note(takes: Takes) -> bool:
     return True
 
 
-def hanging_note(takes: Takes, take: Take) -> bool:
+def hanging_note(takes: RecordingController, take: Recording) -> bool:
     """Say that the model does not answer; False if it does."""
-    waits_s = takes.waits_s(take)
+    waits_s = takes.model_wait_s(take)
     if waits_s < _HANGS_S:
         return False
     st.warning(
@@ -240,10 +245,10 @@ def hanging_note(takes: Takes, take: Take) -> bool:
     return True
 
 
-def lost_note(take: Take) -> None:
+def lost_note(take: Recording) -> None:
     """Where words, or the recording, may be missing something, and why."""
-    if take.session.recording_refused:
-        st.warning(as_written(take.session.recording_refused), icon=":material/save:")
+    if take.session.keep_audio_error:
+        st.warning(as_written(take.session.keep_audio_error), icon=":material/save:")
     if take.too_fast_s > _TOO_FAST_S:
         st.warning(
             "Sound came faster than it is spoken, or its clock jumped: what was too much was "

@@ -42,7 +42,7 @@ def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | No
     """A take that runs or is being finished: meter, clock, state and words."""
     _growing(
         name,
-        snapshot.utterances,
+        snapshot.segments,
         {
             "openTime": _time(snapshot.committed, snapshot.tentative),
             "committed": join_words(snapshot.committed),

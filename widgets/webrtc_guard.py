@@ -15,7 +15,7 @@ from asr_core.errors import AsrError
 from asr_core.rtc.inflow import bound_what_comes_in
 from asr_core.rtc.jitter_buffer import receive_packets_in_order
 from asr_core.rtc.offers import OfferError, PeerAddresses, checked_candidates, checked_offer
-from asr_core.streaming.track_sink import TakesSink
+from asr_core.streaming.recording_sink import RecordingSink
 
 __all__ = ["guard_connections"]
 
@@ -38,7 +38,7 @@ class _GuardedWorker(WebRtcWorker[Any, Any]):
         try:
             offer = checked_offer(sdp, type_, PeerAddresses.read())
             self._n_candidates = offer.count("a=candidate:")
-            if isinstance(self.sink_audio_track, TakesSink):
+            if isinstance(self.sink_audio_track, RecordingSink):
                 self.sink_audio_track.open(self)
             return super().process_offer(offer, type_, timeout)
         except AsrError:

@@ -460,12 +460,12 @@ class _EventLines:
 
     def show(self, snapshot: Snapshot) -> None:
         """A partial, or a final where a line is finished; nothing if nothing changed."""
-        state = (snapshot.utterances, snapshot.committed, snapshot.tentative)
+        state = (snapshot.segments, snapshot.committed, snapshot.tentative)
         if state == self._shown:
             return
         self._shown = state
-        ended = len(snapshot.utterances) > self._n_utterances
-        self._n_utterances = len(snapshot.utterances)
+        ended = len(snapshot.segments) > self._n_utterances
+        self._n_utterances = len(snapshot.segments)
         self._print("final" if ended else "partial", snapshot)
         if snapshot.error:
             _say(snapshot.error)

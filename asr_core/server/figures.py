@@ -50,12 +50,12 @@ def figures() -> Figures:
     """As of now. Any thread may call."""
     running = schedulers()
     lags = [lag for scheduler in running for lag in scheduler.lags_s()] or [0.0]
-    n_inside = sum(s.line.n_inside for s in running)
-    n_free = max((s.capacity() - s.line.n_inside for s in running), default=0)
+    n_admitted = sum(s.admission.n_admitted for s in running)
+    n_free = max((s.capacity() - s.admission.n_admitted for s in running), default=0)
     return Figures(
         speaking=sum(s.n_sessions for s in running),
-        waiting=sum(s.line.n_waiting for s in running),
-        capacity=n_inside + max(0, n_free),  # the models share one machine
+        waiting=sum(s.admission.n_waiting for s in running),
+        capacity=n_admitted + max(0, n_free),  # the models share one machine
         lag_s=(float(np.quantile(lags, 0.5)), float(np.quantile(lags, 0.95))),
         times_real_time=times_real_time(),
         errors=errors_by_place(),

@@ -116,7 +116,7 @@ class _Health:
         from asr_core.streaming.scheduler import schedulers  # which counts its errors in metrics
 
         running = schedulers()
-        if any(scheduler.longest_wait_s() > _HANGS_S for scheduler in running):
+        if any(scheduler.max_wait_s() > _HANGS_S for scheduler in running):
             return "The model hangs: somebody has been waiting for their words for over a minute."
         busy = [scheduler.engine for scheduler in running if scheduler.n_sessions]
         known = list(dict.fromkeys([*engines(), *(scheduler.engine for scheduler in running)]))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from asr_core.full_context.jobs import JobQueue
-from asr_core.streaming.takes import Takes
+from asr_core.streaming.recording_controller import RecordingController
 
 __all__ = ["COMES_BACK_S", "Workspace", "Workspaces", "kept_s"]
 
@@ -56,7 +56,7 @@ class Workspace:
     address: str | None = None
     made_at: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    takes: Takes = field(default_factory=Takes)
+    takes: RecordingController = field(default_factory=RecordingController)
     files: JobQueue = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ class Workspace:
     @property
     def is_empty(self) -> bool:
         """Nothing would be lost with it."""
-        return not self.takes.all and self.takes.place is None and not self.files.jobs
+        return not self.takes.all and self.takes.queue_position is None and not self.files.jobs
 
     def close(self) -> None:
         """End everything in it, and forget it."""

@@ -1,18 +1,23 @@
 """Streaming: recognition while somebody speaks."""
 
-from asr_core.streaming.scheduler import Scheduler, scheduler_of
+from asr_core.streaming.recording_controller import (
+    Recording,
+    RecordingController,
+    end_all,
+    is_closing,
+)
+from asr_core.streaming.scheduler import Scheduler, scheduler_for
 from asr_core.streaming.session import LiveOptions, LiveSession, Phase, Snapshot
-from asr_core.streaming.takes import Take, Takes, end_all, is_closing
 
 __all__ = [
     "LiveOptions",
     "LiveSession",
     "Phase",
+    "Recording",
+    "RecordingController",
     "Scheduler",
     "Snapshot",
-    "Take",
-    "Takes",
     "end_all",
     "is_closing",
-    "scheduler_of",
+    "scheduler_for",
 ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Hold, Resource
 
-__all__ = ["WaitingLine"]
+__all__ = ["AdmissionQueue"]
 
 _GONE_S = 5.0
 """Who has not asked for so long has left; frames come fifty times a second."""
@@ -50,7 +50,7 @@ def _owner(who: Hashable) -> Hashable:
     return owner
 
 
-class WaitingLine:
+class AdmissionQueue:
     """Any thread may call; the lock is held for moments.
 
     Args:
@@ -86,7 +86,7 @@ class WaitingLine:
             if who in self._inside:
                 return True
             self._forget_those_gone(now)
-            if who not in self._waiting and (self._has_no_room() or self._has_enough(who)):
+            if who not in self._waiting and (self._has_no_room() or self._is_at_limit(who)):
                 return False
             self._waiting[who] = now
             if list(self._waiting).index(who) >= self._n_free(now):
@@ -115,13 +115,13 @@ class WaitingLine:
             self._waiting[who] = now
             return True
 
-    def has_enough(self, who: Hashable) -> bool:
+    def is_at_limit(self, who: Hashable) -> bool:
         """Whether the owner of ``who`` speaks, or waits, on as many pages as one user may."""
         with self._lock:
             self._forget_those_gone(self._clock())
-            return self._has_enough(who)
+            return self._is_at_limit(who)
 
-    def _has_enough(self, who: Hashable) -> bool:
+    def _is_at_limit(self, who: Hashable) -> bool:
         owner = _owner(who)
         n_waiting = sum(_owner(other) == owner for other in self._waiting if other != who)
         return n_waiting + self._budget.used(Resource.SPEAKERS, owner) >= PLACES_EACH
@@ -130,24 +130,24 @@ class WaitingLine:
         """Give the place back, or stop waiting."""
         with self._lock:
             self._waiting.pop(who, None)
-            place = self._inside.pop(who, None)
-            if place is not None:
-                place.hold.release()
-                self._stay_s += _MEMORY * (self._clock() - place.since - self._stay_s)
+            position = self._inside.pop(who, None)
+            if position is not None:
+                position.hold.release()
+                self._stay_s += _MEMORY * (self._clock() - position.since - self._stay_s)
 
-    def place(self, who: Hashable) -> int | None:
+    def position(self, who: Hashable) -> int | None:
         """1 is next; None for those who do not wait."""
         with self._lock:
             self._forget_those_gone(self._clock())
             return list(self._waiting).index(who) + 1 if who in self._waiting else None
 
-    def wait_s(self, who: Hashable) -> float | None:
+    def estimated_wait_s(self, who: Hashable) -> float | None:
         """About how long it will take, from how long others stayed; None as for ``place``."""
-        place = self.place(who)
+        position = self.position(who)
         with self._lock:
-            if place is None or not self._inside:
+            if position is None or not self._inside:
                 return None
-            return self._stay_s * place / len(self._inside)
+            return self._stay_s * position / len(self._inside)
 
     @property
     def is_full(self) -> bool:
@@ -157,7 +157,7 @@ class WaitingLine:
             return self._has_no_room()
 
     @property
-    def n_inside(self) -> int:
+    def n_admitted(self) -> int:
         return len(self._inside)
 
     @property

@@ -31,10 +31,10 @@ from asr_core.ops.budget import Budget, process_budget
 from asr_core.ops.limits import Limits
 from asr_core.ops.malloc import give_back
 from asr_core.ops.metrics import count_error
-from asr_core.streaming.admission import WaitingLine
+from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.session import LiveSession
 
-__all__ = ["Scheduler", "choose", "scheduler_of", "schedulers"]
+__all__ = ["Scheduler", "choose", "scheduler_for", "schedulers"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
     return min(due, key=lambda item: item[1])[0] if due else None
 
 
-def scheduler_of(engine: Engine, limits: Limits | None = None) -> Scheduler:
+def scheduler_for(engine: Engine, limits: Limits | None = None) -> Scheduler:
     """The one scheduler of ``engine`` in this process; the first caller sets its limits.
 
     All share the process's budget of speakers, and the machine. Any thread may call.
@@ -116,7 +116,7 @@ class Scheduler:
         self._given_back_at = 0.0  # memory; written by any of the threads
         self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
         self._beside = beside
-        self.line = WaitingLine(self.capacity, clock, budget)
+        self.admission = AdmissionQueue(self.capacity, clock, budget)
 
     @property
     def n_sessions(self) -> int:
@@ -130,7 +130,7 @@ class Scheduler:
         there, and they count for what the operator set.
         """
         others = [scheduler for scheduler in self._beside() if scheduler is not self]
-        n_others = sum(other.line.n_inside for other in others)
+        n_others = sum(other.admission.n_admitted for other in others)
         left = 1 - sum(other.share_in_use() for other in others)
         served = self._measured_capacity() * left + 1e-9
         fits = max(int(served), 0 if n_others else 1)
@@ -139,7 +139,7 @@ class Scheduler:
 
     def share_in_use(self) -> float:
         """How much of the machine those take who speak here, 0 to about 1."""
-        return self.line.n_inside / self._measured_capacity()
+        return self.admission.n_admitted / self._measured_capacity()
 
     def _measured_capacity(self) -> int:
         if not self._look_s:
@@ -153,7 +153,7 @@ class Scheduler:
             sessions = list(self._sessions)
         return [session.snapshot.lag_s for session in sessions]
 
-    def waits_s(self, session: LiveSession) -> float:
+    def wait_s(self, session: LiveSession) -> float:
         """How long ``session`` has been waiting for the model, in line or while it works;
         long only if the model hangs. 0 once the session is done."""
         with self._lock:
@@ -162,11 +162,11 @@ class Scheduler:
             since = self._claimed.get(session, session.due_at())
         return max(0.0, self._clock() - since) if math.isfinite(since) else 0.0
 
-    def longest_wait_s(self) -> float:
+    def max_wait_s(self) -> float:
         """Of all sessions."""
         with self._lock:
             sessions = list(self._sessions)
-        return max(map(self.waits_s, sessions), default=0.0)
+        return max(map(self.wait_s, sessions), default=0.0)
 
     @property
     def engine(self) -> Engine:

@@ -97,13 +97,13 @@ class LiveOptions:
     Attributes:
         language: code; None has it detected and keeps it once it is certain.
         update_period_s: wished time between two updates; under load it grows.
-        keep_recording: keep the audio in memory, to save it afterwards.
+        keep_audio: keep the audio in memory, to save it afterwards.
     """
 
     language: str | None = None
     task: Task = "transcribe"
     update_period_s: float = 0.4
-    keep_recording: bool = False
+    keep_audio: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Snapshot:
     """What there is to show, immutable.
 
     Attributes:
-        utterances: finished lines, a segment each.
+        segments: finished lines, a segment each.
         committed: final words of the line that is being spoken.
         tentative: its words that may still change.
         audio_s: seconds received.
@@ -122,7 +122,7 @@ class Snapshot:
         error: a sentence when the last update failed, else None.
     """
 
-    utterances: tuple[Segment, ...] = ()
+    segments: tuple[Segment, ...] = ()
     committed: tuple[Word, ...] = ()
     tentative: tuple[Word, ...] = ()
     audio_s: float = 0.0
@@ -142,14 +142,14 @@ class Snapshot:
     @property
     def committed_words(self) -> tuple[Word, ...]:
         """All final words, of finished utterances and of the open one."""
-        done = tuple(word for segment in self.utterances for word in segment.words)
+        done = tuple(word for segment in self.segments for word in segment.words)
         return done + self.committed
 
     def transcript(self) -> Transcript:
         """All final words as a transcript."""
         open_line = (Segment.of(self.committed),) if self.committed else ()
         return Transcript(
-            segments=self.utterances + open_line,
+            segments=self.segments + open_line,
             duration=self.audio_s,
             language=self.language,
             language_probability=self.language_probability,
@@ -188,18 +188,18 @@ class LiveSession:
 
     Args:
         room: for the recording; it grows with it. What it refuses is no longer kept, and
-            ``recording_refused`` says so. None is for tests and files: all there is.
+            ``keep_audio_error`` says so. None is for tests and files: all there is.
 
     Attributes:
-        recording_refused: a sentence once the recording has stopped growing, else None.
+        keep_audio_error: a sentence once the recording has stopped growing, else None.
     """
 
     def __init__(self, options: LiveOptions | None = None, room: Hold | None = None) -> None:
         self.options = options or LiveOptions()
-        self.recording_refused: str | None = None
+        self.keep_audio_error: str | None = None
         self._recording_lock = threading.Lock()  # guards the three below
         self._room = room
-        self._keeps_recording = self.options.keep_recording
+        self._keeps_recording = self.options.keep_audio
         self._recording: list[NDArray[np.int16]] = []
         self._buffer = AudioBuffer()
         self._vad = SileroVad()
@@ -208,7 +208,7 @@ class LiveSession:
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
         self._utterance: Utterance | None = None
         self._context: Context | None = None  # of the utterance before
-        self._lines: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
+        self._segments: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
         self._asked: _Asked | None = None
         self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
         self._last_window_end = 0
@@ -247,7 +247,7 @@ class LiveSession:
                 if self._room is not None:
                     self._room.grow(piece.nbytes)
             except LimitError as error:
-                self._keeps_recording, self.recording_refused = False, str(error)
+                self._keeps_recording, self.keep_audio_error = False, str(error)
             else:
                 self._recording.append(piece)
 
@@ -255,7 +255,7 @@ class LiveSession:
         """No more audio comes: transcribe what is left, then be done."""
         self._finish_requested.set()
 
-    def forget_recording(self) -> None:
+    def discard_audio(self) -> None:
         """Give its memory, and its part of the budget, back; any thread may call."""
         with self._recording_lock:
             self._keeps_recording, self._recording = False, []
@@ -287,7 +287,7 @@ class LiveSession:
         """Wait until everything is transcribed after ``finish``; False on time-out."""
         return self._done.wait(timeout_s)
 
-    def recording(self) -> NDArray[np.int16]:
+    def kept_audio(self) -> NDArray[np.int16]:
         """The audio so far, (n_samples,) at 16 kHz; empty unless it is kept."""
         with self._recording_lock:
             parts = list(self._recording)
@@ -450,7 +450,7 @@ class LiveSession:
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
         self._segmenter.hang_over_s = HESITATION_S  # until the next words are read
-        self._lines += tuple(finished)
+        self._segments += tuple(finished)
 
     def _shed(self, asked: _Asked) -> None:
         """Move a long window past the words that are final, so that cost stays flat."""
@@ -467,7 +467,7 @@ class LiveSession:
 
     def _move_on(self, window_start: int, n_passed: int) -> None:
         assert self._utterance is not None
-        self._lines += tuple(self._utterance.move_on(window_start, n_passed))
+        self._segments += tuple(self._utterance.move_on(window_start, n_passed))
 
     def _keep_language(self, hypothesis: Hypothesis, asked: _Asked) -> None:
         """Once enough was heard, the detected language stays."""
@@ -503,7 +503,7 @@ class LiveSession:
         before = self._snapshot
         self._snapshot = replace(
             before,
-            utterances=self._lines,
+            segments=self._segments,
             committed=utterance.committed if utterance else (),
             tentative=utterance.shown if utterance else (),
             transcribed_s=(

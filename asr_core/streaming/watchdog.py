@@ -7,14 +7,14 @@ import threading
 import time
 from typing import Protocol
 
-__all__ = ["Watch", "Watched"]
+__all__ = ["Watchable", "Watchdog"]
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 0.5
 
 
-class Watched(Protocol):
+class Watchable(Protocol):
     """Something with times of its own."""
 
     def check(self, now: float) -> bool:
@@ -22,15 +22,15 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class Watchdog:
     """One thread for all, while there is anything to watch. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
-        self._watched: set[Watched] = set()
+        self._watched: set[Watchable] = set()
         self._is_running = False
 
-    def add(self, watched: Watched) -> None:
+    def add(self, watched: Watchable) -> None:
         """Check ``watched`` until it says that nothing is due any more."""
         with self._lock:
             self._watched.add(watched)
@@ -50,7 +50,7 @@ class Watch:
                 self._check(one)
             del one, watched  # nothing is kept alive over the pause
 
-    def _check(self, one: Watched) -> None:
+    def _check(self, one: Watchable) -> None:
         with self._lock:
             self._watched.discard(one)  # first: it may be added anew while it is checked
         try:

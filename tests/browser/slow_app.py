@@ -12,7 +12,7 @@ from streamlit.web.cli import main
 
 from asr_core.engines import loading as load
 from asr_core.engines.base import Engine
-from tests.support.engines import Slow
+from tests.support.engines import SlowEngine
 
 FACTOR = 0.7
 
@@ -20,7 +20,7 @@ _real_load = load._load
 
 
 def slow_load(*arguments: Any) -> Engine:
-    return Slow(_real_load(*arguments), FACTOR)  # type: ignore[return-value]
+    return SlowEngine(_real_load(*arguments), FACTOR)  # type: ignore[return-value]
 
 
 load._load = slow_load

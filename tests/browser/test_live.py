@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from asr_core.streaming.takes import HELD_OPEN_S
+from asr_core.streaming.recording_controller import HELD_OPEN_S
 from tests.browser.conftest import served
 from tests.browser.pages import LivePage, choose, go_to, spoken_late, wait_until
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamlit.web.cli import main
 
-from asr_core.streaming import takes
+from asr_core.streaming import recording_controller
 
 
 def _write(*_: object) -> None:
@@ -23,7 +23,7 @@ def _write(*_: object) -> None:
     Path(os.environ["THREADS_FILE"]).write_text(f"{names}\n.\n")
 
 
-takes.HELD_OPEN_S = 10.0
+recording_controller.HELD_OPEN_S = 10.0
 signal.signal(signal.SIGUSR1, _write)
 sys.argv[1:1] = ["run", "streamlit_app.py"]
 main()

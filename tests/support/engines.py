@@ -12,7 +12,7 @@ from asr_core.errors import EngineError
 from asr_core.transcript import Word
 
 
-class Slow:
+class SlowEngine:
     """A real engine made slower: every call takes ``factor`` times its audio."""
 
     def __init__(self, engine: Engine, factor: float) -> None:
@@ -26,7 +26,7 @@ class Slow:
         return self.engine.transcribe(windows, **options)
 
 
-class Failing:
+class FailingEngine:
     """A real engine that fails when ``fails`` says so of a batch."""
 
     def __init__(self, engine: Engine, fails: Callable[[Sequence[Window]], bool]) -> None:
@@ -41,7 +41,7 @@ class Failing:
         return self.engine.transcribe(windows, **options)
 
 
-class Hanging:
+class HangingEngine:
     """An engine that answers nothing until ``go_on`` is set."""
 
     def __init__(self, engine: Engine) -> None:
@@ -56,7 +56,7 @@ class Hanging:
         return self.engine.transcribe(windows, **options)
 
 
-class Counting:
+class CountingEngine:
     """Hears a word for every half second of a window, and remembers the windows.
 
     ``mark`` is what it puts behind the last word.

@@ -18,8 +18,8 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 from streamlit_webrtc import WebRtcMode
 
-from asr_core.streaming import Takes
-from asr_core.streaming.track_sink import TakesSink
+from asr_core.streaming import RecordingController
+from asr_core.streaming.recording_sink import RecordingSink
 from widgets.webrtc_guard import _GuardedWorker, guard_connections
 
 guard_connections()
@@ -84,7 +84,7 @@ class Server:
     def do(self, work: Coroutine[Any, Any, T], timeout_s: float = 30.0) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
-    def worker(self, takes: Takes) -> _GuardedWorker:
+    def worker(self, takes: RecordingController) -> _GuardedWorker:
         """What streamlit-webrtc makes when an offer comes."""
         nothing = dict.fromkeys(
             [
@@ -105,7 +105,7 @@ class Server:
             ]
         )
         return _GuardedWorker(
-            WebRtcMode.SENDONLY, NO_SERVERS, sink_audio_track=TakesSink(takes),
+            WebRtcMode.SENDONLY, NO_SERVERS, sink_audio_track=RecordingSink(takes),
             async_processing=True, video_receiver_size=4, audio_receiver_size=4,
             sendback_video=False, sendback_audio=False, loop=self.loop, relay=self.relay,
             **nothing,
@@ -115,7 +115,7 @@ class Server:
         """A peer that has made its offer."""
         return self.do(_offer(tracks, data))
 
-    def connect(self, takes: Takes, track: MediaStreamTrack) -> RTCPeerConnection:
+    def connect(self, takes: RecordingController, track: MediaStreamTrack) -> RTCPeerConnection:
         """The peer, whose sound is on its way into ``takes``."""
         peer = self.offer(track)
         local = peer.localDescription

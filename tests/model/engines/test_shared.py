@@ -20,7 +20,7 @@ from asr_core.errors import LimitError
 from asr_core.models import allowed
 from asr_core.ops.budget import Allowance, Budget, Resource
 from asr_core.ops.limits import Limits
-from asr_core.streaming import LiveOptions, LiveSession, scheduler_of
+from asr_core.streaming import LiveOptions, LiveSession, scheduler_for
 
 SILENCE = Window(np.zeros(16_000, np.float32), language="en")
 
@@ -81,7 +81,7 @@ def test_a_model_that_somebody_speaks_to_stays(
 ) -> None:
     engine = loaded(base)
     session = LiveSession(LiveOptions())
-    scheduler = scheduler_of(engine, Limits())
+    scheduler = scheduler_for(engine, Limits())
     scheduler.add(session)
     try:
         with pytest.raises(LimitError, match="does not fit"):

@@ -10,8 +10,8 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.ops.logs import log_as_json
-from asr_core.streaming import LiveOptions, Scheduler, Takes
-from tests.model.streaming.test_takes import frames
+from asr_core.streaming import LiveOptions, RecordingController, Scheduler
+from tests.model.streaming.test_recording import frames
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def lines() -> Iterator[io.StringIO]:
 def test_a_take_is_told_in_figures_and_not_in_words(
     tiny_engine: Engine, beckett: np.ndarray, lines: io.StringIO
 ) -> None:
-    takes = Takes()
+    takes = RecordingController()
     takes.prepare(Scheduler(tiny_engine), LiveOptions())
     for frame in frames(beckett):
         takes.on_frame(frame)

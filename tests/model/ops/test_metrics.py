@@ -18,7 +18,7 @@ from asr_core.ops.metrics import count_error, count_file, count_take
 from asr_core.server import status_server
 from asr_core.server.figures import figures, serve_metrics
 from asr_core.server.status_server import StatusServer
-from asr_core.streaming import LiveSession, scheduler_of
+from asr_core.streaming import LiveSession, scheduler_for
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_figures_are_there_and_hold_no_text(
     count_error("file", ValueError("a secret sentence"))
     count_file(60.0, 1.5)
     count_take(30.0, 2.0, 5.0)
-    scheduler = scheduler_of(tiny_engine)
+    scheduler = scheduler_for(tiny_engine)
     session = LiveSession()
     scheduler.add(session)
     session.append(beckett)

@@ -11,9 +11,9 @@ from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.ops.budget import Allowance, Budget, Resource
 from asr_core.server import health as module
 from asr_core.server.health import ModelProbe, health
-from asr_core.streaming import LiveSession, Scheduler, scheduler_of
+from asr_core.streaming import LiveSession, Scheduler, scheduler_for
 from asr_core.streaming import scheduler as live_scheduler
-from tests.support.engines import Counting, Failing, Hanging
+from tests.support.engines import CountingEngine, FailingEngine, HangingEngine
 
 resource = pytest.importorskip("resource", reason="descriptors are counted so on Unix")
 
@@ -82,8 +82,8 @@ def test_a_wrong_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_speakers_who_wait_for_the_model_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Scheduler, "longest_wait_s", lambda self: 61.0)
-    scheduler_of(Counting())  # type: ignore[arg-type]
+    monkeypatch.setattr(Scheduler, "max_wait_s", lambda self: 61.0)
+    scheduler_for(CountingEngine())  # type: ignore[arg-type]
     assert "waiting" in (health() or "")
 
 
@@ -129,7 +129,7 @@ def test_a_model_that_is_put_away_is_not_brought_back_by_a_test() -> None:
 def test_a_model_that_nobody_uses_and_that_hangs_is_told(
     tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
-    clock, engine = Clock(), Hanging(tiny_engine)
+    clock, engine = Clock(), HangingEngine(tiny_engine)
     probe = ModelProbe(engine, clock)  # type: ignore[arg-type]
     probe.ask_if_due()
     assert engine.is_asked.wait(10)
@@ -147,7 +147,7 @@ def test_a_model_that_fails_is_told_until_it_answers(
     tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     broken = True
-    scheduler_of(Failing(tiny_engine, lambda windows: broken))  # type: ignore[arg-type]
+    scheduler_for(FailingEngine(tiny_engine, lambda windows: broken))  # type: ignore[arg-type]
     eventually(lambda: health() == "The model fails at a test (EngineError).")
     broken = False
     module._process._probes.popitem()[1]._asked_at = 0.0

@@ -13,12 +13,12 @@ from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError
 from asr_core.streaming import LiveSession, Scheduler, Snapshot
-from tests.support.engines import Counting
+from tests.support.engines import CountingEngine
 
 SPEECH_S = slice(3, 27)  # of two_cities.wav: three pauses, one of them long
 
 
-class Stumbling(Counting):
+class Stumbling(CountingEngine):
     """Fails at every n-th call, so that now and then the second try fails as well."""
 
     def __init__(self, every: int) -> None:
@@ -33,7 +33,7 @@ class Stumbling(Counting):
 
 
 def run(
-    speech: np.ndarray, pieces: Sequence[int], delays_s: Sequence[float], engine: Counting
+    speech: np.ndarray, pieces: Sequence[int], delays_s: Sequence[float], engine: CountingEngine
 ) -> list[Snapshot]:
     """A whole take; the model is late by each of ``delays_s`` in turn."""
     scheduler, session = Scheduler(engine, start=False), LiveSession()
@@ -90,7 +90,7 @@ def spoken_samples(speech: np.ndarray) -> set[int]:
     return {int(f) for f in np.flatnonzero(probabilities >= 0.5)} & inside
 
 
-def seen_samples(speech: np.ndarray, engine: Counting) -> set[int]:
+def seen_samples(speech: np.ndarray, engine: CountingEngine) -> set[int]:
     """Frames that were in a window of the model."""
     whole = speech.astype(np.float32).tobytes()
     seen: set[int] = set()

@@ -18,7 +18,7 @@ from asr_core.ops.limits import Limits
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler
 from asr_core.streaming.replay import replay
 from asr_core.streaming.scheduler import choose
-from tests.support.engines import Counting, Failing, Hanging, Slow
+from tests.support.engines import CountingEngine, FailingEngine, HangingEngine, SlowEngine
 from tests.support.texts import BECKETT, word_error_rate
 
 
@@ -37,7 +37,7 @@ def test_everybody_gets_a_fair_share(
     two_cities: np.ndarray, n_sessions: int, batch_size: int
 ) -> None:
     """All speak at once and the model is always behind: one batch per step."""
-    engine = Counting(batch_size)
+    engine = CountingEngine(batch_size)
     scheduler = Scheduler(engine, start=False)
     sessions = [LiveSession() for _ in range(n_sessions)]
     shares: Counter[int] = Counter()
@@ -87,7 +87,7 @@ def test_nobody_waits_for_more_than_one_round_of_the_others(
     speakers: list[tuple[float, bool]], batch_size: int, call_s: float
 ) -> None:
     """Whatever the periods, the load and the size of a batch; the clock is simulated."""
-    scheduler = Scheduler(Counting(batch_size), start=False)
+    scheduler = Scheduler(CountingEngine(batch_size), start=False)
     sessions = [Speaker(*speaker) for speaker in speakers]
     for session in sessions:
         scheduler.add(session)  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def _two_models(limits: Limits | None = None) -> tuple[Scheduler, Scheduler]:
     """Two schedulers on one machine; a look of either takes a twentieth of a second."""
     made: list[Scheduler] = []
     for _ in range(2):
-        scheduler = Scheduler(Counting(), start=False, limits=limits, beside=lambda: made)
+        scheduler = Scheduler(CountingEngine(), start=False, limits=limits, beside=lambda: made)
         scheduler._note_look(0.05)
         made.append(scheduler)
     return made[0], made[1]
@@ -119,31 +119,31 @@ def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> N
     assert small.capacity() == large.capacity() == 12
     large._look_s = 0.2
     assert large.capacity() == 3
-    assert large.line.enter("a")
+    assert large.admission.enter("a")
     assert small.capacity() == 8
     for who in range(8):
-        small.line._entered_at = -100  # as if long ago
-        assert small.line.enter(who)
-    assert not small.line.enter("too many")
+        small.admission._entered_at = -100  # as if long ago
+        assert small.admission.enter(who)
+    assert not small.admission.enter("too many")
     assert large.capacity() == 1
 
 
 def test_the_limit_of_speakers_counts_over_all_models() -> None:
     small, large = _two_models(Limits(speakers=2))
-    assert small.line.enter("a")
-    assert large.line.enter("b")
+    assert small.admission.enter("a")
+    assert large.admission.enter("b")
     for scheduler in (small, large):
-        scheduler.line._entered_at = -100
-        assert not scheduler.line.enter("c")
-    small.line.leave("a")
-    assert large.line.enter("c")
+        scheduler.admission._entered_at = -100
+        assert not scheduler.admission.enter("c")
+    small.admission.leave("a")
+    assert large.admission.enter("c")
 
 
 def test_a_failing_speaker_does_not_disturb_the_others(
     two_cities: np.ndarray, beckett: np.ndarray, tiny_engine: Engine
 ) -> None:
     loud = two_cities[: 12 * 16_000] * 0 + np.float32(0.5) * np.sign(two_cities[: 12 * 16_000])
-    poison = Failing(
+    poison = FailingEngine(
         tiny_engine,
         lambda windows: any(np.abs(w.samples).max(initial=0) == 0.5 for w in windows),
     )
@@ -168,7 +168,7 @@ def test_a_failing_speaker_does_not_disturb_the_others(
 def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engine: Engine) -> None:
     """In real time, with the scheduler's thread; the lag is told and made up for."""
     session = LiveSession()
-    slow = Slow(tiny_engine, 0.7)
+    slow = SlowEngine(tiny_engine, 0.7)
     lags = [snapshot.lag_s for snapshot in replay([beckett], session, slow, speed=1.0)]
     assert max(lags) > 1.5
     assert session.snapshot.lag_s == 0
@@ -180,20 +180,20 @@ def test_a_hanging_model_is_noticed_and_nothing_is_lost(
     beckett: np.ndarray, tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     now = 0.0
-    engine = Hanging(tiny_engine)
+    engine = HangingEngine(tiny_engine)
     scheduler = Scheduler(engine, clock=lambda: now)
     session = LiveSession(LiveOptions("en"))
     session.append(beckett)
     scheduler.add(session)
     eventually(engine.is_asked.is_set)
-    assert scheduler.longest_wait_s() == 0
+    assert scheduler.max_wait_s() == 0
     now = 70.0
-    assert scheduler.waits_s(session) == scheduler.longest_wait_s() == 70
+    assert scheduler.wait_s(session) == scheduler.max_wait_s() == 70
     session.finish()
     assert not session.is_done
     engine.go_on.set()
     assert session.wait(60)
-    eventually(lambda: scheduler.longest_wait_s() == 0)
+    eventually(lambda: scheduler.max_wait_s() == 0)
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 

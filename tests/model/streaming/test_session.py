@@ -14,7 +14,7 @@ from asr_core.streaming import LiveOptions, LiveSession, Phase, Scheduler, Snaps
 from asr_core.streaming.replay import replay
 from asr_core.streaming.session import MAX_WINDOW_S
 from asr_core.transcript import Word
-from tests.support.engines import Counting, Failing
+from tests.support.engines import CountingEngine, FailingEngine
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
@@ -68,7 +68,7 @@ def test_silence_says_nothing(tiny_engine: Engine, level: float) -> None:
 
 def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> None:
     """What is said to be speech is looked at in full, window by window."""
-    counting = Counting()
+    counting = CountingEngine()
     session = LiveSession()
     marked = two_cities + 0.0
     list(replay([marked], session, counting, speed=None))
@@ -94,7 +94,7 @@ def _find(audio: np.ndarray, part: np.ndarray) -> int:
 def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
     two_cities: np.ndarray,
 ) -> None:
-    counting = Counting()
+    counting = CountingEngine()
     session = LiveSession()
     speech = two_cities[3 * 16_000 : 9 * 16_000]
     for snapshot in replay([np.tile(speech, 30)], session, counting, speed=None):
@@ -114,7 +114,7 @@ def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float
 def _last_line(audio: np.ndarray, engine: Engine) -> str:
     session = LiveSession()
     list(replay([audio], session, engine, speed=None))
-    return session.snapshot.utterances[-1].text
+    return session.snapshot.segments[-1].text
 
 
 def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
@@ -164,17 +164,17 @@ def test_a_finished_sentence_ends_sooner_than_a_hesitation(
     two_cities: np.ndarray, mark: str, n_lines: int
 ) -> None:
     pause = np.zeros(int(1.5 * 16_000), np.float32)
-    session, scheduler = LiveSession(), Scheduler(Counting(mark=mark), start=False)
+    session, scheduler = LiveSession(), Scheduler(CountingEngine(mark=mark), start=False)
     scheduler.add(session)
     audio = np.concatenate([two_cities[3 * 16_000 : 22 * 3_200], pause])
     for at in range(0, len(audio), 1_600):
         session.append(audio[at : at + 1_600])
         scheduler.step(at / 16_000)
-    assert len(session.snapshot.utterances) == n_lines
+    assert len(session.snapshot.segments) == n_lines
 
 
 def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) -> None:
-    counting = Counting()
+    counting = CountingEngine()
     session, scheduler = LiveSession(), Scheduler(counting, start=False)
     scheduler.add(session)
     audio = np.concatenate([two_cities[3 * 16_000 : 6 * 16_000], np.zeros(30_000, np.float32)])
@@ -183,7 +183,7 @@ def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) ->
         session.append(audio[at : at + 1_600])
         scheduler.step(at / 16_000)
         n_batches.append(len(counting.batches))
-    assert session.snapshot.utterances == ()  # it may be a hesitation
+    assert session.snapshot.segments == ()  # it may be a hesitation
     assert n_batches[-1] == n_batches[-7]  # nothing in the last 0.6 s of silence
     assert session.snapshot.lag_s < 0.7
 
@@ -225,12 +225,12 @@ def test_digital_garbage_does_no_harm(tiny_engine: Engine, beckett: np.ndarray) 
 
 
 def test_the_recording_is_kept_only_on_demand(beckett: np.ndarray, tiny_engine: Engine) -> None:
-    without, kept = LiveSession(), LiveSession(LiveOptions(keep_recording=True))
+    without, kept = LiveSession(), LiveSession(LiveOptions(keep_audio=True))
     for session in (without, kept):
         for at in range(0, len(beckett), 320):
             session.append(beckett[at : at + 320])
-    assert len(without.recording()) == 0
-    assert np.abs(kept.recording() / 32767 - beckett).max() < 1e-3
+    assert len(without.kept_audio()) == 0
+    assert np.abs(kept.kept_audio() / 32767 - beckett).max() < 1e-3
 
 
 def test_a_failing_model_is_told_and_the_session_goes_on(
@@ -246,7 +246,7 @@ def test_a_failing_model_is_told_and_the_session_goes_on(
     session = LiveSession()
     errors = []
     half = two_cities[: 22 * 16_000]
-    for snapshot in replay([half], session, Failing(tiny_engine, fails), speed=None):
+    for snapshot in replay([half], session, FailingEngine(tiny_engine, fails), speed=None):
         errors.append(snapshot.error)
     assert any(error and "failed" in error for error in errors)
     assert session.snapshot.error is None

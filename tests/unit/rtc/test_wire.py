@@ -17,9 +17,9 @@ from asr_core.ops.budget import Budget
 from asr_core.rtc.gaps import SLACK_S
 from asr_core.rtc.jitter_buffer import BURST_S, FASTEST
 from asr_core.rtc.offers import OfferError
-from asr_core.streaming import LiveOptions, Scheduler, Takes
-from asr_core.streaming.takes import CONNECT_S
-from tests.support.engines import Counting
+from asr_core.streaming import LiveOptions, RecordingController, Scheduler
+from asr_core.streaming.recording_controller import CONNECT_S
+from tests.support.engines import CountingEngine
 from tests.support.peers import Microphone, Server, in_use, opus, serving
 
 Eventually = Callable[..., None]
@@ -39,14 +39,14 @@ def speech() -> list[bytes]:
 
 
 @pytest.fixture
-def takes() -> Iterator[Takes]:
-    takes = Takes(Budget({}))
-    takes.prepare(Scheduler(Counting()), LiveOptions())
+def takes() -> Iterator[RecordingController]:
+    takes = RecordingController(Budget({}))
+    takes.prepare(Scheduler(CountingEngine()), LiveOptions())
     yield takes
     takes.close()
 
 
-def heard_s(takes: Takes) -> float:
+def heard_s(takes: RecordingController) -> float:
     running = takes.running
     return running.session.snapshot.audio_s if running is not None else 0.0
 
@@ -57,7 +57,11 @@ def heard_s(takes: Takes) -> float:
     ids=["empty", "one byte", "no frames", "noise", "too many frames", "huge"],
 )
 def test_odd_payloads_do_not_end_the_sound(
-    odd: bytes, server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    odd: bytes,
+    server: Server,
+    takes: RecordingController,
+    speech: list[bytes],
+    eventually: Eventually,
 ) -> None:
     packets = [*speech[:50], odd, odd, *speech[50:100]]
     peer = server.connect(takes, Microphone(packets))
@@ -66,7 +70,7 @@ def test_odd_payloads_do_not_end_the_sound(
 
 
 def test_stamps_that_jump_make_nothing_grow(
-    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
     microphone = Microphone(speech, stamp=119 * 48_000)
@@ -77,7 +81,7 @@ def test_stamps_that_jump_make_nothing_grow(
 
 
 def test_odd_headers_do_not_end_the_sound(
-    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(takes, Microphone(speech))
     eventually(lambda: heard_s(takes) > 0.5)
@@ -90,7 +94,7 @@ def test_odd_headers_do_not_end_the_sound(
 
 
 def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
-    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
     microphone = Microphone(islice(cycle(speech), 1_500), every_s=0.002)
@@ -103,7 +107,7 @@ def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
 
 
 def test_who_floods_is_cut_off(
-    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(takes, Microphone(cycle(speech), every_s=0))
     eventually(lambda: bool(takes.all))
@@ -113,7 +117,9 @@ def test_who_floods_is_cut_off(
 
 
 @pytest.mark.parametrize("kind", ["video", "two microphones", "data", "only data"])
-def test_what_is_no_microphone_is_not_taken(kind: str, server: Server, takes: Takes) -> None:
+def test_what_is_no_microphone_is_not_taken(
+    kind: str, server: Server, takes: RecordingController
+) -> None:
     microphone = AudioStreamTrack()
     tracks = {
         "video": [microphone, VideoStreamTrack()],
@@ -129,13 +135,15 @@ def test_what_is_no_microphone_is_not_taken(kind: str, server: Server, takes: Ta
 
 
 @pytest.mark.parametrize("sdp", [None, 5, "", "v=0\r\n", {"a": 1}])
-def test_what_is_no_offer_is_a_sentence(sdp: object, server: Server, takes: Takes) -> None:
+def test_what_is_no_offer_is_a_sentence(
+    sdp: object, server: Server, takes: RecordingController
+) -> None:
     with pytest.raises(OfferError):
         server.worker(takes).process_offer(sdp, "offer", 10)  # type: ignore[arg-type]
 
 
 def test_an_offer_that_only_the_library_refuses_is_a_sentence(
-    server: Server, takes: Takes, eventually: Eventually
+    server: Server, takes: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.offer(AudioStreamTrack())
     local = peer.localDescription
@@ -150,7 +158,7 @@ def test_an_offer_that_only_the_library_refuses_is_a_sentence(
 
 
 def test_candidates_are_checked_counted_and_never_logged_as_lines(
-    server: Server, takes: Takes, caplog: pytest.LogCaptureFixture
+    server: Server, takes: RecordingController, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     peer = server.offer(Microphone([]))
@@ -182,7 +190,7 @@ def test_candidates_are_checked_counted_and_never_logged_as_lines(
 
 
 def test_a_connection_that_brings_nothing_is_closed(
-    server: Server, takes: Takes, eventually: Eventually
+    server: Server, takes: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.connect(takes, Microphone([]))
     eventually(lambda: peer.connectionState == "connected")
@@ -192,10 +200,10 @@ def test_a_connection_that_brings_nothing_is_closed(
 
 
 def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
-    scheduler = Scheduler(Counting(), start=False)
+    scheduler = Scheduler(CountingEngine(), start=False)
     for _ in range(2):
-        assert scheduler.line.join(object())
-    late = Takes(Budget({}))
+        assert scheduler.admission.join(object())
+    late = RecordingController(Budget({}))
     late.prepare(scheduler, LiveOptions())
     peer = server.offer(Microphone([]))
     local = peer.localDescription
@@ -207,7 +215,7 @@ def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
 
 
 def test_close_ends_the_connection_too(
-    server: Server, takes: Takes, speech: list[bytes], eventually: Eventually
+    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(takes, Microphone(cycle(speech)))
     eventually(lambda: heard_s(takes) > 0.3)
@@ -221,11 +229,11 @@ def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
     server: Server, speech: list[bytes], eventually: Eventually
 ) -> None:
     """Each end in turn: STOP, the page's session gone, a peer that vanishes, a cut sender."""
-    scheduler = Scheduler(Counting())
+    scheduler = Scheduler(CountingEngine())
 
     def take(number: int) -> None:
-        takes = Takes(Budget({}))
-        takes.prepare(scheduler, LiveOptions(keep_recording=True))
+        takes = RecordingController(Budget({}))
+        takes.prepare(scheduler, LiveOptions(keep_audio=True))
         peer = server.connect(takes, Microphone(cycle(speech)))
         eventually(lambda: heard_s(takes) > 0.1)
         if number % 3 == 0:
@@ -238,7 +246,7 @@ def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
         server.do(peer.close())
 
     def refused() -> None:
-        takes = Takes(Budget({}))
+        takes = RecordingController(Budget({}))
         takes.prepare(scheduler, LiveOptions())
         peer = server.offer(AudioStreamTrack(), VideoStreamTrack())
         with pytest.raises(OfferError):
@@ -257,8 +265,8 @@ def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
     gc.collect()
     eventually(lambda: in_use()[1] <= before[1])
     assert in_use()[0] == before[0]
-    assert scheduler.line.n_inside == scheduler.line.n_waiting == 0
-    living = [o for o in gc.get_objects() if type(o) is Takes]
+    assert scheduler.admission.n_admitted == scheduler.admission.n_waiting == 0
+    living = [o for o in gc.get_objects() if type(o) is RecordingController]
     assert len(living) <= 2
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from asr_core.ops.budget import Allowance, Budget, Resource
-from asr_core.streaming.admission import WaitingLine
+from asr_core.streaming.admission import AdmissionQueue
 
 
 class Clock:
@@ -18,28 +18,28 @@ class Clock:
 
 
 def test_first_come_first_served_and_nobody_presses_anything() -> None:
-    line = WaitingLine(lambda: 1, Clock())
+    line = AdmissionQueue(lambda: 1, Clock())
     assert [line.enter(who) for who in "abc"] == [True, False, False]
-    assert [line.place(who) for who in "abc"] == [None, 1, 2]
+    assert [line.position(who) for who in "abc"] == [None, 1, 2]
     line.leave("a")
     assert [line.enter(who) for who in "cb"] == [False, True]
-    assert line.place("c") == 1
+    assert line.position("c") == 1
 
 
 def test_who_closed_the_tab_loses_the_place() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 1, clock)
+    line = AdmissionQueue(lambda: 1, clock)
     assert [line.enter(who) for who in "abc"] == [True, False, False]
     clock.now = 4
     line.enter("c")
     clock.now = 6
-    assert line.place("b") is None
-    assert line.place("c") == 1
+    assert line.position("b") is None
+    assert line.position("c") == 1
 
 
 def test_the_line_is_full_with_two_for_each_place() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 2, clock)
+    line = AdmissionQueue(lambda: 2, clock)
     for who in "abcde":  # the first is in, until the second may follow
         line.enter(who)
         assert line.is_full == (who == "e")
@@ -49,20 +49,20 @@ def test_the_line_is_full_with_two_for_each_place() -> None:
 
 def test_the_estimate_learns_how_long_people_stay() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 1, clock)
+    line = AdmissionQueue(lambda: 1, clock)
     for _ in range(30):
         line.enter("a")
         clock.now += 30
         line.leave("a")
     line.enter("a")
     line.enter("b")
-    assert 25 < (line.wait_s("b") or 0) < 40
-    assert line.wait_s("a") is None
+    assert 25 < (line.estimated_wait_s("b") or 0) < 40
+    assert line.estimated_wait_s("a") is None
 
 
 def test_the_second_half_comes_in_one_by_one() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 4, clock)
+    line = AdmissionQueue(lambda: 4, clock)
     let_in = []
     for _ in range(30):
         let_in.append(sum([line.enter(who) for who in "abcdef"]))
@@ -73,39 +73,39 @@ def test_the_second_half_comes_in_one_by_one() -> None:
 def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
     """The machine turns out slower with the second speaker: the third waits."""
     clock = Clock()
-    line = WaitingLine(lambda: 3 if line.n_inside < 2 else 2, clock)
+    line = AdmissionQueue(lambda: 3 if line.n_admitted < 2 else 2, clock)
     for _ in range(60):
         for who in "abc":
             line.enter(who)
         clock.now += 0.5
-    assert line.n_inside == 2
-    assert line.place("c") == 1
+    assert line.n_admitted == 2
+    assert line.position("c") == 1
 
 
 def test_who_comes_when_the_line_is_full_does_not_wait() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 1, clock)
+    line = AdmissionQueue(lambda: 1, clock)
     for who in range(1_000):
         line.enter(who)
-    assert (line.n_inside, line.n_waiting) == (1, 2)
-    assert [line.place(who) for who in (1, 2, 3)] == [1, 2, None]
+    assert (line.n_admitted, line.n_waiting) == (1, 2)
+    assert [line.position(who) for who in (1, 2, 3)] == [1, 2, None]
     assert [line.join(who) for who in (0, 2, 4)] == [True, True, False]
 
 
 def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() -> None:
     clock = Clock()
-    line = WaitingLine(lambda: 1, clock)
+    line = AdmissionQueue(lambda: 1, clock)
     assert line.join("a")
-    assert (line.n_inside, line.place("a")) == (0, 1)
+    assert (line.n_admitted, line.position("a")) == (0, 1)
     assert line.enter("a")
     line.join("b")
     clock.now = 6
-    assert line.place("b") is None
+    assert line.position("b") is None
 
 
 def test_the_lines_of_two_models_share_one_budget() -> None:
     speakers = Budget({Resource.SPEAKERS: Allowance(2, 2, "No more than {what}.")})
-    lines = [WaitingLine(lambda: 9, Clock(), speakers) for _ in range(2)]
+    lines = [AdmissionQueue(lambda: 9, Clock(), speakers) for _ in range(2)]
     assert [line.enter((number, n)) for n in (1, 2) for number, line in enumerate(lines)] == [
         True, True, False, False,
     ]  # fmt: skip
@@ -128,15 +128,15 @@ class Page:
 def test_one_user_takes_two_places_and_not_all() -> None:
     clock = Clock()
     budget = Budget({Resource.SPEAKERS: Allowance(9, 9, "No more than {what}.")})
-    lines = [WaitingLine(lambda: 9, clock, budget) for _ in range(2)]
+    lines = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
     pages = [Page("greedy") for _ in range(5)]
     assert lines[0].enter(pages[0])
     clock.now += 10
     assert lines[1].enter(pages[1])
     for page in pages[2:]:
-        assert lines[0].has_enough(page)
+        assert lines[0].is_at_limit(page)
         assert not lines[0].enter(page)
-        assert lines[0].place(page) is None  # nobody waits behind them in vain
+        assert lines[0].position(page) is None  # nobody waits behind them in vain
     clock.now += 10
     assert lines[0].enter(Page("somebody else"))
     lines[1].leave(pages[1])
@@ -148,7 +148,7 @@ def test_one_user_takes_two_places_and_not_all() -> None:
 def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
     clock = Clock()
-    line = WaitingLine(lambda: room[0], clock)
+    line = AdmissionQueue(lambda: room[0], clock)
     for n in range(capacity):
         clock.now += 10
         assert line.enter(n)
@@ -161,7 +161,7 @@ class Crowd(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.line = WaitingLine(lambda: 3, self.clock)
+        self.line = AdmissionQueue(lambda: 3, self.clock)
         self.asked: list[int] = []
 
     @rule()
@@ -177,7 +177,7 @@ class Crowd(RuleBasedStateMachine):
                 # Only as many may stand before as there were free places.
                 assert self.asked.index(who) < 3
                 self.asked.remove(who)
-        elif who not in self.asked and self.line.place(who) is not None:
+        elif who not in self.asked and self.line.position(who) is not None:
             self.asked.append(who)
 
     @rule(who=st.integers(0, 8))
@@ -188,7 +188,7 @@ class Crowd(RuleBasedStateMachine):
 
     @invariant()
     def never_too_many(self) -> None:
-        assert self.line.n_inside <= 3
+        assert self.line.n_admitted <= 3
         assert self.line.n_waiting <= 6
         assert self.line.n_waiting == len(self.asked)
 

@@ -9,11 +9,11 @@ from streamlit.testing.v1 import AppTest
 def control() -> None:
     import streamlit as st
 
-    from asr_core.streaming import Takes
+    from asr_core.streaming import RecordingController
     from widgets.microphone import connection_trouble, microphone
 
     if "takes" not in st.session_state:
-        st.session_state["takes"] = Takes()
+        st.session_state["takes"] = RecordingController()
     takes = st.session_state["takes"]
     is_open = microphone(takes, start=False, stop=False)
     st.text(f"open: {is_open}, trouble: {connection_trouble(takes)}")
@@ -44,14 +44,12 @@ def test_what_is_missing_from_a_take_is_told() -> None:
     from datetime import UTC, datetime
 
     from asr_core.ops.budget import Allowance, Budget, Resource
-    from asr_core.streaming import LiveOptions, LiveSession, Take
+    from asr_core.streaming import LiveOptions, LiveSession, Recording
 
     budget = Budget({Resource.RECORDINGS: Allowance(9, 9, "No room: {what} too much sound.")})
-    session = LiveSession(
-        LiveOptions(keep_recording=True), budget.take(Resource.RECORDINGS, 0, "me")
-    )
+    session = LiveSession(LiveOptions(keep_audio=True), budget.take(Resource.RECORDINGS, 0, "me"))
     session.append(np.zeros(16_000, np.float32))
-    take = Take(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
+    take = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
     app = AppTest.from_function(notes)
     app.session_state["take"] = take
     told = " ".join(warning.value for warning in app.run().warning).replace("\\", "")

@@ -15,10 +15,10 @@ from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Allowance, Budget, Resource
 from asr_core.rtc.gaps import SLACK_S
-from asr_core.streaming import LiveOptions, Scheduler, Takes
-from asr_core.streaming.admission import WaitingLine
-from asr_core.streaming.takes import CONNECT_S, HELD_OPEN_S
-from tests.support.engines import Counting
+from asr_core.streaming import LiveOptions, RecordingController, Scheduler
+from asr_core.streaming.admission import AdmissionQueue
+from asr_core.streaming.recording_controller import CONNECT_S, HELD_OPEN_S
+from tests.support.engines import CountingEngine
 from tests.support.texts import BECKETT, word_error_rate
 
 
@@ -35,13 +35,13 @@ def frames(samples: np.ndarray) -> list[av.AudioFrame]:
 
 
 @pytest.fixture
-def takes(tiny_engine: Engine) -> Takes:
-    takes = Takes()
-    takes.prepare(Scheduler(tiny_engine), LiveOptions(keep_recording=True))
+def takes(tiny_engine: Engine) -> RecordingController:
+    takes = RecordingController()
+    takes.prepare(Scheduler(tiny_engine), LiveOptions(keep_audio=True))
     return takes
 
 
-def test_each_start_is_a_take_of_its_own(takes: Takes, beckett: np.ndarray) -> None:
+def test_each_start_is_a_take_of_its_own(takes: RecordingController, beckett: np.ndarray) -> None:
     for _ in range(2):
         for frame in frames(beckett):
             takes.on_frame(frame)
@@ -52,11 +52,11 @@ def test_each_start_is_a_take_of_its_own(takes: Takes, beckett: np.ndarray) -> N
     assert [take.number for take in takes.all] == [1, 2]
     for take in takes.all:
         assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
-        assert len(take.session.recording()) == pytest.approx(len(beckett), abs=400)
+        assert len(take.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
 
 
 def test_times_stay_on_the_clock_when_packets_are_lost(
-    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
     for number, frame in enumerate(frames(beckett)):
@@ -67,14 +67,14 @@ def test_times_stay_on_the_clock_when_packets_are_lost(
     takes.on_ended()
     [take] = takes.all
     assert take.session.wait(60)
-    assert len(take.session.recording()) == pytest.approx(len(beckett), abs=400)
+    assert len(take.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
     [first, second] = take.lost
     assert first == pytest.approx((2.0, 1.0), abs=0.01)
     assert second == pytest.approx((6.0, 0.02), abs=0.01)
     assert "better" in take.session.snapshot.transcript().text.lower()
 
 
-def test_a_lost_packet_sounds_like_the_one_before(takes: Takes) -> None:
+def test_a_lost_packet_sounds_like_the_one_before(takes: RecordingController) -> None:
     tone = np.sin(np.arange(32_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
     for number, frame in enumerate(frames(tone)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
@@ -82,7 +82,7 @@ def test_a_lost_packet_sounds_like_the_one_before(takes: Takes) -> None:
             takes.on_frame(frame)
     takes.on_ended()
     [take] = takes.all
-    recording = take.session.recording()
+    recording = take.session.kept_audio()
     quietest = np.abs(recording[8_000:24_000].reshape(-1, 80)).max(axis=1).min()
     assert quietest > 32767 / 2 * 0.7
 
@@ -92,9 +92,13 @@ class WallClock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.monotonic()
-        monkeypatch.setattr("asr_core.streaming.takes.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(
+            "asr_core.streaming.recording_controller.time.monotonic", lambda: self.now
+        )
 
-    def speak(self, takes: Takes, frames: list[av.AudioFrame], wire: Wire | None = None) -> None:
+    def speak(
+        self, takes: RecordingController, frames: list[av.AudioFrame], wire: Wire | None = None
+    ) -> None:
         for frame in frames:
             self.now += 0.02
             takes.on_frame(frame, wire)
@@ -110,7 +114,7 @@ class Wire:
 
 
 def test_a_take_goes_on_after_a_lost_connection(
-    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, sound = WallClock(monkeypatch), frames(beckett)
     clock.speak(takes, sound[:200])
@@ -125,7 +129,7 @@ def test_a_take_goes_on_after_a_lost_connection(
     assert takes.running is None
     [take] = takes.all
     assert take.session.wait(60)
-    assert len(take.session.recording()) == pytest.approx(len(beckett) + 10 * 16_000, abs=800)
+    assert len(take.session.kept_audio()) == pytest.approx(len(beckett) + 10 * 16_000, abs=800)
     [gap] = take.lost
     assert gap == pytest.approx((4.0, 10.0), abs=0.05)
     words = take.session.snapshot.committed_words
@@ -134,10 +138,10 @@ def test_a_take_goes_on_after_a_lost_connection(
 
 
 def test_a_connection_that_stays_away_ends_the_take(
-    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, sound = WallClock(monkeypatch), frames(beckett)
-    monkeypatch.setattr("asr_core.streaming.takes.HELD_OPEN_S", 6.2)
+    monkeypatch.setattr("asr_core.streaming.recording_controller.HELD_OPEN_S", 6.2)
     n_threads = threading.active_count()
     clock.speak(takes, sound[:200])
     clock.now += 6.0
@@ -153,7 +157,7 @@ def test_a_connection_that_stays_away_ends_the_take(
 
 
 def test_a_lost_take_can_be_ended_by_hand(
-    takes: Takes, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
     clock.speak(takes, frames(beckett)[:100])
@@ -167,7 +171,9 @@ def test_a_lost_take_can_be_ended_by_hand(
     takes.on_ended()
 
 
-def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarray) -> None:
+def test_clear_forgets_all_but_the_running_take(
+    takes: RecordingController, beckett: np.ndarray
+) -> None:
     some = frames(beckett)[:10]
     takes.on_frame(some[0])
     takes.on_ended()
@@ -182,7 +188,7 @@ def test_clear_forgets_all_but_the_running_take(takes: Takes, beckett: np.ndarra
 def test_a_time_limit_ends_the_sound(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    takes, wire = Takes(), Wire()
+    takes, wire = RecordingController(), Wire()
     takes.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
     takes.on_connecting(wire)
     WallClock(monkeypatch).speak(takes, frames(beckett), wire)
@@ -193,7 +199,7 @@ def test_a_time_limit_ends_the_sound(
 
 
 def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
-    takes = Takes()
+    takes = RecordingController()
     takes.on_frame(frames(beckett)[0])
     takes.on_ended()
     assert takes.all == []
@@ -204,31 +210,33 @@ def test_who_finds_all_places_taken_waits_and_is_let_in(
 ) -> None:
     scheduler = Scheduler(tiny_engine)
     monkeypatch.setattr(scheduler, "capacity", lambda: 1)
-    scheduler.line = WaitingLine(scheduler.capacity)
-    first, second = Takes(), Takes()
+    scheduler.admission = AdmissionQueue(scheduler.capacity)
+    first, second = RecordingController(), RecordingController()
     sound = frames(beckett)
     for takes in (first, second):
         takes.prepare(scheduler, LiveOptions())
         takes.on_frame(sound[0])
-    assert (first.place, first.running is not None) == (None, True)
+    assert (first.queue_position, first.running is not None) == (None, True)
     assert second.running is None
-    assert second.place is not None
-    assert second.place[0] == 1
+    assert second.queue_position is not None
+    assert second.queue_position[0] == 1
     first.on_ended()
     for frame in sound:
         second.on_frame(frame)
-    assert second.place is None
+    assert second.queue_position is None
     second.on_ended()
     [take] = second.all
     assert take.session.wait(60)
     assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
-    assert scheduler.line.n_inside == 0
+    assert scheduler.admission.n_admitted == 0
 
 
-def _ready(limit_s: float | None = None, budget: Budget | None = None, **options: bool) -> Takes:
+def _ready(
+    limit_s: float | None = None, budget: Budget | None = None, **options: bool
+) -> RecordingController:
     """Takes with a model that hears nothing of what these tests are about."""
-    takes = Takes(budget)
-    takes.prepare(Scheduler(Counting(), start=False), LiveOptions(**options), limit_s)
+    takes = RecordingController(budget)
+    takes.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
     return takes
 
 
@@ -260,11 +268,11 @@ def test_half_a_second_of_sound_keeps_no_place(monkeypatch: pytest.MonkeyPatch) 
     takes.on_connecting(wire)
     clock.speak(takes, _silence(0.5), wire)
     assert takes._scheduler is not None
-    assert takes._scheduler.line.n_inside == 1
+    assert takes._scheduler.admission.n_admitted == 1
     takes.check(clock.now + HELD_OPEN_S - 1)
-    assert takes._scheduler.line.n_inside == 1
+    assert takes._scheduler.admission.n_admitted == 1
     takes.check(clock.now + HELD_OPEN_S + 1)
-    assert takes._scheduler.line.n_inside == 0
+    assert takes._scheduler.admission.n_admitted == 0
     assert (takes.running, wire.n_hung_up) == (None, 1)
     assert "no sound came" in (takes.notice or "")
 
@@ -292,7 +300,7 @@ def test_a_connection_that_brings_nothing_is_closed(monkeypatch: pytest.MonkeyPa
     assert not takes.check(clock.now + CONNECT_S + 1)
     assert wire.n_hung_up == 1
     assert takes._scheduler is not None
-    assert takes._scheduler.line.n_waiting == 0
+    assert takes._scheduler.admission.n_waiting == 0
 
 
 def test_the_clock_goes_without_anybody_who_looks(
@@ -324,8 +332,8 @@ def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_take(
 
 def test_one_user_speaks_on_two_pages_at_most() -> None:
     budget = Budget({})
-    scheduler = Scheduler(Counting(), start=False, budget=budget)
-    pages = [Takes(), Takes(), Takes()]
+    scheduler = Scheduler(CountingEngine(), start=False, budget=budget)
+    pages = [RecordingController(), RecordingController(), RecordingController()]
     for page in pages:
         page.owner = "greedy"
         page.prepare(scheduler, LiveOptions())
@@ -336,8 +344,8 @@ def test_one_user_speaks_on_two_pages_at_most() -> None:
 
 
 def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
-    scheduler = Scheduler(Counting(), start=False)
-    crowd = [Takes() for _ in range(20)]
+    scheduler = Scheduler(CountingEngine(), start=False)
+    crowd = [RecordingController() for _ in range(20)]
     n_refused = 0
     for takes in crowd:
         takes.prepare(scheduler, LiveOptions())
@@ -346,14 +354,14 @@ def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
         except LimitError:
             n_refused += 1
     assert n_refused == 18
-    assert scheduler.line.n_waiting == 2
+    assert scheduler.admission.n_waiting == 2
 
 
 def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """All connect before any sound comes, and each waits longer than the line remembers."""
     clock = WallClock(monkeypatch)
-    scheduler = Scheduler(Counting(), start=False, clock=lambda: clock.now)
-    crowd = [(Takes(), Wire()) for _ in range(9)]
+    scheduler = Scheduler(CountingEngine(), start=False, clock=lambda: clock.now)
+    crowd = [(RecordingController(), Wire()) for _ in range(9)]
     for takes, wire in crowd:
         takes.prepare(scheduler, LiveOptions())
         takes.on_connecting(wire)
@@ -361,18 +369,18 @@ def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPat
     for takes, wire in crowd:
         clock.speak(takes, _silence(0.02), wire)
     assert sum(takes.running is not None for takes, _ in crowd) == 1
-    assert sum(takes.place is not None for takes, _ in crowd) == 2
+    assert sum(takes.queue_position is not None for takes, _ in crowd) == 2
     assert sum(wire.n_hung_up for _, wire in crowd) == 6
 
 
 def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes = WallClock(monkeypatch), _ready(keep_recording=True)
+    clock, takes = WallClock(monkeypatch), _ready(keep_audio=True)
     for number, frame in enumerate(_silence(40.0)):
         frame.pts, frame.time_base = 119 * 48_000 * number, Fraction(1, 48_000)
         clock.speak(takes, [frame])
     [take] = takes.all
     assert take.session.snapshot.audio_s < 40 + SLACK_S + 0.1
-    assert len(take.session.recording()) < 16_000 * (40 + SLACK_S + 0.1)
+    assert len(take.session.kept_audio()) < 16_000 * (40 + SLACK_S + 0.1)
     assert take.too_fast_s > 100_000
     assert len(take.lost) < 1_000
 
@@ -383,12 +391,12 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     clock = WallClock(monkeypatch)
     second = 2 * 16_000
     budget = Budget({Resource.RECORDINGS: Allowance(3 * second, 3 * second, "{what} too much.")})
-    takes = _ready(budget=budget, keep_recording=True)
+    takes = _ready(budget=budget, keep_audio=True)
     clock.speak(takes, _silence(5.0))
     [take] = takes.all
-    assert take.session.recording_refused == "you have too much."
+    assert take.session.keep_audio_error == "you have too much."
     assert take.session.snapshot.audio_s == pytest.approx(5.0, abs=0.1)
-    assert len(take.session.recording()) == pytest.approx(3 * 16_000, abs=400)
+    assert len(take.session.kept_audio()) == pytest.approx(3 * 16_000, abs=400)
     assert budget.used(Resource.RECORDINGS, takes.owner) > 2.9 * second
     takes.on_ended()
     takes.clear()
@@ -404,7 +412,7 @@ def test_a_take_may_end_while_its_sound_still_comes() -> None:
         takes.on_frame(sound[0], wire)
         [take] = takes.all
 
-        def speak(takes: Takes = takes, wire: Wire = wire) -> None:
+        def speak(takes: RecordingController = takes, wire: Wire = wire) -> None:
             for frame in sound:
                 takes.on_frame(frame, wire)
 
@@ -419,7 +427,7 @@ def test_a_take_may_end_while_its_sound_still_comes() -> None:
 
 def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
-    takes, wire = _ready(budget=budget, keep_recording=True), Wire()
+    takes, wire = _ready(budget=budget, keep_audio=True), Wire()
     takes.on_connecting(wire)
     clock.speak(takes, _silence(1.0), wire)
     [take] = takes.all
@@ -447,14 +455,14 @@ def test_a_lost_take_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyP
     takes.close()
     assert (takes.is_interrupted, takes.running) == (False, None)
     assert takes._scheduler is not None
-    assert takes._scheduler.line.n_inside == 0
+    assert takes._scheduler.admission.n_admitted == 0
 
 
 def test_takes_that_nobody_holds_give_their_memory_back(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
-    takes = _ready(budget=budget, keep_recording=True)
+    takes = _ready(budget=budget, keep_audio=True)
     clock.speak(takes, _silence(1.0))
     takes.on_ended()
     owner, gone = takes.owner, weakref.ref(takes)

@@ -1,6 +1,6 @@
 """What a microphone gives, from START to STOP: one take each.
 
-``Takes`` belongs to one workspace. ``on_frame`` and ``on_ended`` are
+``RecordingController`` belongs to one workspace. ``on_frame`` and ``on_ended`` are
 called by the thread that receives WebRTC audio, ``check`` by a clock, everything else by
 the page.
 
@@ -34,12 +34,12 @@ from asr_core.ops.budget import Budget, Hold, Resource, process_budget
 from asr_core.ops.metrics import count_take
 from asr_core.rtc.concealment import REPEATED_S, concealed
 from asr_core.rtc.gaps import Gaps
-from asr_core.streaming.admission import WaitingLine
+from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.scheduler import Scheduler
 from asr_core.streaming.session import LiveOptions, LiveSession
-from asr_core.streaming.watchdog import Watch
+from asr_core.streaming.watchdog import Watchdog
 
-__all__ = ["HELD_OPEN_S", "Connection", "Take", "Takes", "end_all", "is_closing"]
+__all__ = ["HELD_OPEN_S", "Connection", "Recording", "RecordingController", "end_all", "is_closing"]
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Connection(Protocol):
 
 
 @dataclass
-class Take:
+class Recording:
     """One live session with what the page calls it.
 
     ``hear``, ``begin_anew`` and ``finish`` may be called by several threads: a take is ended
@@ -162,8 +162,8 @@ def _with_gap(
     return (*lost, (at_s, lost_s))
 
 
-_everybody: weakref.WeakSet[Takes] = weakref.WeakSet()
-_watch = Watch()
+_everybody: weakref.WeakSet[RecordingController] = weakref.WeakSet()
+_watch = Watchdog()
 _closing = threading.Event()
 
 
@@ -190,7 +190,7 @@ def end_all(timeout_s: float) -> bool:
     return bool(running)
 
 
-class Takes:
+class RecordingController:
     """All takes of one workspace, the running one last.
 
     Args:
@@ -205,11 +205,11 @@ class Takes:
         self.owner: Hashable = object()
         self._budget = budget
         self._lock = threading.Lock()  # guards what is below; held for moments only
-        self._takes: list[Take] = []
-        self._running: Take | None = None
+        self._takes: list[Recording] = []
+        self._running: Recording | None = None
         self._n_started = 0
         self._scheduler: Scheduler | None = None
-        self._line: WaitingLine | None = None  # where this one is in, or waits
+        self._line: AdmissionQueue | None = None  # where this one is in, or waits
         self._options = LiveOptions()
         self._limit_s: float | None = None
         self._heard_at = 0.0  # the last frame, on the clock of ``time.monotonic``
@@ -229,22 +229,24 @@ class Takes:
             self._scheduler, self._options, self._limit_s = scheduler, options, limit_s
 
     @property
-    def place(self) -> tuple[int, float | None] | None:
+    def queue_position(self) -> tuple[int, float | None] | None:
         """In the line of those who wait to speak, 1 is next, and about how many seconds
         that will take; None if this one does not wait."""
         line = self._line
-        place = line.place(self) if line is not None else None
-        return (place, line.wait_s(self)) if line is not None and place is not None else None
+        place = line.position(self) if line is not None else None
+        return (
+            (place, line.estimated_wait_s(self)) if line is not None and place is not None else None
+        )
 
     @property
     def is_turned_away(self) -> bool:
         """This one neither speaks nor waits, and even the line is full."""
-        if self._scheduler is None or self._running is not None or self.place is not None:
+        if self._scheduler is None or self._running is not None or self.queue_position is not None:
             return False
-        return self._scheduler.line.is_full
+        return self._scheduler.admission.is_full
 
     @property
-    def running(self) -> Take | None:
+    def running(self) -> Recording | None:
         """The take that audio goes into."""
         return self._running
 
@@ -254,16 +256,16 @@ class Takes:
         return self._is_held
 
     @property
-    def unheard_s(self) -> float:
+    def since_last_frame_s(self) -> float:
         """Seconds without a frame in the running take, by the clock on the wall."""
         return time.monotonic() - self._heard_at if self._running is not None else 0.0
 
-    def waits_s(self, take: Take) -> float:
+    def model_wait_s(self, take: Recording) -> float:
         """How long ``take`` has been waiting for the model; long only if that hangs."""
-        return self._scheduler.waits_s(take.session) if self._scheduler is not None else 0.0
+        return self._scheduler.wait_s(take.session) if self._scheduler is not None else 0.0
 
     @property
-    def all(self) -> list[Take]:
+    def all(self) -> list[Recording]:
         """Oldest first, a copy."""
         with self._lock:
             return list(self._takes)
@@ -275,7 +277,7 @@ class Takes:
             forgotten = [take for take in self._takes if take not in kept]
             self._takes = kept
         for take in forgotten:
-            take.session.forget_recording()
+            take.session.discard_audio()
 
     def close(self) -> None:
         """End and free all of it, for good: the take, the connection, the recordings.
@@ -316,9 +318,9 @@ class Takes:
     def _ask_for_room(self) -> None:
         if self._scheduler is None:
             raise LimitError("The model is not ready yet. Press START again when it is.")
-        self._stand_in(self._scheduler.line)
-        line = self._scheduler.line
-        if line.has_enough(self) and line.place(self) is None:
+        self._stand_in(self._scheduler.admission)
+        line = self._scheduler.admission
+        if line.is_at_limit(self) and line.position(self) is None:
             raise LimitError("You speak on other pages of this app already. Press STOP on one.")
         if not line.join(self):
             raise LimitError(_LINE_IS_FULL)
@@ -344,7 +346,7 @@ class Takes:
             self._connection = None
             if self._is_held:
                 return  # the attempt to connect again failed
-            lost = self._running is not None and _LOST_S < self.unheard_s < HELD_OPEN_S
+            lost = self._running is not None and _LOST_S < self.since_last_frame_s < HELD_OPEN_S
             if lost and not self._is_closed:
                 self._is_held = True
                 _watch.add(self)
@@ -413,9 +415,9 @@ class Takes:
             self._is_held = False
             take = self._running
         if take is not None:
-            take.begin_anew(self.unheard_s)
+            take.begin_anew(self.since_last_frame_s)
 
-    def _stand_in(self, line: WaitingLine) -> None:
+    def _stand_in(self, line: AdmissionQueue) -> None:
         if self._line is not line:  # another model was chosen meanwhile
             self._leave_line()
             self._line = line
@@ -425,18 +427,18 @@ class Takes:
             self._line.leave(self)
             self._line = None
 
-    def _start(self) -> Take | None:
+    def _start(self) -> Recording | None:
         with self._lock:
             if is_closing() or self._is_closed:
                 return None
             if self._scheduler is None:
                 logger.warning("Audio came before a model was ready; it is not transcribed")
                 return None
-            line = self._scheduler.line
+            line = self._scheduler.admission
             self._stand_in(line)
             if line.enter(self):
                 return self._begin(self._scheduler)
-            is_turned_away = line.place(self) is None
+            is_turned_away = line.position(self) is None
         if is_turned_away:
             self._hang_up(_LINE_IS_FULL)
         return None
@@ -445,13 +447,13 @@ class Takes:
         """For a recording; it grows with it."""
         return (self._budget or process_budget()).take(Resource.RECORDINGS, 0, self.owner)
 
-    def _begin(self, scheduler: Scheduler) -> Take:
+    def _begin(self, scheduler: Scheduler) -> Recording:
         """Begin a take; for one who was let in."""
         self._n_started += 1
         self.notice = None
-        session = LiveSession(self._options, self._room() if self._options.keep_recording else None)
+        session = LiveSession(self._options, self._room() if self._options.keep_audio else None)
         ends_at = time.monotonic() + self._limit_s if self._limit_s is not None else None
-        take = Take(self._n_started, session, datetime.now().astimezone(), ends_at)
+        take = Recording(self._n_started, session, datetime.now().astimezone(), ends_at)
         self._takes.append(take)
         self._running = take
         scheduler.add(session)

@@ -14,21 +14,21 @@ import av
 from aiortc import MediaStreamTrack
 from aiortc.mediastreams import MediaStreamError
 
-from asr_core.streaming import Takes
-from asr_core.streaming.takes import Connection
+from asr_core.streaming import RecordingController
+from asr_core.streaming.recording_controller import Connection
 
-__all__ = ["TakesSink"]
+__all__ = ["RecordingSink"]
 
 logger = logging.getLogger(__name__)
 
 
-class TakesSink:
+class RecordingSink:
     """For one connection. What streamlit-webrtc calls a media sink, with its names.
 
     ``open`` and ``stop`` may be called by any thread, the others by the event loop.
     """
 
-    def __init__(self, takes: Takes) -> None:
+    def __init__(self, takes: RecordingController) -> None:
         self._takes = takes
         self._connection: Connection | None = None
         self._track: MediaStreamTrack | None = None
