@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from asr_core.errors import LanguageError
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["LANGUAGES", "language_code"]
 
@@ -219,7 +219,7 @@ def language_code(text: str) -> str:
             if close
             else ("give a name or a code, such as German, de or pt-BR.")
         )
-        raise LanguageError(f"{shortened(text, 20)!r} is no language that Whisper knows; {hint}")
+        raise LanguageError(f"{shorten(text, 20)!r} is no language that Whisper knows; {hint}")
     return code
 
 

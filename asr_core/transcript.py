@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Segment", "Transcript", "Word", "join_words", "normalised"]
+__all__ = ["Segment", "Transcript", "Word", "comparison_key", "join_words"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Word:
         return replace(self, start=self.start + offset_s, end=self.end + offset_s)
 
 
-def normalised(text: str) -> str:
+def comparison_key(text: str) -> str:
     """``text`` without case, punctuation and spaces: what comparing is about."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
@@ -71,7 +71,7 @@ class Segment:
     speaker: str | None = None
 
     @classmethod
-    def of(
+    def from_words(
         cls, words: Sequence[Word], language: str | None = None, speaker: str | None = None
     ) -> Segment:
         """The segment that spans ``words``; there must be at least one."""

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.models import resolve
-from asr_core.transcript import normalised
+from asr_core.transcript import comparison_key
 from benchmarks.clips import (
     core_clips,
     english_clips,
@@ -101,9 +101,9 @@ def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[fl
     edges: dict[int, tuple[int, float]] = {}  # word → column of its time, and the time
     for text, start, end in recording.utterances:
         edges[len(said)] = (1, start)
-        said += [t for t in map(normalised, text.split()) if t]
+        said += [t for t in map(comparison_key, text.split()) if t]
         edges.setdefault(len(said) - 1, (2, end))
-    heard = [normalised(text) for text, _, _ in words]
+    heard = [comparison_key(text) for text, _, _ in words]
     matcher = difflib.SequenceMatcher(None, said, heard, autojunk=False)
     errors = []
     for a, b, n in matcher.get_matching_blocks():

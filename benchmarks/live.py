@@ -39,7 +39,7 @@ from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot
 from asr_core.streaming.replay import FRAME_S
-from asr_core.transcript import Word, normalised
+from asr_core.transcript import Word, comparison_key
 from benchmarks.clips import (
     changes,
     english_clips,
@@ -81,7 +81,7 @@ class Reading:
         visible = (*final, *snapshot.tentative)
         self.shown += [now - word.end for word in visible[self._n_shown :]]
         self._n_shown = max(self._n_shown, len(visible))
-        texts = [normalised(word.text) for word in visible]
+        texts = [comparison_key(word.text) for word in visible]
         if texts != self._before:
             n_changed, n_written = changes(self._before, texts)
             self.n_changed += n_changed

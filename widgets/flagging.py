@@ -21,7 +21,7 @@ from asr_core.evaluation.trial import Trial
 from asr_core.full_context import Job
 from asr_core.full_context.time_range import Stretch, samples_of
 from asr_core.streaming import LiveSession
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 from asr_core.transcript import Transcript
 from widgets.entrance import current_actor
 from widgets.testbench.opened import saying_errors, tag_fields
@@ -126,7 +126,7 @@ def _flag_form(
         with saying_errors():
             tags = tag_fields(f"flag-{key}")
             if st.button("Add to test set", key=f"add-{key}", icon=":material/playlist_add:"):
-                name = f"{shortened(flag.source, MAX_NAME - 20)} {line_clock(flag.start_s)}"
+                name = f"{shorten(flag.source, MAX_NAME - 20)} {line_clock(flag.start_s)}"
                 new = NewCase(name, flag.corrected, audio(), flag.language, tags)
                 open_store().acting(current_actor()).add_case(new)
                 st.toast("Stored in the test set.", icon=":material/check:")

@@ -41,7 +41,7 @@ from asr_core.server.health import add_page_check, health, page_fault
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
 from asr_core.server.workspaces import COMES_BACK_S, Workspaces, kept_s
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
 from widgets.streamlit_guard import stay_offline
@@ -278,7 +278,7 @@ async def _take_in(
                 name = _file_name(sent[0].filename or "")
                 kept = await run_in_threadpool(stored_files().keep, name, sent[0].file, hold)
         undo.pop_all()  # the room is the file's from now on
-    files.keep(*file, shortened(sent[0].content_type or "", _KIND_LENGTH), kept)
+    files.keep(*file, shorten(sent[0].content_type or "", _KIND_LENGTH), kept)
     if workspaces().owner_of(file[0]) != whose[0]:  # the page has gone meanwhile
         files.remove_file(*file)
         return PlainTextResponse("This page is gone; reload it.", 403)
@@ -287,7 +287,7 @@ async def _take_in(
 
 def _file_name(sent: str) -> str:
     """Return the last part of a path, as any page and log can show it."""
-    return shortened(re.split(r"[/\\]", sent)[-1], _NAME_LENGTH) or "file"
+    return shorten(re.split(r"[/\\]", sent)[-1], _NAME_LENGTH) or "file"
 
 
 def _unhurried(receive: Receive) -> Receive:

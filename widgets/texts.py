@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from asr_core.text.plain_text import plain
+from asr_core.text.plain_text import sanitise
 
 __all__ = ["as_written"]
 
 
 def as_written(text: str) -> str:
     """``text`` for a place that reads Markdown: nothing in it is a link, image or style."""
-    line = " ".join(plain(text).split())
+    line = " ".join(sanitise(text).split())
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$&])", r"\\\1", line)

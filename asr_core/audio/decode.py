@@ -22,7 +22,7 @@ from asr_core.audio.sources import Reader, extension_of, open_container
 from asr_core.audio.timeline import Stamped, placed
 from asr_core.audio.tracks import Track, spoken_track, tracks_of
 from asr_core.errors import AudioError
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["AudioFile", "called_in_messages", "decode", "too_long"]
 
@@ -52,7 +52,7 @@ _CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
 
 def called_in_messages(source: object, name: str | None) -> str:
     """Return what to call a file in a message: its name, made short and printable."""
-    return shortened(_name_of(source, name), _LONGEST_NAME)
+    return shorten(_name_of(source, name), _LONGEST_NAME)
 
 
 def too_long(what: str, most_s: float) -> AudioError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.resample import RATES_HZ, Resampler
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["Track", "spoken_track", "tracks_of"]
 
@@ -85,7 +85,7 @@ def _is_beside(stream: av.AudioStream) -> bool:
 
 def _title(stream: av.AudioStream) -> str:
     named = (stream.metadata.get(key, "").strip() for key in ("title", "handler_name", "language"))
-    return shortened(next((name for name in named if name not in _NO_TITLES), ""), _LONGEST_TITLE)
+    return shorten(next((name for name in named if name not in _NO_TITLES), ""), _LONGEST_TITLE)
 
 
 def spoken_track(container: InputContainer) -> int:

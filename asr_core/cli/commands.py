@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from asr_core.cli.evaluate import add_evaluate, language_argument
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
-from asr_core.text.plain_text import plain, shortened
+from asr_core.text.plain_text import sanitise, shorten
 
 if TYPE_CHECKING:
     from asr_core.cli.inputs import Found, Input
@@ -286,7 +286,7 @@ def _found(options: argparse.Namespace) -> Found:
     from asr_core.cli.inputs import find
 
     with _progress_line() as show:
-        found = find(options.files, lambda name: show(f"Looking at {shortened(name)}"))
+        found = find(options.files, lambda name: show(f"Looking at {shorten(name)}"))
     for problem in found.problems:
         _say(problem)
     for left_out in found.left_out_but(_FORMATS):
@@ -580,11 +580,11 @@ def _share(done_s: float, total_s: float | None) -> str:
 
 
 def _say(text: str) -> None:
-    print(plain(text), file=sys.stderr, flush=True)
+    print(sanitise(text), file=sys.stderr, flush=True)
 
 
 def _shown(path: Path) -> str:
-    return shortened(str(path), 300)
+    return shorten(str(path), 300)
 
 
 def _write_utf8() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from asr_core.errors import AsrError, LanguageError, ManifestError, ModelError
 from asr_core.languages import language_code
-from asr_core.text.plain_text import plain
+from asr_core.text.plain_text import sanitise
 
 if TYPE_CHECKING:
     from asr_core.evaluation.cases import Case, NewCase
@@ -346,7 +346,7 @@ def _write_reports(
     for path, make in wanted:
         if path is not None:
             try:
-                write_atomically(path, plain(make()).encode())
+                write_atomically(path, sanitise(make()).encode())
             except OSError as error:
                 say(f"{path} cannot be written ({error.strerror}).")
                 written = False
@@ -362,7 +362,7 @@ def _print_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say) 
     print("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
     for (condition, setup), row in by_condition(trials).items():
         counts, wordless = row.counts, row.wordless
-        begin = [plain(str(condition)), plain(setup)]
+        begin = [sanitise(str(condition)), sanitise(setup)]
         n_cases = row.n_cases - wordless.n_cases
         if n_cases:
             print(

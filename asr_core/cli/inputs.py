@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from asr_core.cli.outputs import normal, short_digest
 from asr_core.errors import AudioError
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["Found", "Input", "LeftOut", "find"]
 
@@ -95,7 +95,7 @@ class LeftOut:
 
     def sentences(self) -> Iterator[str]:
         """Yield what the user is told: how many there are, and the names of some."""
-        folder = shortened(self.folder, _LONGEST_NAME)
+        folder = shorten(self.folder, _LONGEST_NAME)
         if self.files:
             count = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
             yield f"Left out {count} of {folder} without sound: {_listed(self.files)}."
@@ -155,7 +155,7 @@ def _meant_by(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
         names = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute ones
         if not names:
             found.problems.append(
-                f"No file matches {shortened(argument, _LONGEST_NAME)!r}; check the pattern."
+                f"No file matches {shorten(argument, _LONGEST_NAME)!r}; check the pattern."
             )
         for name in names:
             yield from _named(name, found, on_look)
@@ -182,7 +182,7 @@ def _file(path: Path) -> Input:
     name = str(path)
     if len(name) > _LONGEST_NAME:
         name = path.name
-    return Input(path, shortened(name, 2 * _LONGEST_NAME), normal(str(path)))
+    return Input(path, shorten(name, 2 * _LONGEST_NAME), normal(str(path)))
 
 
 def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
@@ -194,7 +194,7 @@ def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
 
     def unread(error: OSError) -> None:
         found.problems.append(
-            f"The folder {shortened(str(error.filename), _LONGEST_NAME)} cannot be read "
+            f"The folder {shorten(str(error.filename), _LONGEST_NAME)} cannot be read "
             f"({error.strerror})."
         )
 
@@ -213,7 +213,7 @@ def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
         found.left_out.append(LeftOut(folder, tuple(files), tuple(folders)))
     if not inputs and len(found.problems) == n_problems:
         found.problems.append(
-            f"Nothing to transcribe in {shortened(folder, _LONGEST_NAME)}: no audio or video file "
+            f"Nothing to transcribe in {shorten(folder, _LONGEST_NAME)}: no audio or video file "
             "is there."
         )
 
@@ -221,7 +221,7 @@ def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
 def _listed(paths: Iterable[PurePath]) -> str:
     """Return names with commas between them, hidden ones last, and how many more there are."""
     ordered = sorted(paths, key=lambda path: (path.name.startswith("."), path))
-    names = [shortened(str(path)) for path in ordered[:_MOST_NAMED]]
+    names = [shorten(str(path)) for path in ordered[:_MOST_NAMED]]
     more = f" and {len(ordered) - _MOST_NAMED} more" if len(ordered) > _MOST_NAMED else ""
     return ", ".join(names) + more
 

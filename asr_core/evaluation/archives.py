@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from asr_core.errors import AudioError, ManifestError
 from asr_core.evaluation.set_files import Files
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["opened_zip"]
 
@@ -114,7 +114,7 @@ def _reader(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, times: Mapping[str, int], left: list[int]
 ) -> Callable[[], BinaryIO]:
     def read() -> BinaryIO:
-        called = shortened(info.filename)
+        called = shorten(info.filename)
         if times[info.filename] > 1:
             raise AudioError(f"{called} is {times[info.filename]} times in the ZIP; leave one.")
         if info.flag_bits & 0x1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.errors import ManifestError
 from asr_core.languages import LANGUAGES
-from asr_core.text.plain_text import plain, shortened
+from asr_core.text.plain_text import sanitise, shorten
 
 __all__ = [
     "MAX_CASE_S",
@@ -54,10 +54,10 @@ class NewCase:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", plain(self.name))
-        object.__setattr__(self, "said", plain(self.said))
-        object.__setattr__(self, "tags", {plain(t): plain(v) for t, v in self.tags.items()})
-        called = shortened(self.name)
+        object.__setattr__(self, "name", sanitise(self.name))
+        object.__setattr__(self, "said", sanitise(self.said))
+        object.__setattr__(self, "tags", {sanitise(t): sanitise(v) for t, v in self.tags.items()})
+        called = shorten(self.name)
         _check_language(called, self.language)
         if not len(self.samples):
             raise ManifestError(f"{called} holds no sound.")
@@ -104,7 +104,7 @@ def check_texts(name: str, said: str, language: str, tags: Mapping[str, str]) ->
     Raises:
         ManifestError: something is too long, or the language is unknown.
     """
-    called = shortened(name)
+    called = shorten(name)
     _check_language(called, language)
     if len(name) > MAX_NAME:
         raise ManifestError(f"The name {called} is longer than {MAX_NAME} characters; shorten it.")
@@ -117,7 +117,7 @@ def check_texts(name: str, said: str, language: str, tags: Mapping[str, str]) ->
     for tag, value in tags.items():
         if len(tag) > _MAX_TAG or len(value) > _MAX_VALUE:
             raise ManifestError(
-                f"{called}: the tag {shortened(tag, _MAX_TAG)} is too long; a name has at most "
+                f"{called}: the tag {shorten(tag, _MAX_TAG)} is too long; a name has at most "
                 f"{_MAX_TAG} characters, a value {_MAX_VALUE}."
             )
 
@@ -125,7 +125,7 @@ def check_texts(name: str, said: str, language: str, tags: Mapping[str, str]) ->
 def _check_language(called: str, language: str) -> None:
     if language not in LANGUAGES:
         raise ManifestError(
-            f"{called}: {shortened(language, 20)!r} is no language that Whisper knows; "
+            f"{called}: {shorten(language, 20)!r} is no language that Whisper knows; "
             "give a code such as en or de."
         )
 
@@ -146,7 +146,7 @@ def parse_tags(text: str) -> dict[str, str]:
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if not (name and sign and value):
             raise ManifestError(
-                f"{shortened(part)!r} is no tag; write name=value, such as accent=Scots."
+                f"{shorten(part)!r} is no tag; write name=value, such as accent=Scots."
             )
         tags[name.lower()] = value
     return tags

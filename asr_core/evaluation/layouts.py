@@ -17,7 +17,7 @@ from asr_core.evaluation.manifests import Entry, Problem, read_entries
 from asr_core.evaluation.set_files import Files, is_hidden
 from asr_core.evaluation.tables import numbered_lines, text_of
 from asr_core.full_context.time_range import WHOLE, Stretch
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["Limits", "Listing", "NothingListed", "find_listing", "read_listing", "read_split"]
 
@@ -117,8 +117,8 @@ def _one(paths: Sequence[str]) -> str:
     if len(tests) == 1:
         return tests[0]
     raise ManifestError(
-        f"Several tables are among the files, such as {shortened(paths[0])} and "
-        f"{shortened(paths[1])}; give the one that you mean, or its folder."
+        f"Several tables are among the files, such as {shorten(paths[0])} and "
+        f"{shorten(paths[1])}; give the one that you mean, or its folder."
     )
 
 
@@ -129,7 +129,7 @@ def _others(taken: str, all_: Sequence[str]) -> str:
     if not others or (stems <= {"metadata", "manifest"} and len({_folder(p) for p in all_}) == 1):
         return ""
     return (
-        f"{shortened(taken)} is taken; {shortened(others[0])}"
+        f"{shorten(taken)} is taken; {shorten(others[0])}"
         f"{f' and {len(others) - 1} more are' if len(others) > 1 else ' is'} left aside."
     )
 
@@ -179,12 +179,12 @@ def _listing(name: str, folder: str, entries: Iterable[Entry | Problem], limits:
     for entry in entries:
         if len(found) == limits.rows:
             raise ManifestError(
-                f"{shortened(name)} has more than {limits.rows} lines, which is the most."
+                f"{shorten(name)} has more than {limits.rows} lines, which is the most."
             )
         found.append(entry)
     problems = [entry for entry in found if isinstance(entry, Problem)]
     if len(problems) == len(found):
-        raise problems[0] if problems else ManifestError(f"{shortened(name)} lists no recording.")
+        raise problems[0] if problems else ManifestError(f"{shorten(name)} lists no recording.")
     return Listing(name, folder, found)
 
 
@@ -210,7 +210,7 @@ class _Reader:
 
     def content(self, name: str) -> bytes:
         """Raises ManifestError if there is no such file, or it is too large."""
-        called = shortened(name)
+        called = shorten(name)
         if name not in self._files:
             raise ManifestError(f"{called} is not there.")
         try:
@@ -227,9 +227,9 @@ class _Reader:
     def keyed_lines(self, name: str) -> Iterator[tuple[str, str, str]]:
         """Yield where each line is, its first word and the others, as Kaldi has them."""
         called = PurePosixPath(name).name
-        for number, line in numbered_lines(text_of(shortened(name), self.content(name))):
+        for number, line in numbered_lines(text_of(shorten(name), self.content(name))):
             key, *rest = line.split(maxsplit=1)
-            yield f"line {number} of {shortened(called)}", key, "".join(rest).strip()
+            yield f"line {number} of {shorten(called)}", key, "".join(rest).strip()
 
     def keyed(self, name: str) -> dict[str, str]:
         """Return the lines of a file by their first words; none if there is no such file."""
@@ -255,7 +255,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
     for where, key, said in read.keyed_lines(in_folder("text")):
         try:
             if key in seen:
-                raise ManifestError(f"{shortened(key)} is there twice")
+                raise ManifestError(f"{shorten(key)} is there twice")
             seen.add(key)
             recording, stretch = (
                 _segment(key, segments) if segments else (key, WHOLE)
@@ -270,7 +270,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
 
 def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, Stretch]:
     if key not in segments:
-        raise ManifestError(f"{shortened(key)} is not in segments")
+        raise ManifestError(f"{shorten(key)} is not in segments")
     try:
         recording, start, end = segments[key].split()
         start_s, end_s = float(start), float(end)
@@ -278,7 +278,7 @@ def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, Stretch]:
             raise ValueError
     except ValueError:
         raise ManifestError(
-            f"segments tells no stretch of {shortened(key)}: {shortened(segments[key])}"
+            f"segments tells no stretch of {shorten(key)}: {shorten(segments[key])}"
         ) from None
     return recording, Stretch(start_s, None if end_s == -1 else end_s)
 
@@ -286,13 +286,13 @@ def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, Stretch]:
 def _sound(recording: str, sounds: Mapping[str, str]) -> str:
     path = sounds.get(recording, "")
     if not path:
-        raise ManifestError(f"{shortened(recording)} is not in wav.scp")
+        raise ManifestError(f"{shorten(recording)} is not in wav.scp")
     unpacked = _FLAC.fullmatch(path)
     if unpacked:
         return unpacked[1]
     if path.endswith("|"):
         raise ManifestError(
-            f"wav.scp has a command for {shortened(recording)}, and commands are not run; write "
+            f"wav.scp has a command for {shorten(recording)}, and commands are not run; write "
             "the path of a sound file"
         )
     return path

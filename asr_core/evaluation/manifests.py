@@ -20,7 +20,7 @@ from asr_core.evaluation.stretches import StretchReader
 from asr_core.evaluation.tables import Row, Unread, column_name, numbered_lines, rows_of, text_of
 from asr_core.full_context.time_range import WHOLE, Stretch
 from asr_core.languages import language_code
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["Entry", "Problem", "file_stem", "read_cases", "read_entries"]
 
@@ -100,7 +100,7 @@ def read_entries(name: str, content: bytes, most: int | None = None) -> list[Ent
     Raises:
         ManifestError: it is no manifest, has too many rows, or none of them can be used.
     """
-    called = shortened(name)
+    called = shorten(name)
     text = text_of(called, content)
     rows = rows_of(name, text, (frozenset(_PATH), frozenset(_SAID)))
     entries: list[Entry | Problem] = []
@@ -255,7 +255,7 @@ def _seconds(value: Any, what: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < _MAX_SECONDS:
-        raise ValueError(f"the {what} {shortened(str(value), 20)!r} is no number of seconds")
+        raise ValueError(f"the {what} {shorten(str(value), 20)!r} is no number of seconds")
     return seconds
 
 

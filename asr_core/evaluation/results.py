@@ -14,7 +14,7 @@ from asr_core.evaluation.alignment import aligned
 from asr_core.evaluation.conditions import CLEAN, KINDS, Condition
 from asr_core.evaluation.metrics import Counts, Difference, Interval, difference, interval
 from asr_core.evaluation.trial import Trial
-from asr_core.transcript import join_words, normalised
+from asr_core.transcript import comparison_key, join_words
 
 __all__ = [
     "Calibration",
@@ -247,7 +247,7 @@ def calibration(trials: Iterable[Trial]) -> Calibration:
             continue
         for pair in aligned(trial.said, trial.heard.words, trial.language):
             for word, is_right in zip(pair.heard, pair.right, strict=True):
-                if normalised(word.text):
+                if comparison_key(word.text):
                     confidence.append(word.probability)
                     right.append(is_right)
     bins: list[tuple[float, float, int]] = []

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from asr_core.errors import AudioError
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["DiskFiles", "Files", "is_hidden", "picker"]
 
@@ -62,7 +62,7 @@ def _opened(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise AudioError(
-            f"{shortened(str(path), _LONGEST)} cannot be read ({error.strerror})."
+            f"{shorten(str(path), _LONGEST)} cannot be read ({error.strerror})."
         ) from None
 
 
@@ -88,7 +88,7 @@ def picker(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
         alike = [each for each in same if _n_alike(wanted, each) == most]
         # Of one folder: the same sound in two formats.
         if len({PurePosixPath(each).parent for each in alike}) != 1:
-            raise AudioError(f"{shortened(path, _LONGEST)} is not there.")
+            raise AudioError(f"{shorten(path, _LONGEST)} is not there.")
         return files[min(alike)]()
 
     return open_file

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from asr_core.errors import ManifestError
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["Row", "Unread", "column_name", "numbered_lines", "rows_of", "text_of"]
 
@@ -112,7 +112,7 @@ def rows_of(
     Raises:
         ManifestError: it is no table of its kind at all.
     """
-    called = shortened(name)
+    called = shorten(name)
     if name.lower().endswith((".jsonl", ".ndjson")):
         return _json_lines(text)
     if name.lower().endswith(".json"):
@@ -191,7 +191,7 @@ def _json_row(number: int, value: Any) -> Row | Unread:
     if not isinstance(value, _Object):
         return Unread(number, "it is no JSON object")
     if value.doubled is not None:
-        return Unread(number, f"it has {shortened(value.doubled)} twice")
+        return Unread(number, f"it has {shorten(value.doubled)} twice")
     return Row(number, value)
 
 
@@ -265,7 +265,7 @@ def _separated(
     names = [column_name(name) for name in header]
     for name in names:
         if names.count(name) > 1 and any(name in group for group in needed):
-            raise ManifestError(f"{called} has two columns called {shortened(name)}; leave one.")
+            raise ManifestError(f"{called} has two columns called {shorten(name)}; leave one.")
     places = [i for i, name in enumerate(names) if name in needed[0]]
     records = _records(lines, delimiter, len(header), places[0] if places else 0)
     for number, cells in records:

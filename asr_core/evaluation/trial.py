@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_float32, to_int16
-from asr_core.decoding.quality import BEAM_SIZE
+from asr_core.decoding.fallback import FINAL_BEAM_SIZE
 from asr_core.engines import Engine
 from asr_core.engines.base import EngineName
 from asr_core.errors import ConditionError
@@ -49,7 +49,7 @@ class Setup:
     mode: Mode = "full context"
     detects_language: bool = False
     prompt: str = ""
-    beam_size: int = BEAM_SIZE
+    beam_size: int = FINAL_BEAM_SIZE
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -63,7 +63,7 @@ class Setup:
         parts += ["streaming"] if self.mode == "streaming" else []
         parts += ["language detected"] if self.detects_language else []
         parts += ["with terms"] if self.prompt else []
-        parts += [f"beam {self.beam_size}"] if self.beam_size != BEAM_SIZE else []
+        parts += [f"beam {self.beam_size}"] if self.beam_size != FINAL_BEAM_SIZE else []
         return " · ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:

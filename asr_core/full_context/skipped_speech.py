@@ -11,8 +11,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 from asr_core.full_context.chunks import SpokenWindow
-from asr_core.text.repetition import is_crammed
-from asr_core.transcript import Word, normalised
+from asr_core.text.repetition import is_too_fast
+from asr_core.transcript import Word, comparison_key
 
 __all__ = ["merged", "missed"]
 
@@ -63,11 +63,11 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
 
 
 def _stand_there(found: Sequence[Word], beside: Sequence[Word]) -> bool:
-    texts = {normalised(word.text) for word in found}
-    same = [word for word in beside if normalised(word.text) in texts]
-    known = {normalised(word.text) for word in same}
-    n_known = sum(normalised(word.text) in known for word in found)
-    return n_known > len(found) / 2 and is_crammed(same)
+    texts = {comparison_key(word.text) for word in found}
+    same = [word for word in beside if comparison_key(word.text) in texts]
+    known = {comparison_key(word.text) for word in same}
+    n_known = sum(comparison_key(word.text) in known for word in found)
+    return n_known > len(found) / 2 and is_too_fast(same)
 
 
 def _within(word: Word, low: float, high: float) -> Word:

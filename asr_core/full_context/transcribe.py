@@ -14,14 +14,8 @@ from numpy.typing import NDArray
 
 from asr_core.audio.decode import AudioFile, called_in_messages
 from asr_core.audio.samples import AudioSamples
-from asr_core.decoding.quality import (
-    BEAM_SIZE,
-    FALLBACKS,
-    fallback,
-    is_doubtful,
-    is_silence,
-    settled,
-)
+from asr_core.decoding.fallback import FINAL_BEAM_SIZE, decode_with_fallback
+from asr_core.decoding.hallucination import is_silence
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.full_context.channels import Speakers
@@ -30,7 +24,7 @@ from asr_core.full_context.pipeline import beside, side_by_side
 from asr_core.full_context.skipped_speech import merged, missed
 from asr_core.full_context.time_range import WHOLE, Pieces, Stretch
 from asr_core.ops.malloc import give_back
-from asr_core.text.segmentation import lines, rejoined
+from asr_core.text.segmentation import rejoin_segments, split_into_segments
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
@@ -96,7 +90,7 @@ class FileOptions:
     task: Task = "transcribe"
     prompt: str = ""
     stretch: Stretch = WHOLE
-    beam_size: int = BEAM_SIZE
+    beam_size: int = FINAL_BEAM_SIZE
     most_s: float | None = None
     track: int | None = None
     split_channels: bool = False
@@ -176,7 +170,7 @@ def transcribe(
             on_progress(FileProgress(done_s, total_s, so_far(until_s), n_settled))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             give_back()
-    segments = list(rejoined(segments, language))
+    segments = list(rejoin_segments(segments, language))
     whole = so_far(pieces.seconds)
     return speakers.settled(whole) if speakers else whole
 
@@ -233,7 +227,7 @@ def _lines_in(
     """The lines of windows that follow one another."""
     segments = []
     for spoken, reading in heard:
-        for line in lines(reading.words, reading.language):
+        for line in split_into_segments(reading.words, reading.language):
             segment = replace(line, language=reading.language if with_language else None)
             if speakers is not None and spoken.channel is not None:
                 segment = speakers.named(segment, spoken.channel)
@@ -270,24 +264,13 @@ def _hear(
     share: Sequence[SpokenWindow], options: FileOptions, language: str | None, listen: Listen
 ) -> list[_Heard]:
     """What each window says, nothing where nobody speaks."""
-    tries = _tries([options.window(spoken, language) for spoken in share], listen)
+    windows = [options.window(spoken, language) for spoken in share]
     heard = []
-    for spoken, tried in zip(share, tries, strict=True):
-        if is_silence(tried, spoken.speech_s):
+    for spoken, attempts in zip(share, decode_with_fallback(windows, listen), strict=True):
+        if is_silence(attempts.hypotheses, spoken.speech_s):
             heard.append(_Heard())
         else:
-            best = settled(tried)
+            best = attempts.selected
             words = tuple(word.shifted(spoken.start_s) for word in best.words)
             heard.append(_Heard(words, best.language))
     return heard
-
-
-def _tries(windows: Sequence[Window], listen: Listen) -> list[list[Hypothesis]]:
-    """Hypotheses of each window: one, or where it is doubtful more until one convinces."""
-    tries = [[hypothesis] for hypothesis in listen(windows)]
-    for attempt in range(len(FALLBACKS)):
-        again = [i for i, tried in enumerate(tries) if is_doubtful(tried[-1])]
-        retries = [fallback(windows[i], attempt) for i in again]
-        for i, hypothesis in zip(again, listen(retries) if retries else (), strict=True):
-            tries[i].append(hypothesis)
-    return tries

@@ -58,7 +58,7 @@ def _with_text(segment: Segment, text: str) -> Segment | None:
             words += _distribute(new[c:d], start, end, 1.0)
     indent = original[0].text[: -len(original[0].text.lstrip())]
     words[0] = replace(words[0], text=indent + words[0].text.lstrip())
-    return Segment.of(words, segment.language, segment.speaker)
+    return Segment.from_words(words, segment.language, segment.speaker)
 
 
 def _tokens(word: Word) -> Iterator[Word]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from asr_core.output.subtitles import Cue, make_cues, speaker_label
-from asr_core.text.line_breaks import set_right_to_left
+from asr_core.text.line_breaks import mark_right_to_left
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -74,7 +74,7 @@ def to_srt(transcript: Transcript) -> str:
 
 def _srt_text(cue: Cue, language: str | None) -> str:
     first, *rest = cue.lines
-    text = "\n".join(set_right_to_left((cue.label + first, *rest), language))
+    text = "\n".join(mark_right_to_left((cue.label + first, *rest), language))
     return _TAG.sub("\\g<0>\N{WORD JOINER}", text).replace("-->", "→")
 
 
@@ -87,7 +87,7 @@ def to_vtt(transcript: Transcript) -> str:
     return "WEBVTT\n\n" + "".join(
         f"{format_timestamp(cue.start)} --> {format_timestamp(cue.end)}\n"
         + (f"<v {cue.speaker.translate(escape)}>" if cue.speaker else "")
-        + "\n".join(set_right_to_left(cue.lines, transcript.language)).translate(escape)
+        + "\n".join(mark_right_to_left(cue.lines, transcript.language)).translate(escape)
         + "\n\n"
         for cue in make_cues(transcript)
     )
@@ -179,7 +179,7 @@ def to_bytes(transcript: Transcript, extension: str) -> bytes:
 def split_into_words(transcript: Transcript) -> Transcript:
     """Return ``transcript`` with one segment per word, for word times in any format."""
     words = [
-        Segment.of([word], segment.language, segment.speaker)
+        Segment.from_words([word], segment.language, segment.speaker)
         for segment in transcript.segments
         for word in segment.words
     ]

@@ -24,10 +24,10 @@ from asr_core.output.cue_timing import (
     CueSpeech,
     time_cues,
 )
-from asr_core.text.line_breaks import MAX_WIDTH, breakable, is_spaceless, width
-from asr_core.text.plain_text import plain
+from asr_core.text.line_breaks import MAX_LINE_WIDTH, display_width, is_spaceless, split_at_breaks
+from asr_core.text.plain_text import sanitise
 from asr_core.text.segmentation import PAUSE_S
-from asr_core.text.sentences import is_end
+from asr_core.text.sentences import is_sentence_end
 from asr_core.transcript import Segment, Transcript
 
 __all__ = ["Cue", "make_cues", "speaker_label"]
@@ -141,7 +141,7 @@ def _untimed_cues(transcript: Transcript) -> Iterator[_UntimedCue]:
     ends = [0.0, *(units[-1].end for _, units in runs)]
     starts = [*(units[0].start for _, units in runs[1:]), transcript.duration or math.inf]
     for (speaker, units), end_before, start_after in zip(runs, ends, starts, strict=False):
-        indent = width(speaker_label(speaker))
+        indent = display_width(speaker_label(speaker))
         for begin, end in _best_cuts(units, indent, end_before, start_after):
             yield _UntimedCue(units[begin:end], speaker, indent)
 
@@ -151,7 +151,7 @@ def _is_word_by_word(segments: Sequence[Segment]) -> bool:
 
 
 def _name(run: Sequence[Segment]) -> str | None:
-    return " ".join(plain(run[0].speaker or "").split()) or None
+    return " ".join(sanitise(run[0].speaker or "").split()) or None
 
 
 def _runs(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
@@ -182,10 +182,10 @@ def _run_units(segments: Sequence[Segment], language: str | None) -> list[_Unit]
 def _segment_units(segment: Segment, language: str | None) -> Iterator[_Unit]:
     """Yield the units of a segment; parts of a word share the word's time."""
     text, starts, ends = _characters(segment)
-    if not width(text):
+    if not display_width(text):
         return
     at = 0
-    texts = breakable(text, language)
+    texts = split_at_breaks(text, language)
     for i, (piece, following) in enumerate(zip(texts, [*texts[1:], ""], strict=True)):
         bare = piece.rstrip()
         space = piece[len(bare) :] if following else " " * (not is_spaceless(bare[-1]))
@@ -194,9 +194,9 @@ def _segment_units(segment: Segment, language: str | None) -> Iterator[_Unit]:
             bare + space,
             starts[at],
             max(ends[at : at + len(bare)]),
-            width(bare),
-            width(bare + space),
-            not following or is_end(before + bare, space + following, language),
+            display_width(bare),
+            display_width(bare + space),
+            not following or is_sentence_end(before + bare, space + following, language),
         )
         at += len(piece)
 
@@ -207,7 +207,7 @@ def _characters(segment: Segment) -> tuple[str, list[float], list[float]]:
     starts: list[float] = []
     ends: list[float] = []
     for word in segment.words:
-        written = plain(word.text)
+        written = sanitise(word.text)
         spaces = len(written) - len(written.lstrip())
         n = max(1, len(written.strip()))
         at = [word.start + (word.end - word.start) * i / n for i in range(n + 1)]
@@ -265,7 +265,7 @@ def _fitting_ends(units: Sequence[_Unit], first: int, indent: float) -> Iterator
     for i in range(first, len(units)):
         unit = units[i]
         if i > first:
-            is_full = line + unit.width > MAX_WIDTH
+            is_full = line + unit.width > MAX_LINE_WIDTH
             if unit.end > latest or (is_full and is_second):
                 return
             if is_full:
@@ -306,13 +306,13 @@ def _text(units: Sequence[_Unit]) -> str:
 
 def _break_lines(units: Sequence[_Unit], indent: float) -> tuple[str, ...]:
     """Return one line if it fits, otherwise two of similar width."""
-    if indent + _width(units) <= MAX_WIDTH or len(units) == 1:
+    if indent + _width(units) <= MAX_LINE_WIDTH or len(units) == 1:
         return (_text(units),)
 
     def imbalance(n: int) -> tuple[bool, float]:
         first, second = indent + _width(units[:n]), _width(units[n:])
         bonus = 10 if units[n - 1].ends_clause or units[n - 1].ends_sentence else 0
-        return max(first, second) > MAX_WIDTH, abs(first - second) - bonus
+        return max(first, second) > MAX_LINE_WIDTH, abs(first - second) - bonus
 
     n = min(range(1, len(units)), key=imbalance)
     return _text(units[:n]), _text(units[n:])

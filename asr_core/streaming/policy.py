@@ -11,9 +11,9 @@ from itertools import accumulate
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.text.numbers import as_digits
+from asr_core.text.numbers import digit_key
 from asr_core.text.sentences import ends_sentence
-from asr_core.transcript import Word, normalised
+from asr_core.transcript import Word, comparison_key
 
 __all__ = ["agreed", "best_cut", "heard_whole", "remaining", "steady"]
 
@@ -65,7 +65,7 @@ def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
     following = (*current[1:], *current[-1:])
     n = 0
     for before, now, after in zip(previous, current, following, strict=False):
-        same = as_digits(before.text) == as_digits(now.text)
+        same = digit_key(before.text) == digit_key(now.text)
         if not same or now.end > audio_end_s - patience_s(trust(before, now, after)):
             break
         n += 1
@@ -128,7 +128,7 @@ def _says(before: Sequence[str], now: Sequence[str], start: int, stop: int) -> b
 
 
 def _texts(words: Sequence[Word]) -> list[str]:
-    return [normalised(word.text) for word in words]
+    return [comparison_key(word.text) for word in words]
 
 
 def patience_s(trusted: float) -> float:
@@ -192,7 +192,7 @@ def _n_final(committed: Sequence[Word], pieces: Sequence[Word], whole: Set[int])
 
 def _compared(words: Sequence[Word]) -> str:
     """Return the text as it is compared: numbers in digits, each as long as a word."""
-    text = as_digits(" ".join(word.text for word in words))
+    text = digit_key(" ".join(word.text for word in words))
     return "".join(c * EDITS_PER_DIGIT if c.isdecimal() else c for c in text)
 
 

@@ -22,15 +22,8 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
-from asr_core.decoding.quality import (
-    BEAM_SIZE,
-    FALLBACKS,
-    fallback,
-    is_doubtful,
-    is_silence,
-    may_be_silence,
-    settled,
-)
+from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
+from asr_core.decoding.hallucination import is_silence, may_be_silence
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Hold
@@ -62,7 +55,7 @@ TRIM_WINDOW_S = 12.0
 MIN_COMMIT_S = 1.5
 """The first second of an utterance is too little to trust what the model makes of it."""
 
-LOOK_BEAM_SIZE = 3
+PARTIAL_BEAM_SIZE = 3
 """Of a look at speech that goes on: half of the errors go that greedy looks make final too
 early, for a fifth more time (tiny.en, 942 s of read speech)."""
 
@@ -147,7 +140,7 @@ class Snapshot:
 
     def transcript(self) -> Transcript:
         """All final words as a transcript."""
-        open_line = (Segment.of(self.committed),) if self.committed else ()
+        open_line = (Segment.from_words(self.committed),) if self.committed else ()
         return Transcript(
             segments=self.segments + open_line,
             duration=self.audio_s,
@@ -210,7 +203,7 @@ class LiveSession:
         self._context: Context | None = None  # of the utterance before
         self._segments: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
         self._asked: _Asked | None = None
-        self._tried: list[Hypothesis] = []  # doubtful ones of a window that must be settled
+        self._attempts = Attempts()  # at the final window that is being decoded
         self._last_window_end = 0
         self._updated_at = -np.inf  # the scheduler's clock
         self._finish_requested = threading.Event()
@@ -345,10 +338,10 @@ class LiveSession:
             prompt=utterance.prompt,
             # What nobody looks at again is decoded without the help of the past.
             draft=() if self._asked.is_final else utterance.draft,
-            beam_size=BEAM_SIZE if self._asked.is_final else LOOK_BEAM_SIZE,
+            beam_size=FINAL_BEAM_SIZE if self._asked.is_final else PARTIAL_BEAM_SIZE,
             is_partial=not self._asked.is_final,
         )
-        return fallback(window, len(self._tried) - 1) if self._tried else window
+        return self._attempts.next_window(window)
 
     def accept(self, hypothesis: Hypothesis) -> None:
         """Take the model's answer to the last window."""
@@ -356,17 +349,16 @@ class LiveSession:
         assert asked is not None and utterance is not None
         self._asked = None
         self._last_window_end = asked.end
-        tried = [*self._tried, hypothesis]
-        if is_doubtful(hypothesis):
-            if not asked.is_final:
-                self._publish(transcribed=asked.end)  # the next look decides
-                return
-            if len(tried) <= len(FALLBACKS):
-                self._tried = tried
-                return
-        self._tried = []
-        hypothesis = settled(tried)
-        new = self._new_words(tried, hypothesis, asked, utterance)
+        if needs_fallback(hypothesis) and not asked.is_final:
+            self._publish(transcribed=asked.end)  # the next partial pass decides
+            return
+        attempts = self._attempts.adding(hypothesis)
+        if not attempts.is_done:
+            self._attempts = attempts
+            return
+        self._attempts = Attempts()
+        hypothesis = attempts.selected
+        new = self._new_words(attempts.hypotheses, hypothesis, asked, utterance)
         if new is None:
             return
         self._keep_language(hypothesis, asked)
@@ -390,7 +382,7 @@ class LiveSession:
         assert asked is not None and utterance is not None
         self._asked = None
         self._last_window_end = asked.end
-        self._tried = []
+        self._attempts = Attempts()
         if asked.is_final:
             utterance.take(utterance.tentative, len(utterance.tentative), asked.end_s)
         if asked.closes:
@@ -425,7 +417,7 @@ class LiveSession:
         unsaid_s = speech_s - utterance.said_s(new)
         if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
             return None
-        heard_nothing = utterance.passed_over and is_doubtful(hypothesis)
+        heard_nothing = utterance.passed_over and needs_fallback(hypothesis)
         own = [utterance.own(each, asked.start_s) for each in tried]
         return () if heard_nothing or is_silence(own, speech_s) else new
 

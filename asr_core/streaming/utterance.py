@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import Hypothesis
 from asr_core.streaming.policy import remaining, steady
-from asr_core.text.segmentation import is_whole, lines
+from asr_core.text.segmentation import is_segment_end, split_into_segments
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Segment, Word, join_words
 
@@ -167,16 +167,16 @@ class Utterance:
         self._context = None
         self.window_start, self.draft = window_start, ()
         self.prompt = f"{self.prompt} {join_words(passed)}"[-PROMPT_CHARACTERS:].strip()
-        whole = list(lines((*self._passed, *passed), self.language))
+        whole = list(split_into_segments((*self._passed, *passed), self.language))
         following = self._committed[0] if self._committed else None
-        is_open = whole and not is_whole(whole[-1].words, following, self.language)
+        is_open = whole and not is_segment_end(whole[-1].words, following, self.language)
         open_line = whole.pop() if is_open else None
         self._passed = list(open_line.words) if open_line else []
         return whole
 
     def close(self) -> list[Segment]:
         """The lines that are left at the end of the utterance."""
-        return list(lines(self.committed, self.language))
+        return list(split_into_segments(self.committed, self.language))
 
     def context(self, end: int) -> Context | None:
         """Of this utterance, which ended at sample ``end``, what is heard before the next one:

@@ -12,9 +12,15 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-__all__ = ["MAX_WIDTH", "breakable", "is_spaceless", "set_right_to_left", "width"]
+__all__ = [
+    "MAX_LINE_WIDTH",
+    "display_width",
+    "is_spaceless",
+    "mark_right_to_left",
+    "split_at_breaks",
+]
 
-MAX_WIDTH = 42.0
+MAX_LINE_WIDTH = 42.0
 """Of a line, in characters of the Latin script (Netflix's Timed Text Style Guide)."""
 
 FULL_WIDTH = 2.5
@@ -37,7 +43,7 @@ def is_spaceless(text: str) -> bool:
 
 
 @lru_cache(maxsize=10_000)  # words come again and again
-def width(text: str) -> float:
+def display_width(text: str) -> float:
     """Return the room that ``text`` takes in a line, in Latin characters.
 
     What a reader sees as one character counts once, with all its marks.
@@ -47,7 +53,7 @@ def width(text: str) -> float:
     return sum(map(_width_of_cluster, _clusters(text)))
 
 
-def breakable(text: str, language: str | None = None) -> list[str]:
+def split_at_breaks(text: str, language: str | None = None) -> list[str]:
     """Return ``text`` in the smallest pieces between which a line may be broken.
 
     Joined they are the text; spaces end a piece. A word longer than a line stays whole where
@@ -59,7 +65,7 @@ def breakable(text: str, language: str | None = None) -> list[str]:
     return [part for piece in pieces for part in _not_too_wide(piece, language)]
 
 
-def set_right_to_left(lines: Iterable[str], language: str | None = None) -> tuple[str, ...]:
+def mark_right_to_left(lines: Iterable[str], language: str | None = None) -> tuple[str, ...]:
     """Return ``lines`` marked as running from right to left if they do.
 
     Players take the direction of a line from its first letter or from nowhere: without the
@@ -89,11 +95,11 @@ def _not_too_wide(piece: str, language: str | None) -> Iterator[str]:
     """A piece, in smaller ones if no line holds it."""
     from icu4py.breakers import LineBreaker
 
-    if width(piece.rstrip()) <= MAX_WIDTH or not is_spaceless(piece):
+    if display_width(piece.rstrip()) <= MAX_LINE_WIDTH or not is_spaceless(piece):
         yield piece
         return
     for part in _between(piece, _ends(LineBreaker(piece, f"{language or 'und'}@lb=strict"))):
-        if width(part.rstrip()) <= MAX_WIDTH:
+        if display_width(part.rstrip()) <= MAX_LINE_WIDTH:
             yield part
         else:
             yield from _clusters(part)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["as_digits"]
+__all__ = ["digit_key"]
 
 _CARDINALS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
@@ -26,7 +26,7 @@ _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
 _PIECE = re.compile(r"\d+(?:(?:st|nd|rd|th)(?![^\W\d_]))?|[^\W\d_]+")
 
 
-def as_digits(text: str) -> str:
+def digit_key(text: str) -> str:
     """Return ``text`` without case, punctuation and spaces, English number words as digits.
 
     Made for comparing two spellings of one utterance, not for reading: "one two three",

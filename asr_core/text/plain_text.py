@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["plain", "plain_data", "shortened"]
+__all__ = ["sanitise", "sanitise_data", "shorten"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
@@ -23,24 +23,24 @@ _UNFIT = re.compile(
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
-def plain(text: str) -> str:
+def sanitise(text: str) -> str:
     """Return ``text`` with what can't be kept or shown replaced; line ends become ``\\n``."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _BIDI.sub("", _UNFIT.sub(_REPLACEMENT, text))
 
 
-def plain_data(data: Any) -> Any:
+def sanitise_data(data: Any) -> Any:
     """Return ``data``, as JSON has it, with all texts and keys plain."""
     if isinstance(data, str):
-        return plain(data)
+        return sanitise(data)
     if isinstance(data, dict):
-        return {plain_data(key): plain_data(value) for key, value in data.items()}
+        return {sanitise_data(key): sanitise_data(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [plain_data(each) for each in data]
+        return [sanitise_data(each) for each in data]
     return data
 
 
-def shortened(text: str, most: int = 80) -> str:
+def shorten(text: str, most: int = 80) -> str:
     """Return ``text`` plain, in one line of at most ``most`` characters, for messages."""
-    line = " ".join(plain(text[: 4 * most]).split())
+    line = " ".join(sanitise(text[: 4 * most]).split())
     return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"

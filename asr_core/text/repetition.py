@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 
-from asr_core.transcript import Word, normalised
+from asr_core.transcript import Word, comparison_key
 
-__all__ = ["first_turn", "is_crammed", "is_written_again", "length_of_cycle", "unspoken"]
+__all__ = ["collapse_loop", "has_instant_repeat", "is_too_fast", "loop_length", "spurious_repeats"]
 
 MIN_TURNS = 3
 """People say things twice; three times at the very end is suspect."""
@@ -31,29 +31,29 @@ not said the alignment finds no time at all (tiny.en)."""
 _N_AT_ONCE = 5  # words; the alignment gives single ones too little or too much
 
 
-def is_crammed(words: Sequence[Word]) -> bool:
+def is_too_fast(words: Sequence[Word]) -> bool:
     """Return whether the words take less time than anybody needs to say them."""
     n_characters = sum(map(_length, words))
     return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
 
 
-def is_written_again(words: Sequence[Word]) -> bool:
+def has_instant_repeat(words: Sequence[Word]) -> bool:
     """Return whether ``_N_AT_ONCE`` in a row stand elsewhere too and had no time to be said."""
-    texts = [normalised(word.text) for word in words]
+    texts = [comparison_key(word.text) for word in words]
     runs = [tuple(texts[at : at + _N_AT_ONCE]) for at in range(len(texts) - _N_AT_ONCE + 1)]
     n_times = Counter(runs)
     return any(
-        n_times[run] > 1 and is_crammed(words[at : at + _N_AT_ONCE]) for at, run in enumerate(runs)
+        n_times[run] > 1 and is_too_fast(words[at : at + _N_AT_ONCE]) for at, run in enumerate(runs)
     )
 
 
 def _length(word: Word) -> int:
     """Return the characters; one of Chinese or Japanese is a syllable, and counts as two."""
-    text = normalised(word.text)
+    text = comparison_key(word.text)
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def length_of_cycle(items: Sequence[object]) -> int:
+def loop_length(items: Sequence[object]) -> int:
     """How many items at the end only repeat what came before them.
 
     Zero unless a phrase of any length takes at least ``MIN_TURNS`` turns at the
@@ -67,12 +67,12 @@ def length_of_cycle(items: Sequence[object]) -> int:
     return 0
 
 
-def first_turn(items: list[int]) -> list[int]:
+def collapse_loop(items: list[int]) -> list[int]:
     """``items`` with the cycle at its end cut to one turn."""
-    return items[: len(items) - length_of_cycle(items)]
+    return items[: len(items) - loop_length(items)]
 
 
-def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
+def spurious_repeats(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     """Which words only repeat what stands before them, without having been said.
 
     Where the audio ends with a sentence, a decoder may miss the end and write all of it
@@ -81,7 +81,7 @@ def unspoken(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     not said to its end is left: people do that.
 
     Args:
-        texts: (n_words,), normalised.
+        texts: (n_words,), comparison_key.
         seconds: (n_words,), how long each lasts.
 
     Returns:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
-from asr_core.text.line_breaks import breakable
+from asr_core.text.line_breaks import split_at_breaks
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Segment, Word
 
-__all__ = ["is_whole", "lines", "rejoined"]
+__all__ = ["is_segment_end", "rejoin_segments", "split_into_segments"]
 
 PAUSE_S = 1.0
 PAUSE_AFTER_FULL_STOP_S = 3.0
@@ -17,23 +17,23 @@ PAUSE_AFTER_FULL_STOP_S = 3.0
 LONGEST_LINE_S = 20.0
 
 
-def lines(words: Iterable[Word], language: str | None = None) -> Iterator[Segment]:
+def split_into_segments(words: Iterable[Word], language: str | None = None) -> Iterator[Segment]:
     """Cut consecutive ``words`` into segments; every word is in one of them."""
     line: list[Word] = []
     for word in words:
-        if line and is_whole(line, word, language):
-            yield Segment.of(line)
+        if line and is_segment_end(line, word, language):
+            yield Segment.from_words(line)
             line = []
         elif line and word.end - line[0].start > LONGEST_LINE_S:
             n = _best_end(line, word, language)
-            yield Segment.of(line[:n])
+            yield Segment.from_words(line[:n])
             line = line[n:]
         line.append(word)
     if line:
-        yield Segment.of(line)
+        yield Segment.from_words(line)
 
 
-def is_whole(line: Sequence[Word], following: Word | None, language: str | None) -> bool:
+def is_segment_end(line: Sequence[Word], following: Word | None, language: str | None) -> bool:
     """Return whether a sentence or a pause ends the line after the words of ``line``.
 
     Args:
@@ -50,7 +50,7 @@ def _best_end(line: Sequence[Word], following: Word, language: str | None) -> in
     half, but within no word where tokens are parts of words."""
     texts = [*(word.text for word in line), following.text]
     lengths = list(itertools.accumulate(map(len, texts)))
-    pieces = breakable("".join(texts), language)
+    pieces = split_at_breaks("".join(texts), language)
     between = set(itertools.accumulate(map(len, pieces)))
     gaps = {
         n: after.start - line[n - 1].end
@@ -60,7 +60,7 @@ def _best_end(line: Sequence[Word], following: Word, language: str | None) -> in
     return max(gaps, key=lambda n: (gaps[n], n), default=len(line))
 
 
-def rejoined(segments: Iterable[Segment], language: str | None) -> Iterator[Segment]:
+def rejoin_segments(segments: Iterable[Segment], language: str | None) -> Iterator[Segment]:
     """Put together lines that were cut within a sentence, where one window of audio ended.
 
     Args:
@@ -71,7 +71,7 @@ def rejoined(segments: Iterable[Segment], language: str | None) -> Iterator[Segm
     for segment in segments:
         if before is not None and _is_one(before, segment, language):
             words = (*before.words, *segment.words)
-            before = Segment.of(words, segment.language, segment.speaker)
+            before = Segment.from_words(words, segment.language, segment.speaker)
             continue
         if before is not None:
             yield before
@@ -84,5 +84,5 @@ def _is_one(one: Segment, other: Segment, language: str | None) -> bool:
     return (
         (one.language, one.speaker) == (other.language, other.speaker)
         and other.end - one.start <= LONGEST_LINE_S
-        and not is_whole(one.words, other.words[0], one.language or language)
+        and not is_segment_end(one.words, other.words[0], one.language or language)
     )

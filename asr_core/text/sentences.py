@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from asr_core.transcript import Word
 
-__all__ = ["ends_sentence", "is_end"]
+__all__ = ["ends_sentence", "is_sentence_end"]
 
 _REACH = 16
 """Words before the end that the splitter reads: more than the longest chain of titles."""
@@ -149,10 +149,10 @@ def ends_sentence(
         language: Whisper's code; None counts as English.
     """
     text = "".join(word.text for word in words[-_REACH:])
-    return is_end(text, following.text if following is not None else "", language)
+    return is_sentence_end(text, following.text if following is not None else "", language)
 
 
-def is_end(text: str, after: str, language: str | None) -> bool:
+def is_sentence_end(text: str, after: str, language: str | None) -> bool:
     """Return whether a sentence ends with ``text``, before ``after``.
 
     Args:

@@ -30,7 +30,7 @@ from asr_core.audio.decode import decode
 from asr_core.engines import load_engine
 from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
-from asr_core.transcript import Word, normalised
+from asr_core.transcript import Word, comparison_key
 from benchmarks.clips import Clip, changes, english_clips, percent_wrong, percentiles, print_table
 from benchmarks.environments import python_of
 
@@ -111,12 +111,12 @@ def _spent(pid: int) -> tuple[float, float]:
 
 
 def texts_of(text: str) -> list[str]:
-    return [word for word in map(normalised, text.split()) if word]
+    return [word for word in map(comparison_key, text.split()) if word]
 
 
 def latencies(said: Said, texts: Sequence[tuple[float, str]]) -> Iterator[float]:
     """Of each word, how long after it was said it first stood in the text."""
-    wanted = [normalised(word.text) for word in said.words]
+    wanted = [comparison_key(word.text) for word in said.words]
     waiting = set(range(len(wanted)))
     for seconds, text in texts:
         matcher = difflib.SequenceMatcher(None, wanted, texts_of(text), autojunk=False)

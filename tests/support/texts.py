@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import jiwer
 
-from asr_core.transcript import Segment, Transcript, Word, normalised
+from asr_core.engines.base import Hypothesis
+from asr_core.transcript import Segment, Transcript, Word, comparison_key
 
 TWO_CITIES = """
 It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of
@@ -43,7 +44,7 @@ def word_error_rate(said: str, heard: str) -> float:
 
 def words_of(text: str) -> list[str]:
     """Without case and punctuation."""
-    return [word for word in map(normalised, text.split()) if word]
+    return [word for word in map(comparison_key, text.split()) if word]
 
 
 def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
@@ -54,5 +55,19 @@ def transcript(lines: list[list[tuple[str, float]]]) -> Transcript:
         for text, duration in line:
             words.append(Word(f" {text}", now, now + duration, 0.9))
             now += duration
-        segments.append(Segment.of(words))
+        segments.append(Segment.from_words(words))
     return Transcript(tuple(segments), now)
+
+
+def hypothesis(
+    text: str,
+    logprob: float = -0.2,
+    no_speech: float = 0.1,
+    ratio: float = 1.2,
+    each_s: float = 1.0,
+) -> Hypothesis:
+    """Words of ``each_s`` seconds one after the other, with the given probabilities."""
+    words = tuple(
+        Word(f" {w}", i * each_s, (i + 1) * each_s, 0.9) for i, w in enumerate(text.split())
+    )
+    return Hypothesis(words, (), (), (), "en", 1.0, no_speech, logprob, ratio)

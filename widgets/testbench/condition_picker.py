@@ -10,7 +10,7 @@ from asr_core.evaluation.conditions import CLEAN, KINDS, Condition
 from asr_core.evaluation.experiment import Plan
 from asr_core.evaluation.spectrogram import spectrogram_png
 from asr_core.evaluation.store import MAX_NOISE_S, Store
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 from widgets.testbench.opened import samples_of_upload, saying_errors
 from widgets.testbench.pickers import page_of
 from widgets.texts import as_written
@@ -55,7 +55,7 @@ def chosen_conditions(store: Store) -> list[Condition]:
 def preview(store: Store, cases: list[Case]) -> None:
     """A case under a condition, to hear and to see."""
     case = st.selectbox(
-        "Recording", cases, format_func=lambda c: shortened(c.said or c.name), key="preview-case"
+        "Recording", cases, format_func=lambda c: shorten(c.said or c.name), key="preview-case"
     )
     condition = st.selectbox(
         "Condition", _usual(store), format_func=lambda c: c.title, key="preview-condition"

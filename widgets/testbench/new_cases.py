@@ -14,7 +14,7 @@ from asr_core.evaluation.prompts import PROMPT_LISTS
 from asr_core.evaluation.set_files import Files
 from asr_core.evaluation.store import Store
 from asr_core.languages import LANGUAGES
-from asr_core.text.plain_text import plain
+from asr_core.text.plain_text import sanitise
 from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
 from widgets.texts import as_written
 from widgets.typed import KEPT, forget_typed, typed
@@ -106,7 +106,7 @@ def _said_in(file: UploadedFile) -> str:
     st.caption(as_written(file.name))
     row = st.container(horizontal=True, vertical_alignment="center")
     said = row.text_input(
-        f"What is said in {plain(file.name)}", key=typed(f"upload-said-{file.file_id}"),
+        f"What is said in {sanitise(file.name)}", key=typed(f"upload-said-{file.file_id}"),
         max_chars=MAX_SAID, placeholder="What is said", persist_state=KEPT,
         label_visibility="collapsed",
     )  # fmt: skip

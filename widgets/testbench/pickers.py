@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import streamlit as st
 
-from asr_core.text.plain_text import shortened
+from asr_core.text.plain_text import shorten
 from widgets.typed import KEPT
 
 __all__ = ["chosen_in_url", "page_of", "with_tags"]
@@ -52,7 +52,7 @@ def with_tags(
         return items
     groups: dict[str, set[str]] = {}
     for each in st.multiselect(
-        label, known, format_func=shortened, key=key, placeholder="All", bind="query-params"
+        label, known, format_func=shorten, key=key, placeholder="All", bind="query-params"
     ):
         tag, _, value = each.partition(": ")
         groups.setdefault(tag, set()).add(value)

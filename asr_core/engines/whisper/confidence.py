@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.transcript import normalised
+from asr_core.transcript import comparison_key
 
 __all__ = ["nbest_word_posteriors", "relative_likelihoods"]
 
@@ -32,10 +32,10 @@ def nbest_word_posteriors(
     Returns:
         (n_words,), above 0 and at most 1.
     """
-    wanted = [normalised(word) for word in words]
+    wanted = [comparison_key(word) for word in words]
     backed = [1.0] * len(words)
     for text, weight in zip(alternatives, weights, strict=True):
-        same = Levenshtein.opcodes(wanted, list(map(normalised, text))).as_matching_blocks()
+        same = Levenshtein.opcodes(wanted, list(map(comparison_key, text))).as_matching_blocks()
         for block in same:
             for i in range(block.a, block.a + block.size):
                 backed[i] += weight

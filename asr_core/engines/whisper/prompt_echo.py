@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.transcript import Word, join_words, normalised
+from asr_core.transcript import Word, comparison_key, join_words
 
 __all__ = ["is_misled", "may_be_misled"]
 
@@ -50,7 +50,7 @@ def is_misled(text: str, prompt: str, plain: str) -> bool:
 
 
 def _bytes(text: str) -> bytes:
-    return normalised(text).encode()
+    return comparison_key(text).encode()
 
 
 def _shared(text: bytes, prompt: bytes) -> list[bool]:

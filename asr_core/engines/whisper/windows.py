@@ -35,8 +35,8 @@ from asr_core.engines.whisper.speculative import n_accepted
 from asr_core.engines.whisper.tokenizer import MAX_POSITIONS, WhisperTokenizer, WordTokens
 from asr_core.engines.worker_pool import PriorityWorkerPool
 from asr_core.errors import AsrError, EngineError
-from asr_core.text.repetition import first_turn, unspoken
-from asr_core.transcript import Word, normalised
+from asr_core.text.repetition import collapse_loop, spurious_repeats
+from asr_core.transcript import Word, comparison_key
 
 __all__ = ["DecodingResult", "TokenTimings", "WhisperEngine"]
 
@@ -56,7 +56,7 @@ On 124 clips of 1 to 20 s, tiny.en had 12.1 % of words wrong without such a floo
 
 LOOK_CONTEXT_S = 10.0
 """Of a look that is followed by others: two thirds of the time. What it then says twice is
-mostly left out (``unspoken``), the rest is gone with the next look."""
+mostly left out (``spurious_repeats``), the rest is gone with the next look."""
 
 SECONDS_PER_FRAME = 0.02
 """Of the encoder's output: mel hop of 10 ms, halved by a strided convolution."""
@@ -458,7 +458,7 @@ def _without_run_on(decoded: DecodingResult, request: DecodingRequest) -> Decodi
     tokens = decoded.tokens
     if len(tokens) < len(request.draft) + request.max_new_tokens:
         return decoded
-    return replace(decoded, tokens=first_turn(tokens), aligned=None)
+    return replace(decoded, tokens=collapse_loop(tokens), aligned=None)
 
 
 def _said_once(
@@ -468,7 +468,7 @@ def _said_once(
     afters = list(itertools.accumulate(piece.n_tokens for piece in pieces))
     begins = [0, *afters[:-1]]
     seconds = (aligned.frames[afters] - aligned.frames[begins]) * SECONDS_PER_FRAME
-    gone = unspoken([normalised(piece.text) for piece in pieces], seconds.tolist())
+    gone = spurious_repeats([comparison_key(piece.text) for piece in pieces], seconds.tolist())
     if not gone:
         return pieces, decoded, aligned
     said = [i for i in range(len(pieces)) if i not in gone]

@@ -13,7 +13,7 @@ from asr_core.evaluation.conditions import Condition
 from asr_core.evaluation.store.schema import AuditRow, CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
 from asr_core.evaluation.trial import Heard, Setup, Trial
 from asr_core.languages import LANGUAGES
-from asr_core.text.plain_text import plain, shortened
+from asr_core.text.plain_text import sanitise, shorten
 from asr_core.transcript import Word
 
 __all__ = [
@@ -144,11 +144,11 @@ def checked_flag(flag: Flag) -> Flag:
         )
     return replace(
         flag,
-        heard=plain(flag.heard),
-        corrected=plain(flag.corrected),
-        note=plain(flag.note),
-        source=shortened(flag.source, MAX_NAME),
-        model=shortened(flag.model, _MAX_MODEL),
+        heard=sanitise(flag.heard),
+        corrected=sanitise(flag.corrected),
+        note=sanitise(flag.note),
+        source=shorten(flag.source, MAX_NAME),
+        model=shorten(flag.model, _MAX_MODEL),
     )
 
 
@@ -167,11 +167,11 @@ def check_run(name: str, conditions: Sequence[Condition], setups: Sequence[Setup
         )
     for condition in map(str, conditions):
         if len(condition) > _MAX_CONDITION:
-            raise StoreError(f"The condition {shortened(condition)} is too long.")
+            raise StoreError(f"The condition {shorten(condition)} is too long.")
     for setup in setups:
         if len(setup.model) > _MAX_MODEL or len(setup.prompt) > _MAX_PROMPT:
             raise StoreError(
-                f"{shortened(setup.model)}: a model's name has at most {_MAX_MODEL} characters, "
+                f"{shorten(setup.model)}: a model's name has at most {_MAX_MODEL} characters, "
                 f"its terms {_MAX_PROMPT}."
             )
 

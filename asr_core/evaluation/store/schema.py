@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from asr_core.text.plain_text import plain, plain_data
+from asr_core.text.plain_text import sanitise, sanitise_data
 
 __all__ = ["AuditRow", "Base", "CaseRow", "FlagRow", "NoiseRow", "RunRow", "TrialRow"]
 
@@ -32,7 +32,7 @@ class PlainText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else plain(value)
+        return None if value is None else sanitise(value)
 
 
 class PlainJSON(TypeDecorator[Any]):
@@ -42,7 +42,7 @@ class PlainJSON(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return plain_data(value)
+        return sanitise_data(value)
 
 
 class Base(DeclarativeBase):

@@ -37,7 +37,7 @@ from asr_core.evaluation.store.records import (
 )
 from asr_core.evaluation.store.schema import CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
 from asr_core.evaluation.trial import Setup, Trial
-from asr_core.text.plain_text import plain, shortened
+from asr_core.text.plain_text import sanitise, shorten
 
 __all__ = ["DEFAULT_MAX_MB", "MAX_NOISE_S", "Store"]
 
@@ -100,7 +100,7 @@ class Store(Access):
         with self._database.writing() as session:
             row = session.get(CaseRow, case_id)
             if row is None:
-                raise StoreError(f"{shortened(name)} is no longer in the test set.")
+                raise StoreError(f"{shorten(name)} is no longer in the test set.")
             row.name, row.said, row.language, row.tags = name, said, language, dict(tags)
             self._note(session, "change case", [case_id])
 
@@ -150,7 +150,7 @@ class Store(Access):
     def add_noise(self, name: str, samples: NDArray[np.int16]) -> Noise:
         """Keep a noise for conditions; one of that name is taken already: StoreError."""
         self._check_adding()
-        name = plain(name)
+        name = sanitise(name)
         if not name or len(name) > _MAX_NOISE_NAME or set(name) & set("@:/,\n"):
             raise StoreError(
                 f"A noise needs a name of at most {_MAX_NOISE_NAME} characters, without @, :, / "
@@ -188,7 +188,7 @@ class Store(Access):
         seed: str = "1",
     ) -> Run:
         self._check_adding()
-        name = plain(name)
+        name = sanitise(name)
         check_run(name, conditions, setups)
         row = RunRow(
             id=uuid.uuid4().hex,
@@ -301,7 +301,7 @@ class Store(Access):
         """
         self._check_reviewing()
         pcm = np.round(self.samples(flag.id) * 32768).clip(-32768, 32767).astype(np.int16)
-        source = shortened(flag.source, MAX_NAME - 20)
+        source = shorten(flag.source, MAX_NAME - 20)
         new = NewCase(f"{source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
         check_texts(new.name, new.said, new.language, new.tags)
         name, n_bytes = self._keep(self.flac(flag.id))

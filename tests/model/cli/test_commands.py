@@ -214,7 +214,7 @@ def test_whatever_ends_the_work_what_was_heard_is_printed(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def break_down(source: object, engine: object, options: object, **rest: Any) -> None:
-        heard = Transcript((Segment.of((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
+        heard = Transcript((Segment.from_words((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
         rest["on_progress"](FileProgress(1.0, 2.0, heard, 1))
         raise RuntimeError("nobody thought of this")
 

@@ -38,7 +38,7 @@ def test_a_line_left_empty_is_gone() -> None:
 
 
 def test_a_corrected_line_keeps_its_language() -> None:
-    line = Segment.of(HEARD.segments[0].words, "ga")
+    line = Segment.from_words(HEARD.segments[0].words, "ga")
     assert (
         apply_corrections(Transcript((line,), 1.0), {0: "Ever tried."}).segments[0].language == "ga"
     )
@@ -50,7 +50,9 @@ def test_subtitles_follow() -> None:
 
 def test_scripts_without_spaces_are_corrected_by_the_character() -> None:
     words = (Word("你好", 0.0, 1.0, 0.9), Word("世界。", 1.0, 2.0, 0.9))
-    [line] = apply_corrections(Transcript((Segment.of(words),), 2.0), {0: "你们世界。"}).segments
+    [line] = apply_corrections(
+        Transcript((Segment.from_words(words),), 2.0), {0: "你们世界。"}
+    ).segments
     assert line.text == "你们世界。"
     assert line.words[1] == Word("们", 0.5, 1.0, 1.0)
     assert line.words[2].start == 1.0
@@ -73,6 +75,6 @@ def test_any_text_comes_out_as_it_was_written_in_order_and_in_the_line(
 
 
 def test_a_corrected_line_keeps_its_speaker() -> None:
-    line = Segment.of(HEARD.segments[0].words, speaker="Left")
+    line = Segment.from_words(HEARD.segments[0].words, speaker="Left")
     [after] = apply_corrections(Transcript((line,), 1.0), {0: "Something else."}).segments
     assert (after.speaker, after.text) == ("Left", "Something else.")

@@ -117,7 +117,7 @@ def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) 
     segments, now = [], start_s
     for line in lines:
         words = [Word(f" {text}", now + i, now + i + 0.9, 0.9) for i, text in enumerate(line)]
-        segments.append(Segment.of(words, None, speaker))
+        segments.append(Segment.from_words(words, None, speaker))
         now += len(line)
     return Transcript(tuple(segments), now + 1, "en")
 
@@ -167,7 +167,7 @@ def test_what_looks_like_a_tag_is_shown_by_players() -> None:
 
 def test_lines_from_right_to_left_say_so() -> None:
     words = [Word(" هل", 0, 1, 1), Word(" Python", 1, 2, 1), Word(" جيد؟", 2, 3, 1)]
-    arabic = Transcript((Segment.of(words),), 3, "ar")
+    arabic = Transcript((Segment.from_words(words),), 3, "ar")
     for name in ("srt", "vtt"):
         assert "\n\u202bهل Python جيد؟\u202c\n" in str(FORMATS[name](arabic))
         assert "\u202b" not in str(FORMATS[name](SAMPLE))
@@ -176,8 +176,8 @@ def test_lines_from_right_to_left_say_so() -> None:
 
 def test_speakers_are_named_in_cues() -> None:
     segments = [
-        Segment.of([Word(" How", 0, 1, 1), Word(" so?", 1, 2, 1)], None, "Left"),
-        Segment.of([Word(" Like", 1.5, 3, 1), Word(" this.", 3, 4, 1)], None, "Right"),
+        Segment.from_words([Word(" How", 0, 1, 1), Word(" so?", 1, 2, 1)], None, "Left"),
+        Segment.from_words([Word(" Like", 1.5, 3, 1), Word(" this.", 3, 4, 1)], None, "Right"),
     ]
     both = Transcript(tuple(segments), 4, "en")
     assert FORMATS["srt"](both) == (
@@ -188,14 +188,14 @@ def test_speakers_are_named_in_cues() -> None:
 
 
 def test_a_line_break_within_a_segment_is_none_in_text_and_tables() -> None:
-    heard = Transcript((Segment.of([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
+    heard = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
     assert FORMATS["txt"](heard) == "one two three\tfour\n"
     assert FORMATS["tsv"](heard) == "start\tend\ttext\n0\t1000\tone two three four\n"
 
 
 def _said(speaker: str, start: float, text: str) -> Segment:
     words = text.split()
-    return Segment.of(
+    return Segment.from_words(
         [Word(f" {word}", start + i / 2, start + (i + 1) / 2, 0.9) for i, word in enumerate(words)],
         speaker=speaker,
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from asr_core.output.cue_timing import LEAD_S, MAX_CPS, MAX_CUE_S, MIN_CUE_S
 from asr_core.output.formats import split_into_words
 from asr_core.output.subtitles import Cue, make_cues
-from asr_core.text.line_breaks import MAX_WIDTH, is_spaceless, width
+from asr_core.text.line_breaks import MAX_LINE_WIDTH, display_width, is_spaceless
 from asr_core.transcript import Segment, Transcript, Word
 from tests.support.texts import transcript
 
@@ -54,7 +54,7 @@ def timed(lines: list[list[tuple[str, str, float, float]]]) -> Transcript:
         for letters, mark, duration, pause in line:
             words.append(Word(f" {letters}{mark}", now, now + duration, 0.9))
             now += duration + pause
-        segments.append(Segment.of(words))
+        segments.append(Segment.from_words(words))
     return Transcript(tuple(segments), now, "en")
 
 
@@ -64,7 +64,9 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
 ) -> None:
     """Whatever the times of the words are: none, the same, in disorder, after the end."""
     segments = tuple(
-        Segment.of([Word(f" {text}", start, start + length, 0.5) for text, start, length in line])
+        Segment.from_words(
+            [Word(f" {text}", start, start + length, 0.5) for text, start, length in line]
+        )
         for line in lines
     )
     given_transcript = Transcript(segments, duration_s, language)
@@ -74,7 +76,9 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
         assert all(before.end <= after.start for before, after in pairwise(shown))
         assert all(1 <= len(cue.lines) <= 2 for cue in shown)
         assert all(line.strip() == line and line for cue in shown for line in cue.lines)
-        too_wide = [line for cue in shown for line in cue.lines if width(line) > MAX_WIDTH]
+        too_wide = [
+            line for cue in shown for line in cue.lines if display_width(line) > MAX_LINE_WIDTH
+        ]
         assert all(" " not in line for line in too_wide)
 
 
@@ -85,7 +89,7 @@ def test_no_word_is_lost_and_its_sound_is_covered(
     for each in (timed(lines), split_into_words(timed(lines))):
         shown = make_cues(each)
         assert texts(shown) == "".join(each.text.split())
-        assert all(width(line) <= MAX_WIDTH for cue in shown for line in cue.lines)
+        assert all(display_width(line) <= MAX_LINE_WIDTH for cue in shown for line in cue.lines)
         at = 0
         words = each.words
         for cue in shown:
@@ -115,7 +119,7 @@ def test_what_is_short_or_fast_has_no_pause_left_around_it(
 
 
 def is_readable(cue: Cue) -> bool:
-    characters = width(" ".join(cue.lines))
+    characters = display_width(" ".join(cue.lines))
     return cue.end - cue.start >= max(MIN_CUE_S, min(MAX_CUE_S, characters / MAX_CPS)) - 2e-3
 
 
@@ -127,7 +131,7 @@ def test_what_is_short_or_fast_could_not_be_read_with_a_neighbour_either(
     for one, other in pairwise(shown):
         if other.start - one.end < 1e-3 and not (is_readable(one) and is_readable(other)):
             both = Cue(one.start, other.end, (" ".join((*one.lines, *other.lines)),))
-            fits = width(both.lines[0]) <= MAX_WIDTH and both.end - both.start < 6
+            fits = display_width(both.lines[0]) <= MAX_LINE_WIDTH and both.end - both.start < 6
             assert not (fits and is_readable(both))
 
 
@@ -143,8 +147,8 @@ def test_lines_break_at_a_comma_and_cues_at_a_sentence() -> None:
 
 
 def test_a_short_cue_stands_until_it_is_read() -> None:
-    quick = Segment.of([Word(" Oh", 1.0, 1.1, 0.9), Word(" yes.", 1.1, 1.2, 0.9)])
-    later = Segment.of([Word(" Oh", 2.7, 3.0, 0.9), Word(" no.", 3.0, 4.0, 0.9)])
+    quick = Segment.from_words([Word(" Oh", 1.0, 1.1, 0.9), Word(" yes.", 1.1, 1.2, 0.9)])
+    later = Segment.from_words([Word(" Oh", 2.7, 3.0, 0.9), Word(" no.", 3.0, 4.0, 0.9)])
     assert [cue.end for cue in make_cues(Transcript((quick,), 9))] == [2.0]
     assert [cue.end for cue in make_cues(Transcript((quick, later), 9))] == [2.0, 4.0]
 
@@ -172,14 +176,14 @@ def test_words_one_by_one_keep_their_times(
 
 def test_words_without_a_time_of_their_own_are_seen() -> None:
     lines = [[Word(" One.", 0, 1, 1)], [Word(" Two.", 1, 1, 1)], [Word(" Three.", 1, 1.8, 1)]]
-    shown = make_cues(Transcript(tuple(map(Segment.of, lines)), 12, "en", 1.0))
+    shown = make_cues(Transcript(tuple(map(Segment.from_words, lines)), 12, "en", 1.0))
     assert [cue.lines for cue in shown] == [("One.",), ("Two.",), ("Three.",)]
     assert all(cue.end - cue.start >= MIN_CUE_S for cue in shown)
 
 
 def test_two_who_talk_at_once_are_shown_one_after_the_other() -> None:
-    one = Segment.of([Word(" What", 0, 1, 1), Word(" then?", 1, 4, 1)])
-    other = Segment.of([Word(" I", 0.2, 2, 1), Word(" see.", 2, 4.2, 1)])
+    one = Segment.from_words([Word(" What", 0, 1, 1), Word(" then?", 1, 4, 1)])
+    other = Segment.from_words([Word(" I", 0.2, 2, 1), Word(" see.", 2, 4.2, 1)])
     first, second = make_cues(Transcript((one, other), 9, "en"))
     assert (first.lines, second.lines) == (("What then?",), ("I see.",))
     assert first.end == second.start == 1.0
@@ -210,10 +214,10 @@ def test_an_abbreviation_ends_no_cue() -> None:
 def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) -> None:
     """A token a word, as the model writes them; nothing begins or ends a line that must not."""
     words = [Word(c, i * 0.2, i * 0.2 + 0.2, 0.9) for i, c in enumerate(text)]
-    shown = make_cues(Transcript((Segment.of(words),), 90, language))
+    shown = make_cues(Transcript((Segment.from_words(words),), 90, language))
     assert texts(shown) == text
     for line in (line for cue in shown for line in cue.lines):
-        assert width(line) <= MAX_WIDTH
+        assert display_width(line) <= MAX_LINE_WIDTH
         assert is_spaceless(line)
         assert line[0] not in "、。」，！”：ーょっัิีึืุู่้๊๋์็ា"
         assert line[-1] not in "「“เแโไใ"
@@ -221,7 +225,9 @@ def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) ->
 
 def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None:
     text = "ខ្ញុំចង់ទៅដើរលេងនៅសួនច្បារជាមួយមិត្តភក្តិ" * 4
-    [first, second, *_] = make_cues(Transcript((Segment.of([Word(text, 0, 20, 1)]),), 20, "km"))
+    [first, second, *_] = make_cues(
+        Transcript((Segment.from_words([Word(text, 0, 20, 1)]),), 20, "km")
+    )
     assert 2 < first.end <= second.start < 12
 
 
@@ -235,12 +241,12 @@ def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
         for letters, mark, seconds, pause in said:
             words.append(Word(f" {letters}{mark}", now, now + seconds, 0.9))
             now += seconds + pause
-        segments.append(Segment.of(words, speaker=f"Speaker {i % 2}"))
+        segments.append(Segment.from_words(words, speaker=f"Speaker {i % 2}"))
     transcript = Transcript(tuple(segments), max(segment.end for segment in segments))
     found = make_cues(transcript)
     for one, other in pairwise(found):
         assert one.start < one.end <= other.start < other.end
-    assert all(len(cue.label + cue.lines[0]) <= MAX_WIDTH for cue in found)
+    assert all(len(cue.label + cue.lines[0]) <= MAX_LINE_WIDTH for cue in found)
     for speaker in ("Speaker 0", "Speaker 1"):
         said_words = sorted(
             w.text.strip() for s in segments if s.speaker == speaker for w in s.words

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.text.line_breaks import MAX_WIDTH, breakable, set_right_to_left, width
+from asr_core.text.line_breaks import (
+    MAX_LINE_WIDTH,
+    display_width,
+    mark_right_to_left,
+    split_at_breaks,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,7 @@ from asr_core.text.line_breaks import MAX_WIDTH, breakable, set_right_to_left, w
     ],
 )
 def test_lines_break_by_the_rules_of_the_script(language: str | None, text: str) -> None:
-    assert breakable(text.replace("|", ""), language) == text.split("|")
+    assert split_at_breaks(text.replace("|", ""), language) == text.split("|")
 
 
 @given(
@@ -33,37 +38,37 @@ def test_lines_break_by_the_rules_of_the_script(language: str | None, text: str)
     st.sampled_from(["en", "ja", "th", "km", "xx", None]),
 )
 def test_the_pieces_are_the_text(text: str, language: str | None) -> None:
-    pieces = breakable(text, language)
+    pieces = split_at_breaks(text, language)
     assert "".join(pieces) == text
     assert not any(piece[0] in "\u0301่ำ" for piece in pieces[1:])
 
 
 def test_a_stretch_without_breaks_is_broken_where_it_must_be() -> None:
     katakana = "コンピューターシステムアーキテクチャーデザインパターン"
-    pieces = breakable(katakana, "ja")
-    assert all(width(piece) <= MAX_WIDTH for piece in pieces)
+    pieces = split_at_breaks(katakana, "ja")
+    assert all(display_width(piece) <= MAX_LINE_WIDTH for piece in pieces)
     assert not any(piece[0] in "ーュャ" for piece in pieces)
-    assert breakable("a" * 60 + "é") == ["a" * 60 + "é"]
+    assert split_at_breaks("a" * 60 + "é") == ["a" * 60 + "é"]
 
 
 def test_a_character_with_its_marks_counts_once() -> None:
-    assert width("e\u0301a\u0308") == 2
-    assert width("กำลัง") == 3
-    assert width("नमस्ते") <= 4
-    assert width("日本") == 5
-    assert width("\u200f\u200b") == 0
+    assert display_width("e\u0301a\u0308") == 2
+    assert display_width("กำลัง") == 3
+    assert display_width("नमस्ते") <= 4
+    assert display_width("日本") == 5
+    assert display_width("\u200f\u200b") == 0
 
 
 def test_sixteen_full_characters_fill_a_line() -> None:
-    assert width("日" * 16) <= MAX_WIDTH < width("日" * 17)
+    assert display_width("日" * 16) <= MAX_LINE_WIDTH < display_width("日" * 17)
 
 
 def test_only_what_runs_from_right_to_left_is_marked() -> None:
-    assert set_right_to_left(["Hello."], "en") == ("Hello.",)
-    assert set_right_to_left(["Hello."], "ar") == ("Hello.",)
-    assert set_right_to_left(["שלום!"], None) == ("\u202bשלום!\u202c",)
-    assert set_right_to_left(["He said שלום to me."], "en") == ("He said שלום to me.",)
-    assert set_right_to_left(["iPhone של אבא", "2."], "he") == (
+    assert mark_right_to_left(["Hello."], "en") == ("Hello.",)
+    assert mark_right_to_left(["Hello."], "ar") == ("Hello.",)
+    assert mark_right_to_left(["שלום!"], None) == ("\u202bשלום!\u202c",)
+    assert mark_right_to_left(["He said שלום to me."], "en") == ("He said שלום to me.",)
+    assert mark_right_to_left(["iPhone של אבא", "2."], "he") == (
         "\u202biPhone של אבא\u202c",
         "\u202b2.\u202c",
     )

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.text.numbers import as_digits
-from asr_core.transcript import normalised
+from asr_core.text.numbers import digit_key
+from asr_core.transcript import comparison_key
 
 ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -13,10 +13,10 @@ ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12))
 def test_digits_are_the_same_in_words_alone_and_together(digits: list[int]) -> None:
     together = "".join(map(str, digits))
-    assert as_digits(together) == together
-    assert as_digits(", ".join(map(str, digits))) == together
-    assert as_digits(" ".join(ONES[digit] for digit in digits)) == together
-    assert as_digits(" ".join(ONES[digit].title() + "." for digit in digits)) == together
+    assert digit_key(together) == together
+    assert digit_key(", ".join(map(str, digits))) == together
+    assert digit_key(" ".join(ONES[digit] for digit in digits)) == together
+    assert digit_key(" ".join(ONES[digit].title() + "." for digit in digits)) == together
 
 
 @pytest.mark.parametrize(
@@ -40,15 +40,15 @@ def test_digits_are_the_same_in_words_alone_and_together(digits: list[int]) -> N
     ],
 )
 def test_a_number_is_the_same_in_words_and_in_digits(words: str, digits: str) -> None:
-    assert as_digits(words) == as_digits(digits)
+    assert digit_key(words) == digit_key(digits)
 
 
 def test_other_numbers_are_others() -> None:
-    assert as_digits("twenty six") != as_digits("25")
-    assert as_digits("six six") != as_digits("six")
-    assert as_digits("thirteen") != as_digits("thirty")
+    assert digit_key("twenty six") != digit_key("25")
+    assert digit_key("six six") != digit_key("six")
+    assert digit_key("thirteen") != digit_key("thirty")
 
 
 @given(st.text(st.sampled_from("xyzäßж .,'-")))
 def test_without_numbers_it_is_the_normalised_text(text: str) -> None:
-    assert as_digits(text) == normalised(text)
+    assert digit_key(text) == comparison_key(text)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from asr_core.text.segmentation import lines
+from asr_core.text.segmentation import split_into_segments
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Word
 
@@ -65,7 +65,7 @@ def test_a_line_is_a_sentence_in_the_languages_own_way(language: str | None, tex
     spoken = words(text.replace(" |", "").replace("|", ""), language)
     if language == "ja":
         sentences[-1:] = ["「はい！」", "「では。」"]
-    assert [line.text for line in lines(spoken, language)] == sentences
+    assert [line.text for line in split_into_segments(spoken, language)] == sentences
 
 
 @pytest.mark.parametrize("text", ["Mr.", "He met Dr.", "e.g.", "in the U.S.", "J.", "Hello", ""])
@@ -82,6 +82,6 @@ def test_a_sentence_is_over_before_the_next_word_is_known(text: str) -> None:
 
 def test_a_mark_on_its_own_stays_with_its_sentence() -> None:
     spoken = [Word(text, i, i + 0.5, 1) for i, text in enumerate(["「はい", "。", "」", "では"])]
-    assert [line.text for line in lines(spoken, "ja")] == ["「はい。」では"]
+    assert [line.text for line in split_into_segments(spoken, "ja")] == ["「はい。」では"]
     spoken = [Word(text, i, i + 0.5, 1) for i, text in enumerate([" Yes", ".", " -", " No."])]
-    assert [line.text for line in lines(spoken, "en")] == ["Yes.", "- No."]
+    assert [line.text for line in split_into_segments(spoken, "en")] == ["Yes.", "- No."]

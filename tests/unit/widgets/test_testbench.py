@@ -156,7 +156,7 @@ def flagging(claims: dict | None) -> None:
 
     get_script_run_ctx().user_info = claims or {}
     words = (Word(" Fail", 0.0, 0.5, 0.9),)
-    heard = Transcript((Segment.of(words),), 1.0, "en")
+    heard = Transcript((Segment.from_words(words),), 1.0, "en")
     sound = np.ones(16_000, np.int16)
     _line_popover("k", _Source("talk.wav", "base", heard, heard, lambda _: sound))
 

@@ -15,7 +15,7 @@ from widgets.transcript_editor import _lines, _take, _typed_at
 def heard() -> Transcript:
     words = (Word(" Ever", 0.0, 0.5, 0.9), Word(" tried.", 0.5, 1.0, 0.9))
     later = (Word(" Fail.", 2.0, 2.5, 0.3),)
-    return Transcript((Segment.of(words), Segment.of(later)), 3.0, "en")
+    return Transcript((Segment.from_words(words), Segment.from_words(later)), 3.0, "en")
 
 
 def test_what_is_typed_is_a_correction_until_it_is_taken_back(heard: Transcript) -> None:

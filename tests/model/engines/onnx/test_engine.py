@@ -23,7 +23,7 @@ from asr_core.engines.onnx.layers import Quantised
 from asr_core.engines.torch.decoder import Sound
 from asr_core.engines.torch.engine import TransformersEngine
 from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
-from asr_core.transcript import normalised
+from asr_core.transcript import comparison_key
 
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
@@ -191,7 +191,7 @@ def test_windows_together_say_what_each_says_alone(
     assert len(set(n_words)) > 1  # so that some end before others
     n_same, apart = 0, []
     for one, other in zip(together, alone, strict=True):
-        words = [[normalised(word.text) for word in h.words] for h in (one, other)]
+        words = [[comparison_key(word.text) for word in h.words] for h in (one, other)]
         for block in SequenceMatcher(None, *words, autojunk=False).get_matching_blocks():
             n_same += block.size
             pairs = zip(one.words[block.a :], other.words[block.b :], strict=False)
