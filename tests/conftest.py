@@ -37,6 +37,8 @@ Samples = NDArray[np.float32]
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
+_started_at = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
+
 _IN_REAL_TIME = ("browser", "raw")
 """Folders whose tests wait for clocks, browsers and sockets more than they compute."""
 
@@ -133,7 +135,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let what runs in real time go before what only computes."""
     with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
-        os.setpriority(os.PRIO_PROCESS, 0, 0 if _runs_in_real_time(item) else 10)
+        os.setpriority(
+            os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item) else _started_at + 10
+        )
 
 
 def _runs_in_real_time(item: pytest.Item) -> bool:
