@@ -4,7 +4,7 @@ Importing this package is cheap: neither an engine nor a model is loaded.
 """
 
 from asr_core.errors import AsrError, AudioError, Cancelled, EngineError, ModelError
-from asr_core.ops.telemetry import turn_off
+from asr_core.ops.telemetry import disable_telemetry
 from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = [
@@ -20,4 +20,4 @@ __all__ = [
 
 __version__ = "0.1.0"
 
-turn_off()  # here, since nothing of this package can be imported before
+disable_telemetry()  # here, since nothing of this package can be imported before

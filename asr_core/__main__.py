@@ -2,9 +2,9 @@
 
 import sys
 
-from asr_core.ops.malloc import share_arenas
+from asr_core.ops.malloc import limit_arenas
 
-share_arenas()  # before anything begins a thread
+limit_arenas()  # before anything begins a thread
 
 from asr_core.cli.commands import main  # noqa: E402
 

@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from asr_core.ops.malloc import give_back
+from asr_core.ops.malloc import trim_heap
 
 __all__ = ["held_mb"]
 
@@ -17,6 +17,6 @@ def held_mb() -> NDArray[np.float64]:
     """In use by the C library's heap, and pages of the process's own, in megabytes, once what
     is gone is given back, as the app has it done every ten seconds of speech. Needs Linux."""
     gc.collect()
-    give_back()
+    trim_heap()
     heap, pages = psutil.heap_info(), psutil.Process().memory_info()
     return np.array([heap.heap_used + heap.mmap_used, pages.rss - pages.shared]) / 1e6

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from asr_core.server.figures import figures
+from asr_core.server.status import server_status
 from widgets.settings import current_settings
 from widgets.testbench.audit_list import audit_list
 
@@ -12,15 +12,15 @@ st.title("Operator", anchor=False)
 
 @st.fragment(run_every=2)
 def draw() -> None:
-    now = figures()
+    now = server_status()
     row = st.columns(3)
-    row[0].metric("Speaking", now.speaking)
-    row[1].metric("Waiting for a place", now.waiting)
+    row[0].metric("Speaking", now.n_speaking)
+    row[1].metric("Waiting for a place", now.n_waiting)
     row[2].metric("Served in time", now.capacity, help="Speakers, as measured while they speak.")
     row = st.columns(3)
     row[0].metric("Words behind, median", f"{now.lag_s[0]:.1f} s")
     row[1].metric("Words behind, 95 %", f"{now.lag_s[1]:.1f} s")
-    speed = f"{now.times_real_time:.0f} ×" if now.times_real_time else "–"
+    speed = f"{now.file_rtfx:.0f} ×" if now.file_rtfx else "–"
     row[2].metric("Files, times real time", speed)
     st.subheader("Failures since the start", anchor=False)
     if now.errors:

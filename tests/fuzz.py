@@ -37,7 +37,7 @@ from asr_core.evaluation.manifests import Entry
 from asr_core.evaluation.set_files import picker
 from asr_core.full_context.time_range import Pieces, Stretch
 from asr_core.models.ctranslate2_format import read_arrays, read_config
-from asr_core.ops.limits import Limits
+from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
 from tests.support.damage import damage
 from tests.support.recordings import bursts, recorded
@@ -232,7 +232,7 @@ def _text(rng: random.Random, _: list[bytes]) -> None:
     for read in (Condition.parse, parse_tags, parse_timestamp):
         with contextlib.suppress(AsrError, ValueError):  # parse_timestamp's is a ValueError
             read(text)
-    Limits.read({"ASR_MAX_SPEAKERS": text})
+    UsageLimits.read({"ASR_MAX_SPEAKERS": text})
 
 
 TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {

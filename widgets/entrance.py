@@ -89,7 +89,7 @@ def _is_invited(invite: str) -> bool:
         if is_invitation(given, invite):
             st.session_state["invited"] = invite
         else:
-            _guesses.take(who)
+            _guesses.try_acquire(who)
             logger.warning("wrong invitation")
     return bool(st.session_state.get("invited") == invite)
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from asr_core.errors import AudioError
 from asr_core.full_context import FileOptions, Stretch
-from asr_core.ops.limits import Limits
+from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
 from widgets.settings import Settings, limits
 from widgets.typed import KEPT, typed
@@ -42,8 +42,8 @@ def file_options(settings: Settings) -> FileOptions:
         )
         stretch = _chosen_stretch(start, end)
         st.caption("For files added, or transcribed again, from now on.")
-        most_s = limits().file_s
-        if most_s is not None and most_s != Limits.file_s:
+        most_s = limits().max_file_s
+        if most_s is not None and most_s != UsageLimits.max_file_s:
             st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
     return FileOptions(
         settings.language, is_mixed, settings.task, prompt, stretch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.ops.limits import Limits
+from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions
 from widgets.settings import current_settings
 from widgets.typed import KEPT
@@ -12,7 +12,7 @@ from widgets.typed import KEPT
 __all__ = ["live_options"]
 
 
-def live_options(allowed: Limits) -> tuple[LiveOptions, float | None]:
+def live_options(allowed: UsageLimits) -> tuple[LiveOptions, float | None]:
     """Draw them; the options of the next take and its length in seconds, if limited."""
     settings = current_settings()
     with st.sidebar:
@@ -30,7 +30,7 @@ def live_options(allowed: Limits) -> tuple[LiveOptions, float | None]:
             minutes = st.number_input(
                 "Minutes", 0.1, 600.0, 10.0, key="minutes", persist_state=KEPT
             )
-        most_s = allowed.take_s
+        most_s = allowed.max_recording_s
         if most_s is not None:
             st.caption(f"A take lasts at most {most_s / 60:g} minutes here.")
     options = LiveOptions(settings.language, settings.task, period, keep)

@@ -74,7 +74,7 @@ def start_monitoring() -> None:
     port = os.environ.get("ASR_METRICS_PORT", "").strip()
     if not port:
         return
-    from asr_core.server.figures import serve_metrics
+    from asr_core.server.status import serve_metrics
 
     address = os.environ.get("ASR_METRICS_ADDRESS", "127.0.0.1")
     try:

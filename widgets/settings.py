@@ -24,7 +24,7 @@ from asr_core.models import (
     resolve,
     serve_visitors,
 )
-from asr_core.ops.limits import Limits
+from asr_core.ops.limits import UsageLimits
 from widgets.texts import as_written
 from widgets.typed import KEPT, typed
 
@@ -66,13 +66,13 @@ def current_settings() -> Settings:
     return settings
 
 
-def limits() -> Limits:
+def limits() -> UsageLimits:
     """What the operator allows one user; without limits, and a sentence, if that is unreadable."""
     try:
-        return Limits.read()
+        return UsageLimits.read()
     except AsrError as error:
         st.error(as_written(str(error)), icon=":material/error:")
-        return Limits()
+        return UsageLimits()
 
 
 def offered() -> Offer:

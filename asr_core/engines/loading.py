@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from asr_core.engines.base import Engine, EngineName
 from asr_core.engines.shared import SharedEngine, shared
 from asr_core.errors import AsrError, EngineError, ModelError
-from asr_core.ops.malloc import give_back
+from asr_core.ops.malloc import trim_heap
 
 __all__ = ["choose_engine", "load_engine"]
 
@@ -107,7 +107,7 @@ def _load(
         return _made(name, directory, n_threads, batch_size, live)
 
     loaded = _explained(make, directory)
-    give_back()  # of what the model was made from
+    trim_heap()  # of what the model was made from
     return loaded
 
 

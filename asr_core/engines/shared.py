@@ -21,8 +21,8 @@ from asr_core.errors import LimitError
 from asr_core.models.allowed import serves_visitors
 from asr_core.models.cache import cached_path, mark_in_use, size_bytes
 from asr_core.models.catalogue import CATALOGUE
-from asr_core.ops.budget import Hold, Resource, process_budget
-from asr_core.ops.malloc import give_back
+from asr_core.ops.budget import Reservation, Resource, process_budget
+from asr_core.ops.malloc import trim_heap
 
 __all__ = ["SharedEngine", "busy_checks", "engines", "shared"]
 
@@ -59,7 +59,7 @@ class SharedEngine:
         self._amount = memory_bytes(directory)
         self._lock = threading.Lock()  # guards those below, never held at the model
         self._engine: Engine | None = None
-        self._hold: Hold | None = None
+        self._hold: Reservation | None = None
         self._mark: IO[bytes] | None = None
         self._n_calls = 0
         self._used_at = float("-inf")
@@ -161,7 +161,7 @@ class SharedEngine:
             self._begin_with(engine, hold)
             return engine
 
-    def _begin_with(self, engine: Engine, hold: Hold | None) -> None:
+    def _begin_with(self, engine: Engine, hold: Reservation | None) -> None:
         with self._lock:
             self._engine, self._hold, self._n_calls = engine, hold, self._n_calls + 1
             self._mark = mark_in_use(self._directory)
@@ -182,7 +182,7 @@ class SharedEngine:
             hold, mark = self._hold, self._mark
             self._hold = self._mark = None
         gc.collect()  # sessions and their graphs refer to one another
-        give_back()
+        trim_heap()
         if mark is not None:
             mark.close()
         if hold is not None:
@@ -199,7 +199,7 @@ def memory_bytes(directory: Path) -> float:
     return _FIXED_BYTES + _TIMES * size_bytes(directory)
 
 
-def _room(amount: float) -> Hold | None:
+def _room(amount: float) -> Reservation | None:
     """A hold on memory for a model; others are put away for it, the longest unused first.
 
     None on the command line if it takes more than there is: its user may know better.
@@ -210,7 +210,7 @@ def _room(amount: float) -> Hold | None:
     budget = process_budget()
     while True:
         try:
-            return budget.take(Resource.MODELS, amount)
+            return budget.reserve(Resource.MODELS, amount)
         except LimitError:
             loaded = sorted(engines(), key=lambda engine: engine._used_at)
             if any(engine.put_away() for engine in loaded):

@@ -21,7 +21,7 @@ from asr_core.full_context.playback import copy_to_play
 from asr_core.full_context.stored_files import StoredFile
 from asr_core.full_context.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.ops.budget import Budget, Resource, process_budget
-from asr_core.ops.malloc import give_back
+from asr_core.ops.malloc import trim_heap
 from asr_core.ops.metrics import count_error, count_file
 from asr_core.transcript import Transcript
 
@@ -173,7 +173,7 @@ class JobQueue:
                         continue
                     job.state, job.started_at = JobState.RUNNING, self._clock()
                 self._run(job)
-        give_back()
+        trim_heap()
 
     @contextmanager
     def _turn_of(self, job: Job) -> Iterator[bool]:
@@ -181,7 +181,7 @@ class JobQueue:
         budget = self._budget or process_budget()
         while not job.cancel.is_set():
             try:
-                turn = budget.take(Resource.JOBS, 1, self._owner, self._group)
+                turn = budget.reserve(Resource.JOBS, 1, self._owner, self._group)
             except LimitError:
                 job.cancel.wait(_ASK_EVERY_S)
                 continue

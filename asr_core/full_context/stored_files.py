@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Budget, Hold, Resource, process_budget
+from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
 
 __all__ = ["StoredFile", "StoredFiles", "stored_files"]
 
@@ -38,7 +38,7 @@ class StoredFile:
         path: where it lies; nobody may keep the path longer than this object.
     """
 
-    def __init__(self, name: str, path: Path, hold: Hold) -> None:
+    def __init__(self, name: str, path: Path, hold: Reservation) -> None:
         self.name, self.path = name, path
         weakref.finalize(self, _forget, path, hold)
 
@@ -47,7 +47,7 @@ class StoredFile:
         return self.path.open("rb")
 
 
-def _forget(path: Path, hold: Hold) -> None:
+def _forget(path: Path, hold: Reservation) -> None:
     with contextlib.suppress(OSError):  # Windows keeps what is being played
         path.unlink(missing_ok=True)
     hold.release()
@@ -73,15 +73,15 @@ class StoredFiles:
         self.folder.mkdir(mode=0o700)
         atexit.register(_delete, self.folder)
 
-    def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Hold:
+    def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Reservation:
         """Hold room for a file that is about to come.
 
         Raises:
             LimitError: the owner, or this machine, has none left.
         """
-        return self._budget.take(Resource.UPLOADS, n_bytes, owner, group)
+        return self._budget.reserve(Resource.UPLOADS, n_bytes, owner, group)
 
-    def keep(self, name: str, source: BinaryIO, hold: Hold) -> StoredFile:
+    def keep(self, name: str, source: BinaryIO, hold: Reservation) -> StoredFile:
         """Copy ``source`` into the folder; ``hold`` becomes the file's.
 
         Raises:

@@ -23,7 +23,7 @@ from asr_core.full_context.chunks import SpokenWindow, spoken_windows
 from asr_core.full_context.pipeline import beside, side_by_side
 from asr_core.full_context.skipped_speech import merged, missed
 from asr_core.full_context.time_range import WHOLE, Pieces, Stretch
-from asr_core.ops.malloc import give_back
+from asr_core.ops.malloc import trim_heap
 from asr_core.text.segmentation import rejoin_segments, split_into_segments
 from asr_core.transcript import Segment, Transcript, Word
 
@@ -169,7 +169,7 @@ def transcribe(
             n_settled = _n_begun(segments, heard[-1][0]) if speakers else len(segments)
             on_progress(FileProgress(done_s, total_s, so_far(until_s), n_settled))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
-            give_back()
+            trim_heap()
     segments = list(rejoin_segments(segments, language))
     whole = so_far(pieces.seconds)
     return speakers.settled(whole) if speakers else whole

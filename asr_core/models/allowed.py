@@ -96,7 +96,7 @@ def _unlike(others: Sequence[str], name: str) -> str:
 
 
 def _fitting() -> list[str]:
-    figures = process_budget().figures()
+    figures = process_budget().usage()
     most = next(figure.total for figure in figures if figure.resource is Resource.MODELS)
     return [
         card.name
@@ -111,7 +111,7 @@ _serving = threading.Event()
 
 
 def serve_visitors() -> None:
-    """Hold this process to the list from now on. Any thread may call."""
+    """Reservation this process to the list from now on. Any thread may call."""
     _serving.set()
 
 

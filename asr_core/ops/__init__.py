@@ -1,1 +1,1 @@
-"""TODO."""
+"""Operation of the process: limits, metrics, logs, memory."""

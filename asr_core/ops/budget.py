@@ -1,11 +1,10 @@
-"""One budget for the process: what it may spend, and what each user may take of it.
+"""Resource budget of the process, with a quota for each user.
 
-An owner is a user as the app knows one: a browser. Browsers are easily made up, so owners
-from one network address are a group, and no group may take all.
+An owner is a user as the app knows one: a browser. Browsers are easily faked, so the owners
+behind one network address form a group, and no group may use everything.
 
-Whoever needs something that can run out takes a hold on it first and releases it
-afterwards. What is not there is refused in a sentence for the user, before anything
-was allocated. ``figures`` says how much of everything is in use.
+A resource that can run out is reserved before it is allocated and released afterwards. A
+refusal is a sentence for the user.
 """
 
 from __future__ import annotations
@@ -23,33 +22,33 @@ from pathlib import Path
 from types import TracebackType
 
 from asr_core.errors import LimitError
-from asr_core.ops.limits import number_above_0
+from asr_core.ops.limits import positive_number
 
-__all__ = ["Allowance", "Budget", "Figure", "Hold", "Resource", "process_budget"]
+__all__ = ["Budget", "Quota", "Reservation", "Resource", "ResourceUsage", "process_budget"]
 
 
-Whose = tuple[Hashable, Hashable]  # owner and group
+Holder = tuple[Hashable, Hashable]  # owner and group
 
 
 class Resource(StrEnum):
-    """What can run out, with its unit."""
+    """Resources that can run out, named with their units."""
 
     UPLOADS = "upload_bytes"  # on disk
-    RECORDINGS = "recording_bytes"  # sound kept in memory
-    JOBS = "file_jobs"  # files that are transcribed at this moment
+    RECORDINGS = "recording_bytes"  # audio kept in memory
+    JOBS = "file_jobs"  # files being transcribed
     CONNECTIONS = "connections"  # WebSockets of pages
-    SPEAKERS = "speakers"  # WebRTC connections, of all models together
+    SPEAKERS = "speakers"  # WebRTC connections, all models together
     MODELS = "model_bytes"  # loaded, in memory
 
 
 @dataclass(frozen=True)
-class Allowance:
-    """How much there is of a resource.
+class Quota:
+    """The amount of a resource that may be in use.
 
     Attributes:
-        total: for everybody together.
+        total: for all users together.
         each: for one owner.
-        sentence: what a user is told when it is spent; ``{what}`` becomes "you have" or
+        sentence: message to the user when it is used up; ``{what}`` becomes "you have" or
             "this server has".
     """
 
@@ -59,12 +58,12 @@ class Allowance:
 
 
 _GROUP_SHARE = 0.75
-"""Of a total, for one group: behind one address there may be a whole company."""
+"""Share of a total that one group may use: a whole company may be behind one address."""
 
 
 @dataclass(frozen=True)
-class Figure:
-    """How much of a resource is in use, by how many owners."""
+class ResourceUsage:
+    """The amount of a resource in use, and the number of owners who use it."""
 
     resource: Resource
     used: float
@@ -72,37 +71,37 @@ class Figure:
     n_owners: int
 
 
-class Hold:
-    """A part of the budget that is in use; give it back with ``release``, or with ``with``.
+class Reservation:
+    """A reserved amount of a resource; also a context manager that releases it.
 
-    Any thread may call. One that is forgotten is given back when it is collected.
+    Any thread may call. An unreleased reservation ends when it is garbage-collected.
     """
 
-    def __init__(self, budget: Budget, resource: Resource, whose: Whose, amount: float) -> None:
-        self._budget, self._resource, self._whose = budget, resource, whose
+    def __init__(self, budget: Budget, resource: Resource, holder: Holder, amount: float) -> None:
+        self._budget, self._resource, self._holder = budget, resource, holder
         self._amount = [amount]  # shared with the finalizer
-        self._finalizer = weakref.finalize(self, _give_back, budget, resource, whose, self._amount)
+        self._finalizer = weakref.finalize(self, _release, budget, resource, holder, self._amount)
 
     @property
     def amount(self) -> float:
         return self._amount[0]
 
     def grow(self, more: float) -> None:
-        """Take ``more`` on top.
+        """Reserve ``more`` in addition.
 
         Raises:
-            LimitError: there is not so much left; then nothing changes.
+            LimitError: a quota would be exceeded; nothing changes.
         """
         with self._budget._lock:
             if self._finalizer.alive:
-                self._budget._add(self._resource, self._whose, more)
+                self._budget._add(self._resource, self._holder, more)
                 self._amount[0] += more
 
     def release(self) -> None:
-        """Give all of it back; a second time does nothing."""
+        """Release all of it; further calls do nothing."""
         self._finalizer()
 
-    def __enter__(self) -> Hold:
+    def __enter__(self) -> Reservation:
         return self
 
     def __exit__(
@@ -114,115 +113,118 @@ class Hold:
         self.release()
 
 
-def _give_back(budget: Budget, resource: Resource, whose: Whose, amount: list[float]) -> None:
+def _release(budget: Budget, resource: Resource, holder: Holder, amount: list[float]) -> None:
     with budget._lock:
-        budget._subtract(resource, whose, amount[0])
+        budget._subtract(resource, holder, amount[0])
 
 
 class Budget:
-    """Any thread may call; the lock is held for moments.
+    """Accounting of reserved resources against quotas. Any thread may call.
 
     Args:
-        allowances: by resource; one that is missing has no limit but is counted.
+        quotas: by resource; a resource without one is counted but not limited.
     """
 
-    def __init__(self, allowances: Mapping[Resource, Allowance]) -> None:
-        self._allowances = dict(allowances)
-        # Reentrant: a hold may be collected, and so given back, while the lock is held.
+    def __init__(self, quotas: Mapping[Resource, Quota]) -> None:
+        self._quotas = dict(quotas)
+        # Reentrant: a reservation may be garbage-collected while the lock is held.
         self._lock = threading.RLock()  # guards the one below
-        self._used: dict[Resource, dict[Whose, float]] = {name: {} for name in Resource}
+        self._used: dict[Resource, dict[Holder, float]] = {name: {} for name in Resource}
 
-    def take(
+    def reserve(
         self, resource: Resource, amount: float, owner: Hashable = None, group: Hashable = None
-    ) -> Hold:
+    ) -> Reservation:
         """Reserve ``amount`` for ``owner``.
 
         Args:
-            group: of the owner, such as the network address; None for no group.
+            resource: what to reserve.
+            amount: in the resource's unit.
+            owner: None for the process itself.
+            group: the owner's group, such as the network address; None for no group.
 
         Raises:
-            LimitError: the owner, the group or the process has not so much left.
+            LimitError: a quota of the owner, the group or the process would be exceeded.
         """
         self._add(resource, (owner, group), amount)
-        return Hold(self, resource, (owner, group), amount)
+        return Reservation(self, resource, (owner, group), amount)
 
     def used(self, resource: Resource, owner: Hashable = None) -> float:
-        """By one owner."""
+        """Return the amount that one owner has reserved."""
         with self._lock:
             return sum(n for (name, _), n in self._used[resource].items() if name == owner)
 
-    def figures(self) -> tuple[Figure, ...]:
-        """As of now, one for each resource."""
+    def usage(self) -> tuple[ResourceUsage, ...]:
+        """Return the present usage of each resource."""
         with self._lock:
             return tuple(
-                Figure(
+                ResourceUsage(
                     name,
-                    sum(by_owner.values()),
-                    self._allowances[name].total if name in self._allowances else float("inf"),
-                    len(by_owner),
+                    sum(by_holder.values()),
+                    self._quotas[name].total if name in self._quotas else float("inf"),
+                    len(by_holder),
                 )
-                for name, by_owner in self._used.items()
+                for name, by_holder in self._used.items()
             )
 
-    def _add(self, resource: Resource, whose: Whose, amount: float) -> None:
-        allowed = self._allowances.get(resource)
+    def _add(self, resource: Resource, holder: Holder, amount: float) -> None:
+        quota = self._quotas.get(resource)
         with self._lock:
             used = self._used[resource]
-            if allowed is not None:
-                owner, group = whose
+            if quota is not None:
+                owner, group = holder
                 total = sum(used.values())
-                mine = sum(n for (name, _), n in used.items() if name == owner)
-                ours = sum(n for (_, name), n in used.items() if name == group)
-                if owner is not None and mine + amount > allowed.each:
-                    raise LimitError(allowed.sentence.format(what="you have"))
-                is_over = group is not None and ours + amount > max(
-                    allowed.each, _GROUP_SHARE * allowed.total
+                by_owner = sum(n for (name, _), n in used.items() if name == owner)
+                by_group = sum(n for (_, name), n in used.items() if name == group)
+                if owner is not None and by_owner + amount > quota.each:
+                    raise LimitError(quota.sentence.format(what="you have"))
+                is_over = group is not None and by_group + amount > max(
+                    quota.each, _GROUP_SHARE * quota.total
                 )
-                if is_over or total + amount > allowed.total:
-                    raise LimitError(allowed.sentence.format(what="this server has"))
-            used[whose] = used.get(whose, 0.0) + amount
+                if is_over or total + amount > quota.total:
+                    raise LimitError(quota.sentence.format(what="this server has"))
+            used[holder] = used.get(holder, 0.0) + amount
 
-    def _subtract(self, resource: Resource, whose: Whose, amount: float) -> None:
+    def _subtract(self, resource: Resource, holder: Holder, amount: float) -> None:
         with self._lock:
             used = self._used[resource]
-            left = used.get(whose, 0.0) - amount
+            left = used.get(holder, 0.0) - amount
             if left > 0:
-                used[whose] = left
+                used[holder] = left
             else:
-                used.pop(whose, None)
+                used.pop(holder, None)
 
 
 _GB = 1e9
 _SPARE_DESCRIPTORS = 200
-"""For the server itself: libraries, sockets, databases."""
+"""File descriptors for the server itself: libraries, sockets, databases."""
 
-_JOBS = 4
-"""Files at once: each takes memory, and those who speak go first anyway."""
+_MAX_JOBS = 4
+"""Files transcribed at once; each needs memory, and live speech goes first anyway."""
 
-_SPEAKERS_EACH = 2
+_MAX_SPEAKERS_EACH = 2
 
-_PAGES_EACH = 12
-"""Pages of one browser at a time."""
+_MAX_PAGES_EACH = 12
+"""Open pages of one browser."""
 
-_DESCRIPTORS_EACH = 4
-"""A page takes one for its WebSocket and up to three for its sound."""
+_DESCRIPTORS_PER_PAGE = 4
+"""File descriptors of a page: one for its WebSocket, up to three for its audio."""
 
 
 def _memory_bytes() -> float:
-    """Of this machine, or of the container that the process is in."""
+    """Return the memory of this machine or container."""
     if sys.platform == "win32":
-        return 8 * _GB  # nothing in the standard library tells
+        return 8 * _GB  # the standard library cannot tell
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name in ("memory.max", "memory/memory.limit_in_bytes"):
         try:
             return float(min(installed, int((Path("/sys/fs/cgroup") / name).read_text())))
-        except (OSError, ValueError):  # no such group, or "max"
+        except (OSError, ValueError):  # no such control group, or "max"
             continue
     return float(installed)
 
 
-def _descriptors() -> int:
-    """That the process may open, after it asked for as many as it may have."""
+def _raise_descriptor_limit() -> int:
+    """Raise the process's limit of file descriptors as far as possible; return the limit."""
     if sys.platform == "win32":
         return 8192
     import resource as system
@@ -239,53 +241,54 @@ def _descriptors() -> int:
 
 
 def _number(settings: Mapping[str, str], name: str, default: float) -> float:
-    found = number_above_0(settings, name)
+    found = positive_number(settings, name)
     return default if found is None else found
 
 
-def read_allowances(settings: Mapping[str, str] = os.environ) -> dict[Resource, Allowance]:
-    """What this machine can give, unless the settings say otherwise.
+def read_quotas(settings: Mapping[str, str] = os.environ) -> dict[Resource, Quota]:
+    """Return the quotas that the settings ask for, by default what this machine can give.
 
-    ``ASR_MAX_UPLOADS_MB`` on disk (half of what is free, 20 GB at most),
+    ``ASR_MAX_UPLOADS_MB`` on disk (half of the free space, at most 20 GB),
     ``ASR_MAX_RECORDINGS_MB`` in memory (an eighth of it), ``ASR_MAX_CONNECTIONS`` (as many
-    as descriptors allow, 2,000 at most), ``ASR_MAX_SPEAKERS`` (no limit but what is
-    measured), ``ASR_MAX_MODELS_MB`` in memory (half of it).
+    as descriptors allow, at most 2,000), ``ASR_MAX_SPEAKERS`` (limited only by the measured
+    capacity), ``ASR_MAX_MODELS_MB`` in memory (half of it).
 
     Raises:
-        LimitError: one of them is no number above zero.
+        LimitError: a setting is not a number above zero.
     """
     memory = _memory_bytes()
     free = shutil.disk_usage(tempfile.gettempdir()).free
     uploads = 1e6 * _number(settings, "ASR_MAX_UPLOADS_MB", min(free / 2, 20 * _GB) / 1e6)
     recordings = 1e6 * _number(settings, "ASR_MAX_RECORDINGS_MB", memory / 8 / 1e6)
-    by_descriptors = max(8, (_descriptors() - _SPARE_DESCRIPTORS) // _DESCRIPTORS_EACH)
+    spare = _raise_descriptor_limit() - _SPARE_DESCRIPTORS
+    by_descriptors = max(8, spare // _DESCRIPTORS_PER_PAGE)
     connections = _number(settings, "ASR_MAX_CONNECTIONS", min(2000, by_descriptors))
     speakers = _number(settings, "ASR_MAX_SPEAKERS", 10_000)
     models = 1e6 * _number(settings, "ASR_MAX_MODELS_MB", memory / 2 / 1e6)
     return {
-        Resource.UPLOADS: Allowance(
+        Resource.UPLOADS: Quota(
             uploads, uploads / 4,
             "There is no room for this file: {what} too many uploads stored already. "
-            "Clear the ones that are done, or try a smaller file.",
+            "Clear the finished ones, or try a smaller file.",
         ),
-        Resource.RECORDINGS: Allowance(
+        Resource.RECORDINGS: Quota(
             recordings, recordings / 4,
-            "The recording is no longer kept: {what} too much sound in memory already. "
-            "The words go on.",
+            "The recording is no longer kept: {what} too much audio in memory already. "
+            "Transcription continues.",
         ),
-        Resource.CONNECTIONS: Allowance(
-            connections, min(_PAGES_EACH, connections),
+        Resource.CONNECTIONS: Quota(
+            connections, min(_MAX_PAGES_EACH, connections),
             "No further page can be opened: {what} too many open. Close some and try again.",
         ),
-        Resource.SPEAKERS: Allowance(
-            max(1, int(speakers)), min(_SPEAKERS_EACH, max(1, int(speakers))),
-            "Nobody else can speak now: {what} as many connections for sound as there may be.",
+        Resource.SPEAKERS: Quota(
+            max(1, int(speakers)), min(_MAX_SPEAKERS_EACH, max(1, int(speakers))),
+            "Nobody else can speak now: {what} the maximum number of audio connections.",
         ),
-        Resource.JOBS: Allowance(
-            _JOBS, _JOBS / 2,
-            "This file waits its turn: {what} as many at work as there may be.",
+        Resource.JOBS: Quota(
+            _MAX_JOBS, _MAX_JOBS / 2,
+            "This file is waiting: {what} the maximum number of files in progress.",
         ),
-        Resource.MODELS: Allowance(
+        Resource.MODELS: Quota(
             models, models,
             "This model does not fit: {what} too little memory left for it. "
             "Choose a smaller one, or ask whoever runs this app.",
@@ -294,16 +297,18 @@ def read_allowances(settings: Mapping[str, str] = os.environ) -> dict[Resource, 
 
 
 _making = threading.Lock()
-_made: list[Budget] = []  # one at most
+_made: list[Budget] = []  # at most one
 
 
 def process_budget() -> Budget:
-    """The one of this process, made from the environment at the first call. Any thread may call.
+    """Return the process's budget, made from the environment at the first call.
+
+    Any thread may call.
 
     Raises:
-        LimitError: a setting is no number above zero.
+        LimitError: a setting is not a number above zero.
     """
     with _making:
         if not _made:
-            _made.append(Budget(read_allowances()))
+            _made.append(Budget(read_quotas()))
         return _made[0]

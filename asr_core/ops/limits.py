@@ -1,6 +1,6 @@
-"""What one user may take of a shared machine, set in one place: the environment.
+"""Limits on what one user may do on a shared machine, from the environment.
 
-Streamlit puts what stands at the top of ``.streamlit/secrets.toml`` there too.
+Streamlit exports the top-level entries of ``.streamlit/secrets.toml`` to it as well.
 """
 
 from __future__ import annotations
@@ -11,46 +11,45 @@ from dataclasses import dataclass
 
 from asr_core.errors import LimitError
 
-__all__ = ["Limits", "number_above_0"]
+__all__ = ["UsageLimits", "positive_number"]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """None means no limit.
+class UsageLimits:
+    """Limits for users; None means no limit.
 
     Attributes:
-        speakers: at once; without it as many as the machine is measured to serve.
-        take_s: seconds from START to STOP.
-        file_s: seconds of a file that are heard.
+        max_speakers: simultaneous speakers; by default as many as measured to be possible.
+        max_recording_s: seconds from START to STOP.
+        max_file_s: seconds of a file that are transcribed.
     """
 
-    speakers: int | None = None
-    take_s: float | None = None
-    file_s: float | None = 12 * 3600.0
+    max_speakers: int | None = None
+    max_recording_s: float | None = None
+    max_file_s: float | None = 12 * 3600.0
 
     @classmethod
-    def read(cls, settings: Mapping[str, str] = os.environ) -> Limits:
-        """From ``ASR_MAX_SPEAKERS``, ``ASR_MAX_TAKE_MINUTES`` and ``ASR_MAX_FILE_MINUTES``.
+    def read(cls, settings: Mapping[str, str] = os.environ) -> UsageLimits:
+        """Read ``ASR_MAX_SPEAKERS``, ``ASR_MAX_TAKE_MINUTES`` and ``ASR_MAX_FILE_MINUTES``.
 
         Raises:
-            LimitError: one of them is no number above zero.
+            LimitError: a setting is not a number above zero.
         """
-        speakers = number_above_0(settings, "ASR_MAX_SPEAKERS")
-        take, file = (
-            number_above_0(settings, f"ASR_MAX_{kind}_MINUTES") for kind in ("TAKE", "FILE")
-        )
+        speakers = positive_number(settings, "ASR_MAX_SPEAKERS")
+        recording = positive_number(settings, "ASR_MAX_TAKE_MINUTES")
+        file = positive_number(settings, "ASR_MAX_FILE_MINUTES")
         return cls(
-            speakers=None if speakers is None else max(1, int(speakers)),
-            take_s=None if take is None else 60 * take,
-            file_s=cls.file_s if file is None else 60 * file,
+            max_speakers=None if speakers is None else max(1, int(speakers)),
+            max_recording_s=None if recording is None else 60 * recording,
+            max_file_s=cls.max_file_s if file is None else 60 * file,
         )
 
 
-def number_above_0(settings: Mapping[str, str], name: str) -> float | None:
-    """Return the setting called ``name``; None if it is not there.
+def positive_number(settings: Mapping[str, str], name: str) -> float | None:
+    """Return the value of setting ``name``; None if it is unset.
 
     Raises:
-        LimitError: it is no number above zero.
+        LimitError: the value is not a number above zero.
     """
     text = settings.get(name, "").strip()
     if not text:
@@ -60,5 +59,5 @@ def number_above_0(settings: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise LimitError(f"{name} is {text!r}; set it to a number above 0, or leave it out.")
+        raise LimitError(f"{name} is {text!r}; set it to a number above 0, or remove it.")
     return value

@@ -1,4 +1,4 @@
-"""What happened, a line of JSON each; never what was said, nor what files are called."""
+"""Structured logs, one JSON object per line, without transcripts or file names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["log_as_json"]
 
 
 def log_as_json(stream: TextIO | None = None) -> None:
-    """Send what this package logs from ``INFO`` on to ``stream`` (standard error)."""
+    """Send this package's logs, from ``INFO`` on, to ``stream`` (default: standard error)."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         JsonFormatter(

@@ -1,4 +1,4 @@
-"""Token buckets: so much at once, so much a second, no more."""
+"""Rate limiting with token buckets."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["KeyedBuckets", "TokenBucket"]
 
 
 class TokenBucket:
-    """Not for two threads at once; time is passed in.
+    """A token bucket. Not thread-safe; the time is passed in.
 
     Args:
-        per_s: tokens that come back each second.
-        burst: tokens that there are at most, and at first.
+        per_s: tokens added per second.
+        burst: capacity, and the initial number of tokens.
     """
 
     def __init__(self, per_s: float, burst: float) -> None:
@@ -23,8 +23,8 @@ class TokenBucket:
         self._tokens = burst
         self._at: float | None = None
 
-    def take(self, now: float, amount: float = 1.0) -> bool:
-        """Take ``amount``, if there is so much; else nothing."""
+    def try_acquire(self, now: float, amount: float = 1.0) -> bool:
+        """Remove ``amount`` tokens if available; return whether they were."""
         self._refill(now)
         if amount > self._tokens:
             return False
@@ -32,7 +32,7 @@ class TokenBucket:
         return True
 
     def wait_s(self, now: float, amount: float = 1.0) -> float:
-        """Seconds until ``amount`` can be taken."""
+        """Return the seconds until ``amount`` tokens are available."""
         self._refill(now)
         return max(0.0, (min(amount, self._burst) - self._tokens) / self._per_s)
 
@@ -43,10 +43,7 @@ class TokenBucket:
 
 
 class KeyedBuckets:
-    """A bucket for each key; those that were not used for longest are forgotten.
-
-    Any thread may call.
-    """
+    """One token bucket per key; the least recently used are dropped. Any thread may call."""
 
     def __init__(
         self,
@@ -60,13 +57,13 @@ class KeyedBuckets:
         self._lock = threading.Lock()  # guards the one below
         self._buckets: OrderedDict[Hashable, TokenBucket] = OrderedDict()
 
-    def take(self, key: Hashable, amount: float = 1.0) -> bool:
-        """Take ``amount`` from the bucket of ``key``, if there is so much."""
+    def try_acquire(self, key: Hashable, amount: float = 1.0) -> bool:
+        """Remove ``amount`` tokens of ``key`` if available; return whether they were."""
         with self._lock:
-            return self._bucket(key).take(self._clock(), amount)
+            return self._bucket(key).try_acquire(self._clock(), amount)
 
     def wait_s(self, key: Hashable, amount: float = 1.0) -> float:
-        """Seconds until ``amount`` can be taken from the bucket of ``key``."""
+        """Return the seconds until ``amount`` tokens of ``key`` are available."""
         with self._lock:
             return self._bucket(key).wait_s(self._clock(), amount)
 

@@ -58,7 +58,7 @@ class Inflow:
         if len(self._sources) > MOST_SOURCES:
             self._sources.discard(source)
             return Verdict.CUT_OFF
-        if self._packets.take(now):
+        if self._packets.try_acquire(now):
             return Verdict.TAKE
         self._n_refused += 1
         return Verdict.CUT_OFF if self._n_refused > MOST_REFUSED else Verdict.DROP

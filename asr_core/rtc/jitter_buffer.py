@@ -75,7 +75,7 @@ class PacketOrder:
         """Return the frame to decode; None if there is none, or it comes too fast."""
         data = vars(packet)["_data"]
         duration_s = opus_duration_s(data)
-        if duration_s is None or not self._sound.take(self._clock(), duration_s):
+        if duration_s is None or not self._sound.try_acquire(self._clock(), duration_s):
             return None
         return JitterFrame(data=data, timestamp=packet.timestamp)
 

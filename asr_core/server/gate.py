@@ -198,9 +198,9 @@ class Gate:
     def _may_ask(self, request: _Request) -> bool:
         if request.scope["type"] != "http":
             return True
-        if request.path.startswith("/auth/") and not self._sign_ins.take(request.address):
+        if request.path.startswith("/auth/") and not self._sign_ins.try_acquire(request.address):
             return False
-        return self._requests.take(request.address)
+        return self._requests.try_acquire(request.address)
 
     # --- the way in ----------------------------------------------------------------
 
@@ -221,7 +221,7 @@ class Gate:
                 invited = replace(before, is_invited=True)
                 headers["Set-Cookie"] = self._set_cookie(invited, request)
             elif self._invitation:
-                self._guesses.take(request.address)
+                self._guesses.try_acquire(request.address)
                 logger.warning("wrong invitation", extra={"from": request.address})
         await _answer(scope, send, 303, "", headers)
 
@@ -284,11 +284,11 @@ class Gate:
         _keep_to_own_sessions(scope, visitor, self._site)
         # What the gate has let in is of the same origin for whatever asks behind it.
         _replace_header(scope, b"host", request.origin_host)
-        if not self._openings.take(request.address):
+        if not self._openings.try_acquire(request.address):
             await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
             return
         try:
-            place = self._budget.take(Resource.CONNECTIONS, 1, visitor.id, request.address)
+            place = self._budget.reserve(Resource.CONNECTIONS, 1, visitor.id, request.address)
         except LimitError as error:
             await _answer(scope, send, 503, str(error))
             return
@@ -315,11 +315,11 @@ class Gate:
             if data is None or len(data) > MAX_MESSAGE_BYTES:
                 await send({"type": "websocket.close", "code": 1003 if data is None else 1009})
                 return {"type": "websocket.disconnect", "code": 1009}
-            while not bucket.take(time.monotonic()):
+            while not bucket.try_acquire(time.monotonic()):
                 await asyncio.sleep(bucket.wait_s(time.monotonic()))
-            if not self._calm.take(visitor.id):
+            if not self._calm.try_acquire(visitor.id):
                 for buckets, key in ((self._by_visitor, visitor.id), (self._by_address, address)):
-                    while not buckets.take(key):
+                    while not buckets.try_acquire(key):
                         await asyncio.sleep(buckets.wait_s(key))
             return message
 

@@ -161,7 +161,7 @@ def _no_thread() -> str | None:
 
 def _no_connection() -> str | None:
     try:
-        figures = process_budget().figures()
+        figures = process_budget().usage()
     except LimitError as error:
         return str(error)
     pages = next(figure for figure in figures if figure.resource == Resource.CONNECTIONS)

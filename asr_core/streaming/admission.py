@@ -14,7 +14,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Budget, Hold, Resource
+from asr_core.ops.budget import Budget, Reservation, Resource
 
 __all__ = ["AdmissionQueue"]
 
@@ -41,7 +41,7 @@ class _Place:
     """Of one who is in."""
 
     since: float
-    hold: Hold
+    hold: Reservation
 
 
 def _owner(who: Hashable) -> Hashable:
@@ -92,7 +92,7 @@ class AdmissionQueue:
             if list(self._waiting).index(who) >= self._n_free(now):
                 return False
             try:
-                hold = self._budget.take(Resource.SPEAKERS, 1, _owner(who))
+                hold = self._budget.reserve(Resource.SPEAKERS, 1, _owner(who))
             except LimitError:  # somebody came in by the line of another model
                 return False
             del self._waiting[who]

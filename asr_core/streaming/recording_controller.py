@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.resample import Resampler
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Budget, Hold, Resource, process_budget
-from asr_core.ops.metrics import count_take
+from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
+from asr_core.ops.metrics import count_recording
 from asr_core.rtc.concealment import REPEATED_S, concealed
 from asr_core.rtc.gaps import Gaps
 from asr_core.streaming.admission import AdmissionQueue
@@ -367,7 +367,7 @@ class RecordingController:
             figures = {"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s}
             lost_s = sum(lost_s for _, lost_s in take.lost)
             logger.info("take ended", extra=figures | {"lost_s": lost_s})
-            count_take(snapshot.audio_s, lost_s, take.too_fast_s)
+            count_recording(snapshot.audio_s, lost_s, take.too_fast_s)
 
     def check(self, now: float) -> bool:
         """End what has gone on for too long; False if nothing is left that could.
@@ -443,9 +443,9 @@ class RecordingController:
             self._hang_up(_LINE_IS_FULL)
         return None
 
-    def _room(self) -> Hold:
+    def _room(self) -> Reservation:
         """For a recording; it grows with it."""
-        return (self._budget or process_budget()).take(Resource.RECORDINGS, 0, self.owner)
+        return (self._budget or process_budget()).reserve(Resource.RECORDINGS, 0, self.owner)
 
     def _begin(self, scheduler: Scheduler) -> Recording:
         """Begin a take; for one who was let in."""

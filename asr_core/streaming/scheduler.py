@@ -28,8 +28,8 @@ from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.engines.shared import busy_checks
 from asr_core.errors import AsrError, LimitError
 from asr_core.ops.budget import Budget, process_budget
-from asr_core.ops.limits import Limits
-from asr_core.ops.malloc import give_back
+from asr_core.ops.limits import UsageLimits
+from asr_core.ops.malloc import trim_heap
 from asr_core.ops.metrics import count_error
 from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.session import LiveSession
@@ -61,7 +61,7 @@ def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
     return min(due, key=lambda item: item[1])[0] if due else None
 
 
-def scheduler_for(engine: Engine, limits: Limits | None = None) -> Scheduler:
+def scheduler_for(engine: Engine, limits: UsageLimits | None = None) -> Scheduler:
     """The one scheduler of ``engine`` in this process; the first caller sets its limits.
 
     All share the process's budget of speakers, and the machine. Any thread may call.
@@ -101,13 +101,13 @@ class Scheduler:
         *,
         clock: Callable[[], float] = time.monotonic,
         start: bool = True,
-        limits: Limits | None = None,
+        limits: UsageLimits | None = None,
         budget: Budget | None = None,
         beside: Callable[[], Sequence[Scheduler]] = tuple,
     ) -> None:
         self._engine = engine
         self._clock = clock
-        self._limits = limits or Limits()
+        self._limits = limits or UsageLimits()
         self._most_threads = engine.n_parallel if start else 0
         self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
@@ -134,7 +134,7 @@ class Scheduler:
         left = 1 - sum(other.share_in_use() for other in others)
         served = self._measured_capacity() * left + 1e-9
         fits = max(int(served), 0 if n_others else 1)
-        allowed = self._limits.speakers
+        allowed = self._limits.max_speakers
         return fits if allowed is None else min(fits, max(0, allowed - n_others))
 
     def share_in_use(self) -> float:
@@ -203,7 +203,7 @@ class Scheduler:
             self._release(claimed)
         if batch and now - self._given_back_at > _GIVE_BACK_EVERY_S:
             self._given_back_at = now
-            give_back()
+            trim_heap()
         return bool(batch)
 
     def _claim(self, now: float) -> LiveSession | None:
@@ -241,7 +241,7 @@ class Scheduler:
             if not busy:
                 time.sleep(_IDLE_S)
         if not self._n_threads:
-            give_back()
+            trim_heap()
 
     def _serve(self, batch: list[tuple[LiveSession, Window]]) -> None:
         if not batch:

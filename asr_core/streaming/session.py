@@ -26,7 +26,7 @@ from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Hold
+from asr_core.ops.budget import Reservation
 from asr_core.streaming.policy import agreed, best_cut
 from asr_core.streaming.utterance import Context, Utterance
 from asr_core.text.sentences import ends_sentence
@@ -187,7 +187,7 @@ class LiveSession:
         keep_audio_error: a sentence once the recording has stopped growing, else None.
     """
 
-    def __init__(self, options: LiveOptions | None = None, room: Hold | None = None) -> None:
+    def __init__(self, options: LiveOptions | None = None, room: Reservation | None = None) -> None:
         self.options = options or LiveOptions()
         self.keep_audio_error: str | None = None
         self._recording_lock = threading.Lock()  # guards the three below

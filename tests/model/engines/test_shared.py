@@ -18,8 +18,8 @@ from asr_core.engines.base import Window
 from asr_core.engines.shared import SharedEngine, memory_bytes
 from asr_core.errors import LimitError
 from asr_core.models import allowed
-from asr_core.ops.budget import Allowance, Budget, Resource
-from asr_core.ops.limits import Limits
+from asr_core.ops.budget import Budget, Quota, Resource
+from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions, LiveSession, scheduler_for
 
 SILENCE = Window(np.zeros(16_000, np.float32), language="en")
@@ -43,7 +43,7 @@ print(alone, first, last)
 @pytest.fixture
 def room_for_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
     """A process of its own, as it were: memory for base or tiny.en, not for both."""
-    allowance = Allowance(500e6, 500e6, "This model does not fit: {what} too little memory left.")
+    allowance = Quota(500e6, 500e6, "This model does not fit: {what} too little memory left.")
     budget = Budget({Resource.MODELS: allowance})
     monkeypatch.setattr(shared_engines, "process_budget", lambda: budget)
     monkeypatch.setattr(shared_engines, "_shared", {})
@@ -81,7 +81,7 @@ def test_a_model_that_somebody_speaks_to_stays(
 ) -> None:
     engine = loaded(base)
     session = LiveSession(LiveOptions())
-    scheduler = scheduler_for(engine, Limits())
+    scheduler = scheduler_for(engine, UsageLimits())
     scheduler.add(session)
     try:
         with pytest.raises(LimitError, match="does not fit"):

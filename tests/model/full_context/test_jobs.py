@@ -11,7 +11,7 @@ from asr_core.engines.base import Engine
 from asr_core.errors import EngineError
 from asr_core.full_context import FileProgress, Job, JobQueue, JobState
 from asr_core.full_context.stored_files import StoredFile
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.transcript import Transcript
 
 
@@ -119,7 +119,7 @@ def test_files_of_one_user_leave_room_for_those_of_others(
     stored: Callable[..., StoredFile],
     eventually: Callable[..., None],
 ) -> None:
-    budget = Budget({Resource.JOBS: Allowance(2, 1, "Wait: {what} enough.")})
+    budget = Budget({Resource.JOBS: Quota(2, 1, "Wait: {what} enough.")})
     mine, mine_too, theirs = (
         JobQueue(owner, budget=budget) for owner in ("me", "me", "somebody else")
     )

@@ -11,7 +11,7 @@ from asr_core.full_context import FileOptions, Stretch
 from asr_core.full_context import playback as playing
 from asr_core.full_context.playback import copy_to_play
 from asr_core.full_context.stored_files import StoredFile, StoredFiles
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from tests.support.recordings import with_tracks
 from tests.unit.audio.test_playback import recorded
 
@@ -45,9 +45,7 @@ def test_a_copy_counts_as_its_owners(stored: Stored, budget: Budget) -> None:
 def test_without_room_and_without_sound_there_is_no_copy(
     stored: Stored, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    small = StoredFiles(
-        Budget({Resource.UPLOADS: Allowance(100, 100, "{what} no room.")}), tmp_path
-    )
+    small = StoredFiles(Budget({Resource.UPLOADS: Quota(100, 100, "{what} no room.")}), tmp_path)
     monkeypatch.setattr(playing, "stored_files", lambda: small)
     assert copy_to_play(stored(recorded("adts", "aac").read()), FileOptions(), never) is None
     assert copy_to_play(stored(b"no sound"), FileOptions(), never) is None

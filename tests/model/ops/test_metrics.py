@@ -14,9 +14,9 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.ops.budget import Resource, process_budget
-from asr_core.ops.metrics import count_error, count_file, count_take
+from asr_core.ops.metrics import count_error, count_file, count_recording
 from asr_core.server import status_server
-from asr_core.server.figures import figures, serve_metrics
+from asr_core.server.status import serve_metrics, server_status
 from asr_core.server.status_server import StatusServer
 from asr_core.streaming import LiveSession, scheduler_for
 
@@ -48,7 +48,7 @@ def test_figures_are_there_and_hold_no_text(
     before = read(address)
     count_error("file", ValueError("a secret sentence"))
     count_file(60.0, 1.5)
-    count_take(30.0, 2.0, 5.0)
+    count_recording(30.0, 2.0, 5.0)
     scheduler = scheduler_for(tiny_engine)
     session = LiveSession()
     scheduler.add(session)
@@ -63,9 +63,9 @@ def test_figures_are_there_and_hold_no_text(
     for what, seconds in (("audio", 30), ("gap", 2), ("refused", 5)):
         name = f"asr_take_{what}_seconds_total"
         assert during[name] == before[name] + seconds
-    now = figures()
-    assert now.speaking == during["asr_live_sessions"]
-    assert now.times_real_time is not None
+    now = server_status()
+    assert now.n_speaking == during["asr_live_sessions"]
+    assert now.file_rtfx is not None
     assert ("file", "ValueError", during[key]) in now.errors
     session.finish()
     assert session.wait(60)
@@ -74,7 +74,7 @@ def test_figures_are_there_and_hold_no_text(
 
 
 def test_the_budget_is_told(address: str) -> None:
-    with process_budget().take(Resource.UPLOADS, 1000.0, "somebody"):
+    with process_budget().reserve(Resource.UPLOADS, 1000.0, "somebody"):
         during = read(address)
     after = read(address)
     resource = 'resource="upload_bytes"'

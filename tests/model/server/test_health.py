@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.server import health as module
 from asr_core.server.health import ModelProbe, health
 from asr_core.streaming import LiveSession, Scheduler, scheduler_for
@@ -67,9 +67,9 @@ def test_no_thread_to_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_connection_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = Budget({Resource.CONNECTIONS: Allowance(2, 2, "{what} too many.")})
+    budget = Budget({Resource.CONNECTIONS: Quota(2, 2, "{what} too many.")})
     monkeypatch.setattr(module, "process_budget", lambda: budget)
-    holds = [budget.take(Resource.CONNECTIONS, 1) for _ in range(2)]
+    holds = [budget.reserve(Resource.CONNECTIONS, 1) for _ in range(2)]
     assert health() == "All 2 connections for pages are in use."
     holds[0].release()
     assert health() is None

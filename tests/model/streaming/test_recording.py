@@ -13,7 +13,7 @@ import pytest
 
 from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.rtc.gaps import SLACK_S
 from asr_core.streaming import LiveOptions, RecordingController, Scheduler
 from asr_core.streaming.admission import AdmissionQueue
@@ -390,7 +390,7 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
 ) -> None:
     clock = WallClock(monkeypatch)
     second = 2 * 16_000
-    budget = Budget({Resource.RECORDINGS: Allowance(3 * second, 3 * second, "{what} too much.")})
+    budget = Budget({Resource.RECORDINGS: Quota(3 * second, 3 * second, "{what} too much.")})
     takes = _ready(budget=budget, keep_audio=True)
     clock.speak(takes, _silence(5.0))
     [take] = takes.all

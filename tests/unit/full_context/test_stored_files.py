@@ -12,12 +12,12 @@ import pytest
 
 from asr_core.errors import LimitError
 from asr_core.full_context.stored_files import StoredFiles
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 
 
 @pytest.fixture
 def budget() -> Budget:
-    return Budget({Resource.UPLOADS: Allowance(100, 60, "No room: {what} too much.")})
+    return Budget({Resource.UPLOADS: Quota(100, 60, "No room: {what} too much.")})
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from asr_core.ops.malloc import give_back
+from asr_core.ops.malloc import trim_heap
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps and gives back")
@@ -16,7 +16,7 @@ def test_freed_memory_goes_back_to_the_system() -> None:
     last = blocks.pop()  # above all others: without it they would go back by themselves
     del blocks
     before = psutil.Process().memory_info().rss
-    give_back()
+    trim_heap()
     assert before - psutil.Process().memory_info().rss > 50e6
     del last
 
@@ -25,9 +25,9 @@ def test_freed_memory_goes_back_to_the_system() -> None:
 def test_threads_share_two_arenas(tmp_path: Path) -> None:
     script = """
 import ctypes, sys, threading
-from asr_core.ops.malloc import share_arenas
+from asr_core.ops.malloc import limit_arenas
 if sys.argv[1] == "shared":
-    share_arenas()
+    limit_arenas()
 barrier = threading.Barrier(8)
 def allocate():
     barrier.wait()

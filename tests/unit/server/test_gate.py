@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.server import gate as gate_module
 from asr_core.server.gate import COOKIE, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
@@ -371,18 +371,18 @@ def test_who_signed_in_and_then_opens_the_link_keeps_what_they_made() -> None:
 
 
 def test_connections_come_out_of_the_budget_and_go_back() -> None:
-    allowed = Allowance(total=1, each=1, sentence="No room: {what} too many pages.")
+    allowed = Quota(total=1, each=1, sentence="No room: {what} too many pages.")
     budget = Budget({Resource.CONNECTIONS: allowed})
     gate, behind, _ = make(budget=budget)
     for _ in range(3):
         connect(gate)
     assert len(behind.asked) == 3
-    with budget.take(Resource.CONNECTIONS, 1, "somebody"):
+    with budget.reserve(Resource.CONNECTIONS, 1, "somebody"):
         [refused] = connect(gate)
     assert (refused["type"], refused["reason"]) == (
         "websocket.close", "No room: this server has too many pages.",
     )  # fmt: skip
-    assert budget.figures()[2].used == 0
+    assert budget.usage()[2].used == 0
 
 
 def test_health_tells_what_is_wrong() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from asr_core.ops.budget import Allowance, Budget, Resource
+from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.streaming.admission import AdmissionQueue
 
 
@@ -104,7 +104,7 @@ def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() 
 
 
 def test_the_lines_of_two_models_share_one_budget() -> None:
-    speakers = Budget({Resource.SPEAKERS: Allowance(2, 2, "No more than {what}.")})
+    speakers = Budget({Resource.SPEAKERS: Quota(2, 2, "No more than {what}.")})
     lines = [AdmissionQueue(lambda: 9, Clock(), speakers) for _ in range(2)]
     assert [line.enter((number, n)) for n in (1, 2) for number, line in enumerate(lines)] == [
         True, True, False, False,
@@ -127,7 +127,7 @@ class Page:
 
 def test_one_user_takes_two_places_and_not_all() -> None:
     clock = Clock()
-    budget = Budget({Resource.SPEAKERS: Allowance(9, 9, "No more than {what}.")})
+    budget = Budget({Resource.SPEAKERS: Quota(9, 9, "No more than {what}.")})
     lines = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
     pages = [Page("greedy") for _ in range(5)]
     assert lines[0].enter(pages[0])

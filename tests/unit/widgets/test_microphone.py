@@ -43,11 +43,13 @@ def test_why_the_server_hung_up_is_told() -> None:
 def test_what_is_missing_from_a_take_is_told() -> None:
     from datetime import UTC, datetime
 
-    from asr_core.ops.budget import Allowance, Budget, Resource
+    from asr_core.ops.budget import Budget, Quota, Resource
     from asr_core.streaming import LiveOptions, LiveSession, Recording
 
-    budget = Budget({Resource.RECORDINGS: Allowance(9, 9, "No room: {what} too much sound.")})
-    session = LiveSession(LiveOptions(keep_audio=True), budget.take(Resource.RECORDINGS, 0, "me"))
+    budget = Budget({Resource.RECORDINGS: Quota(9, 9, "No room: {what} too much sound.")})
+    session = LiveSession(
+        LiveOptions(keep_audio=True), budget.reserve(Resource.RECORDINGS, 0, "me")
+    )
     session.append(np.zeros(16_000, np.float32))
     take = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
     app = AppTest.from_function(notes)
