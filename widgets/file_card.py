@@ -33,8 +33,8 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
     """``shown`` stands in the picture of a video."""
     with st.container(key=_place("player", job)):
         if job.name.lower().endswith(_VIDEO) and job.player is None:
-            subtitles = {"Subtitles": to_vtt(shown).encode()} if shown and shown.segments else None
-            st.video(player_source(job), subtitles=subtitles)
+            vtt = to_vtt(shown).encode() if shown and shown.segments else None
+            st.video(player_source(job), subtitles={"Subtitles": vtt} if vtt else None)
         elif job.state is not JobState.FAILED or job.transcript is not None:
             st.audio(player_source(job))
 
@@ -102,12 +102,13 @@ def _chosen_track(job: Job) -> int | None:
     names = job.transcript.tracks if job.transcript is not None else ()
     if not names:
         return None
-    return st.selectbox(
+    track: int | None = st.selectbox(
         "Sound track", [None, *range(1, len(names) + 1)], key=f"track-{job.key}",
         index=job.options.track or 0,
         format_func=lambda n: names[n - 1].replace("t", "T", 1) if n else "Automatic",
         help="Again transcribes this one.",
     )  # fmt: skip
+    return track
 
 
 def file_card(queue: JobQueue, job: Job, options: FileOptions) -> FileOptions | None:

@@ -7,7 +7,6 @@ import time
 
 import streamlit as st
 from streamlit_webrtc import Translations, WebRtcMode, webrtc_streamer
-from streamlit_webrtc.component import generate_frontend_component_key
 
 from asr_core.errors import AsrError
 from asr_core.streaming import Recording, RecordingController
@@ -16,7 +15,7 @@ from widgets.ice import ice_servers
 from widgets.microphone_check import microphone_check
 from widgets.texts import as_written
 from widgets.transcript_view import line_clock
-from widgets.webrtc_guard import guard_connections
+from widgets.workarounds.streamlit_webrtc import harden_webrtc, keep_mounted
 from widgets.workspace import visitor_id
 
 __all__ = [
@@ -71,7 +70,7 @@ _CONNECT_S = 12.0
 """A connection that takes longer is not coming (aioice gives up after five)."""
 
 
-guard_connections()
+harden_webrtc()
 
 
 def microphone(takes: RecordingController, *, start: bool, stop: bool) -> bool:
@@ -89,7 +88,7 @@ def microphone(takes: RecordingController, *, start: bool, stop: bool) -> bool:
         return False
     if "microphone_opened" in st.session_state and takes.was_hung_up():
         stop = st.session_state["stopping"] = True
-    _stay_while_mounted()
+    keep_mounted(_KEY)
     is_open = _component(takes, False if stop else True if start else None)
     microphone_check()
     _note_when_opened(is_open)
@@ -128,19 +127,6 @@ def _component(takes: RecordingController, wished: bool | None) -> bool:
     if is_open and wished is not False:
         st.session_state.pop("microphone_refused", None)
     return is_open
-
-
-def _stay_while_mounted() -> None:
-    """Keep streamlit-webrtc from giving up a connection that stands.
-
-    It takes the page for left and come back to when Streamlit's count of runs went on by
-    two since it was drawn (0.79). On a busy machine the count comes late, and who pressed
-    START then was connected and cut off without end. Streamlit itself knows better: it
-    forgets the state of a component with the first whole run that does not draw it.
-    """
-    context = st.session_state.get(_KEY)
-    if context is not None and generate_frontend_component_key(_KEY) in st.session_state:
-        context._last_rendered_run_count = None
 
 
 def _note_when_opened(is_open: bool) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.evaluation.roles import Role
-from widgets.between_runs import keep_between_runs
 from widgets.entrance import admitted, current_actor
 from widgets.operator import closing_note, end_without_losses, start_monitoring
 from widgets.settings import choose_settings
 from widgets.site import is_gated
-from widgets.streamlit_guard import stay_offline
-from widgets.streamlit_parts import end_sessions_that_are_left
+from widgets.workarounds.streamlit_hardening import harden_streamlit
+from widgets.workarounds.streamlit_reruns import install_rerun_fixes
+from widgets.workarounds.streamlit_storage import install_session_storage
 from widgets.workspace import current_workspace, freed_note
 
 __all__ = ["navigate"]
@@ -22,9 +22,9 @@ def navigate() -> None:
     if not is_gated():
         start_monitoring()
         end_without_losses()
-        end_sessions_that_are_left()
-        keep_between_runs()
-        stay_offline()
+        install_session_storage()
+        install_rerun_fixes()
+        harden_streamlit()
     pages = [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
         st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),

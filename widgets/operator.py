@@ -13,7 +13,7 @@ from types import FrameType
 import streamlit as st
 
 from asr_core.streaming import end_all, is_closing
-from widgets.streamlit_parts import server_loop
+from widgets.workarounds.streamlit_runtime import event_loop
 
 __all__ = ["closing_note", "end_without_losses", "start_monitoring"]
 
@@ -28,12 +28,12 @@ _TO_SAVE_S = 30.0
 def end_without_losses() -> None:
     """On SIGTERM let those who speak finish and save, then end; once a process."""
     # Only the main thread may do so, in which the server's loop runs.
-    server_loop().call_soon_threadsafe(_listen_for_sigterm)
+    event_loop().call_soon_threadsafe(_listen_for_sigterm)
 
 
 def _listen_for_sigterm() -> None:
     stop = signal.getsignal(signal.SIGTERM)
-    loop = server_loop()
+    loop = event_loop()
 
     def stop_now() -> None:
         if callable(stop):

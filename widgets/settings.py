@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.pages_manager import PagesManager
 
 from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
@@ -27,6 +26,7 @@ from asr_core.models import (
 from asr_core.ops.limits import UsageLimits
 from widgets.texts import as_written
 from widgets.typed import KEPT, typed
+from widgets.workarounds.streamlit_runtime import use_page_navigation
 
 __all__ = [
     "Settings",
@@ -58,9 +58,7 @@ class Settings:
 def current_settings() -> Settings:
     """The settings of this browser session."""
     if "settings" not in st.session_state:
-        # A server that nobody has visited yet takes files in pages/ for apps of their
-        # own if one of them is opened first; from here on it runs streamlit_app.py.
-        PagesManager.uses_pages_directory = False
+        use_page_navigation()
         st.rerun()
     settings: Settings = st.session_state["settings"]
     return settings

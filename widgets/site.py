@@ -27,11 +27,8 @@ from starlette.types import Message, Receive, Scope, Send
 from streamlit.auth_util import encode_provider_token
 from streamlit.runtime.runtime import Runtime
 from streamlit.web.server.server_util import is_xsrf_enabled
-from streamlit.web.server.starlette import starlette_app_utils, starlette_websocket
-from streamlit.web.server.starlette.starlette_server_config import (
-    USER_COOKIE_NAME,
-    XSRF_COOKIE_NAME,
-)
+from streamlit.web.server.starlette import starlette_app_utils
+from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
 from asr_core.errors import LimitError
 from asr_core.full_context.stored_files import StoredFile, stored_files
@@ -42,17 +39,21 @@ from asr_core.server.hosts import AllowedHosts
 from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
 from asr_core.server.workspaces import COMES_BACK_S, Workspaces, kept_s
 from asr_core.text.plain_text import shorten
-from widgets.between_runs import keep_between_runs
 from widgets.secrets import setting
-from widgets.streamlit_guard import stay_offline
-from widgets.streamlit_parts import (
-    LeftSessions,
-    UploadedFiles,
-    pages_fault,
-    put_in_place,
-    server_loop,
-)
 from widgets.unsaved import has_unsaved
+from widgets.workarounds.streamlit_hardening import harden_streamlit
+from widgets.workarounds.streamlit_reruns import install_rerun_fixes
+from widgets.workarounds.streamlit_runtime import (
+    event_loop,
+    event_loop_fault,
+    session_manager,
+    signed_user_cookie,
+)
+from widgets.workarounds.streamlit_storage import (
+    UploadedFiles,
+    disconnected_sessions,
+    install_storage,
+)
 
 __all__ = ["app_options", "is_gated", "workspaces"]
 
@@ -82,9 +83,9 @@ def app_options() -> dict[str, Any]:
         process_budget()
     except LimitError as error:
         sys.exit(str(error))
-    put_in_place()
-    keep_between_runs()
-    stay_offline()
+    install_storage()
+    install_rerun_fixes()
+    harden_streamlit()
     end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
     bound_messages(MAX_MESSAGE_BYTES)
     _gated.set()
@@ -127,12 +128,13 @@ def _look_after(kept: Workspaces) -> None:
 def _end_left_sessions(kept: Workspaces) -> None:
     if not Runtime.exists():
         return
-    manager: Any = Runtime.instance()._session_mgr
-    if not isinstance(manager._session_storage, LeftSessions):
+    sessions = disconnected_sessions()
+    if sessions is None:
         return
-    storage = manager._session_storage
-    server_loop().call_soon_threadsafe(storage.end_old, kept.holds, min(COMES_BACK_S, kept_s()))
+    timeout_s = min(COMES_BACK_S, kept_s())
+    event_loop().call_soon_threadsafe(sessions.close_expired, kept.holds, timeout_s)
     if isinstance(files := Runtime.instance().uploaded_file_mgr, UploadedFiles):
+        manager = session_manager()
         files.keep_only(lambda session_id: manager.get_session_info(session_id) is not None)
 
 
@@ -141,7 +143,7 @@ async def _lifespan(app: st.App) -> AsyncIterator[None]:
     from widgets.operator import end_without_losses, start_monitoring
 
     start_monitoring()
-    add_page_check(pages_fault)
+    add_page_check(event_loop_fault)
     end_without_losses()
     workspaces()
     await run_in_threadpool(stored_files)
@@ -192,11 +194,10 @@ class _Site:
     """What the gate asks of Streamlit; see ``asr_core.server.gate.Site``."""
 
     def user(self, cookies: dict[str, str]) -> str | None:
-        if not setting("auth") or USER_COOKIE_NAME not in cookies:
+        if not setting("auth"):
             return None
-        signed = starlette_websocket._get_signed_cookie_with_chunks(cookies, USER_COOKIE_NAME)
         try:
-            claims = json.loads(signed or b"")
+            claims = json.loads(signed_user_cookie(cookies) or b"")
             if claims.get("is_logged_in") is not True:
                 return None
             return "\0".join(str(claims.get(name, "")) for name in ("iss", "sub", "email"))

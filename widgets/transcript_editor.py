@@ -46,6 +46,10 @@ def transcript_editor(
         saves: key of the container with the downloads, which wait for what is typed.
     """
     key = f"editor-{name}"
+
+    def save() -> None:
+        _take(texts, heard, st.session_state[key]["texts"])
+
     result = _component(
         data={
             "id": name,
@@ -55,7 +59,7 @@ def transcript_editor(
             "lines": _lines(heard, texts, shown),
         },
         key=key,
-        on_texts_change=lambda: _take(texts, heard, st.session_state[key]["texts"]),
+        on_texts_change=save,
     )
     # The server may have lost the session, and the tab tells it what was typed meanwhile.
     if _take(texts, heard, result.get("texts")):

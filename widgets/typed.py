@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import streamlit as st
 
 __all__ = ["KEPT", "forget_typed", "is_typed_into", "typed"]
 
-KEPT = "session"
+KEPT: Final = "session"
 """What widgets get as ``persist_state``: without it a run that does not draw them, such as that
 of another page, empties them."""
 

@@ -6,8 +6,9 @@ import logging
 
 from streamlit.runtime.runtime import Runtime
 
-from widgets.streamlit_parts import UploadedFiles
 from widgets.typed import is_typed_into
+from widgets.workarounds.streamlit_runtime import session_manager
+from widgets.workarounds.streamlit_storage import UploadedFiles
 
 __all__ = ["has_unsaved"]
 
@@ -16,11 +17,10 @@ logger = logging.getLogger(__name__)
 
 def has_unsaved(session_id: str) -> bool:
     """Whether something would be lost with this session. Any thread may call."""
-    runtime = Runtime.instance()
-    files, manager = runtime.uploaded_file_mgr, runtime._session_mgr
+    files = Runtime.instance().uploaded_file_mgr
     if isinstance(files, UploadedFiles) and files.has(session_id):
         return True
-    found = manager.get_session_info(session_id)
+    found = session_manager().get_session_info(session_id)
     if found is None:
         return False
     try:

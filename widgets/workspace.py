@@ -70,7 +70,8 @@ def stored_upload(file: UploadedFile) -> StoredFile:
 
 def forget_upload(file: UploadedFile) -> None:
     """Have the uploader let go of a file, so that its room is free once nobody else needs it."""
-    Runtime.instance().uploaded_file_mgr.remove_file(_session_id(), file.file_id)
+    manager: Any = Runtime.instance().uploaded_file_mgr
+    manager.remove_file(_session_id(), file.file_id)
 
 
 def player_source(job: Job) -> str:

@@ -20,9 +20,9 @@ from streamlit_webrtc import WebRtcMode
 
 from asr_core.streaming import RecordingController
 from asr_core.streaming.recording_sink import RecordingSink
-from widgets.webrtc_guard import _GuardedWorker, guard_connections
+from widgets.workarounds.streamlit_webrtc import _HardenedWorker, harden_webrtc
 
-guard_connections()
+harden_webrtc()
 
 T = TypeVar("T")
 NO_SERVERS = RTCConfiguration(iceServers=[])
@@ -84,7 +84,7 @@ class Server:
     def do(self, work: Coroutine[Any, Any, T], timeout_s: float = 30.0) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
-    def worker(self, takes: RecordingController) -> _GuardedWorker:
+    def worker(self, takes: RecordingController) -> _HardenedWorker:
         """What streamlit-webrtc makes when an offer comes."""
         nothing = dict.fromkeys(
             [
@@ -104,7 +104,7 @@ class Server:
                 "audio_processor_factory",
             ]
         )
-        return _GuardedWorker(
+        return _HardenedWorker(
             WebRtcMode.SENDONLY, NO_SERVERS, sink_audio_track=RecordingSink(takes),
             async_processing=True, video_receiver_size=4, audio_receiver_size=4,
             sendback_video=False, sendback_audio=False, loop=self.loop, relay=self.relay,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -163,9 +165,11 @@ def _import(store: Store) -> None:
                 with opened_zip(stored.path) as files:
                     _imported(store, files, language)
             else:
-                _imported(
-                    store, {f.name: lambda f=f: stored_upload(f).open() for f in folder}, language
-                )
+                _imported(store, {f.name: _opener(f) for f in folder}, language)
+
+
+def _opener(file: UploadedFile) -> Callable[[], BinaryIO]:
+    return lambda: stored_upload(file).open()
 
 
 def _imported(store: Store, files: Files, language: str) -> None:

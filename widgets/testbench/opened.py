@@ -34,7 +34,7 @@ def opened_store() -> Store | None:
 
 
 @contextmanager
-def saying_errors(done: Callable[[], None] | None = None) -> Iterator[None]:
+def saying_errors(done: Callable[[], object] | None = None) -> Iterator[None]:
     """What goes wrong inside is said on the page; ``done`` runs if nothing did."""
     try:
         yield

@@ -8,7 +8,7 @@ import streamlit as st
 
 from asr_core.evaluation.runner import Runner, RunState, runner_of
 from asr_core.evaluation.store import Run, Store
-from asr_core.evaluation.trial import MODES, Setup
+from asr_core.evaluation.trial import MODES, Mode, Setup
 from asr_core.models import NOT_OFFERED
 from widgets.settings import current_settings, offered
 from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
@@ -75,7 +75,7 @@ def _chosen_setups() -> list[Setup]:
     if not all(offer.is_open or model in offer.names for model in models):
         st.error(NOT_OFFERED, icon=":material/error:")
         return []
-    modes = st.pills(
+    modes: list[Mode] = st.pills(
         "Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes", persist_state=KEPT
     )
     with st.expander("Decoding"):

@@ -12,7 +12,7 @@ from asr_core.full_context.stored_files import StoredFiles
 from asr_core.ops.budget import Budget, Resource
 from tests.support.loops import run
 from widgets import site
-from widgets.streamlit_parts import UploadedFiles
+from widgets.workarounds.streamlit_storage import UploadedFiles
 
 BODY = (
     b'--x\r\nContent-Disposition: form-data; name="file"; filename="../talk.wav"\r\n'

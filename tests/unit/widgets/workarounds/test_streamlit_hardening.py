@@ -1,4 +1,4 @@
-"""What Streamlit would do for any stranger, and no longer does."""
+"""Requests and developer messages of Streamlit that are disabled."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.caching import cache_data
 from streamlit.web.server.server_util import is_url_from_allowed_origins
-from widgets.streamlit_guard import stay_offline
+from widgets.workarounds.streamlit_hardening import harden_streamlit
 
-stay_offline()
-stay_offline()
+harden_streamlit()
+harden_streamlit()
 assert not is_url_from_allowed_origins("https://foreign.example")
 assert is_url_from_allowed_origins("http://localhost:8501")
 assert net_util.get_external_ip() is None and net_util.get_internal_ip() is None

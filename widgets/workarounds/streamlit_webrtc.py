@@ -1,4 +1,4 @@
-"""What streamlit-webrtc 0.79 lacks: checks before it acts, and ends that are ends."""
+"""Checks that streamlit-webrtc (0.79) lacks, and connections that close when asked to."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import contextlib
 import logging
 from typing import Any
 
+import streamlit as st
 from aiortc import RTCSessionDescription
 from streamlit_webrtc import WebRtcStreamerState, component
+from streamlit_webrtc.component import generate_frontend_component_key
 from streamlit_webrtc.webrtc import SignallingTimeoutError, WebRtcWorker
 
 from asr_core.errors import AsrError
@@ -17,23 +19,23 @@ from asr_core.rtc.jitter_buffer import receive_packets_in_order
 from asr_core.rtc.offers import OfferError, PeerAddresses, checked_candidates, checked_offer
 from asr_core.streaming.recording_sink import RecordingSink
 
-__all__ = ["guard_connections"]
+__all__ = ["harden_webrtc", "keep_mounted"]
 
 logger = logging.getLogger(__name__)
 
 
-class _GuardedWorker(WebRtcWorker[Any, Any]):
-    """A connection whose offer is checked first, and that can be hung up from any thread."""
+class _HardenedWorker(WebRtcWorker[Any, Any]):
+    """A connection that checks the browser's offer first and that any thread can close."""
 
     _n_candidates = 0  # in the offer
 
     def process_offer(
         self, sdp: str, type_: str, timeout: float | None = None
     ) -> RTCSessionDescription:
-        """Answer the browser's offer.
+        """Return the answer to the browser's offer.
 
         Raises:
-            AsrError: it is refused, there is no room, or it could not be answered.
+            AsrError: the offer is refused, there is no capacity, or it cannot be answered.
         """
         try:
             offer = checked_offer(sdp, type_, PeerAddresses.read())
@@ -46,19 +48,19 @@ class _GuardedWorker(WebRtcWorker[Any, Any]):
             raise
         except SignallingTimeoutError as error:
             raise OfferError(
-                "The connection for the sound was not made in time: the server has much to do. "
+                "The audio connection timed out because the server is busy. "
                 "Press START again in a moment."
             ) from error
         except Exception as error:
             self.stop()
             logger.warning("An offer was not answered: %s: %r", type(error).__name__, str(error))
             raise OfferError(
-                "The connection for the sound could not be made: the server did not understand "
-                "the browser's offer. Load the page again, or try another browser."
+                "The audio connection failed: the server did not understand the browser's offer. "
+                "Reload the page, or try another browser."
             ) from error
 
     def set_ice_candidates_from_offerer(self, candidates: Any) -> None:
-        """Try the browser's addresses, those that are new and allowed."""
+        """Add the browser's candidates that are new and allowed."""
         known = self._added_ice_candidate_ids
         if isinstance(candidates, dict):
             new = {name: given for name, given in candidates.items() if name not in known}
@@ -68,10 +70,10 @@ class _GuardedWorker(WebRtcWorker[Any, Any]):
                 super().set_ice_candidates_from_offerer(checked)
 
     def hang_up(self) -> None:
-        """Close the connection and all that belongs to it, soon; any thread may call."""
+        """Close the connection and everything that belongs to it, soon. Any thread may call."""
         if self.pc.connectionState == "closed":
             return
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and all with it
+        with contextlib.suppress(RuntimeError):  # the loop has already ended
             asyncio.run_coroutine_threadsafe(self._close(), self._loop)
 
     async def _close(self) -> None:
@@ -79,23 +81,42 @@ class _GuardedWorker(WebRtcWorker[Any, Any]):
         self.stop()
 
 
-def _state_of(value: Any) -> WebRtcStreamerState:
-    """Read the component's state from what came from the browser, which may be anything."""
+def _parse_state(value: Any) -> WebRtcStreamerState:
+    """Return the component's state from what the browser sent, which may be anything."""
     value = value if isinstance(value, dict) else {}
     return WebRtcStreamerState(
         playing=value.get("playing") is True, signalling=bool(value.get("sdpOffer"))
     )
 
 
-def guard_connections() -> None:
-    """Have streamlit-webrtc 0.79 and aiortc 1.16 keep to what this app allows; again is fine.
+def _unchanged(configuration: Any) -> Any:
+    return configuration
 
-    The first takes every offer and candidate as it comes, trips over state that is no
-    dictionary before any page can catch it, and remembers every list of ICE servers, whose
-    names change with each connection, in a cache without an end.
+
+def harden_webrtc() -> None:
+    """Validate what browsers send to streamlit-webrtc and aiortc. A second call does nothing.
+
+    streamlit-webrtc accepts every offer and candidate, fails on state that is not a dictionary
+    before a page can catch it, and caches every list of ICE servers without a bound although each
+    connection has credentials of its own.
     """
-    component.WebRtcWorker = _GuardedWorker
-    component.compile_state = _state_of
-    component.enhance_frontend_rtc_configuration = lambda configuration: configuration
+    vars(component).update(
+        WebRtcWorker=_HardenedWorker,
+        compile_state=_parse_state,
+        enhance_frontend_rtc_configuration=_unchanged,
+    )
     receive_packets_in_order()
     bound_what_comes_in()
+
+
+def keep_mounted(key: str) -> None:
+    """Keep streamlit-webrtc from closing a connection whose component is still on the page.
+
+    It takes the page for left and revisited when Streamlit's run count has advanced by two since
+    the component was drawn. On a busy machine the count arrives late, so a visitor who had just
+    pressed START was disconnected again and again. Streamlit itself forgets a component's state
+    with the first full run that does not draw it.
+    """
+    context = st.session_state.get(key)
+    if context is not None and generate_frontend_component_key(key) in st.session_state:
+        context._last_rendered_run_count = None

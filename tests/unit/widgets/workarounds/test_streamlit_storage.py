@@ -1,4 +1,4 @@
-"""What strangers send must not end the loop that serves everybody."""
+"""Nothing that a visitor sends ends the event loop that serves everybody."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from streamlit.runtime.runtime import Runtime
 from streamlit.runtime.state.common import WidgetMetadata
 from streamlit.runtime.state.session_state import SessionState
 
-from widgets import streamlit_parts
-from widgets.streamlit_parts import LeftSessions, pages_fault
 from widgets.unsaved import has_unsaved
+from widgets.workarounds import streamlit_storage
+from widgets.workarounds.streamlit_runtime import event_loop_fault
+from widgets.workarounds.streamlit_storage import DisconnectedSessions
 
 
 class Session:
@@ -62,13 +63,13 @@ def test_a_value_of_the_wrong_kind_is_nothing_that_was_typed(runtime: SimpleName
 
 
 @pytest.mark.parametrize("fails", ["the question", "the end"])
-def test_no_page_that_is_left_ends_the_loop(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
-    monkeypatch.setattr(streamlit_parts, "_MOST_LEFT", 2)
+def test_no_disconnected_session_ends_the_loop(monkeypatch: pytest.MonkeyPatch, fails: str) -> None:
+    monkeypatch.setattr(streamlit_storage, "_MAX_DISCONNECTED", 2)
 
     def broken(*_: object) -> bool:
         raise TypeError(fails)
 
-    pages = LeftSessions()
+    pages = DisconnectedSessions()
     pages.is_needed = broken if fails == "the question" else lambda session_id: False
     first, *others = (left(f"page {i}") for i in range(4))
     if fails == "the end":
@@ -78,11 +79,11 @@ def test_no_page_that_is_left_ends_the_loop(monkeypatch: pytest.MonkeyPatch, fai
     assert [info.session.id for info in pages.list()] == ["page 2", "page 3"]
 
 
-def test_a_loop_that_has_ended_is_told(runtime: SimpleNamespace) -> None:
+def test_a_loop_that_has_ended_is_reported(runtime: SimpleNamespace) -> None:
     loop = asyncio.new_event_loop()
     stopped: asyncio.Future[None] = loop.create_future()
     runtime._get_async_objs = lambda: SimpleNamespace(stopped=stopped)
-    assert pages_fault() is None
+    assert event_loop_fault() is None
     stopped.set_result(None)
-    assert "start the app again" in (pages_fault() or "")
+    assert "start the app again" in (event_loop_fault() or "")
     loop.close()

@@ -10,14 +10,14 @@ from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.scriptrunner import RerunData
 from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequests, ScriptRequestType
 
-from widgets import between_runs
-from widgets.between_runs import keep_between_runs
+from widgets.workarounds import streamlit_reruns
+from widgets.workarounds.streamlit_reruns import install_rerun_fixes
 
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
     """Those of one session, with the parts replaced."""
-    keep_between_runs()
+    install_rerun_fixes()
     monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "session")
     return MediaFileManager(MemoryMediaFileStorage("/media"))
 
@@ -52,7 +52,7 @@ def test_a_file_waits_for_its_browser_and_goes_then(
     for _ in range(5):
         drawn(files, "words")
     assert content(files, url) == b"words"
-    monkeypatch.setattr(between_runs, "_FETCHED_WITHIN_S", -1.0)
+    monkeypatch.setattr(streamlit_reruns, "_DOWNLOAD_TIMEOUT_S", -1.0)
     files.clear_session_refs("session")
     files.remove_orphaned_files()
     assert not files._file_metadata
@@ -64,7 +64,7 @@ def state(name: str, text: str) -> WidgetState:
 
 
 def test_a_change_of_the_page_does_not_take_away_what_was_typed_before_it() -> None:
-    keep_between_runs()
+    install_rerun_fixes()
     requests = ScriptRequests()
     typed = WidgetStates(widgets=[state("note", "odd"), state("model", "tiny")])
     left = WidgetStates(widgets=[state("model", "base")])
@@ -79,7 +79,7 @@ def test_a_change_of_the_page_does_not_take_away_what_was_typed_before_it() -> N
 
 
 def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
-    keep_between_runs()
+    install_rerun_fixes()
     requests = ScriptRequests()
     typed = WidgetStates(widgets=[state("note", "odd")])
     requests.request_rerun(RerunData(page_script_hash="live", query_string="a=1"))
@@ -93,7 +93,7 @@ def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
 
 
 def test_a_part_of_a_page_that_was_left_does_not_clear_the_one_that_is_drawn() -> None:
-    keep_between_runs()
+    install_rerun_fixes()
     requests = ScriptRequests()
     requests.request_rerun(RerunData(page_script_hash="live"))
     requests.on_scriptrunner_ready()

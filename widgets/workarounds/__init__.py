@@ -1,0 +1,19 @@
+"""Every use of a private part of Streamlit or streamlit-webrtc, and the reason for it.
+
+==========================  =======================  ==============================================
+Module                      Written for              Can go when
+==========================  =======================  ==============================================
+``streamlit_runtime``       Streamlit 1.67           it has a public way to its event loop, to a
+                                                     session by its id, and to the sign-in cookie
+``streamlit_storage``       Streamlit 1.67           session and upload storage are settings
+``streamlit_reruns``        Streamlit 1.67           a download and a typed value survive a rerun
+``streamlit_hardening``     Streamlit 1.67           address look-ups and developer messages can be
+                                                     turned off
+``streamlit_webrtc``        streamlit-webrtc 0.79    offers and component state are validated, the
+                                                     ICE cache is bounded, and a slow rerun is not
+                                                     taken for a page that was left
+==========================  =======================  ==============================================
+
+Each ``install_*`` function replaces a part once; calling it again does nothing. After an upgrade
+run ``tests/unit/widgets/workarounds`` and ``tests/browser``.
+"""
