@@ -26,7 +26,7 @@ from asr_core.languages import LANGUAGES
 from asr_core.models import check_request, resolve
 from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
-from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_of
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
 from asr_core.streaming.replay import FRAME_S
 from asr_core.transcript import Transcript, Word, join_words
 
@@ -226,7 +226,7 @@ class Stream:
         self._changes = _Changes()
         self._is_closed = False
         if realtime:
-            scheduler_of(engine).add(self._session)
+            scheduler_for(engine).add(self._session)
         else:
             self._simulated = Scheduler(engine, clock=lambda: self._now_s, start=False)
             self._simulated.add(self._session)
@@ -308,10 +308,10 @@ class _Changes:
 
     def since_last(self, snapshot: Snapshot) -> list[StreamEvent]:
         """Return the event that leads to ``snapshot``, or none if it shows nothing new."""
-        finished = snapshot.utterances[self._n_segments :]
+        finished = snapshot.segments[self._n_segments :]
         words = tuple(word for segment in finished for word in segment.words)
         final = (words + snapshot.committed)[self._n_words :]
-        self._n_segments = len(snapshot.utterances)
+        self._n_segments = len(snapshot.segments)
         self._n_words = len(snapshot.committed)
         shown = snapshot.tentative, snapshot.error
         if not final and shown == self._shown:
