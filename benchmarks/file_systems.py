@@ -64,11 +64,11 @@ def transformers(model: str, mode: str) -> Transcriber:
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines.whisper.tokenizer import WhisperTokenizer
-    from asr_core.models.ctranslate2_format import read_config, to_transformers
+    from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
 
     torch.set_num_threads(N_THREADS)
     directory = Path(model)
-    whisper = to_transformers(directory)
+    whisper = convert_to_transformers(directory)
     multilingual = whisper.config.vocab_size >= 51865
     tokenizer = WhisperTokenizer(directory, multilingual=multilingual)
     config = read_config(directory)

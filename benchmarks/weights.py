@@ -13,7 +13,7 @@ import torch
 from transformers import WhisperForConditionalGeneration
 
 from asr_core.engines.whisper.features import mel_filters
-from asr_core.models.ctranslate2_format import to_transformers
+from asr_core.models.ctranslate2_format import convert_to_transformers
 
 __all__ = ["to_ggml", "to_openai"]
 
@@ -40,7 +40,7 @@ _RENAMED = (
 
 def to_openai(directory: Path, target: Path) -> None:
     """A checkpoint as ``whisper.load_model`` reads it, in 32 bits."""
-    model = to_transformers(directory)
+    model = convert_to_transformers(directory)
     torch.save({"dims": _dimensions(model), "model_state_dict": _openai_names(model)}, target)
 
 
@@ -73,7 +73,7 @@ def _dimensions(model: WhisperForConditionalGeneration) -> dict[str, int]:
 
 def to_ggml(directory: Path, target: Path) -> None:
     """A file as whisper.cpp reads it, matrices in 16 bits (the format's own usual)."""
-    model = to_transformers(directory)
+    model = convert_to_transformers(directory)
     d = _dimensions(model)
     with target.open("wb") as file:
         file.write(struct.pack("<i", 0x67676D6C))

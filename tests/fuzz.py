@@ -26,7 +26,7 @@ import numpy as np
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
-from asr_core.audio.timeline import MOST_SILENCE_S
+from asr_core.audio.timeline import MAX_INSERTED_SILENCE_S
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.errors import AsrError
 from asr_core.evaluation.archives import opened_zip
@@ -140,7 +140,7 @@ _SEEDS: dict[str, bytes] = {
 def _decode(rng: random.Random, files: list[bytes]) -> None:
     """Whatever the stamps say, times go on from 0 and end with the file."""
     file, track = io.BytesIO(_damaged(rng.choice(files), rng)), rng.choice((None, None, 1, 2))
-    audio = AudioFile(file, "fuzz", track=track, by_channel=rng.random() < 0.2)
+    audio = AudioFile(file, "fuzz", track=track, split_channels=rng.random() < 0.2)
     start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
     pieces = Pieces(audio, Stretch(start_s, rng.choice((None, 3.0))))
     n, before_s, heard_s = 0, 0.0, 0.0
@@ -151,7 +151,7 @@ def _decode(rng: random.Random, files: list[bytes]) -> None:
         heard_s += np.count_nonzero(np.atleast_2d(piece).any(axis=0)) / SAMPLE_RATE_HZ
     assert pieces.seconds <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, "outside the file"
     assert abs(pieces.seconds - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
-    assert pieces.seconds <= MOST_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"
+    assert pieces.seconds <= MAX_INSERTED_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:

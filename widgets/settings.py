@@ -14,14 +14,14 @@ from asr_core.languages import LANGUAGES
 from asr_core.models import (
     CATALOGUE,
     DEFAULT_MODEL,
-    Offer,
+    ModelAllowlist,
     Progress,
-    abilities,
+    capabilities,
     check_request,
+    enforce_allowlist,
     find_local,
-    offer,
+    read_allowlist,
     resolve,
-    serve_visitors,
 )
 from asr_core.ops.limits import UsageLimits
 from widgets.texts import as_written
@@ -73,17 +73,17 @@ def limits() -> UsageLimits:
         return UsageLimits()
 
 
-def offered() -> Offer:
+def offered() -> ModelAllowlist:
     """The models that a visitor may choose; those of the default, and a sentence, if a setting
     is unreadable."""
     try:
-        return offer()
+        return read_allowlist()
     except AsrError as error:
         st.error(as_written(str(error)), icon=":material/error:")
-        return Offer((DEFAULT_MODEL,))
+        return ModelAllowlist((DEFAULT_MODEL,))
 
 
-def _chosen_model(models: Offer) -> str:
+def _chosen_model(models: ModelAllowlist) -> str:
     """Draw the picker; empty while nothing is named."""
     names = [*models.names, *([_OTHER] if models.is_open else [])]
     model = st.selectbox(
@@ -108,10 +108,10 @@ def _chosen_model(models: Offer) -> str:
 
 def choose_settings() -> None:
     """Draw the pickers; ``current_settings`` has what was chosen."""
-    serve_visitors()  # from here on, whatever page or thread asks for a model
+    enforce_allowlist()  # from here on, whatever page or thread asks for a model
     st.header("Recognition")
     model = _chosen_model(offered())
-    known = abilities(model)
+    known = capabilities(model)
     english_only = known is not None and not known.is_multilingual
     only_transcribes = known is not None and not known.can_translate
     language = st.selectbox(
@@ -163,7 +163,7 @@ def prepared_engine(settings: Settings) -> Engine | None:
     return engine
 
 
-def _said(error: AsrError, models: Offer, model: str) -> str:
+def _said(error: AsrError, models: ModelAllowlist, model: str) -> str:
     """The error; of a directory of the operator's a visitor learns no more than its name."""
     if model not in models.places:
         return str(error)

@@ -59,7 +59,7 @@ class CrosstalkGate:
         self._n_active, self._n_own, self._n_same = np.zeros((3, n_channels), int)  # blocks
 
     @property
-    def is_one_sound(self) -> bool:
+    def are_channels_identical(self) -> bool:
         """Whether all channels held the same so far."""
         has_own = self._n_own > 0.05 * self._n_active
         is_same = self._n_same > 0.5 * self._n_active

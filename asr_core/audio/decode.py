@@ -14,17 +14,22 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.announced import announced_end_s, format_of, guessed_end_s, header_end_s
-from asr_core.audio.damage import Damage
-from asr_core.audio.parts import Part, parts_of
+from asr_core.audio.concatenation import FileSection, find_sections
+from asr_core.audio.containers import Reader, file_extension, open_container
+from asr_core.audio.decode_errors import Damage
+from asr_core.audio.header_duration import (
+    declared_audio_end_s,
+    declared_file_end_s,
+    estimate_duration_s,
+    format_name,
+)
 from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
-from asr_core.audio.sources import Reader, extension_of, open_container
-from asr_core.audio.timeline import Stamped, placed
-from asr_core.audio.tracks import Track, spoken_track, tracks_of
+from asr_core.audio.timeline import TimedFrame, place_frames
+from asr_core.audio.tracks import AudioTrack, find_spoken_track, list_tracks
 from asr_core.errors import AudioError
 from asr_core.text.plain_text import shorten
 
-__all__ = ["AudioFile", "called_in_messages", "decode", "too_long"]
+__all__ = ["AudioFile", "decode", "display_name", "too_long_error"]
 
 Samples = NDArray[np.float32]
 
@@ -50,15 +55,15 @@ from samples or bit rates."""
 _CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
 
 
-def called_in_messages(source: object, name: str | None) -> str:
+def display_name(source: object, name: str | None) -> str:
     """Return what to call a file in a message: its name, made short and printable."""
     return shorten(_name_of(source, name), _LONGEST_NAME)
 
 
-def too_long(what: str, most_s: float) -> AudioError:
-    """Return what is raised of sound of more than ``most_s``."""
+def too_long_error(what: str, max_duration_s: float) -> AudioError:
+    """Return what is raised of sound of more than ``max_duration_s``."""
     return AudioError(
-        f"{what} is longer than {most_s:.0f} s, which is the most that is taken here; cut it into "
+        f"{what} is longer than {max_duration_s:.0f} s, which is the most that is taken here; cut it into "
         "parts."
     )
 
@@ -78,12 +83,12 @@ class AudioFile:
     Args:
         source: a path, or an open binary file that can seek.
         name: what to call the file in messages; the path's name by default.
-        most_s: how many seconds of sound are taken; a longer file is refused while it is
+        max_duration_s: how many seconds of sound are taken; a longer file is refused while it is
             read, whatever its header says. None for any length.
         track: which of its sound tracks, from 1; None for the one that the file prefers or,
             if nobody speaks in that, one in which somebody does.
-        by_channel: yield (n_channels, n_samples) instead, each channel by itself.
-        between: called several times a second while the file is opened and read; what it
+        split_channels: yield (n_channels, n_samples) instead, each channel by itself.
+        check_cancelled: called several times a second while the file is opened and read; what it
             raises ends both.
 
     Attributes:
@@ -98,27 +103,31 @@ class AudioFile:
         self,
         source: str | Path | BinaryIO,
         name: str | None = None,
-        most_s: float | None = None,
+        max_duration_s: float | None = None,
         *,
         track: int | None = None,
-        by_channel: bool = False,
-        between: Callable[[], None] = lambda: None,
+        split_channels: bool = False,
+        check_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name = called_in_messages(source, name)
+        self.name = display_name(source, name)
         self.notes: list[str] = []
-        self._most_s, self._track, self._between = most_s, track, between
-        self._extension = extension_of(_name_of(source, name))
+        self._max_duration_s, self._track, self._check_cancelled = (
+            max_duration_s,
+            track,
+            check_cancelled,
+        )
+        self._extension = file_extension(_name_of(source, name))
         self._n_out = 0  # samples that were yielded
         self._n_cut = 0  # of the next ones, those that overlap them
-        self.tracks: tuple[Track, ...] = ()
+        self.tracks: tuple[AudioTrack, ...] = ()
         self.channels: tuple[str, ...] = ()
         self._is_ours = isinstance(source, str | Path)
         self._file = self._opened(source) if isinstance(source, str | Path) else source
         try:
-            self._parts = parts_of(self._file, between)
+            self._parts = find_sections(self._file, check_cancelled)
             self._open_part(self._parts[0])
             self._choose_track()
-            if by_channel:
+            if split_channels:
                 self._hear_channels()
         except BaseException as error:
             self._close()
@@ -142,7 +151,7 @@ class AudioFile:
 
     def _guessed_s(self) -> float | None:
         """Return about how long the file is, from its first part."""
-        guess_s = guessed_end_s(self._container, self._stream)
+        guess_s = estimate_duration_s(self._container, self._stream)
         first, last = self._parts[0], self._parts[-1]
         return guess_s * last.end / first.end if guess_s and first.end and last.end else guess_s
 
@@ -150,8 +159,10 @@ class AudioFile:
         if self._is_ours:
             self._file.close()
 
-    def _open_part(self, part: Part) -> None:
-        self._reader = Reader(self._file, self._extension, self._between, part.start, part.end)
+    def _open_part(self, part: FileSection) -> None:
+        self._reader = Reader(
+            self._file, self._extension, self._check_cancelled, part.start, part.end
+        )
         options = {"ignore_length": "1"} if part.is_sound_to_the_end else {}
         self._container = open_container(self._reader, options)
         try:
@@ -162,7 +173,7 @@ class AudioFile:
 
     def _chosen(self, container: InputContainer) -> av.AudioStream:
         """Return the sound track that is wanted."""
-        tracks = tracks_of(container)
+        tracks = list_tracks(container)
         if not tracks:
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
         self.tracks = self.tracks or tracks
@@ -180,7 +191,7 @@ class AudioFile:
         """Of several tracks take one in which somebody speaks, and say which one that is."""
         if self._track is not None or len(self.tracks) == 1 or not self._file.seekable():
             return
-        self._track = spoken_track(self._container) + 1
+        self._track = find_spoken_track(self._container) + 1
         if self._reader.stopped is not None:
             raise self._reader.stopped
         self._container.close()
@@ -208,7 +219,7 @@ class AudioFile:
     def kind(self) -> tuple[str, str]:
         """FFmpeg's first name of the format, and its name of the codec."""
         context = self._stream.codec_context  # None where there is no decoder
-        return format_of(self._container), context.codec.canonical_name if context else ""
+        return format_name(self._container), context.codec.canonical_name if context else ""
 
     @property
     def track(self) -> int:
@@ -271,8 +282,8 @@ class AudioFile:
                 except (*_CANNOT_READ, AudioError):
                     self.notes.append(self._damaged())
                     return
-            damage = Damage(format_of(self._container))
-            for frame, at_s in placed(
+            damage = Damage(format_name(self._container))
+            for frame, at_s in place_frames(
                 self._stamped(part, damage),
                 at_s=self._n_out / SAMPLE_RATE_HZ,
                 ends_s=self._latest_s(part),
@@ -285,9 +296,9 @@ class AudioFile:
             if len(self.notes) > n_notes:
                 return
 
-    def _stamped(self, part: Part, damage: Damage) -> Iterator[Stamped[av.AudioFrame]]:
+    def _stamped(self, part: FileSection, damage: Damage) -> Iterator[TimedFrame[av.AudioFrame]]:
         """Yield the frames of a part with their times on the file's clock."""
-        name = format_of(self._container)
+        name = format_name(self._container)
         has_stamps = name in _STAMPED
         origin_s = None if part.start else self._origin_s()
         for frame in self._frames(damage):
@@ -299,16 +310,16 @@ class AudioFile:
                 if origin_s is None:  # a later part goes on where the one before ended
                     origin_s = start_s - self._n_out / SAMPLE_RATE_HZ
                 start_s -= origin_s
-            yield Stamped(frame, start_s, frame.samples / frame.sample_rate)
+            yield TimedFrame(frame, start_s, frame.samples / frame.sample_rate)
 
     def _origin_s(self) -> float:
         """Return what the stamps say at 0 of a player's clock."""
-        if format_of(self._container) in _AS_STAMPED:
+        if format_name(self._container) in _AS_STAMPED:
             return 0.0
         return (self._container.start_time or 0) / 1e6
 
-    def _latest_s(self, part: Part) -> float | None:
-        return None if part.start else header_end_s(self._container, self._origin_s())
+    def _latest_s(self, part: FileSection) -> float | None:
+        return None if part.start else declared_file_end_s(self._container, self._origin_s())
 
     def _frames(self, damage: Damage) -> Iterator[av.AudioFrame]:
         for packet in self._packets(damage):
@@ -350,7 +361,7 @@ class AudioFile:
     def _stop_if_told(self) -> None:
         if self._reader.stopped is not None:
             raise self._reader.stopped
-        self._between()
+        self._check_cancelled()
 
     def _heard(self, frame: av.AudioFrame) -> Samples:
         """Return the samples that a frame brings."""
@@ -371,7 +382,7 @@ class AudioFile:
         n_missing = round(at_s * SAMPLE_RATE_HZ) - self._n_out
         self._n_cut = max(0, -n_missing)
         while n_missing > 0:
-            self._between()
+            self._check_cancelled()
             n_now = min(n_missing, int(PIECE_S * SAMPLE_RATE_HZ))
             n_missing -= n_now
             shape = (len(self.channels), n_now) if self.channels else (n_now,)
@@ -394,13 +405,13 @@ class AudioFile:
 
     def _check_most(self, n_samples: int) -> None:
         """A small file can hold hours: silence packs to nothing."""
-        if self._most_s is not None and n_samples > self._most_s * SAMPLE_RATE_HZ:
-            raise too_long(self.name, self._most_s)
+        if self._max_duration_s is not None and n_samples > self._max_duration_s * SAMPLE_RATE_HZ:
+            raise too_long_error(self.name, self._max_duration_s)
 
-    def _note(self, part: Part, damage: Damage) -> None:
+    def _note(self, part: FileSection, damage: Damage) -> None:
         """Say what of a part that was read is missing."""
         seconds = self._n_out / SAMPLE_RATE_HZ
-        announced_s = announced_end_s(self._container, self._stream, part, self._file, seconds)
+        announced_s = declared_audio_end_s(self._container, self._stream, part, self._file, seconds)
         if damage.is_inside:
             self.notes.append(self._damaged())
         elif announced_s and seconds < 0.99 * announced_s - 1:
@@ -428,13 +439,13 @@ class AudioFile:
 
 
 def decode(
-    source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+    source: str | Path | BinaryIO, name: str | None = None, max_duration_s: float | None = None
 ) -> Samples:
     """All of a file's sound at once: (n_samples,) float32, for short recordings.
 
-    Never holds more than ``most_s`` and a piece, if that is given.
+    Never holds more than ``max_duration_s`` and a piece, if that is given.
 
     Raises:
         AudioError: see :class:`AudioFile`.
     """
-    return np.concatenate(list(AudioFile(source, name, most_s)))
+    return np.concatenate(list(AudioFile(source, name, max_duration_s)))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-__all__ = ["limit_allocations"]
+__all__ = ["limit_memory"]
 
 _MOST_BYTES = 200_000_000
 """More than any block that sound needs. A WAV file of a few bytes whose title claims to
@@ -16,7 +16,7 @@ be long made FFmpeg ask for two gigabytes."""
 
 
 @functools.cache
-def limit_allocations() -> bool:
+def limit_memory() -> bool:
     """Have FFmpeg refuse larger blocks, in the whole process; its own limit is 2 GB.
 
     Returns:

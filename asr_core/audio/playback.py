@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
 
-__all__ = ["is_played_by_browsers", "write_copy"]
+__all__ = ["is_browser_playable", "write_flac_copy"]
 
 _PLAYED = {
     "flac": {"flac"},
@@ -32,10 +32,10 @@ _OFF_S = 0.05
 """More than that is no rounding of stamps, and no longer block of Vorbis."""
 
 
-def is_played_by_browsers(audio: AudioFile) -> bool:
+def is_browser_playable(audio: AudioFile) -> bool:
     """Return whether a browser plays the file itself, by the clock of our times; reads it through.
 
-    Of several sound tracks it plays the first. In MP3 Chromium guesses places from the bit rate, so that this must not change. Gaps it
+    Of several sound tracks it plays the first. In MP3 Chromium guesses places from the bit rate, so that this must not change. GapDetector it
     leaves out as it plays, but not as it jumps; pictures are worth more than that.
     """
     format_name, codec = audio.kind
@@ -68,7 +68,7 @@ def _has_gaps(audio: AudioFile) -> bool:
     return bool(len(steps_s)) and float(steps_s.max() - np.median(steps_s)) > _OFF_S
 
 
-def write_copy(audio: AudioFile, file: BinaryIO, end_s: float | None = None) -> None:
+def write_flac_copy(audio: AudioFile, file: BinaryIO, end_s: float | None = None) -> None:
     """Write the sound up to ``end_s`` as FLAC, mono 16 kHz, from 0 of the file's clock on.
 
     Raises:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.downmix import Downmix
 
-__all__ = ["RATES_HZ", "ChannelResampler", "RateConverter", "Resampler", "Splitter", "channels_of"]
+__all__ = [
+    "RATES_HZ",
+    "ChannelResampler",
+    "ChannelSplitter",
+    "RateConverter",
+    "Resampler",
+    "frame_channels",
+]
 
 Samples = NDArray[np.float32]
 
@@ -27,7 +34,7 @@ _TOO_MANY_PLANES = 8
 _EMPTY: Samples = np.zeros(0, np.float32)
 
 
-def channels_of(frame: av.AudioFrame) -> Samples:
+def frame_channels(frame: av.AudioFrame) -> Samples:
     """Return the sound of ``frame``, a row a channel.
 
     Returns:
@@ -48,15 +55,15 @@ def channels_of(frame: av.AudioFrame) -> Samples:
     return channels
 
 
-class Splitter:
+class ChannelSplitter:
     """Frames as their channels, whatever their format; not for two threads at once."""
 
     def __init__(self) -> None:
         self._interleaver: tuple[object, av.AudioResampler] | None = None
 
     def push(self, frame: av.AudioFrame) -> Samples:
-        """Return (n_channels, n_samples) of ``frame``; see :func:`channels_of`."""
-        return channels_of(self._interleaved(frame))
+        """Return (n_channels, n_samples) of ``frame``; see :func:`frame_channels`."""
+        return frame_channels(self._interleaved(frame))
 
     def _interleaved(self, frame: av.AudioFrame) -> av.AudioFrame:
         """PyAV 18.1 crashes when it hands out eight or more planes; FFmpeg merges them."""
@@ -78,7 +85,7 @@ class Resampler:
     """
 
     def __init__(self) -> None:
-        self._splitter = Splitter()
+        self._splitter = ChannelSplitter()
         self._kind: object = None
         self._downmix: Downmix | None = None
         self._converter = RateConverter()
@@ -114,7 +121,7 @@ class ChannelResampler:
     """
 
     def __init__(self, n_channels: int) -> None:
-        self._splitter, self._together = Splitter(), Resampler()
+        self._splitter, self._together = ChannelSplitter(), Resampler()
         self._converters = [RateConverter() for _ in range(n_channels)]
 
     def push(self, frame: av.AudioFrame) -> Samples:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.decode import PIECE_S, called_in_messages
-from asr_core.audio.tracks import Track
+from asr_core.audio.decode import PIECE_S, display_name
+from asr_core.audio.tracks import AudioTrack
 from asr_core.errors import AudioError
 
 __all__ = ["AudioSamples"]
@@ -25,7 +25,7 @@ class AudioSamples:
     Args:
         samples: (n_samples,) float32, mono 16 kHz, full scale at ±1.
         name: what to call the recording in messages.
-        between: called before each piece; what it raises ends the reading.
+        check_cancelled: called before each piece; what it raises ends the reading.
 
     Raises:
         AudioError: there are no samples.
@@ -37,23 +37,23 @@ class AudioSamples:
         samples: Samples,
         name: str | None = None,
         *,
-        between: Callable[[], None] = lambda: None,
+        check_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise TypeError(
                 f"samples must be (n_samples,) float32, not {samples.shape} {samples.dtype}"
             )
-        self.name = called_in_messages(samples, name or "the recording")
+        self.name = display_name(samples, name or "the recording")
         if not len(samples):
             raise AudioError(f"{self.name} holds no sound.")
-        self._samples, self._between = samples, between
+        self._samples, self._check_cancelled = samples, check_cancelled
         self.notes: list[str] = []
-        self.tracks: tuple[Track, ...] = ()
+        self.tracks: tuple[AudioTrack, ...] = ()
         self.channels: tuple[str, ...] = ()
         self.duration_s: float | None = len(samples) / SAMPLE_RATE_HZ
 
     def __iter__(self) -> Iterator[Samples]:
         n_piece = round(PIECE_S * SAMPLE_RATE_HZ)
         for at in range(0, len(self._samples), n_piece):
-            self._between()
+            self._check_cancelled()
             yield self._samples[at : at + n_piece]

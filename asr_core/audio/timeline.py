@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-__all__ = ["MOST_SILENCE_S", "Stamped", "placed"]
+__all__ = ["MAX_INSERTED_SILENCE_S", "TimedFrame", "place_frames"]
 
-MOST_SILENCE_S = 12 * 3600.0
+MAX_INSERTED_SILENCE_S = 12 * 3600.0
 """All gaps of a file together; a longer one is no gap but another clock."""
 
 _ROUNDING_S = 0.03
@@ -38,7 +38,7 @@ Frame = TypeVar("Frame")
 
 
 @dataclass(frozen=True)
-class Stamped(Generic[Frame]):
+class TimedFrame(Generic[Frame]):
     """A frame, where it begins on the file's clock if that is told, and its length."""
 
     frame: Frame
@@ -46,8 +46,8 @@ class Stamped(Generic[Frame]):
     seconds: float
 
 
-def placed(
-    frames: Iterable[Stamped[Frame]], *, at_s: float = 0.0, ends_s: float | None = None
+def place_frames(
+    frames: Iterable[TimedFrame[Frame]], *, at_s: float = 0.0, ends_s: float | None = None
 ) -> Iterator[tuple[Frame, float | None]]:
     """Yield each frame and where it begins; None for right behind the one before.
 
@@ -58,7 +58,7 @@ def placed(
         ends_s: the announced end of the file: stamps far behind it are not believed.
     """
     clock = _Clock(at_s, ends_s)
-    coming: deque[Stamped[Frame]] = deque()
+    coming: deque[TimedFrame[Frame]] = deque()
     for frame in frames:
         coming.append(frame)
         if len(coming) == _N_COMING:
@@ -70,21 +70,21 @@ def placed(
 
 
 class _Clock:
-    """The end of what was placed so far, and what the stamps are off by."""
+    """The end of what was place_frames so far, and what the stamps are off by."""
 
     def __init__(self, at_s: float, ends_s: float | None) -> None:
         self._at_s, self._ends_s = at_s, ends_s
         self._shift_s = 0.0
         self._silence_s = 0.0
 
-    def place(self, coming: Sequence[Stamped[Frame]]) -> float | None:
+    def place(self, coming: Sequence[TimedFrame[Frame]]) -> float | None:
         """Return where the first of ``coming`` begins, if not at the end of the last one."""
         jump_s = self._jump(self._offsets(coming)) if coming[0].start_s is not None else 0.0
         begins_s = self._at_s + jump_s
         self._at_s = begins_s + coming[0].seconds
         return begins_s if jump_s else None
 
-    def _offsets(self, coming: Sequence[Stamped[Frame]]) -> list[float]:
+    def _offsets(self, coming: Sequence[TimedFrame[Frame]]) -> list[float]:
         """How far behind its place without a jump each frame is stamped."""
         at_s, offsets = self._at_s, []
         for frame in coming:
@@ -103,7 +103,7 @@ class _Clock:
 
     def _forward(self, gap_s: float) -> float:
         is_late = self._ends_s is not None and self._at_s + gap_s > self._ends_s + _LATE_S
-        if is_late or self._silence_s + gap_s > MOST_SILENCE_S:
+        if is_late or self._silence_s + gap_s > MAX_INSERTED_SILENCE_S:
             self._shift_s -= gap_s
             return 0.0
         self._silence_s += gap_s

@@ -18,7 +18,7 @@ from asr_core.audio.resample import RATES_HZ, Resampler
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad
 from asr_core.text.plain_text import shorten
 
-__all__ = ["Track", "spoken_track", "tracks_of"]
+__all__ = ["AudioTrack", "find_spoken_track", "list_tracks"]
 
 _PASSAGES = (0.0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85)
 """Where it is listened for speech, as shares of the length."""
@@ -46,7 +46,7 @@ _SAID_BESIDE = Disposition.comment | Disposition.visual_impaired | Disposition.h
 
 
 @dataclass(frozen=True)
-class Track:
+class AudioTrack:
     """A sound track.
 
     Attributes:
@@ -64,12 +64,12 @@ class Track:
         return f"track {self.number}" + (f" ({self.title})" if self.title else "")
 
 
-def tracks_of(container: InputContainer) -> tuple[Track, ...]:
+def list_tracks(container: InputContainer) -> tuple[AudioTrack, ...]:
     """Return the sound tracks of an open file; one of them is preferred, if there are any."""
     streams = container.streams.audio
     by_preference = sorted(range(len(streams)), key=lambda i: _order(streams[i]))
     return tuple(
-        Track(i + 1, _title(stream), i == by_preference[0]) for i, stream in enumerate(streams)
+        AudioTrack(i + 1, _title(stream), i == by_preference[0]) for i, stream in enumerate(streams)
     )
 
 
@@ -88,14 +88,14 @@ def _title(stream: av.AudioStream) -> str:
     return shorten(next((name for name in named if name not in _NO_TITLES), ""), _LONGEST_TITLE)
 
 
-def spoken_track(container: InputContainer) -> int:
+def find_spoken_track(container: InputContainer) -> int:
     """Return which sound track to hear, from 0: the one that the file prefers or, if hardly
     anybody speaks in that, the one with most speech.
 
     Listens to some passages and leaves the file somewhere; what cannot be read of them counts
     as silence.
     """
-    tracks = tracks_of(container)
+    tracks = list_tracks(container)
     preferred = next(i for i, track in enumerate(tracks) if track.is_preferred)
     candidates = [preferred, *(i for i in range(len(tracks)) if i != preferred)][:_MOST_TRACKS]
     speech_s = dict.fromkeys(candidates, 0.0)
@@ -179,5 +179,5 @@ class _Heard:
 
 
 def _speech_s(samples: NDArray[np.float32]) -> float:
-    voices = SileroVad(forgets=True).push(samples) >= _VOICE
+    voices = SileroVad(reset_on_silence=True).push(samples) >= _VOICE
     return float(np.count_nonzero(voices)) * FRAME_SAMPLES / SAMPLE_RATE_HZ

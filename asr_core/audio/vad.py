@@ -49,7 +49,7 @@ def _network() -> onnxruntime.InferenceSession:
     """Silero's network, loaded once per process; safe for many threads."""
     import onnxruntime
 
-    from asr_core.audio.vad_network import with_products
+    from asr_core.audio.silero_graph import with_products
 
     spec = importlib.util.find_spec("faster_whisper")
     if spec is None or not spec.submodule_search_locations:
@@ -68,12 +68,12 @@ class SileroVad:
     """Streaming speech probabilities; not for two threads at once.
 
     Args:
-        forgets: begin afresh at each pause, for recordings of many voices. Of one voice
+        reset_on_silence: begin afresh at each pause, for recordings of many voices. Of one voice
             that is spoken live more words were wrong so (tiny.en 9.9 %, else 9.4).
     """
 
-    def __init__(self, *, forgets: bool = False) -> None:
-        self._forgets = forgets
+    def __init__(self, *, reset_on_silence: bool = False) -> None:
+        self._resets_on_silence = reset_on_silence
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
         self._n_quiet, self._has_heard = 0, False
         self._lookback: Samples = np.zeros(_LOOKBACK_SAMPLES, np.float32)
@@ -99,7 +99,7 @@ class SileroVad:
         return np.concatenate(said)
 
     def _hear(self, seen: Samples) -> Samples:
-        if self._forgets and not self._has_heard and not seen.any():
+        if self._resets_on_silence and not self._has_heard and not seen.any():
             return np.zeros(len(seen), np.float32)  # the gaps of a file may last for hours
         inputs = {"input": seen, "h": self._h, "c": self._c}
         probabilities, self._h, self._c = _network().run(None, inputs)
@@ -107,7 +107,7 @@ class SileroVad:
 
     def _until_fresh(self, probabilities: Samples) -> int:
         """How many of these count, before the network began afresh or all."""
-        if not self._forgets:
+        if not self._resets_on_silence:
             return len(probabilities)
         for n, probability in enumerate(probabilities.tolist(), 1):
             if probability >= _QUIET:
@@ -129,21 +129,21 @@ class VadOptions:
     """When speech begins and ends.
 
     Attributes:
-        onset: probability from which a frame counts as speech. With Silero's own 0.5 a
+        threshold: probability from which a frame counts as speech. With Silero's own 0.5 a
             hoarse voice is cut to pieces; what has no words in it is dropped later.
-        offset: probability below which it no longer does (Silero's: the same, less 0.15).
+        neg_threshold: probability below which it no longer does (Silero's: the same, less 0.15).
         min_speech_s: shorter bursts (clicks, taps) are not speech.
-        hang_over_s: a pause this long ends the span.
-        pre_roll_s: kept before the first speech frame, for soft consonants.
-        post_roll_s: kept after the last speech frame, for the same reason.
+        min_silence_s: a pause this long ends the span.
+        pad_before_s: kept before the first speech frame, for soft consonants.
+        pad_after_s: kept after the last speech frame, for the same reason.
     """
 
-    onset: float = 0.4
-    offset: float = 0.25
+    threshold: float = 0.4
+    neg_threshold: float = 0.25
     min_speech_s: float = 0.13
-    hang_over_s: float = 0.7
-    pre_roll_s: float = 0.25
-    post_roll_s: float = 0.25
+    min_silence_s: float = 0.7
+    pad_before_s: float = 0.25
+    pad_after_s: float = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class SpeechSegmenter:
     """Speech probabilities in, spans of speech out; a pure state machine.
 
     ``push`` returns the spans that have ended; ``open`` is the one that lasts.
-    ``hang_over_s`` may be changed between two calls: who reads the words knows
+    ``min_silence_s`` may be changed between two calls: who reads the words knows
     better than the ear whether a pause is an end. Spans never overlap and follow
     one another in time. While it stays, the same probabilities give the same spans
     however they are cut into pushes.
@@ -166,7 +166,7 @@ class SpeechSegmenter:
 
     def __init__(self, options: VadOptions | None = None) -> None:
         self._options = options or VadOptions()
-        self.hang_over_s = self._options.hang_over_s
+        self.min_silence_s = self._options.min_silence_s
         self._n_frames = 0
         self._is_speech = bytearray()  # of every frame: two megabytes a day
         self._onset_frame: int | None = None  # first frame of a possible span
@@ -175,25 +175,25 @@ class SpeechSegmenter:
         self.open: SpeechSpan | None = None
 
     @property
-    def spoken_until(self) -> int:
+    def last_speech_end(self) -> int:
         """The sample after the last one in which somebody spoke."""
         return self._last_speech * FRAME_SAMPLES
 
     @property
-    def quiet_until(self) -> int:
+    def silence_until(self) -> int:
         """The sample before which no span can begin any more."""
         if self.open is not None:
             return self.open.start
         frame = self._onset_frame if self._onset_frame is not None else self._n_frames
         return self._with_pre_roll(frame)
 
-    def voices(self, start: int, end: int) -> bytes:
+    def speech_mask(self, start: int, end: int) -> bytes:
         """Of each frame between two samples, whether somebody spoke: 1 or 0."""
         return bytes(self._is_speech[start // FRAME_SAMPLES : end // FRAME_SAMPLES])
 
     def speech_s(self, start: int, end: int) -> float:
         """For how many seconds somebody spoke between two samples."""
-        return sum(self.voices(start, end)) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+        return sum(self.speech_mask(start, end)) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
     def push(self, probabilities: Samples) -> list[SpeechSpan]:
         """Take one probability per frame; return the spans that these ended."""
@@ -213,20 +213,20 @@ class SpeechSegmenter:
         frame = self._n_frames
         self._n_frames += 1
         options = self._options
-        self._is_speech.append(probability >= options.onset)
-        if probability >= options.onset:
+        self._is_speech.append(probability >= options.threshold)
+        if probability >= options.threshold:
             self._last_speech = frame + 1
             if self._onset_frame is None:
                 self._onset_frame = frame
         if self.open is None:
             self._begin(frame, probability)
             return None
-        if probability >= options.offset:
+        if probability >= options.neg_threshold:
             # Between the two thresholds speech goes on, but does not begin.
             self._last_speech = frame + 1
-        if (frame + 1 - self._last_speech) * FRAME_SAMPLES < self.hang_over_s * SAMPLE_RATE_HZ:
+        if (frame + 1 - self._last_speech) * FRAME_SAMPLES < self.min_silence_s * SAMPLE_RATE_HZ:
             return None
-        post_roll = min(options.post_roll_s, self.hang_over_s) * SAMPLE_RATE_HZ
+        post_roll = min(options.pad_after_s, self.min_silence_s) * SAMPLE_RATE_HZ
         span = SpeechSpan(self.open.start, self._last_speech * FRAME_SAMPLES + int(post_roll))
         self._close(span)
         return span
@@ -234,7 +234,7 @@ class SpeechSegmenter:
     def _begin(self, frame: int, probability: float) -> None:
         if self._onset_frame is None:
             return
-        if probability < self._options.offset:
+        if probability < self._options.neg_threshold:
             self._onset_frame = None  # a click
         elif (frame + 1 - self._onset_frame) * FRAME_SAMPLES >= (
             self._options.min_speech_s * SAMPLE_RATE_HZ
@@ -248,5 +248,5 @@ class SpeechSegmenter:
         self.open = None
 
     def _with_pre_roll(self, frame: int) -> int:
-        start = frame * FRAME_SAMPLES - int(self._options.pre_roll_s * SAMPLE_RATE_HZ)
+        start = frame * FRAME_SAMPLES - int(self._options.pad_before_s * SAMPLE_RATE_HZ)
         return max(start, self._previous_end)

@@ -545,7 +545,7 @@ def _check_model(options: argparse.Namespace) -> None:
     Raises:
         ModelError: it cannot.
     """
-    from asr_core.models import abilities, check_request
+    from asr_core.models import capabilities, check_request
 
     check_request(
         options.model,
@@ -553,7 +553,7 @@ def _check_model(options: argparse.Namespace) -> None:
         translate=options.task == "translate",
         is_mixed=options.mixed_languages,
     )
-    known = abilities(options.model)
+    known = capabilities(options.model)
     if known is not None and not known.is_multilingual:
         options.language = "en"
 

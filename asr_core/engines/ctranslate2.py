@@ -21,7 +21,7 @@ from asr_core.engines.whisper.windows import (
 )
 from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
-from asr_core.models.ctranslate2_format import array_places
+from asr_core.models.ctranslate2_format import locate_arrays
 
 __all__ = ["CTranslate2Engine"]
 
@@ -54,7 +54,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
         n_workers, n_each = (1, 1) if self._on_cuda else split_threads(n_threads)
-        array_places(directory / "model.bin")  # tells what is damaged before it is loaded
+        locate_arrays(directory / "model.bin")  # tells what is damaged before it is loaded
         self._model = self._load(directory, n_workers, n_each)
         tokenizer = WhisperTokenizer(directory, multilingual=self._model.is_multilingual)
         usual_batch = _CUDA_BATCH if self._on_cuda else 1

@@ -134,15 +134,15 @@ def _made(
     batch_size: int | None,
     live: bool,
 ) -> _Warmable:
-    from asr_core.models.ctranslate2_format import as_ctranslate2, check_json
+    from asr_core.models.ctranslate2_format import ensure_ctranslate2, validate_json
 
-    check_json(directory)
+    validate_json(directory)
     if name == "transformers":
         from asr_core.engines.torch.engine import TransformersEngine
 
         return TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
 
-    directory = as_ctranslate2(directory)
+    directory = ensure_ctranslate2(directory)
     if name == "ctranslate2":
         from asr_core.engines.ctranslate2 import CTranslate2Engine
 

@@ -18,8 +18,8 @@ from typing import IO
 
 from asr_core.engines.base import Engine, EngineName, Hypothesis, Window, never_cancelled
 from asr_core.errors import LimitError
-from asr_core.models.allowed import serves_visitors
-from asr_core.models.cache import cached_path, mark_in_use, size_bytes
+from asr_core.models.allowlist import enforces_allowlist
+from asr_core.models.cache import cached_path, folder_size_bytes, lock_in_use
 from asr_core.models.catalogue import CATALOGUE
 from asr_core.ops.budget import Reservation, Resource, process_budget
 from asr_core.ops.malloc import trim_heap
@@ -164,7 +164,7 @@ class SharedEngine:
     def _begin_with(self, engine: Engine, hold: Reservation | None) -> None:
         with self._lock:
             self._engine, self._hold, self._n_calls = engine, hold, self._n_calls + 1
-            self._mark = mark_in_use(self._directory)
+            self._mark = lock_in_use(self._directory)
             self._n_parallel, self._batch_size = engine.n_parallel, engine.batch_size
             self._background_batch_size = engine.background_batch_size
             self._name, self._device = engine.name, engine.device
@@ -196,7 +196,7 @@ def memory_bytes(directory: Path) -> float:
     card = next((c for c in CATALOGUE.values() if cached_path(c.name).resolve() == directory), None)
     if card is not None:
         return card.memory_mb * 1e6
-    return _FIXED_BYTES + _TIMES * size_bytes(directory)
+    return _FIXED_BYTES + _TIMES * folder_size_bytes(directory)
 
 
 def _room(amount: float) -> Reservation | None:
@@ -215,7 +215,7 @@ def _room(amount: float) -> Reservation | None:
             loaded = sorted(engines(), key=lambda engine: engine._used_at)
             if any(engine.put_away() for engine in loaded):
                 continue
-            if serves_visitors():
+            if enforces_allowlist():
                 raise
             return None
 

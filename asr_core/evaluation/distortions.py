@@ -18,7 +18,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.rtc.concealment import concealed
+from asr_core.rtc.concealment import conceal_loss
 
 __all__ = [
     "amr",
@@ -210,14 +210,14 @@ def _decoded(
             n_lost += size
             continue
         if n_lost:
-            pieces.append(concealed(newest, n_lost, decoder.sample_rate))
+            pieces.append(conceal_loss(newest, n_lost, decoder.sample_rate))
             n_lost = 0
         for frame in decoder.decode(packet):
             piece = frame.to_ndarray().reshape(-1)
             scale = 1.0 if piece.dtype.kind == "f" else 32768.0
             newest = (piece / scale).astype(np.float32)
             pieces.append(newest)
-    pieces.append(concealed(newest, n_lost, decoder.sample_rate))
+    pieces.append(conceal_loss(newest, n_lost, decoder.sample_rate))
     return np.concatenate(pieces)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.decode import AudioFile, too_long
+from asr_core.audio.decode import AudioFile, too_long_error
 from asr_core.errors import AsrError, AudioError
 from asr_core.full_context.time_range import Stretch
 
@@ -86,7 +86,7 @@ class StretchReader:
         end = self._after if last is None else min(last, self._after)
         if end - first > most:
             what = self._name if first == 0 and last is None else f"This stretch of {self._name}"
-            raise too_long(what, self._most_s)
+            raise too_long_error(what, self._most_s)
         missing_s = ((last or 0) - self._after) / SAMPLE_RATE_HZ
         if first > 0 and missing_s > _MISSING_S:
             raise AudioError(f"{lasts}; this stretch ends {missing_s:.1f} s after that.")

@@ -49,7 +49,7 @@ class Speakers:
     def settled(self, transcript: Transcript) -> Transcript:
         """Return the transcript of the whole recording; with a note and without names if its
         channels do not tell speakers apart."""
-        if len(self._names) > 1 and not self._gate.is_one_sound:
+        if len(self._names) > 1 and not self._gate.are_channels_identical:
             return transcript
         why = (
             f"{self._recording} has one channel only"

@@ -24,7 +24,7 @@ JOIN_GAP_S = 3.0
 """Speech this close together shares a window, for context; a longer silence is
 cut out, since Whisper fills it with words of its own."""
 
-_VAD = VadOptions(hang_over_s=0.5)
+_VAD = VadOptions(min_silence_s=0.5)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _Finder:
     def __init__(self, channel: int | None, start_s: float) -> None:
         self._channel, self._start_s = channel, start_s
         self._buffer = AudioBuffer()
-        self._vad, self._segmenter = SileroVad(forgets=True), SpeechSegmenter(_VAD)
+        self._vad, self._segmenter = SileroVad(reset_on_silence=True), SpeechSegmenter(_VAD)
         self._cutter = _Cutter()
 
     @property
@@ -119,7 +119,7 @@ class _Finder:
         segmenter, n = self._segmenter, self._buffer.end
         spans = self._cutter.push(segmenter.push(probabilities), segmenter.open, n)
         windows = list(self._windows(spans))
-        self._buffer.drop_before(min(segmenter.quiet_until, self._cutter.oldest(n)))
+        self._buffer.drop_before(min(segmenter.silence_until, self._cutter.oldest(n)))
         return windows
 
     def finish(self) -> list[SpokenWindow]:
@@ -136,7 +136,7 @@ class _Finder:
                 yield SpokenWindow(
                     self._start_s + start / SAMPLE_RATE_HZ,
                     self._buffer.read(start, end),
-                    self._segmenter.voices(start, end),
+                    self._segmenter.speech_mask(start, end),
                     self._channel,
                 )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from tempfile import TemporaryFile
 
 from asr_core.audio.decode import AudioFile
-from asr_core.audio.playback import is_played_by_browsers, write_copy
+from asr_core.audio.playback import is_browser_playable, write_flac_copy
 from asr_core.errors import AudioError, Cancelled, LimitError
 from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.full_context.transcribe import FileOptions
@@ -37,13 +37,15 @@ def copy_to_play(
     end_s = options.stretch.at_most(options.most_s).end_s
     with file.open() as source, TemporaryFile(dir=file.path.parent) as copy:
         try:
-            audio = AudioFile(source, file.name, track=options.track, between=stop_if_cancelled)
+            audio = AudioFile(
+                source, file.name, track=options.track, check_cancelled=stop_if_cancelled
+            )
             track = audio.track
-            if is_played_by_browsers(audio):
+            if is_browser_playable(audio):
                 return None
             source.seek(0)
-            audio = AudioFile(source, file.name, track=track, between=stop_if_cancelled)
-            write_copy(audio, copy, end_s)
+            audio = AudioFile(source, file.name, track=track, check_cancelled=stop_if_cancelled)
+            write_flac_copy(audio, copy, end_s)
             n_bytes = copy.tell()
             copy.seek(0)
             files = stored_files()

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.audio.decode import AudioFile, called_in_messages
+from asr_core.audio.decode import AudioFile, display_name
 from asr_core.audio.samples import AudioSamples
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, decode_with_fallback
 from asr_core.decoding.hallucination import is_silence
@@ -129,7 +129,7 @@ def transcribe(
 
     def stop_if_cancelled() -> None:
         if is_cancelled():
-            called = called_in_messages(source, name)
+            called = display_name(source, name)
             raise Cancelled(f"{called} was cancelled; run it again to transcribe it.")
 
     def listen(windows: Sequence[Window]) -> list[Hypothesis]:
@@ -183,13 +183,13 @@ def _opened(
 ) -> AudioFile | AudioSamples:
     """Return ``source`` as an iterable of pieces."""
     if isinstance(source, np.ndarray):
-        return AudioSamples(source, name, between=stop_if_cancelled)
+        return AudioSamples(source, name, check_cancelled=stop_if_cancelled)
     return AudioFile(
         source,
         name,
         track=options.track,
-        by_channel=options.split_channels,
-        between=stop_if_cancelled,
+        split_channels=options.split_channels,
+        check_cancelled=stop_if_cancelled,
     )
 
 

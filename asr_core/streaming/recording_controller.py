@@ -32,8 +32,8 @@ from asr_core.audio.resample import Resampler
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
 from asr_core.ops.metrics import count_recording
-from asr_core.rtc.concealment import REPEATED_S, concealed
-from asr_core.rtc.gaps import Gaps
+from asr_core.rtc.concealment import REPEATED_S, conceal_loss
+from asr_core.rtc.gap_detector import GapDetector
 from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.scheduler import Scheduler
 from asr_core.streaming.session import LiveOptions, LiveSession
@@ -101,7 +101,7 @@ class Recording:
     started: datetime
     ends_at: float | None = None  # on the clock of ``time.monotonic``
     resampler: Resampler = field(default_factory=Resampler)
-    gaps: Gaps = field(default_factory=Gaps)
+    gaps: GapDetector = field(default_factory=GapDetector)
     newest: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """The last packet's worth of samples."""
     lost: tuple[tuple[float, float], ...] = ()
@@ -113,16 +113,16 @@ class Recording:
     def hear(self, frame: av.AudioFrame, now: float) -> None:
         """Append ``frame``, which came at ``now``, and something for what was lost before it."""
         with self._hearing:
-            unbelieved_s = self.gaps.unbelieved_s
-            self._miss(self.gaps.before(frame, now))
-            self.too_fast_s += self.gaps.unbelieved_s - unbelieved_s
+            rejected_s = self.gaps.rejected_s
+            self._miss(self.gaps.gap_before(frame, now))
+            self.too_fast_s += self.gaps.rejected_s - rejected_s
             self._append(self.resampler.push(frame))
 
     def begin_anew(self, missed_s: float) -> None:
         """Another connection goes on, ``missed_s`` seconds after the end of the last."""
         with self._hearing:
             self._append(self.resampler.flush())
-            self.resampler, self.gaps = Resampler(), Gaps()
+            self.resampler, self.gaps = Resampler(), GapDetector()
             self._miss(missed_s)
 
     def finish(self) -> None:
@@ -140,7 +140,7 @@ class Recording:
         if lost_s:
             self.lost = _with_gap(self.lost, self.session.snapshot.audio_s, lost_s)
             n_lost = round(lost_s * SAMPLE_RATE_HZ)
-            self.session.append(concealed(self.newest, n_lost, SAMPLE_RATE_HZ))
+            self.session.append(conceal_loss(self.newest, n_lost, SAMPLE_RATE_HZ))
 
     @property
     def remaining_s(self) -> float | None:

@@ -196,7 +196,7 @@ class LiveSession:
         self._recording: list[NDArray[np.int16]] = []
         self._buffer = AudioBuffer()
         self._vad = SileroVad()
-        self._segmenter = SpeechSegmenter(VadOptions(hang_over_s=HESITATION_S))
+        self._segmenter = SpeechSegmenter(VadOptions(min_silence_s=HESITATION_S))
         self._heard = 0  # samples the voice detector has taken
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
         self._utterance: Utterance | None = None
@@ -369,7 +369,7 @@ class LiveSession:
         utterance.take(new, n_final, asked.end_s)
         utterance.draw_up(hypothesis, asked.start_s)
         is_sentence = ends_sentence(hypothesis.words, language=hypothesis.language)
-        self._segmenter.hang_over_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
+        self._segmenter.min_silence_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
         if asked.closes:
             self._close_utterance(asked.end)
         else:
@@ -395,7 +395,7 @@ class LiveSession:
 
     def _has_seen(self, end: int) -> bool:
         """The model has seen all up to ``end`` but silence."""
-        settled = self._segmenter.spoken_until + int(SETTLED_S * SAMPLE_RATE_HZ)
+        settled = self._segmenter.last_speech_end + int(SETTLED_S * SAMPLE_RATE_HZ)
         return min(end, settled) <= self._last_window_end
 
     def _new_words(
@@ -441,7 +441,7 @@ class LiveSession:
         self._context = self._utterance.context(end)
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
-        self._segmenter.hang_over_s = HESITATION_S  # until the next words are read
+        self._segmenter.min_silence_s = HESITATION_S  # until the next words are read
         self._segments += tuple(finished)
 
     def _shed(self, asked: _Asked) -> None:
@@ -474,7 +474,7 @@ class LiveSession:
 
     def _forget(self) -> None:
         """Drop audio that nobody will ask for again."""
-        oldest = self._spans[0].start if self._spans else self._segmenter.quiet_until
+        oldest = self._spans[0].start if self._spans else self._segmenter.silence_until
         if self._context is not None:
             if self._context.reaches(oldest):
                 oldest = min(oldest, self._context.start)

@@ -14,9 +14,9 @@ from streamlit_webrtc.component import generate_frontend_component_key
 from streamlit_webrtc.webrtc import SignallingTimeoutError, WebRtcWorker
 
 from asr_core.errors import AsrError
-from asr_core.rtc.inflow import bound_what_comes_in
-from asr_core.rtc.jitter_buffer import receive_packets_in_order
-from asr_core.rtc.offers import OfferError, PeerAddresses, checked_candidates, checked_offer
+from asr_core.rtc.jitter_buffer import install_jitter_buffer
+from asr_core.rtc.offers import OfferError, PeerAddressPolicy, filter_candidates, validate_offer
+from asr_core.rtc.packet_limiter import limit_incoming_packets
 from asr_core.streaming.recording_sink import RecordingSink
 
 __all__ = ["harden_webrtc", "keep_mounted"]
@@ -38,7 +38,7 @@ class _HardenedWorker(WebRtcWorker[Any, Any]):
             AsrError: the offer is refused, there is no capacity, or it cannot be answered.
         """
         try:
-            offer = checked_offer(sdp, type_, PeerAddresses.read())
+            offer = validate_offer(sdp, type_, PeerAddressPolicy.from_settings())
             self._n_candidates = offer.count("a=candidate:")
             if isinstance(self.sink_audio_track, RecordingSink):
                 self.sink_audio_track.open(self)
@@ -65,7 +65,7 @@ class _HardenedWorker(WebRtcWorker[Any, Any]):
         if isinstance(candidates, dict):
             new = {name: given for name, given in candidates.items() if name not in known}
             n_before = self._n_candidates + len(known)
-            checked = checked_candidates(new, PeerAddresses.read(), n_before)
+            checked = filter_candidates(new, PeerAddressPolicy.from_settings(), n_before)
             if checked:
                 super().set_ice_candidates_from_offerer(checked)
 
@@ -105,8 +105,8 @@ def harden_webrtc() -> None:
         compile_state=_parse_state,
         enhance_frontend_rtc_configuration=_unchanged,
     )
-    receive_packets_in_order()
-    bound_what_comes_in()
+    install_jitter_buffer()
+    limit_incoming_packets()
 
 
 def keep_mounted(key: str) -> None:

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from asr_core.engines.cpu_features import max_int8_weight
 from asr_core.engines.onnx.layers import TINY, UNSIGNED, Arrays, Graph, Quantised
 from asr_core.engines.onnx.smoothquant import smoothing
-from asr_core.models.ctranslate2_format import n_layers
+from asr_core.models.ctranslate2_format import count_layers
 
 __all__ = ["EMBEDDINGS", "Dimensions", "LastLayer", "cross_graph", "step_graph"]
 
@@ -57,7 +57,9 @@ class Dimensions:
     @classmethod
     def of(cls, arrays: Arrays, last: LastLayer) -> Dimensions:
         n_tokens, width = last.weight.integers.shape
-        return cls(n_layers(arrays, "decoder"), int(arrays["decoder/num_heads"]), width, n_tokens)
+        return cls(
+            count_layers(arrays, "decoder"), int(arrays["decoder/num_heads"]), width, n_tokens
+        )
 
 
 def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:

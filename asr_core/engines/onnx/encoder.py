@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from asr_core.engines.onnx.layers import GELU_LEAST, Arrays, Graph, Layer, Quantised, session
 from asr_core.engines.onnx.smoothquant import Smoothed
-from asr_core.models.ctranslate2_format import FloatArrays, n_layers
+from asr_core.models.ctranslate2_format import FloatArrays, count_layers
 
 __all__ = ["OnnxEncoder"]
 
@@ -69,7 +69,7 @@ def _graph(arrays: Arrays) -> bytes:
     first, axis = graph.constant([0]), graph.constant([0])
     x = graph.add("Add", [x, graph.add("Slice", [positions, first, n_columns, axis])])
     few, many = (_part_sizes(graph, n_columns, n) for n in (_N_PARTS, _N_QUERIES))
-    for i in range(n_layers(arrays, "encoder")):
+    for i in range(count_layers(arrays, "encoder")):
         name = f"encoder/layer_{i}"
         x = graph.add("Add", [x, _attention(graph, x, f"{name}/self_attention", many)])
         parts = graph.feed_forward(_split(graph, x, few, _N_PARTS, axis=1), f"{name}/ffn")

@@ -29,7 +29,7 @@ from asr_core.engines.whisper.windows import (
 )
 from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
-from asr_core.models.abilities import MULTILINGUAL_SIZE
+from asr_core.models.capabilities import MULTILINGUAL_SIZE
 
 __all__ = ["OnnxEngine"]
 

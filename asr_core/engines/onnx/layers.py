@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from asr_core.engines.cpu_features import max_int8_weight
-from asr_core.onnx_nodes import Nodes
+from asr_core.onnx_graph import GraphBuilder
 
 __all__ = ["GELU_LEAST", "TINY", "UNSIGNED", "Arrays", "Graph", "Layer", "Quantised", "session"]
 
@@ -69,7 +69,7 @@ class Layer:
     bias: str
 
 
-class Graph(Nodes):
+class Graph(GraphBuilder):
     """With what a Whisper model is made of; ``arrays`` by CTranslate2's names, in float."""
 
     def __init__(self, arrays: Arrays, n_heads: int, width: int) -> None:

@@ -22,8 +22,8 @@ from asr_core.engines.whisper.windows import (
     WhisperEngine,
 )
 from asr_core.errors import ModelError
-from asr_core.models.abilities import MULTILINGUAL_SIZE
-from asr_core.models.ctranslate2_format import read_config, to_transformers
+from asr_core.models.capabilities import MULTILINGUAL_SIZE
+from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
 
 __all__ = ["TransformersEngine"]
 
@@ -199,7 +199,7 @@ class TransformersEngine(WhisperEngine[Sound]):
 
 def _load(directory: Path) -> Any:
     if (directory / "model.bin").exists():
-        return to_transformers(directory)
+        return convert_to_transformers(directory)
     try:
         return WhisperForConditionalGeneration.from_pretrained(
             directory, use_safetensors=True, trust_remote_code=False

@@ -48,7 +48,7 @@ def test_channels_without_a_leak_are_left_as_they_are(voices: tuple[Samples, Sam
     data = np.array(voices)
     assert np.abs(out - data).max() < 2e-3
     assert out.shape == data.shape
-    assert not gate.is_one_sound
+    assert not gate.are_channels_identical
 
 
 @pytest.mark.parametrize("gain", [0.3, 0.1, 0.03, -0.1])
@@ -62,7 +62,7 @@ def test_what_leaks_is_silenced_and_what_is_said_stays(
     for i, (own, leak) in enumerate(((left, right), (right, left))):
         assert kept(out[i], own) > 0.96
         assert kept(out[i], np.where(np.abs(own) > 0, 0, leak)) < 0.25
-    assert not gate.is_one_sound
+    assert not gate.are_channels_identical
 
 
 def test_a_speaker_who_is_much_softer_is_kept(voices: tuple[Samples, Samples]) -> None:
@@ -79,13 +79,13 @@ def test_one_sound_in_all_channels_is_left_to_one(
     out, gate = gated([both, gain * both])
     assert kept(out[0], both) > 0.99
     assert kept(out[1], both) < 0.01
-    assert gate.is_one_sound
+    assert gate.are_channels_identical
 
 
 def test_a_silent_channel_and_a_single_one_are_fine(voices: tuple[Samples, Samples]) -> None:
     out, gate = gated([voices[0], np.zeros_like(voices[0])])
     assert kept(out[0], voices[0]) == 1
-    assert not gate.is_one_sound
+    assert not gate.are_channels_identical
     out, _ = gated([voices[0]])
     assert kept(out[0], voices[0]) == 1
 

@@ -99,7 +99,7 @@ def test_looking_for_speech_can_be_stopped(beckett: Samples) -> None:
             raise KeyError("stopped")
 
     with pytest.raises(KeyError):
-        AudioFile(file, "x", between=between)
+        AudioFile(file, "x", check_cancelled=between)
 
 
 def test_channels_come_one_by_one(beckett: Samples) -> None:
@@ -112,7 +112,7 @@ def test_channels_come_one_by_one(beckett: Samples) -> None:
         frame.sample_rate = 48_000
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    audio = AudioFile(file, "call", by_channel=True)
+    audio = AudioFile(file, "call", split_channels=True)
     left, right = np.concatenate(list(audio), axis=1)
     assert audio.channels == ("FL", "FR")
     assert np.corrcoef(left, beckett[: len(left)])[0, 1] > 0.98
@@ -127,4 +127,4 @@ def test_too_many_channels_to_tell_apart_get_a_sentence() -> None:
         frame.sample_rate = 16_000
         out.mux(stream.encode(frame))
     with pytest.raises(AudioError, match="wide has 24 channels; at most 16"):
-        AudioFile(file, "wide", by_channel=True)
+        AudioFile(file, "wide", split_channels=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, VadOptions
 
 
-def probabilities(samples: np.ndarray, sizes: list[int], *, forgets: bool) -> np.ndarray:
-    vad, at, out = SileroVad(forgets=forgets), 0, []
+def probabilities(samples: np.ndarray, sizes: list[int], *, reset_on_silence: bool) -> np.ndarray:
+    vad, at, out = SileroVad(reset_on_silence=reset_on_silence), 0, []
     while at < len(samples):
         size = sizes[len(out) % len(sizes)]
         out.append(vad.push(samples[at : at + size]))
@@ -22,9 +22,11 @@ def probabilities(samples: np.ndarray, sizes: list[int], *, forgets: bool) -> np
 
 @settings(max_examples=5)
 @given(st.lists(st.integers(1, 20_000), min_size=1, max_size=5), st.booleans())
-def test_streaming_equals_whole(beckett: np.ndarray, sizes: list[int], forgets: bool) -> None:
-    whole = SileroVad(forgets=forgets).push(beckett)
-    cut = probabilities(beckett, [max(s, 100) for s in sizes], forgets=forgets)
+def test_streaming_equals_whole(
+    beckett: np.ndarray, sizes: list[int], reset_on_silence: bool
+) -> None:
+    whole = SileroVad(reset_on_silence=reset_on_silence).push(beckett)
+    cut = probabilities(beckett, [max(s, 100) for s in sizes], reset_on_silence=reset_on_silence)
     assert np.allclose(cut, whole, atol=1e-5)
 
 
@@ -47,7 +49,7 @@ def test_a_soft_voice_is_heard_after_a_loud_one(
     """The network's memory of the loud one would hide it: 2 % of these frames instead of 22."""
     noise = np.random.default_rng(0).normal(0, 0.0005, 6 * 16_000)
     soft = 0.02 * beckett[: 6 * 16_000] + noise
-    vad = SileroVad(forgets=True)
+    vad = SileroVad(reset_on_silence=True)
     vad.push(np.concatenate([two_cities[: 5 * 16_000], np.zeros(2 * 16_000, np.float32)]))
     assert (vad.push(soft.astype(np.float32)) > 0.5).mean() > 0.15
 
@@ -89,7 +91,7 @@ def test_no_span_begins_before_what_is_promised_quiet(values: list[float]) -> No
             assert span.start >= min(promised, span.start) and span.start >= 0
         if segmenter.open:
             assert segmenter.open.start >= promised
-        promised = segmenter.quiet_until
+        promised = segmenter.silence_until
 
 
 def test_a_click_is_no_speech_and_speech_keeps_its_edges() -> None:
@@ -100,8 +102,8 @@ def test_a_click_is_no_speech_and_speech_keeps_its_edges() -> None:
     assert segmenter.open is None
     speech = np.array([0.0] * 30 + [0.9] * 30 + [0.0] * 40, np.float32)
     [span] = SpeechSegmenter(options).push(speech)
-    assert span.start == 30 * FRAME_SAMPLES - options.pre_roll_s * 16_000
-    assert span.end == pytest.approx(60 * FRAME_SAMPLES + options.post_roll_s * 16_000)
+    assert span.start == 30 * FRAME_SAMPLES - options.pad_before_s * 16_000
+    assert span.end == pytest.approx(60 * FRAME_SAMPLES + options.pad_after_s * 16_000)
 
 
 def test_speech_is_counted_between_any_two_samples() -> None:

@@ -256,9 +256,9 @@ def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> Non
 def test_a_model_in_transformers_format_runs_on_all_engines(
     tiny_en: Path, tmp_path: Path, beckett: np.ndarray
 ) -> None:
-    from asr_core.models.ctranslate2_format import to_transformers
+    from asr_core.models.ctranslate2_format import convert_to_transformers
 
-    to_transformers(tiny_en).save_pretrained(tmp_path)
+    convert_to_transformers(tiny_en).save_pretrained(tmp_path)
     (tmp_path / "tokenizer.json").write_bytes((tiny_en / "tokenizer.json").read_bytes())
     for name in ("onnx", "ctranslate2", "transformers"):
         [hypothesis] = load_engine(tmp_path, name).transcribe([Window(beckett)])

@@ -17,7 +17,7 @@ from asr_core.engines import shared as shared_engines
 from asr_core.engines.base import Window
 from asr_core.engines.shared import SharedEngine, memory_bytes
 from asr_core.errors import LimitError
-from asr_core.models import allowed
+from asr_core.models import allowlist
 from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions, LiveSession, scheduler_for
@@ -51,7 +51,7 @@ def room_for_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
     monkeypatch.setattr(shared_engines, "_PATIENCE_S", 0.0)
     serving = threading.Event()
     serving.set()
-    monkeypatch.setattr(allowed, "_serving", serving)
+    monkeypatch.setattr(allowlist, "_serving", serving)
     yield budget
     for engine in shared_engines.engines():
         engine.put_away()
@@ -107,7 +107,7 @@ def test_the_command_line_may_take_more_than_there_is(
     monkeypatch.setattr(shared_engines, "memory_bytes", lambda directory: 1e12)
     with pytest.raises(LimitError):
         loaded(base)
-    monkeypatch.setattr(allowed, "_serving", threading.Event())
+    monkeypatch.setattr(allowlist, "_serving", threading.Event())
     shared_engines._shared.clear()
     assert loaded(base).is_loaded
 

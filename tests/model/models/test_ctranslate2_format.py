@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from asr_core.errors import ModelError
-from asr_core.models.ctranslate2_format import FloatArrays, as_ctranslate2, read_arrays, read_config
+from asr_core.models.ctranslate2_format import (
+    FloatArrays,
+    ensure_ctranslate2,
+    read_arrays,
+    read_config,
+)
 
 
 def test_every_array_is_read(tiny_en: Path) -> None:
@@ -30,7 +35,7 @@ def test_damage_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_in_the_right_format_stays_where_it_is(tiny_en: Path) -> None:
-    assert as_ctranslate2(tiny_en) == tiny_en
+    assert ensure_ctranslate2(tiny_en) == tiny_en
 
 
 def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:

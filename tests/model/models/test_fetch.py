@@ -13,7 +13,7 @@ import pytest
 
 from asr_core.errors import ModelError
 from asr_core.models import CATALOGUE, Progress, find_local, resolve, sources
-from asr_core.models.sources import wanted_files
+from asr_core.models.sources import select_model_files
 
 
 @pytest.fixture
@@ -131,4 +131,4 @@ def test_weights_that_may_run_code_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="pickles, which may run code, are not read"):
         resolve(str(tmp_path))
     names = ["config.json", "pytorch_model.bin", "pytorch_model-00001-of-2.bin", "a.pkl"]
-    assert wanted_files(names) == {"config.json"}
+    assert select_model_files(names) == {"config.json"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from asr_core.models import NOT_OFFERED, allowed
+from asr_core.models import NOT_OFFERED, allowlist
 from widgets.settings import Settings
 from widgets.texts import as_written
 
@@ -28,7 +28,7 @@ def script() -> None:
 
 @pytest.fixture
 def page(monkeypatch: pytest.MonkeyPatch, tiny_en: Path) -> Iterator[AppTest]:
-    monkeypatch.setattr(allowed, "_serving", threading.Event())
+    monkeypatch.setattr(allowlist, "_serving", threading.Event())
     monkeypatch.setenv("ASR_MODELS", "tiny.en")
     yield AppTest.from_function(script, default_timeout=60)
 
@@ -97,7 +97,7 @@ def picking() -> None:
 def test_what_a_model_cannot_do_cannot_be_chosen(
     monkeypatch: pytest.MonkeyPatch, tiny_en: Path
 ) -> None:
-    monkeypatch.setattr(allowed, "_serving", threading.Event())
+    monkeypatch.setattr(allowlist, "_serving", threading.Event())
     monkeypatch.setenv("ASR_MODELS", "base, tiny.en, large-v3-turbo, distil-large-v3")
     page = AppTest.from_function(picking, default_timeout=60).run()
     page.selectbox(key="language").set_value("de")

@@ -9,7 +9,7 @@ import pytest
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile, decode
-from asr_core.audio.playback import is_played_by_browsers, write_copy
+from asr_core.audio.playback import is_browser_playable, write_flac_copy
 from tests.support.recordings import bursts
 from tests.support.recordings import recorded as in_file
 
@@ -46,7 +46,7 @@ def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) 
 def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
     container: str, codec: str
 ) -> None:
-    assert is_played_by_browsers(AudioFile(recorded(container, codec)))
+    assert is_browser_playable(AudioFile(recorded(container, codec)))
 
 
 @pytest.mark.parametrize(
@@ -56,42 +56,42 @@ def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
 )  # fmt: skip
 def test_what_chromium_does_not_play_is_copied_with_its_times(container: str, codec: str) -> None:
     file, copy = recorded(container, codec), io.BytesIO()
-    assert not is_played_by_browsers(AudioFile(file))
+    assert not is_browser_playable(AudioFile(file))
     file.seek(0)
-    write_copy(AudioFile(file), copy)
+    write_flac_copy(AudioFile(file), copy)
     file.seek(0)
     copy.seek(0)
-    assert is_played_by_browsers(AudioFile(copy))
+    assert is_browser_playable(AudioFile(copy))
     copy.seek(0)
     np.testing.assert_allclose(decode(copy), decode(file), atol=1e-4)
 
 
 def test_mp3_of_a_bit_rate_that_changes_is_copied() -> None:
     options = {"global_quality": "472", "flags": "+qscale"}
-    assert not is_played_by_browsers(AudioFile(recorded("mp3", "libmp3lame", **options)))
+    assert not is_browser_playable(AudioFile(recorded("mp3", "libmp3lame", **options)))
 
 
 @pytest.mark.parametrize(
     ("container", "codec"), [("matroska", "libopus"), ("webm", "libopus"), ("mp4", "aac")]
 )
 def test_sound_with_a_gap_is_copied(container: str, codec: str) -> None:
-    assert not is_played_by_browsers(AudioFile(recorded(container, codec, gap_s=1.0)))
+    assert not is_browser_playable(AudioFile(recorded(container, codec, gap_s=1.0)))
 
 
 def test_sound_that_starts_late_is_copied_where_no_picture_goes_before_it() -> None:
     late = [(3.0, bursts(2))]
-    assert not is_played_by_browsers(AudioFile(io.BytesIO(in_file("mp4", "aac", late))))
+    assert not is_browser_playable(AudioFile(io.BytesIO(in_file("mp4", "aac", late))))
     film = in_file("mp4", "aac", late, picture=(0, 6))
-    assert is_played_by_browsers(AudioFile(io.BytesIO(film)))
+    assert is_browser_playable(AudioFile(io.BytesIO(film)))
 
 
 def test_files_put_together_are_copied() -> None:
     data = in_file("wav", "pcm_s16le", [(0.0, bursts(1))])
-    assert not is_played_by_browsers(AudioFile(io.BytesIO(data + data)))
+    assert not is_browser_playable(AudioFile(io.BytesIO(data + data)))
 
 
 def test_a_copy_ends_where_the_stretch_does() -> None:
     copy = io.BytesIO()
-    write_copy(AudioFile(recorded("mpegts", "aac")), copy, 1.5)
+    write_flac_copy(AudioFile(recorded("mpegts", "aac")), copy, 1.5)
     copy.seek(0)
     assert len(decode(copy)) == 1.5 * SAMPLE_RATE_HZ

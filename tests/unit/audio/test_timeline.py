@@ -4,15 +4,15 @@ import random
 
 import pytest
 
-from asr_core.audio.timeline import MOST_SILENCE_S, Stamped, placed
+from asr_core.audio.timeline import MAX_INSERTED_SILENCE_S, TimedFrame, place_frames
 
 FRAME_S = 0.02
 
 
 def starts(*stamps: float | None, ends_s: float | None = None) -> list[float | None]:
     """Where frames of 20 ms that are stamped so begin; None behind the one before."""
-    frames = [Stamped(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
-    out = list(placed(frames, ends_s=ends_s))
+    frames = [TimedFrame(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
+    out = list(place_frames(frames, ends_s=ends_s))
     assert [i for i, _ in out] == list(range(len(stamps)))
     return [at if at is None else round(at, 6) for _, at in out]
 
@@ -49,8 +49,8 @@ def test_single_frames_far_apart_each_lie_at_their_time() -> None:
 
 def test_rounding_to_milliseconds_moves_nothing_and_adds_up_to_nothing() -> None:
     stamps = [round(i * 1024 / 44_100, 3) for i in range(20_000)]
-    frames = [Stamped(i, stamp, 1024 / 44_100) for i, stamp in enumerate(stamps)]
-    assert all(at is None for _, at in placed(frames))
+    frames = [TimedFrame(i, stamp, 1024 / 44_100) for i, stamp in enumerate(stamps)]
+    assert all(at is None for _, at in place_frames(frames))
 
 
 def test_stamps_that_tremble_move_nothing() -> None:
@@ -67,9 +67,9 @@ def test_one_frame_with_a_wrong_stamp_moves_nothing() -> None:
 
 def test_a_clock_that_runs_slow_or_fast_is_followed() -> None:
     for rate in (0.999, 1.001):
-        frames = [Stamped(i, i * FRAME_S * rate, FRAME_S) for i in range(50_000)]
+        frames = [TimedFrame(i, i * FRAME_S * rate, FRAME_S) for i in range(50_000)]
         end_s = 0.0
-        for _, at in placed(frames):
+        for _, at in place_frames(frames):
             end_s = (end_s if at is None else at) + FRAME_S
         assert end_s == pytest.approx(1000 * rate, abs=0.1)
 
@@ -104,11 +104,11 @@ def test_sound_behind_the_end_that_the_file_announces_is_not_waited_for() -> Non
 def test_all_gaps_together_are_bounded() -> None:
     hour = 3600.0
     stamps = [at for i in range(100) for at in run(i * hour)]
-    frames = [Stamped(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
+    frames = [TimedFrame(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
     end_s = 0.0
-    for _, at in placed(frames):
+    for _, at in place_frames(frames):
         end_s = (end_s if at is None else at) + FRAME_S
-    assert 11 * hour < end_s <= MOST_SILENCE_S + len(stamps) * FRAME_S
+    assert 11 * hour < end_s <= MAX_INSERTED_SILENCE_S + len(stamps) * FRAME_S
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -119,13 +119,13 @@ def test_whatever_the_stamps_no_time_lies_outside_the_file_and_none_goes_back(se
     for i in range(500):
         if rng.random() < 0.1:
             stamp += rng.choice((0.05, -0.05, 0.3, -0.3, 2.0, -2.0, 500.0, -500.0, 1e12, -1e12))
-        frames.append(Stamped(i, rng.choice((stamp, stamp, stamp, None)), FRAME_S))
+        frames.append(TimedFrame(i, rng.choice((stamp, stamp, stamp, None)), FRAME_S))
         stamp += FRAME_S
     ends_s = rng.choice((None, 20.0, 600.0))
     end_s, sound_s = 0.0, 0.0
-    for _, at in placed(frames, ends_s=ends_s):
+    for _, at in place_frames(frames, ends_s=ends_s):
         assert at is None or at >= end_s - 0.25
         end_s = (end_s if at is None else at) + FRAME_S
         sound_s += FRAME_S
-        limit_s = MOST_SILENCE_S if ends_s is None else ends_s + 1.0
+        limit_s = MAX_INSERTED_SILENCE_S if ends_s is None else ends_s + 1.0
         assert end_s <= limit_s + sound_s

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.rtc.concealment import concealed
+from asr_core.rtc.concealment import conceal_loss
 
 
 def _tone(seconds: float) -> np.ndarray:
@@ -17,7 +17,7 @@ def _tone(seconds: float) -> np.ndarray:
 
 def test_a_tone_goes_on_and_dies_away() -> None:
     tone = _tone(1.0)
-    filled = concealed(tone, 16_000, 16_000)
+    filled = conceal_loss(tone, 16_000, 16_000)
     whole = np.concatenate([tone[-320:], filled])
     assert np.abs(np.diff(whole[: 320 + 160])).max() < 0.09  # no step at the edge
     power = [float(np.mean(filled[at : at + 320] ** 2)) for at in range(0, 1600, 320)]
@@ -27,7 +27,7 @@ def test_a_tone_goes_on_and_dies_away() -> None:
 
 
 def test_nothing_before_gives_silence() -> None:
-    assert not concealed(np.zeros(0, np.float32), 320, 16_000).any()
+    assert not conceal_loss(np.zeros(0, np.float32), 320, 16_000).any()
 
 
 @given(st.integers(0, 2000), st.integers(0, 5000), st.sampled_from([16_000, 48_000]))
@@ -35,6 +35,6 @@ def test_it_is_as_long_as_what_was_lost_and_never_louder(
     n_before: int, n_lost: int, rate_hz: int
 ) -> None:
     before = np.random.default_rng(n_before).uniform(-1, 1, n_before).astype(np.float32)
-    filled = concealed(before, n_lost, rate_hz)
+    filled = conceal_loss(before, n_lost, rate_hz)
     assert filled.shape == (n_lost,) and filled.dtype == np.float32
     assert np.abs(filled).max(initial=0) <= np.abs(before).max(initial=0)

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from asr_core.rtc.offers import (
     MAX_CANDIDATES,
     OfferError,
-    PeerAddresses,
-    checked_candidates,
-    checked_offer,
+    PeerAddressPolicy,
+    filter_candidates,
+    validate_offer,
 )
 
-ALL = PeerAddresses()
-PUBLIC = PeerAddresses(private=False)
+ALL = PeerAddressPolicy()
+PUBLIC = PeerAddressPolicy(private=False)
 
 HEAD = """\
 v=0
@@ -66,10 +66,10 @@ def with_candidates(n: int) -> str:
 
 
 def test_the_offer_of_a_browser_passes_as_it_is() -> None:
-    assert checked_offer(OFFER, "offer", PUBLIC) == OFFER
-    assert checked_offer(with_candidates(12), "offer", ALL) == with_candidates(12)
-    assert checked_offer(OFFER.replace("sendonly", "sendrecv"), "offer", ALL)
-    assert checked_offer(HEAD + AUDIO, "offer", ALL) == OFFER
+    assert validate_offer(OFFER, "offer", PUBLIC) == OFFER
+    assert validate_offer(with_candidates(12), "offer", ALL) == with_candidates(12)
+    assert validate_offer(OFFER.replace("sendonly", "sendrecv"), "offer", ALL)
+    assert validate_offer(HEAD + AUDIO, "offer", ALL) == OFFER
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,13 @@ def test_anything_else_is_refused_in_a_sentence(sdp: object) -> None:
     with pytest.raises(
         OfferError, match=r"^The connection .* was refused: the browser\'s offer [^\n]*\.$"
     ):
-        checked_offer(sdp, "offer", ALL)
+        validate_offer(sdp, "offer", ALL)
 
 
 @pytest.mark.parametrize("kind", [None, 5, "answer", "rollback", ["offer"]])
 def test_what_is_no_offer_is_refused(kind: object) -> None:
     with pytest.raises(OfferError):
-        checked_offer(OFFER, kind, ALL)
+        validate_offer(OFFER, kind, ALL)
 
 
 @pytest.mark.parametrize("sdp", [HEAD + 8_000 * AUDIO, OFFER + 5_000 * f"a={candidate()}\r\n"])
@@ -118,7 +118,7 @@ def test_a_huge_offer_costs_next_to_nothing(sdp: str) -> None:
     began = time.process_time()
     for _ in range(100):
         with pytest.raises(OfferError):
-            checked_offer(sdp, "offer", ALL)
+            validate_offer(sdp, "offer", ALL)
     assert time.process_time() - began < 1.0
 
 
@@ -127,7 +127,7 @@ def test_whatever_is_put_into_an_offer_there_is_one_line_of_media_or_none(
     text: str, at: int
 ) -> None:
     try:
-        checked = checked_offer(OFFER[:at] + text + OFFER[at:], "offer", ALL)
+        checked = validate_offer(OFFER[:at] + text + OFFER[at:], "offer", ALL)
     except OfferError:
         return
     # As aiortc reads it, which takes more marks for the end of a line than SDP does.
@@ -146,24 +146,24 @@ PRIVATE = ["10.0.0.5", "192.168.1.20", "172.20.0.2", "100.64.0.9", "fd12::5", ":
 
 @pytest.mark.parametrize("address", REFUSED)
 def test_addresses_that_no_browser_has_are_never_tried(address: str) -> None:
-    assert not ALL.allow(address)
-    sdp = checked_offer(f"{OFFER}a={candidate(address)}\r\n", "offer", ALL)
+    assert not ALL.allows(address)
+    sdp = validate_offer(f"{OFFER}a={candidate(address)}\r\n", "offer", ALL)
     assert "candidate" not in sdp
     given = {"a": {"candidate": candidate(address), "sdpMid": "0", "sdpMLineIndex": 0}}
-    assert checked_candidates(given, ALL) == {}
+    assert filter_candidates(given, ALL) == {}
 
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_networks_are_tried_unless_the_operator_says_no(address: str) -> None:
-    assert PeerAddresses.read({}).allow(address)
-    assert PeerAddresses.read({"ASR_PRIVATE_PEERS": " Yes "}).allow(address)
-    assert not PeerAddresses.read({"ASR_PRIVATE_PEERS": "no"}).allow(address)
-    assert not PeerAddresses.read({"ASR_PRIVATE_PEERS": "ture"}).allow(address)
+    assert PeerAddressPolicy.from_settings({}).allows(address)
+    assert PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": " Yes "}).allows(address)
+    assert not PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": "no"}).allows(address)
+    assert not PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": "ture"}).allows(address)
 
 
 @pytest.mark.parametrize("address", ["203.0.114.9", "2a00:1450::8", "8.8.8.8"])
 def test_addresses_of_the_internet_are_tried(address: str) -> None:
-    assert PUBLIC.allow(address)
+    assert PUBLIC.allows(address)
 
 
 def test_candidates_of_browsers_pass() -> None:
@@ -173,7 +173,7 @@ def test_candidates_of_browsers_pass() -> None:
         candidate(),
     ):
         given = {"x": {"candidate": text, "sdpMid": "0", "sdpMLineIndex": 0}}
-        assert [kept["candidate"] for kept in checked_candidates(given, ALL).values()] == [text]
+        assert [kept["candidate"] for kept in filter_candidates(given, ALL).values()] == [text]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_candidates_of_browsers_pass() -> None:
     ],
 )  # fmt: skip
 def test_odd_candidates_are_left_out(text: str) -> None:
-    assert checked_candidates({"x": {"candidate": text, "sdpMLineIndex": 0}}, ALL) == {}
+    assert filter_candidates({"x": {"candidate": text, "sdpMLineIndex": 0}}, ALL) == {}
 
 
 @pytest.mark.parametrize(
@@ -198,13 +198,13 @@ def test_odd_candidates_are_left_out(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_candidate_is_left_out(given: object) -> None:
-    assert checked_candidates(given, ALL) == {}
+    assert filter_candidates(given, ALL) == {}
 
 
 def test_so_many_candidates_and_no_more() -> None:
     given = {
         str(i): {"candidate": candidate(port=10_000 + i), "sdpMLineIndex": 0} for i in range(5_000)
     }
-    assert len(checked_candidates(given, ALL)) == MAX_CANDIDATES
-    assert len(checked_candidates(given, ALL, n_before=45)) == 5
-    assert checked_candidates(given, ALL, n_before=99) == {}
+    assert len(filter_candidates(given, ALL)) == MAX_CANDIDATES
+    assert len(filter_candidates(given, ALL, n_before=45)) == 5
+    assert filter_candidates(given, ALL, n_before=99) == {}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_core.rtc.opus import LONGEST_PACKET_S, opus_duration_s
+from asr_core.rtc.opus import MAX_PACKET_S, opus_duration_s
 
 
 def _decoded_s(packet: bytes) -> float | None:
@@ -35,7 +35,7 @@ def test_a_packet_lasts_as_long_as_it_is_decoded_to(packet: bytes) -> None:
     assert (duration_s is None) == (decoded_s is None)
     if duration_s is not None:
         assert duration_s == pytest.approx(decoded_s)
-        assert duration_s <= LONGEST_PACKET_S + 1e-9
+        assert duration_s <= MAX_PACKET_S + 1e-9
 
 
 def test_nothing_is_no_packet() -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from asr_core.engines.torch.decoder import Sound, TorchDecoder
-from asr_core.models.ctranslate2_format import to_transformers
+from asr_core.models.ctranslate2_format import convert_to_transformers
 
 HEADS = [(1, 2), (3, 0), (3, 5)]
 TOKENS = torch.tensor([[50257, 50362, 632, 373], [50257, 50362, 383, 1266]])
@@ -17,7 +17,7 @@ TOKENS = torch.tensor([[50257, 50362, 632, 373], [50257, 50362, 383, 1266]])
 
 @pytest.fixture(scope="module")
 def model(tiny_en: Path) -> Any:
-    whisper = to_transformers(tiny_en).eval()
+    whisper = convert_to_transformers(tiny_en).eval()
     whisper.set_attn_implementation("eager")  # the one that hands out its attention
     return whisper
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from asr_core.errors import ModelError
-from asr_core.models import CATALOGUE, Abilities, abilities, check_request
+from asr_core.models import CATALOGUE, Capabilities, capabilities, check_request
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from asr_core.models import CATALOGUE, Abilities, abilities, check_request
 def test_cards_and_hub_ids_tell_before_anything_is_fetched(
     model: str, is_multilingual: bool, can_translate: bool
 ) -> None:
-    assert abilities(model) == Abilities(is_multilingual, can_translate)
+    assert capabilities(model) == Capabilities(is_multilingual, can_translate)
 
 
 def test_english_models_and_cut_down_decoders_do_not_translate() -> None:
@@ -60,9 +60,9 @@ def _in_transformers(directory: Path, n_tokens: int, n_encoder: int, n_decoder: 
 @pytest.mark.parametrize(
     ("n_tokens", "n_encoder", "n_decoder", "expected"),
     [
-        (51_866, 32, 32, Abilities(True, True)),
-        (51_866, 32, 4, Abilities(True, False)),
-        (51_864, 4, 4, Abilities(False, False)),
+        (51_866, 32, 32, Capabilities(True, True)),
+        (51_866, 32, 4, Capabilities(True, False)),
+        (51_864, 4, 4, Capabilities(False, False)),
     ],
 )
 def test_other_models_are_known_by_their_files(
@@ -70,18 +70,18 @@ def test_other_models_are_known_by_their_files(
     n_tokens: int,
     n_encoder: int,
     n_decoder: int,
-    expected: Abilities,
+    expected: Capabilities,
     tmp_path: Path,
 ) -> None:
     for name in ("config.json", "tokenizer.json", "preprocessor_config.json", "vocabulary.json"):
         (tmp_path / name).write_text("{}")
     write(tmp_path, n_tokens, n_encoder, n_decoder)  # type: ignore[operator]
-    assert abilities(str(tmp_path)) == expected
+    assert capabilities(str(tmp_path)) == expected
 
 
 @pytest.mark.parametrize("model", ["some/model", "/nowhere", "no model", "\0"])
 def test_nothing_is_claimed_of_what_nobody_knows(model: str) -> None:
-    assert abilities(model) is None
+    assert capabilities(model) is None
     check_request(model, "de", translate=True)
 
 

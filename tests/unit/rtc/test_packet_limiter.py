@@ -8,44 +8,44 @@ import pytest
 from aiortc.rtcrtpreceiver import RTCRtpReceiver, StreamStatistics
 from aiortc.rtp import RtpPacket
 
-from asr_core.rtc.inflow import (
+from asr_core.rtc.packet_limiter import (
     BURST_PACKETS,
-    MOST_REFUSED,
+    MAX_REFUSED_PACKETS,
     PACKETS_PER_S,
-    Inflow,
-    Verdict,
-    bound_what_comes_in,
+    PacketLimiter,
+    PacketVerdict,
+    limit_incoming_packets,
 )
 from tests.support.loops import run
 
 
 def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None:
-    inflow = Inflow()
+    inflow = PacketLimiter()
     now = 0.0
     for _ in range(200_000):
         now += 0.02
-        assert inflow.judge(7, now) is Verdict.TAKE
+        assert inflow.judge(7, now) is PacketVerdict.TAKE
     now += 8.0
     for _ in range(400):
-        assert inflow.judge(7, now) is Verdict.TAKE
+        assert inflow.judge(7, now) is PacketVerdict.TAKE
 
 
 def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
-    inflow = Inflow()
+    inflow = PacketLimiter()
     verdicts = [inflow.judge(7, n / 1_000) for n in range(6_000)]
-    n_taken = verdicts.index(Verdict.CUT_OFF) - MOST_REFUSED
-    assert verdicts[:2_000] == [Verdict.TAKE] * 2_000
+    n_taken = verdicts.index(PacketVerdict.CUT_OFF) - MAX_REFUSED_PACKETS
+    assert verdicts[:2_000] == [PacketVerdict.TAKE] * 2_000
     assert n_taken <= BURST_PACKETS + PACKETS_PER_S * 6
-    assert Verdict.TAKE in verdicts[2_600:4_000]
-    assert verdicts[-1] is Verdict.CUT_OFF
+    assert PacketVerdict.TAKE in verdicts[2_600:4_000]
+    assert verdicts[-1] is PacketVerdict.CUT_OFF
 
 
 def test_a_crowd_of_sources_is_cut_off() -> None:
-    inflow = Inflow()
+    inflow = PacketLimiter()
     verdicts = [inflow.judge(source, source / 50) for source in range(100)]
-    assert verdicts[:8] == [Verdict.TAKE] * 8
-    assert verdicts[8:] == [Verdict.CUT_OFF] * 92
-    assert inflow.judge(3, 3.0) is Verdict.TAKE
+    assert verdicts[:8] == [PacketVerdict.TAKE] * 8
+    assert verdicts[8:] == [PacketVerdict.CUT_OFF] * 92
+    assert inflow.judge(3, 3.0) is PacketVerdict.TAKE
 
 
 def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
@@ -60,7 +60,7 @@ def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
         now += 0.0 if number % 2 else 1.0
         statistics.add(RtpPacket(sequence_number=number, timestamp=stamp))
     assert statistics.jitter > (1 << 32) - 1
-    bound_what_comes_in()
+    limit_incoming_packets()
 
     async def report() -> bool:
         receiver = RTCRtpReceiver("audio", _Transport())  # type: ignore[arg-type]

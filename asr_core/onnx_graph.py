@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import helper
 
-__all__ = ["Nodes"]
+__all__ = ["GraphBuilder"]
 
 
-class Nodes:
+class GraphBuilder:
     """Nodes and weights as they are added, each named by what it gives; a name is made up
     where none is told. They stand in ``model`` from the beginning: put together later they
     would be copied twice."""

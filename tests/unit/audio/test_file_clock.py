@@ -108,7 +108,7 @@ def test_a_stamp_that_lies_makes_no_hours_of_silence() -> None:
 def test_a_gap_counts_towards_the_most_that_is_taken() -> None:
     data = recorded("webm", "libopus", [(0.0, bursts(1)), (20_000.0, bursts(1))])
     with pytest.raises(AudioError, match="longer than 60 s"):
-        decode(io.BytesIO(data), "talk.webm", most_s=60.0)
+        decode(io.BytesIO(data), "talk.webm", max_duration_s=60.0)
 
 
 def test_a_range_is_one_of_the_clock_of_the_file() -> None:

@@ -18,9 +18,9 @@ import av.error
 import numpy as np
 import pytest
 
-from asr_core.audio import sources
+from asr_core.audio import containers
+from asr_core.audio.containers import FORMATS, Reader, file_extension, open_container
 from asr_core.audio.decode import AudioFile, decode
-from asr_core.audio.sources import FORMATS, Reader, extension_of, open_container
 from asr_core.errors import AudioError, Cancelled
 from tests.support.recordings import bursts, recorded
 
@@ -155,7 +155,7 @@ def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> No
         for data in (*texts, secret.name.encode(), bytes(4096)):
             reader = Reader(io.BytesIO(data), "", lambda: None)
             with pytest.raises((av.error.FFmpegError, OSError, ValueError)):
-                av.open(reader, format=name, container_options=sources._OPTIONS).close()
+                av.open(reader, format=name, container_options=containers._OPTIONS).close()
 
 
 def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
@@ -170,7 +170,7 @@ def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
             with contextlib.suppress(av.error.FFmpegError, OSError, ValueError, MemoryError):
                 found = av.open(
                     reader, format=name, io_open=lambda url, *_: asked.append(url),
-                    container_options=sources._OPTIONS,
+                    container_options=containers._OPTIONS,
                 )  # fmt: skip
                 list(found.demux())
     assert asked == []
@@ -181,8 +181,8 @@ def test_even_a_demuxer_that_opens_others_could_not(
     name: str, secret: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second wall: neither FFmpeg's protocols nor our own way lead to other files."""
-    options = {**sources._OPTIONS, "format_whitelist": f"{name},wav", "safe": "0"}
-    monkeypatch.setattr(sources, "_OPTIONS", options)
+    options = {**containers._OPTIONS, "format_whitelist": f"{name},wav", "safe": "0"}
+    monkeypatch.setattr(containers, "_OPTIONS", options)
     for text in hostile(secret, port).values():
         reader = Reader(io.BytesIO(text.encode()), f".{name}", lambda: None)
         with pytest.raises((av.error.FFmpegError, OSError, ValueError)):
@@ -203,7 +203,7 @@ def test_every_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     [("a.b.MP3", ".MP3"), ("a", ""), ("a.%03d", ""), ("a.", ""), ("a.ü", ""), ("/x.d/a", "")],
 )
 def test_of_a_name_ffmpeg_learns_the_kind_alone(name: str, extension: str) -> None:
-    assert extension_of(name) == extension
+    assert file_extension(name) == extension
 
 
 def test_a_part_of_a_file_is_read_as_a_file() -> None:
@@ -226,7 +226,7 @@ def test_cancel_is_heard_while_a_file_is_opened_and_read(after: int) -> None:
             raise Cancelled("talk.mkv was cancelled.")
 
     with pytest.raises(Cancelled):
-        list(AudioFile(io.BytesIO(data), "talk.mkv", between=stop))
+        list(AudioFile(io.BytesIO(data), "talk.mkv", check_cancelled=stop))
     assert asked == after  # asked no more: it was heard at once
 
 
@@ -238,7 +238,7 @@ def test_cancel_is_heard_in_a_gap_of_hours() -> None:
         if is_cancelled:
             raise Cancelled("talk.mkv was cancelled.")
 
-    pieces = iter(AudioFile(io.BytesIO(data), "talk.mkv", between=stop))
+    pieces = iter(AudioFile(io.BytesIO(data), "talk.mkv", check_cancelled=stop))
     assert np.any(next(pieces))
     next(pieces)
     is_cancelled = True

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from asr_core.errors import ModelError
-from asr_core.models import Progress, allowed, cache, fetch, find_local, resolve
-from asr_core.models.cache import mark_in_use
+from asr_core.models import Progress, allowlist, cache, fetch, find_local, resolve
+from asr_core.models.cache import lock_in_use
 from tests.support.hub import Hub, serving
 
 SMALL = {
@@ -62,7 +62,7 @@ def visited(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     def serve(models: str) -> None:
         serving_now = threading.Event()
         serving_now.set()
-        monkeypatch.setattr(allowed, "_serving", serving_now)
+        monkeypatch.setattr(allowlist, "_serving", serving_now)
         monkeypatch.setenv("ASR_MODELS", models)
 
     return serve
@@ -238,7 +238,7 @@ def test_the_least_used_models_make_room(
     for n in range(3):
         os.utime(resolve(f"some/{n}"), (n, n))
     monkeypatch.setenv("ASR_MODELS_MAX_MB", "3.1")
-    with mark_in_use(cache_folder / "some--0") as mark:
+    with lock_in_use(cache_folder / "some--0") as mark:
         assert mark is not None
         os.utime(cache_folder / "some--0", (0, 0))
         resolve("some/3")
@@ -273,7 +273,7 @@ def test_visitors_get_what_is_on_the_list_and_learn_nothing_else(
         for ask in (find_local, resolve):
             with pytest.raises(ModelError) as caught:
                 ask(other)
-            assert str(caught.value) == allowed.NOT_OFFERED
+            assert str(caught.value) == allowlist.NOT_OFFERED
     assert not any("some/model" in asked for asked in hub.asked)
 
 
@@ -300,7 +300,7 @@ def test_visitors_do_not_decide_which_repository_is_trusted(
         resolve("some/model")
     assert hub.asked == []
     with monkeypatch.context() as command_line:
-        command_line.setattr(allowed, "_serving", threading.Event())
+        command_line.setattr(allowlist, "_serving", threading.Event())
         path = resolve("some/model")
     shutil.rmtree(path)
     assert resolve("some/model") == path
@@ -310,7 +310,7 @@ def test_on_a_machine_of_ones_own_everything_can_be_offered(
     hub: Hub, cache_folder: Path, tiny_en: Path, visited: Callable[[str], None]
 ) -> None:
     visited("tiny.en,*")
-    assert allowed.offer().names == ("tiny.en",)
+    assert allowlist.read_allowlist().names == ("tiny.en",)
     assert resolve("some/model").name == "some--model"
     assert resolve(str(tiny_en)) == tiny_en
 
@@ -320,14 +320,14 @@ def test_without_a_list_what_fits_and_what_is_here_is_offered(
 ) -> None:
     resolve("some/model")
     monkeypatch.delenv("ASR_MODELS", raising=False)
-    names = allowed.offer({}).names
+    names = allowlist.read_allowlist({}).names
     assert {"tiny.en", "base", "some/model"} <= set(names)
     (cache_folder / "large-v3").mkdir()
-    assert "large-v3" in allowed.offer({}).names
+    assert "large-v3" in allowlist.read_allowlist({}).names
 
 
 def test_two_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
     folders = [tmp_path / "a" / "mine", tmp_path / "b" / "mine", tmp_path / "base"]
-    offered = allowed.offer({"ASR_MODELS": ",".join(map(str, folders))})
+    offered = allowlist.read_allowlist({"ASR_MODELS": ",".join(map(str, folders))})
     assert offered.names == ("mine", "mine (2)", "base (2)")
-    assert offered.meant("mine (2)") == str(folders[1])
+    assert offered.resolve_alias("mine (2)") == str(folders[1])

@@ -1,7 +1,7 @@
 """Which models visitors may use: the list of whoever runs the app, ``ASR_MODELS``.
 
 The command line's user is whoever runs it, and may use any. A process that serves
-visitors says so once, with ``serve_visitors``; from then on every model that anybody
+visitors says so once, with ``enforce_allowlist``; from then on every model that anybody
 in it asks for, by whatever way, is held to the list.
 """
 
@@ -17,18 +17,18 @@ from pathlib import Path
 from asr_core.errors import ModelError
 from asr_core.models.cache import cached_path
 from asr_core.models.catalogue import CATALOGUE, DEFAULT_MODEL
-from asr_core.models.lock import locked_names
+from asr_core.models.lock_file import pinned_names
 from asr_core.models.names import is_path
 from asr_core.ops.budget import Resource, process_budget
 
 __all__ = [
     "NOT_OFFERED",
-    "Offer",
-    "may_trust_new",
-    "meant",
-    "offer",
-    "serve_visitors",
-    "serves_visitors",
+    "ModelAllowlist",
+    "enforce_allowlist",
+    "enforces_allowlist",
+    "may_trust_unpinned",
+    "read_allowlist",
+    "resolve_alias",
 ]
 
 _ANY = "*"
@@ -38,7 +38,7 @@ NOT_OFFERED = "This server does not offer that model; choose one from its list."
 
 
 @dataclass(frozen=True)
-class Offer:
+class ModelAllowlist:
     """The models that visitors may use.
 
     Attributes:
@@ -51,7 +51,7 @@ class Offer:
     is_open: bool = False
     places: Mapping[str, str] = field(default_factory=dict)
 
-    def meant(self, name: str) -> str:
+    def resolve_alias(self, name: str) -> str:
         """Return the catalogue name, hub id or directory that a visitor calls ``name``.
 
         Raises:
@@ -62,7 +62,7 @@ class Offer:
         return self.places.get(name, name)
 
 
-def offer(settings: Mapping[str, str] = os.environ) -> Offer:
+def read_allowlist(settings: Mapping[str, str] = os.environ) -> ModelAllowlist:
     """Read ``ASR_MODELS``: names, hub ids and directories, with commas between them.
 
     ``*`` among them offers everything, for an app whose only visitor is who runs it. Without
@@ -75,7 +75,7 @@ def offer(settings: Mapping[str, str] = os.environ) -> Offer:
     listed = [name.strip() for name in settings.get("ASR_MODELS", "").split(",")]
     named = [name for name in listed if name and name != _ANY]
     if not named:
-        named = [*_fitting(), *(name for name in locked_names() if cached_path(name).is_dir())]
+        named = [*_fitting(), *(name for name in pinned_names() if cached_path(name).is_dir())]
     places: dict[str, str] = {}
     names: list[str] = []
     for name in dict.fromkeys(named):
@@ -85,7 +85,7 @@ def offer(settings: Mapping[str, str] = os.environ) -> Offer:
             names.append(shown)
         else:
             names.append(name)
-    return Offer(tuple(names), _ANY in listed, places)
+    return ModelAllowlist(tuple(names), _ANY in listed, places)
 
 
 def _unlike(others: Sequence[str], name: str) -> str:
@@ -110,25 +110,25 @@ def _fitting() -> list[str]:
 _serving = threading.Event()
 
 
-def serve_visitors() -> None:
-    """Reservation this process to the list from now on. Any thread may call."""
+def enforce_allowlist() -> None:
+    """Restrict this process to the list from now on. Any thread may call."""
     _serving.set()
 
 
-def serves_visitors() -> bool:
+def enforces_allowlist() -> bool:
     """Whether this process is held to the list."""
     return _serving.is_set()
 
 
-def meant(model: str) -> str:
+def resolve_alias(model: str) -> str:
     """Return what a name stands for in this process.
 
     Raises:
         ModelError: it serves visitors, and ``model`` is not offered to them.
     """
-    return offer().meant(model) if _serving.is_set() else model
+    return read_allowlist().resolve_alias(model) if _serving.is_set() else model
 
 
-def may_trust_new() -> bool:
+def may_trust_unpinned() -> bool:
     """Whether a repository that nobody pinned may be fetched, and is trusted from then on."""
-    return not _serving.is_set() or offer().is_open
+    return not _serving.is_set() or read_allowlist().is_open

@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from asr_core.onnx_nodes import Nodes
+from asr_core.onnx_graph import GraphBuilder
 
 __all__ = ["with_products"]
 
@@ -44,7 +44,7 @@ def with_products(path: Path) -> bytes:
     return bytes(made.SerializeToString())
 
 
-class _Front(Nodes):
+class _Front(GraphBuilder):
     """The convolutions, from their weights in the file."""
 
     def __init__(self, weights: dict[str, NDArray[Any]]) -> None:

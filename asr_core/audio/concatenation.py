@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
-__all__ = ["Part", "parts_of"]
+__all__ = ["FileSection", "find_sections"]
 
 _MOST_PARTS = 1000
 """Each is opened by itself; of more the last are read as one."""
@@ -32,7 +32,7 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 
 @dataclass(frozen=True)
-class Part:
+class FileSection:
     """The bytes from ``start`` up to ``end``, which FFmpeg can read at once.
 
     Attributes:
@@ -49,17 +49,17 @@ class Part:
     is_sound_to_the_end: bool = False
 
 
-def parts_of(file: BinaryIO, between: Callable[[], None]) -> list[Part]:
+def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[FileSection]:
     """Return the parts of a file, at least one; of most kinds of file it is the whole.
 
     Args:
-        between: called many times a second; what it raises is passed on.
+        check_cancelled: called many times a second; what it raises is passed on.
     """
     if not file.seekable():
-        return [Part()]
-    blocks = _Blocks(file, between)
+        return [FileSection()]
+    blocks = _Blocks(file, check_cancelled)
     walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(blocks.read(0, 4))
-    parts = list(itertools.islice(walk(blocks), _MOST_PARTS)) if walk else [Part()]
+    parts = list(itertools.islice(walk(blocks), _MOST_PARTS)) if walk else [FileSection()]
     file.seek(0)
     return [*parts[:-1], replace(parts[-1], end=blocks.size)] if len(parts) > 1 else parts
 
@@ -67,14 +67,14 @@ def parts_of(file: BinaryIO, between: Callable[[], None]) -> list[Part]:
 class _Blocks:
     """A file that is looked at here and there, not for ever."""
 
-    def __init__(self, file: BinaryIO, between: Callable[[], None]) -> None:
-        self._file, self._between = file, between
+    def __init__(self, file: BinaryIO, check_cancelled: Callable[[], None]) -> None:
+        self._file, self._check_cancelled = file, check_cancelled
         self._n_left = _MOST_LOOKS
         self.size = file.seek(0, os.SEEK_END)
 
     def read(self, at: int, size: int) -> bytes:
         """Return up to ``size`` bytes at a place; none after too many looks."""
-        self._between()
+        self._check_cancelled()
         self._n_left -= 1
         if self._n_left < 0:
             return b""
@@ -82,25 +82,25 @@ class _Blocks:
         return self._file.read(size)
 
 
-def _ogg_parts(blocks: _Blocks) -> Iterator[Part]:
+def _ogg_parts(blocks: _Blocks) -> Iterator[FileSection]:
     """Yield the links of a chain: each begins with the first pages of its streams."""
     start = at = 0
     begins = True
     while (page := blocks.read(at, 27 + 255))[:4] == b"OggS":
         is_first = bool(page[5:6] and page[5] & 2)
         if is_first and not begins:
-            yield Part(start, at)
+            yield FileSection(start, at)
             start = at
         begins = is_first
         n_lengths = page[26] if len(page) > 26 else 255
         at += 27 + n_lengths + sum(page[27 : 27 + n_lengths])
         if at > blocks.size:
-            yield Part(start, is_cut=True)
+            yield FileSection(start, is_cut=True)
             return
-    yield Part(start)
+    yield FileSection(start)
 
 
-def _wave_parts(blocks: _Blocks) -> Iterator[Part]:
+def _wave_parts(blocks: _Blocks) -> Iterator[FileSection]:
     start: int | None = 0
     while start is not None:
         part, start = _wave(blocks, start)
@@ -112,7 +112,7 @@ def _is_wave(blocks: _Blocks, at: int) -> bool:
     return magic[:4] in _WAVES and magic[8:] == b"WAVE"
 
 
-def _wave(blocks: _Blocks, start: int) -> tuple[Part, int | None]:
+def _wave(blocks: _Blocks, start: int) -> tuple[FileSection, int | None]:
     """Return a WAV file, and where the one behind it begins."""
     at, long_size = start + 12, 0
     riff_size = int.from_bytes(blocks.read(start + 4, 4), "little")
@@ -126,27 +126,27 @@ def _wave(blocks: _Blocks, start: int) -> tuple[Part, int | None]:
             if length == 0xFFFFFFFF and long_size:
                 missing = at + long_size - blocks.size
             elif length == 0 or (length >= _STREAMED_BYTES and missing > 0):
-                return Part(start), None
+                return FileSection(start), None
             if missing > 0:
                 is_likely = long_size or length <= riff_size < _STREAMED_BYTES
-                return Part(start, missing_bytes=missing if is_likely else 0), None
+                return FileSection(start, missing_bytes=missing if is_likely else 0), None
             return _behind_sound(blocks, start, blocks.size + missing)
         at += length + length % 2
-    return Part(start), None
+    return FileSection(start), None
 
 
-def _behind_sound(blocks: _Blocks, start: int, end: int) -> tuple[Part, int | None]:
+def _behind_sound(blocks: _Blocks, start: int, end: int) -> tuple[FileSection, int | None]:
     """Tell from what follows the announced end of the sound whether that is the end."""
     at = end if _is_wave(blocks, end) else end + end % 2
     while len(header := blocks.read(at, 8)) == 8:
         if _is_wave(blocks, at):
-            return Part(start, at), at
+            return FileSection(start, at), at
         kind, length = struct.unpack("<4sI", header)
         rest = blocks.size - at - 8
         is_chunk = kind.isascii() and kind.decode().isprintable() and length <= rest
         if kind.startswith(_TAGS) or (not is_chunk and rest < _SPARE_BYTES):
             break
         if not is_chunk:
-            return Part(start, is_sound_to_the_end=True), None
+            return FileSection(start, is_sound_to_the_end=True), None
         at += 8 + length + length % 2
-    return Part(start), None
+    return FileSection(start), None

@@ -8,9 +8,9 @@ from typing import BinaryIO
 from av import AudioStream
 from av.container import InputContainer
 
-from asr_core.audio.parts import Part
+from asr_core.audio.concatenation import FileSection
 
-__all__ = ["announced_end_s", "format_of", "guessed_end_s", "header_end_s"]
+__all__ = ["declared_audio_end_s", "declared_file_end_s", "estimate_duration_s", "format_name"]
 
 _OF_STREAMS = frozenset({"ape", "aiff", "au", "caf", "flac", "mov", "tak", "tta", "w64", "wv"})
 """Formats whose header tells the length of each stream."""
@@ -23,20 +23,20 @@ _XING = re.compile(rb"(?:Xing|Info)...([\x01\x03\x05\x07\x09\x0b\x0d\x0f])(....)
 _LONGEST_HEADER = 4096
 
 
-def format_of(container: InputContainer) -> str:
+def format_name(container: InputContainer) -> str:
     """Return FFmpeg's first name for the format."""
     return container.format.name.partition(",")[0]
 
 
-def announced_end_s(
-    container: InputContainer, stream: AudioStream, part: Part, file: BinaryIO, read_s: float
+def declared_audio_end_s(
+    container: InputContainer, stream: AudioStream, part: FileSection, file: BinaryIO, read_s: float
 ) -> float | None:
     """Return where the sound ends by the word of its header; None if there is no such word.
 
     Args:
         read_s: how much of it there was.
     """
-    name = format_of(container)
+    name = format_name(container)
     if part.missing_bytes and container.bit_rate:
         return read_s + part.missing_bytes * 8 / container.bit_rate
     if name in _OF_STREAMS:
@@ -52,15 +52,15 @@ def announced_end_s(
     return None
 
 
-def header_end_s(container: InputContainer, origin_s: float) -> float | None:
+def declared_file_end_s(container: InputContainer, origin_s: float) -> float | None:
     """Return where the whole file ends by the word of its header, pictures included."""
     length_s = _file_s(container)
-    if format_of(container) not in _OF_FILES or not length_s:
+    if format_name(container) not in _OF_FILES or not length_s:
         return None
     return max(0.0, (container.start_time or 0) / 1e6 - origin_s) + length_s
 
 
-def guessed_end_s(container: InputContainer, stream: AudioStream) -> float | None:
+def estimate_duration_s(container: InputContainer, stream: AudioStream) -> float | None:
     """Return where the sound ends about, to show how far it was read."""
     return _stream_s(stream) or _file_s(container)
 

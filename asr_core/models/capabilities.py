@@ -9,10 +9,10 @@ from pathlib import Path
 from asr_core.errors import AsrError, ModelError
 from asr_core.languages import LANGUAGES
 from asr_core.models.catalogue import CATALOGUE
-from asr_core.models.ctranslate2_format import array_places, n_layers, read_config
+from asr_core.models.ctranslate2_format import count_layers, locate_arrays, read_config
 from asr_core.models.fetch import find_local
 
-__all__ = ["MULTILINGUAL_SIZE", "Abilities", "abilities", "check_request"]
+__all__ = ["MULTILINGUAL_SIZE", "Capabilities", "capabilities", "check_request"]
 
 MULTILINGUAL_SIZE = 51_865
 """Of the vocabularies of models for many languages, or more; the English ones have fewer."""
@@ -22,7 +22,7 @@ _ENGLISH_DISTILLED = ("distil-whisper/distil-", "systran/faster-distil-whisper-"
 
 
 @dataclass(frozen=True)
-class Abilities:
+class Capabilities:
     """What a model can be asked for.
 
     Attributes:
@@ -35,7 +35,7 @@ class Abilities:
     can_translate: bool
 
 
-def abilities(model: str) -> Abilities | None:
+def capabilities(model: str) -> Capabilities | None:
     """Return what ``model`` can be asked for; None while nobody can tell.
 
     Args:
@@ -44,9 +44,9 @@ def abilities(model: str) -> Abilities | None:
     """
     card = CATALOGUE.get(model) or next((c for c in CATALOGUE.values() if c.repo == model), None)
     if card is not None:
-        return Abilities(card.is_multilingual, card.can_translate)
+        return Capabilities(card.is_multilingual, card.can_translate)
     if model.lower().startswith(_ENGLISH_DISTILLED):
-        return Abilities(is_multilingual=False, can_translate=False)
+        return Capabilities(is_multilingual=False, can_translate=False)
     try:
         directory = find_local(model)
         return None if directory is None else _by_files(directory.resolve())
@@ -67,7 +67,7 @@ def check_request(
     Raises:
         ModelError: it cannot.
     """
-    known = abilities(model)
+    known = capabilities(model)
     if known is None:
         return
     if not known.is_multilingual:
@@ -90,15 +90,15 @@ def check_request(
 
 
 @functools.lru_cache(maxsize=16)  # pages ask each time that they are drawn
-def _by_files(directory: Path) -> Abilities:
+def _by_files(directory: Path) -> Capabilities:
     weights = directory / "model.bin"
     if weights.exists():
-        shapes = {place.name: place.shape for place in array_places(weights)}
+        shapes = {place.name: place.shape for place in locate_arrays(weights)}
         n_tokens = shapes["decoder/embeddings/weight"][0]
-        n_encoder, n_decoder = (n_layers(shapes, part) for part in ("encoder", "decoder"))
+        n_encoder, n_decoder = (count_layers(shapes, part) for part in ("encoder", "decoder"))
     else:
         config = read_config(directory)
         n_tokens = int(config["vocab_size"])
         n_encoder, n_decoder = int(config["encoder_layers"]), int(config["decoder_layers"])
     is_multilingual = n_tokens >= MULTILINGUAL_SIZE
-    return Abilities(is_multilingual, is_multilingual and n_decoder >= n_encoder)
+    return Capabilities(is_multilingual, is_multilingual and n_decoder >= n_encoder)

@@ -21,7 +21,7 @@ from aiortc.rtp import RtpPacket
 
 from asr_core.ops.rate_limit import TokenBucket
 
-__all__ = ["Inflow", "Verdict", "bound_what_comes_in"]
+__all__ = ["PacketLimiter", "PacketVerdict", "limit_incoming_packets"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +29,14 @@ PACKETS_PER_S = 200.0
 BURST_PACKETS = 2_000.0
 """Ten seconds of the shortest packets that browsers send, when a network goes on again."""
 
-MOST_REFUSED = 2_000
+MAX_REFUSED_PACKETS = 2_000
 """After so many too many, no more are read."""
 
-MOST_SOURCES = 8
+MAX_SOURCES = 8
 """A microphone that is changed may come from another source."""
 
 
-class Verdict(Enum):
+class PacketVerdict(Enum):
     """What to do with a packet."""
 
     TAKE = auto()
@@ -44,7 +44,7 @@ class Verdict(Enum):
     CUT_OFF = auto()
 
 
-class Inflow:
+class PacketLimiter:
     """A state machine, for one receiver; time is passed in."""
 
     def __init__(self) -> None:
@@ -52,16 +52,18 @@ class Inflow:
         self._sources: set[int] = set()
         self._n_refused = 0
 
-    def judge(self, source: int, now: float) -> Verdict:
+    def judge(self, source: int, now: float) -> PacketVerdict:
         """Say what to do with a packet of ``source`` that comes at ``now``, in seconds."""
         self._sources.add(source)
-        if len(self._sources) > MOST_SOURCES:
+        if len(self._sources) > MAX_SOURCES:
             self._sources.discard(source)
-            return Verdict.CUT_OFF
+            return PacketVerdict.CUT_OFF
         if self._packets.try_acquire(now):
-            return Verdict.TAKE
+            return PacketVerdict.TAKE
         self._n_refused += 1
-        return Verdict.CUT_OFF if self._n_refused > MOST_REFUSED else Verdict.DROP
+        return (
+            PacketVerdict.CUT_OFF if self._n_refused > MAX_REFUSED_PACKETS else PacketVerdict.DROP
+        )
 
 
 _handle_packet: Any = RTCRtpReceiver._handle_rtp_packet
@@ -71,11 +73,11 @@ _report: Any = RTCRtpReceiver._run_rtcp
 
 async def _handle_some(receiver: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
     """In the place of ``RTCRtpReceiver._handle_rtp_packet``."""
-    inflow = vars(receiver).setdefault("_inflow", Inflow())
+    inflow = vars(receiver).setdefault("_inflow", PacketLimiter())
     verdict = inflow.judge(packet.ssrc, time.monotonic())
-    if verdict is Verdict.TAKE:
+    if verdict is PacketVerdict.TAKE:
         await _handle_packet(receiver, packet, arrival_time_ms)
-    elif verdict is Verdict.CUT_OFF and "_ending" not in vars(receiver):
+    elif verdict is PacketVerdict.CUT_OFF and "_ending" not in vars(receiver):
         # Not awaited: the transport waits for the task that brought this packet.
         receiver._ending = asyncio.ensure_future(receiver.transport.stop())
 
@@ -99,8 +101,8 @@ async def _report_or_end(receiver: Any) -> None:
         receiver._RTCRtpReceiver__rtcp_exited.set()
 
 
-def bound_what_comes_in() -> None:
-    """Have aiortc 1.16 judge packets by :class:`Inflow` first, and outlive odd ones."""
+def limit_incoming_packets() -> None:
+    """Have aiortc 1.16 judge packets by :class:`PacketLimiter` first, and outlive odd ones."""
     receiver: Any = RTCRtpReceiver
     transport: Any = RTCDtlsTransport
     receiver._handle_rtp_packet = _handle_some

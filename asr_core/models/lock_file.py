@@ -19,10 +19,10 @@ from typing import Any
 
 from asr_core.errors import ModelError
 from asr_core.models.cache import cache_dir
-from asr_core.models.catalogue import CATALOGUE, KnownFile
-from asr_core.models.safe_json import read_object
+from asr_core.models.catalogue import CATALOGUE, PinnedFile
+from asr_core.models.safe_json import read_json_object
 
-__all__ = ["Pin", "locked_names", "pin_of", "remember"]
+__all__ = ["Pin", "find_pin", "pinned_names", "save_pin"]
 
 _MOST_BYTES = 10_000_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -36,10 +36,10 @@ class Pin:
     """A commit of a hub repository, and what its files have to be."""
 
     revision: str
-    files: Mapping[str, KnownFile]
+    files: Mapping[str, PinnedFile]
 
 
-def pin_of(model: str) -> Pin | None:
+def find_pin(model: str) -> Pin | None:
     """Return what ``model``, a catalogue name or a hub id, is held to; None if nothing is known.
 
     Raises:
@@ -52,7 +52,7 @@ def pin_of(model: str) -> Pin | None:
     return None if entry is None else _parsed(entry)
 
 
-def locked_names() -> list[str]:
+def pinned_names() -> list[str]:
     """Return the hub ids in the lock file; none if it cannot be read."""
     try:
         return list(_read())
@@ -60,7 +60,7 @@ def locked_names() -> list[str]:
         return []
 
 
-def remember(model: str, pin: Pin) -> None:
+def save_pin(model: str, pin: Pin) -> None:
     """Write ``pin`` down as what ``model`` is held to from now on. Any thread may call.
 
     Raises:
@@ -97,7 +97,7 @@ def _damaged() -> ModelError:
 def _read() -> dict[str, Any]:
     if not _path().exists():
         return {}
-    models = (read_object(_path(), _MOST_BYTES) or {}).get("models")
+    models = (read_json_object(_path(), _MOST_BYTES) or {}).get("models")
     if not isinstance(models, dict):
         raise _damaged()
     return models
@@ -107,7 +107,8 @@ def _parsed(entry: Any) -> Pin:
     try:
         revision, files = entry["revision"], entry["files"]
         known = {
-            str(name): KnownFile(int(file["bytes"]), file["sha256"]) for name, file in files.items()
+            str(name): PinnedFile(int(file["bytes"]), file["sha256"])
+            for name, file in files.items()
         }
         sound = _COMMIT.fullmatch(revision) and all(
             _SHA256.fullmatch(file.sha256) for file in known.values()

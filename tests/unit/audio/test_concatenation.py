@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from asr_core.audio.parts import Part, parts_of
+from asr_core.audio.concatenation import FileSection, find_sections
 from asr_core.errors import Cancelled
 from tests.support.recordings import bursts, recorded
 
@@ -13,19 +13,19 @@ OGG = recorded("ogg", "libopus", [(0.0, bursts(1))])
 WAV = recorded("wav", "pcm_s16le", [(0.0, bursts(1, 16_000))], rate=16_000)
 
 
-def parts(data: bytes) -> list[Part]:
-    return parts_of(io.BytesIO(data), lambda: None)
+def parts(data: bytes) -> list[FileSection]:
+    return find_sections(io.BytesIO(data), lambda: None)
 
 
 @pytest.mark.parametrize("data", [b"", b"fLaC", b"RIFF", b"RIFF\0\0\0\0AVI data\1\0\0\0", WAV, OGG])
 def test_most_files_are_one_part(data: bytes) -> None:
-    assert parts(data) == [Part()]
+    assert parts(data) == [FileSection()]
 
 
 @pytest.mark.parametrize("data", [OGG, WAV])
 def test_each_file_of_several_put_together_is_a_part(data: bytes) -> None:
     n = len(data)
-    assert parts(data * 3) == [Part(0, n), Part(n, 2 * n), Part(2 * n, 3 * n)]
+    assert parts(data * 3) == [FileSection(0, n), FileSection(n, 2 * n), FileSection(2 * n, 3 * n)]
 
 
 def test_what_is_missing_of_the_last_part_is_told() -> None:
@@ -36,7 +36,7 @@ def test_what_is_missing_of_the_last_part_is_told() -> None:
 def test_a_size_that_contradicts_the_file_s_own_is_not_believed() -> None:
     at = WAV.index(b"data") + 4
     wrong = WAV[:at] + struct.pack("<I", 10**7) + WAV[at + 4 :]
-    assert parts(wrong) == [Part()]
+    assert parts(wrong) == [FileSection()]
     right = wrong[:4] + struct.pack("<I", 10**7 + at - 4) + wrong[8:]
     assert parts(right)[0].missing_bytes == 10**7 + at + 4 - len(WAV)
 
@@ -65,7 +65,7 @@ def test_a_file_of_tiny_blocks_is_not_looked_at_for_ever(data: bytes) -> None:
         nonlocal n_asked
         n_asked += 1
 
-    assert len(parts_of(io.BytesIO(data), count)) <= 1000
+    assert len(find_sections(io.BytesIO(data), count)) <= 1000
     assert n_asked <= 1_000_001
 
 
@@ -74,4 +74,4 @@ def test_cancel_is_heard_between_blocks() -> None:
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        parts_of(io.BytesIO(OGG), stop)
+        find_sections(io.BytesIO(OGG), stop)

@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn
 import av
 from av.container import InputContainer
 
-from asr_core.audio.ffmpeg_limits import limit_allocations
+from asr_core.audio.ffmpeg_limits import limit_memory
 
 __all__ = ["FORMATS", "Reader", "open_container"]
 
@@ -40,29 +40,29 @@ class Reader:
     Its ``name`` tells the kind of file alone, never a path.
 
     Attributes:
-        stopped: what ``between`` raised; from then on the file is at its end.
+        stopped: what ``check_cancelled`` raised; from then on the file is at its end.
     """
 
     def __init__(
         self,
         file: BinaryIO,
         extension: str,
-        between: Callable[[], None],
+        check_cancelled: Callable[[], None],
         start: int = 0,
         end: int | None = None,
     ) -> None:
         self.name = f"recording{extension}"
         self.stopped: BaseException | None = None
-        self._file, self._between = file, between
+        self._file, self._check_cancelled = file, check_cancelled
         self._start, self._end = start, end
         if start or file.seekable():
             file.seek(start)
 
     def read(self, size: int) -> bytes:
-        """Return up to ``size`` bytes, none at the end or once ``between`` has raised."""
+        """Return up to ``size`` bytes, none at the end or once ``check_cancelled`` has raised."""
         if self.stopped is None:
             try:
-                self._between()
+                self._check_cancelled()
             except Exception as error:  # FFmpeg could not pass it on
                 self.stopped = error
         if self.stopped is not None:
@@ -97,9 +97,9 @@ def open_container(reader: Reader, options: dict[str, str] | None = None) -> Inp
 
     Raises:
         av.error.FFmpegError, OSError, ValueError, MemoryError: no sound file of ``FORMATS``.
-        Exception: what the reader's ``between`` raised.
+        Exception: what the reader's ``check_cancelled`` raised.
     """
-    limit_allocations()
+    limit_memory()
     try:
         container = av.open(
             reader,
@@ -122,7 +122,7 @@ def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     raise OSError("A recording may not open other files.")
 
 
-def extension_of(name: str) -> str:
+def file_extension(name: str) -> str:
     """Return the end of a file's name that tells its kind, with its dot."""
     suffix = PurePath(name).suffix
     return suffix if suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) < 9 else ""
