@@ -35,7 +35,7 @@ from asr_core.evaluation.conditions import Condition
 from asr_core.evaluation.layouts import read_listing
 from asr_core.evaluation.manifests import Entry
 from asr_core.evaluation.set_files import picker
-from asr_core.full_context.time_range import Pieces, Stretch
+from asr_core.full_context.time_range import RangeReader, TimeRange
 from asr_core.models.ctranslate2_format import read_arrays, read_config
 from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
@@ -142,7 +142,7 @@ def _decode(rng: random.Random, files: list[bytes]) -> None:
     file, track = io.BytesIO(_damaged(rng.choice(files), rng)), rng.choice((None, None, 1, 2))
     audio = AudioFile(file, "fuzz", track=track, split_channels=rng.random() < 0.2)
     start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
-    pieces = Pieces(audio, Stretch(start_s, rng.choice((None, 3.0))))
+    pieces = RangeReader(audio, TimeRange(start_s, rng.choice((None, 3.0))))
     n, before_s, heard_s = 0, 0.0, 0.0
     for piece in pieces:
         assert np.isfinite(piece).all()

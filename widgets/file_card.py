@@ -32,7 +32,7 @@ def _place(what: str, job: Job) -> str:
 def _player(job: Job, shown: Transcript | None = None) -> None:
     """``shown`` stands in the picture of a video."""
     with st.container(key=_place("player", job)):
-        if job.name.lower().endswith(_VIDEO) and job.player is None:
+        if job.name.lower().endswith(_VIDEO) and job.playback_copy is None:
             vtt = to_vtt(shown).encode() if shown and shown.segments else None
             st.video(player_source(job), subtitles={"Subtitles": vtt} if vtt else None)
         elif job.state is not JobState.FAILED or job.transcript is not None:
@@ -47,13 +47,15 @@ def _running(queue: JobQueue, job: Job) -> None:
     if job.state is JobState.WAITING:
         text = "Waiting for its turn"
     else:
-        text = f"{job.share:.0%}" + (f" · about {left:.0f} s left" if left is not None else "")
-    st.progress(job.share, text)
+        text = f"{job.fraction_done:.0%}" + (
+            f" · about {left:.0f} s left" if left is not None else ""
+        )
+    st.progress(job.fraction_done, text)
     if st.button("Cancel", key=f"cancel-{job.key}", icon=":material/close:"):
         queue.cancel(job)
     if job.progress is not None:
         progress = job.progress
-        growing_view(job.key, progress.transcript.segments[: progress.n_settled])
+        growing_view(job.key, progress.transcript.segments[: progress.n_final_segments])
 
 
 @st.fragment
@@ -92,7 +94,7 @@ def _summary(job: Job, heard: Transcript) -> str:
         language = LANGUAGES.get(heard.language or "", "no speech")
         if heard.language is not None and job.options.language is None:
             language += f" ({heard.language_probability:.0%})"
-    stretch = job.options.stretch
+    stretch = job.options.time_range
     of_it = f" from {line_clock(stretch.start_s)}" if stretch.start_s else ""
     return f"{line_clock(heard.duration)}{of_it} · {language} · {job.model}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.errors import AudioError
-from asr_core.full_context import FileOptions, Stretch
+from asr_core.full_context import FileOptions, TimeRange
 from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
 from widgets.settings import Settings, limits
@@ -47,16 +47,16 @@ def file_options(settings: Settings) -> FileOptions:
             st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
     return FileOptions(
         settings.language, is_mixed, settings.task, prompt, stretch,
-        most_s=most_s, split_channels=split_channels,
+        max_s=most_s, split_channels=split_channels,
     )  # fmt: skip
 
 
-def _chosen_stretch(start: str, end: str) -> Stretch:
+def _chosen_stretch(start: str, end: str) -> TimeRange:
     try:
-        return Stretch(
+        return TimeRange(
             parse_timestamp(start) if start.strip() else 0.0,
             parse_timestamp(end) if end.strip() else None,
         )
     except (ValueError, AudioError) as error:
         st.error(f"{error}. Until then whole files are transcribed.".replace("..", "."))
-        return Stretch()
+        return TimeRange()

@@ -19,7 +19,7 @@ from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
 from asr_core.evaluation.store import REASONS, Flag, NewCase, Store, open_store
 from asr_core.evaluation.trial import Trial
 from asr_core.full_context import Job
-from asr_core.full_context.time_range import Stretch, samples_of
+from asr_core.full_context.time_range import TimeRange, read_range
 from asr_core.streaming import LiveSession
 from asr_core.text.plain_text import shorten
 from asr_core.transcript import Transcript
@@ -39,9 +39,9 @@ _MARGIN_S = 0.3
 def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
     """Of a transcribed file; ``shown`` has the corrections."""
 
-    def audio(stretch: Stretch) -> Samples:
+    def audio(stretch: TimeRange) -> Samples:
         with job.file.open() as source:
-            return to_int16(samples_of(source, stretch, job.name))
+            return to_int16(read_range(source, stretch, job.name))
 
     _line_popover(job.key, _Source(job.name, job.model, heard, shown, audio))
 
@@ -49,7 +49,7 @@ def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
 def flag_take(key: str, name: str, session: LiveSession, model: str) -> None:
     """Of a finished take; its audio is there only if the recording was kept."""
 
-    def audio(stretch: Stretch) -> Samples:
+    def audio(stretch: TimeRange) -> Samples:
         recording = session.kept_audio()
         end = len(recording) if stretch.end_s is None else round(stretch.end_s * SAMPLE_RATE_HZ)
         return recording[round(stretch.start_s * SAMPLE_RATE_HZ) : end]
@@ -68,7 +68,7 @@ class _Source:
     model: str
     heard: Transcript
     shown: Transcript
-    audio: Callable[[Stretch], Samples] | None
+    audio: Callable[[TimeRange], Samples] | None
 
 
 def _line_popover(key: str, source: _Source) -> None:
@@ -90,7 +90,7 @@ def _line_popover(key: str, source: _Source) -> None:
         said = st.text_area("What was said", max_chars=MAX_SAID, key=field, persist_state=KEPT)
         said = said.strip()
         language = line.language or heard.language or "en"
-        stretch = Stretch(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
+        stretch = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
         flag = Flag(
             "other", line.text, said, source.name, source.model, language, line.start, line.end
         )

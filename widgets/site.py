@@ -308,8 +308,8 @@ async def _file(request: Request) -> Response:
     job = next((job for job in jobs if job.key == request.path_params["key"]), None)
     if job is None:
         return PlainTextResponse("This file is no longer here.", 404)
-    file, kind = job.player or job.file, mimetypes.guess_type(job.name)[0] or ""
-    if job.player:
+    file, kind = job.playback_copy or job.file, mimetypes.guess_type(job.name)[0] or ""
+    if job.playback_copy:
         kind = "audio/flac"
     elif not kind.startswith(_MEDIA):
         kind = "audio/wav"

@@ -78,12 +78,12 @@ def player_source(job: Job) -> str:
     """Return what ``st.audio`` and ``st.video`` play, the file or its copy: an address of ours,
     so that nothing of it is held in memory; without the gate the path, which they read."""
     if not is_gated():
-        return str((job.player or job.file).path)
+        return str((job.playback_copy or job.file).path)
     page = urlsplit(st.context.url or "")
     base = str(st.get_option("server.baseUrlPath")).strip("/")
     root = f"{page.scheme}://{page.netloc}" + (f"/{base}" if base else "")
     address = f"{root}/files/{current_workspace().id}/{quote(job.key)}"
-    return f"{address}?copy" if job.player else address  # other sound has another address
+    return f"{address}?copy" if job.playback_copy else address  # other sound has another address
 
 
 def kept_caption() -> None:

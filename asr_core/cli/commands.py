@@ -374,14 +374,14 @@ def _content(options: argparse.Namespace, transcript: Transcript) -> bytes:
 
 
 def _file_options(options: argparse.Namespace) -> FileOptions:
-    from asr_core.full_context import FileOptions, Stretch
+    from asr_core.full_context import FileOptions, TimeRange
 
     return FileOptions(
         options.language,
         options.mixed_languages,
         options.task,
         options.prompt,
-        Stretch(options.start, options.end),
+        TimeRange(options.start, options.end),
         track=options.audio_track,
         split_channels=options.split_channels,
     )

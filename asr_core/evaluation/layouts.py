@@ -16,7 +16,7 @@ from asr_core.errors import AsrError, ManifestError
 from asr_core.evaluation.manifests import Entry, Problem, read_entries
 from asr_core.evaluation.set_files import Files, is_hidden
 from asr_core.evaluation.tables import numbered_lines, text_of
-from asr_core.full_context.time_range import WHOLE, Stretch
+from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 from asr_core.text.plain_text import shorten
 
 __all__ = ["Limits", "Listing", "NothingListed", "find_listing", "read_listing", "read_split"]
@@ -258,7 +258,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
                 raise ManifestError(f"{shorten(key)} is there twice")
             seen.add(key)
             recording, stretch = (
-                _segment(key, segments) if segments else (key, WHOLE)
+                _segment(key, segments) if segments else (key, WHOLE_FILE)
             )  # fmt: skip
             path = _sound(recording, sounds)
         except AsrError as error:
@@ -268,7 +268,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
         yield Entry(path, said, None, tags, where, stretch, key)
 
 
-def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, Stretch]:
+def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, TimeRange]:
     if key not in segments:
         raise ManifestError(f"{shorten(key)} is not in segments")
     try:
@@ -280,7 +280,7 @@ def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, Stretch]:
         raise ManifestError(
             f"segments tells no stretch of {shorten(key)}: {shorten(segments[key])}"
         ) from None
-    return recording, Stretch(start_s, None if end_s == -1 else end_s)
+    return recording, TimeRange(start_s, None if end_s == -1 else end_s)
 
 
 def _sound(recording: str, sounds: Mapping[str, str]) -> str:

@@ -18,7 +18,7 @@ from asr_core.errors import AsrError, ManifestError
 from asr_core.evaluation.cases import MAX_CASE_S, NewCase
 from asr_core.evaluation.stretches import StretchReader
 from asr_core.evaluation.tables import Row, Unread, column_name, numbered_lines, rows_of, text_of
-from asr_core.full_context.time_range import WHOLE, Stretch
+from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 from asr_core.languages import language_code
 from asr_core.text.plain_text import shorten
 
@@ -74,7 +74,7 @@ class Entry:
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
-    stretch: Stretch = WHOLE
+    stretch: TimeRange = WHOLE_FILE
     name: str = ""
 
     @property
@@ -83,7 +83,7 @@ class Entry:
         if self.name:
             return self.name
         stem = file_stem(self.path)
-        return stem if self.stretch == WHOLE else f"{stem} from {self.stretch.start_s:g} s"
+        return stem if self.stretch == WHOLE_FILE else f"{stem} from {self.stretch.start_s:g} s"
 
 
 def file_stem(path: str) -> str:
@@ -237,14 +237,14 @@ def _text(known: Mapping[str, Any], names: Sequence[str], what: str) -> str | No
     return found
 
 
-def _stretch(known: Mapping[str, Any]) -> Stretch:
+def _stretch(known: Mapping[str, Any]) -> TimeRange:
     """Return what NeMo's columns mean; a duration alone does in its own manifests only."""
     offset = _seconds(known.get(_OFFSET), _OFFSET)
     duration = _seconds(known.get(_DURATION), _DURATION) if offset is not None or (
         _NEMO in known
     ) else None  # fmt: skip
     start = offset or 0.0
-    return Stretch(start, start + duration if duration else None)
+    return TimeRange(start, start + duration if duration else None)
 
 
 def _seconds(value: Any, what: str) -> float | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile, too_long_error
 from asr_core.errors import AsrError, AudioError
-from asr_core.full_context.time_range import Stretch
+from asr_core.full_context.time_range import TimeRange
 
 __all__ = ["StretchReader"]
 
@@ -40,7 +40,7 @@ class StretchReader:
         self._failed: AsrError | None = None
         self._is_over = False
 
-    def samples(self, stretch: Stretch) -> Samples:
+    def samples(self, stretch: TimeRange) -> Samples:
         """Return the (n_samples,) of ``stretch``.
 
         Raises:

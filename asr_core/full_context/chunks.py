@@ -13,7 +13,7 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 
-__all__ = ["SpokenWindow", "spoken_windows"]
+__all__ = ["SpeechChunk", "speech_chunks"]
 
 MAX_WINDOW_S = 25.0
 """Of 18 to 28 s, on long recordings and on many voices put together: 25 had the fewest words
@@ -28,7 +28,7 @@ _VAD = VadOptions(min_silence_s=0.5)
 
 
 @dataclass(frozen=True)
-class SpokenWindow:
+class SpeechChunk:
     """A stretch of a recording with speech in it.
 
     Attributes:
@@ -56,16 +56,16 @@ class SpokenWindow:
         """For how long somebody spoke."""
         return sum(self.voices) * FRAME_SAMPLES / SAMPLE_RATE_HZ
 
-    def part(self, start_s: float, end_s: float) -> SpokenWindow:
+    def part(self, start_s: float, end_s: float) -> SpeechChunk:
         """The stretch between two times, in seconds from the window's first sample."""
         start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
         voices = self.voices[start // FRAME_SAMPLES : end // FRAME_SAMPLES]
-        return SpokenWindow(self.start_s + start_s, self.samples[start:end], voices, self.channel)
+        return SpeechChunk(self.start_s + start_s, self.samples[start:end], voices, self.channel)
 
 
-def spoken_windows(
+def speech_chunks(
     pieces: Iterable[NDArray[np.float32]], start_s: float = 0.0
-) -> Iterator[SpokenWindow]:
+) -> Iterator[SpeechChunk]:
     """Find the speech in consecutive ``pieces`` of audio and pack it into windows.
 
     Args:
@@ -77,7 +77,7 @@ def spoken_windows(
     order in which they begin. Speech longer than that is cut where a voice is least likely.
     """
     finders: list[_Finder] = []
-    waiting: list[SpokenWindow] = []
+    waiting: list[SpeechChunk] = []
     for piece in pieces:
         channels = np.atleast_2d(piece)
         while len(finders) < len(channels):
@@ -93,7 +93,7 @@ def spoken_windows(
     yield from sorted(waiting, key=_begin)
 
 
-def _begin(window: SpokenWindow) -> float:
+def _begin(window: SpeechChunk) -> float:
     return window.start_s
 
 
@@ -111,7 +111,7 @@ class _Finder:
         """The time before which no window begins any more."""
         return self._start_s + self._buffer.start / SAMPLE_RATE_HZ
 
-    def push(self, samples: NDArray[np.float32]) -> list[SpokenWindow]:
+    def push(self, samples: NDArray[np.float32]) -> list[SpeechChunk]:
         """Take (n_samples,) float32; return the windows that they ended."""
         self._buffer.append(samples)
         probabilities = self._vad.push(samples)
@@ -122,18 +122,18 @@ class _Finder:
         self._buffer.drop_before(min(segmenter.silence_until, self._cutter.oldest(n)))
         return windows
 
-    def finish(self) -> list[SpokenWindow]:
+    def finish(self) -> list[SpeechChunk]:
         """Return what is left at the end."""
         last = self._segmenter.finish(self._buffer.end)
         spans = self._cutter.push(last, None, self._buffer.end) + self._cutter.finish()
         return list(self._windows(spans))
 
-    def _windows(self, spans: list[SpeechSpan]) -> Iterator[SpokenWindow]:
+    def _windows(self, spans: list[SpeechSpan]) -> Iterator[SpeechChunk]:
         for span in spans:
             assert span.end is not None
             start, end = max(span.start, self._buffer.start), min(span.end, self._buffer.end)
             if end > start:
-                yield SpokenWindow(
+                yield SpeechChunk(
                     self._start_s + start / SAMPLE_RATE_HZ,
                     self._buffer.read(start, end),
                     self._segmenter.speech_mask(start, end),

@@ -17,7 +17,7 @@ from enum import Enum
 
 from asr_core.engines.base import Engine
 from asr_core.errors import AsrError, Cancelled, LimitError
-from asr_core.full_context.playback import copy_to_play
+from asr_core.full_context.playback import make_playback_copy
 from asr_core.full_context.stored_files import StoredFile
 from asr_core.full_context.transcribe import FileOptions, FileProgress, transcribe
 from asr_core.ops.budget import Budget, Resource, process_budget
@@ -51,7 +51,7 @@ class Job:
         key: of the upload, so that it is not transcribed twice.
         file: on disk, for as long as the job is kept.
         model: what the engine's model is called, for the reader.
-        player: a copy of its sound for browsers that cannot play the file.
+        playback_copy: a copy of its sound for browsers that cannot play the file.
         transcript: of a job that failed or was cancelled, what was heard until then.
         error: a sentence, once the job has failed or was cancelled.
         corrections: what the user wrote in place of a line, by its index; the page writes it.
@@ -65,7 +65,7 @@ class Job:
     options: FileOptions = field(default_factory=FileOptions)
     state: JobState = JobState.WAITING
     progress: FileProgress | None = None
-    player: StoredFile | None = None
+    playback_copy: StoredFile | None = None
     transcript: Transcript | None = None
     error: str | None = None
     corrections: dict[int, str] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Job:
         return self.state not in (JobState.WAITING, JobState.RUNNING)
 
     @property
-    def share(self) -> float:
+    def fraction_done(self) -> float:
         """Of the file that is done, 0 to 1."""
         if self.progress is None or not self.progress.total_s:
             return 0.0
@@ -91,9 +91,9 @@ class Job:
 
     def seconds_left(self, now: float) -> float | None:
         """At the speed so far; None before there is a speed."""
-        if self.state is not JobState.RUNNING or self.share == 0:
+        if self.state is not JobState.RUNNING or self.fraction_done == 0:
             return None
-        return (now - self.started_at) * (1 - self.share) / self.share
+        return (now - self.started_at) * (1 - self.fraction_done) / self.fraction_done
 
 
 class JobQueue:
@@ -196,7 +196,9 @@ class JobQueue:
 
         is_cancelled = job.cancel.is_set
         try:
-            job.player = copy_to_play(job.file, job.options, is_cancelled, self._owner, self._group)
+            job.playback_copy = make_playback_copy(
+                job.file, job.options, is_cancelled, self._owner, self._group
+            )
             with job.file.open() as source:
                 job.transcript = transcribe(
                     source,

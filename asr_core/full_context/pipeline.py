@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from asr_core.errors import Cancelled
-from asr_core.full_context.chunks import SpokenWindow
+from asr_core.full_context.chunks import SpeechChunk
 
-__all__ = ["beside", "side_by_side"]
+__all__ = ["map_ordered", "run_cancellable"]
 
 _ROUNDS_AHEAD = 1
 """Rounds that may be under way while one is waited for: memory stays bounded. Two were no
@@ -23,7 +23,7 @@ Result = TypeVar("Result")
 _Share = list[int]  # which windows of a round
 
 
-def beside(work: Callable[[], Result], stop_if_cancelled: Callable[[], None]) -> Result:
+def run_cancellable(work: Callable[[], Result], stop_if_cancelled: Callable[[], None]) -> Result:
     """Return what ``work`` does, done in a thread; raise what ``stop_if_cancelled`` does at once."""
     worker = ThreadPoolExecutor(1, "asr-file-share")
     try:
@@ -34,14 +34,14 @@ def beside(work: Callable[[], Result], stop_if_cancelled: Callable[[], None]) ->
         worker.shutdown(wait=False, cancel_futures=True)
 
 
-def side_by_side(
-    rounds: Iterable[Sequence[SpokenWindow]],
-    work: Callable[[Sequence[SpokenWindow]], list[Result]],
+def map_ordered(
+    rounds: Iterable[Sequence[SpeechChunk]],
+    work: Callable[[Sequence[SpeechChunk]], list[Result]],
     *,
     n_workers: int,
     most: int,
     stop_if_cancelled: Callable[[], None],
-) -> Iterator[list[tuple[SpokenWindow, Result]]]:
+) -> Iterator[list[tuple[SpeechChunk, Result]]]:
     """Each round's windows with what ``work`` made of them, in order.
 
     ``rounds`` is read in the caller's thread, a round ahead; each is shared out to
@@ -51,7 +51,7 @@ def side_by_side(
     here, after the threads are gone; Cancelled, which ``stop_if_cancelled`` may raise, at
     once: a call of the model cannot be stopped, and ends behind it.
     """
-    under_way: deque[tuple[Sequence[SpokenWindow], list[tuple[_Share, Future[list[Result]]]]]]
+    under_way: deque[tuple[Sequence[SpeechChunk], list[tuple[_Share, Future[list[Result]]]]]]
     under_way = deque()
     workers, is_patient = ThreadPoolExecutor(n_workers, "asr-file-share"), True
     try:
@@ -72,7 +72,7 @@ def side_by_side(
         workers.shutdown(wait=is_patient, cancel_futures=True)
 
 
-def _shares(windows: Sequence[SpokenWindow], n: int) -> list[_Share]:
+def _shares(windows: Sequence[SpeechChunk], n: int) -> list[_Share]:
     order = sorted(range(len(windows)), key=lambda i: -len(windows[i].samples))
     cuts = [len(order) * i // n for i in range(n + 1)]
     return [order[a:b] for a, b in itertools.pairwise(cuts) if b > a]
@@ -92,7 +92,7 @@ def _await(
 
 
 def _in_order(
-    windows: Sequence[SpokenWindow], started: list[tuple[_Share, Future[list[Result]]]]
-) -> list[tuple[SpokenWindow, Result]]:
+    windows: Sequence[SpeechChunk], started: list[tuple[_Share, Future[list[Result]]]]
+) -> list[tuple[SpeechChunk, Result]]:
     results = {i: r for share, f in started for i, r in zip(share, f.result(), strict=True)}
     return [(window, results[i]) for i, window in enumerate(windows)]

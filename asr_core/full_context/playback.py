@@ -11,10 +11,10 @@ from asr_core.errors import AudioError, Cancelled, LimitError
 from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.full_context.transcribe import FileOptions
 
-__all__ = ["copy_to_play"]
+__all__ = ["make_playback_copy"]
 
 
-def copy_to_play(
+def make_playback_copy(
     file: StoredFile,
     options: FileOptions,
     is_cancelled: Callable[[], bool],
@@ -34,7 +34,7 @@ def copy_to_play(
         if is_cancelled():
             raise Cancelled(f"{file.name} was cancelled.")
 
-    end_s = options.stretch.at_most(options.most_s).end_s
+    end_s = options.time_range.at_most(options.max_s).end_s
     with file.open() as source, TemporaryFile(dir=file.path.parent) as copy:
         try:
             audio = AudioFile(

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from asr_core.full_context.chunks import SpokenWindow
+from asr_core.full_context.chunks import SpeechChunk
 from asr_core.text.repetition import is_too_fast
 from asr_core.transcript import Word, comparison_key
 
-__all__ = ["merged", "missed"]
+__all__ = ["find_skipped_speech", "insert_words"]
 
-MISSED_S = 1.5
+MIN_SKIPPED_S = 1.5
 """Of voices without a word. The longest pauses that alignment leaves within what was
 written are shorter."""
 
@@ -24,7 +24,7 @@ AROUND_S = 0.2
 """Is heard with it on either side: words begin softly."""
 
 
-def missed(spoken: SpokenWindow, words: Sequence[Word]) -> list[SpokenWindow]:
+def find_skipped_speech(spoken: SpeechChunk, words: Sequence[Word]) -> list[SpeechChunk]:
     """The stretches of ``spoken`` in which somebody speaks and no word of ``words`` lies.
 
     ``words`` are in order, in seconds from the window's first sample. A window without
@@ -37,11 +37,11 @@ def missed(spoken: SpokenWindow, words: Sequence[Word]) -> list[SpokenWindow]:
     return [
         spoken.part(max(0.0, a - AROUND_S), min(spoken.seconds, b + AROUND_S))
         for a, b in gaps
-        if b > a and spoken.part(a, b).speech_s >= MISSED_S
+        if b > a and spoken.part(a, b).speech_s >= MIN_SKIPPED_S
     ]
 
 
-def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
+def insert_words(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
     """Return ``words`` with those ``found`` in a stretch between them, in order of time.
 
     Without, if they stand there already: beside a gap in which the alignment went astray, and
@@ -53,8 +53,8 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
         return tuple(words)
     at = sum(word.start < found[0].start for word in words)
     n = len(found)
-    beside = words[max(0, at - n) : at + n]
-    if _stand_there(found, beside):
+    run_cancellable = words[max(0, at - n) : at + n]
+    if _stand_there(found, run_cancellable):
         return tuple(words)
     low = words[at - 1].end if at else found[0].start
     high = words[at].start if at < len(words) else found[-1].end
@@ -62,9 +62,9 @@ def merged(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
     return (*words[:at], *fitted, *words[at:])
 
 
-def _stand_there(found: Sequence[Word], beside: Sequence[Word]) -> bool:
+def _stand_there(found: Sequence[Word], run_cancellable: Sequence[Word]) -> bool:
     texts = {comparison_key(word.text) for word in found}
-    same = [word for word in beside if comparison_key(word.text) in texts]
+    same = [word for word in run_cancellable if comparison_key(word.text) in texts]
     known = {comparison_key(word.text) for word in same}
     n_known = sum(comparison_key(word.text) in known for word in found)
     return n_known > len(found) / 2 and is_too_fast(same)

@@ -14,11 +14,11 @@ from asr_core.audio.decode import AudioFile
 from asr_core.audio.samples import AudioSamples
 from asr_core.errors import AudioError
 
-__all__ = ["WHOLE", "Pieces", "Stretch", "samples_of"]
+__all__ = ["WHOLE_FILE", "RangeReader", "TimeRange", "read_range"]
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TimeRange:
     """Seconds of a file; up to its end if ``end_s`` is None.
 
     Raises:
@@ -32,11 +32,11 @@ class Stretch:
         if self.end_s is not None and self.end_s <= self.start_s:
             raise AudioError("The range ends before it begins; choose a later end.")
 
-    def at_most(self, seconds: float | None) -> Stretch:
+    def at_most(self, seconds: float | None) -> TimeRange:
         """No longer than that; None is no limit."""
         if seconds is None or (self.end_s is not None and self.end_s - self.start_s <= seconds):
             return self
-        return Stretch(self.start_s, self.start_s + seconds)
+        return TimeRange(self.start_s, self.start_s + seconds)
 
     def length_in(self, duration_s: float | None) -> float | None:
         """Seconds of it in a file of ``duration_s``, if that is known."""
@@ -44,10 +44,10 @@ class Stretch:
         return max(0.0, min(ends) - self.start_s) if ends else None
 
 
-WHOLE = Stretch()
+WHOLE_FILE = TimeRange()
 
 
-class Pieces:
+class RangeReader:
     """A stretch of an audio file, (n_samples,) float32 at a time or, where channels are heard
     one by one, (n_channels, n_samples); to be read once.
 
@@ -59,7 +59,7 @@ class Pieces:
     """
 
     def __init__(
-        self, audio: AudioFile | AudioSamples, stretch: Stretch, most_s: float | None = None
+        self, audio: AudioFile | AudioSamples, stretch: TimeRange, most_s: float | None = None
     ) -> None:
         self._audio = audio
         self._stretch, self._most_s = stretch.at_most(most_s), most_s
@@ -97,10 +97,10 @@ class Pieces:
             )
 
 
-def samples_of(source: BinaryIO, stretch: Stretch, name: str) -> NDArray[np.float32]:
+def read_range(source: BinaryIO, stretch: TimeRange, name: str) -> NDArray[np.float32]:
     """Return the (n_samples,) of ``stretch`` of a file; ``name`` is for messages.
 
     Raises:
         AudioError: the file cannot be read or ends before.
     """
-    return np.concatenate(list(Pieces(AudioFile(source, name), stretch)))
+    return np.concatenate(list(RangeReader(AudioFile(source, name), stretch)))

@@ -19,10 +19,10 @@ from asr_core.decoding.hallucination import is_silence
 from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.full_context.channels import Speakers
-from asr_core.full_context.chunks import SpokenWindow, spoken_windows
-from asr_core.full_context.pipeline import beside, side_by_side
-from asr_core.full_context.skipped_speech import merged, missed
-from asr_core.full_context.time_range import WHOLE, Pieces, Stretch
+from asr_core.full_context.chunks import SpeechChunk, speech_chunks
+from asr_core.full_context.pipeline import map_ordered, run_cancellable
+from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
+from asr_core.full_context.time_range import WHOLE_FILE, RangeReader, TimeRange
 from asr_core.ops.malloc import trim_heap
 from asr_core.text.segmentation import rejoin_segments, split_into_segments
 from asr_core.transcript import Segment, Transcript, Word
@@ -64,7 +64,7 @@ class FileProgress:
     done_s: float
     total_s: float | None
     transcript: Transcript
-    n_settled: int
+    n_final_segments: int
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ class FileOptions:
     is_mixed: bool = False
     task: Task = "transcribe"
     prompt: str = ""
-    stretch: Stretch = WHOLE
+    time_range: TimeRange = WHOLE_FILE
     beam_size: int = FINAL_BEAM_SIZE
-    most_s: float | None = None
+    max_s: float | None = None
     track: int | None = None
     split_channels: bool = False
 
-    def window(self, spoken: SpokenWindow, language: str | None) -> Window:
+    def window(self, spoken: SpeechChunk, language: str | None) -> Window:
         """``spoken`` as the engine wants it; ``language`` is that of the file."""
         if self.language is None and self.is_mixed and spoken.speech_s >= _TELLING_S:
             language = None
@@ -136,10 +136,10 @@ def transcribe(
         return engine.transcribe(windows, background=True, check_cancelled=stop_if_cancelled)
 
     audio = _opened(source, name, options, stop_if_cancelled)
-    pieces = Pieces(audio, options.stretch, options.most_s)
+    pieces = RangeReader(audio, options.time_range, options.max_s)
     speakers = Speakers(audio.channels, audio.name) if audio.channels else None
     heard_by = speakers.alone(pieces) if speakers else pieces
-    windows = spoken_windows(heard_by, options.stretch.start_s)
+    windows = speech_chunks(heard_by, options.time_range.start_s)
     first, language, probability = _language(windows, engine, options, stop_if_cancelled)
     segments: list[Segment] = []
     n_windows, until_s = 0, 0.0
@@ -152,10 +152,10 @@ def transcribe(
         found = (language, probability) if n_windows else (None, 0.0)
         return Transcript(tuple(segments), until_s, *found, tuple(audio.notes), tracks)
 
-    def hear(share: Sequence[SpokenWindow]) -> list[_Heard]:
+    def hear(share: Sequence[SpeechChunk]) -> list[_Heard]:
         return _with_missed(share, lambda some: _hear(some, options, language, listen))
 
-    results = side_by_side(
+    results = map_ordered(
         rounds, hear, n_workers=n_workers, most=most, stop_if_cancelled=stop_if_cancelled
     )
     for n_rounds, heard in enumerate(results, 1):
@@ -164,10 +164,10 @@ def transcribe(
         segments.sort(key=_begin)
         until_s = max(until_s, heard[-1][0].end_s)
         if on_progress is not None:
-            total_s = options.stretch.at_most(options.most_s).length_in(audio.duration_s)
-            done_s = until_s - options.stretch.start_s
-            n_settled = _n_begun(segments, heard[-1][0]) if speakers else len(segments)
-            on_progress(FileProgress(done_s, total_s, so_far(until_s), n_settled))
+            total_s = options.time_range.at_most(options.max_s).length_in(audio.duration_s)
+            done_s = until_s - options.time_range.start_s
+            n_final_segments = _n_begun(segments, heard[-1][0]) if speakers else len(segments)
+            on_progress(FileProgress(done_s, total_s, so_far(until_s), n_final_segments))
         if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
             trim_heap()
     segments = list(rejoin_segments(segments, language))
@@ -194,11 +194,11 @@ def _opened(
 
 
 def _language(
-    windows: Iterator[SpokenWindow],
+    windows: Iterator[SpeechChunk],
     engine: Engine,
     options: FileOptions,
     stop_if_cancelled: Callable[[], None],
-) -> tuple[list[SpokenWindow], str | None, float]:
+) -> tuple[list[SpeechChunk], str | None, float]:
     """That of the file, as given or as its first windows sound: these, the code and its
     probability."""
     if options.language is not None:
@@ -207,10 +207,10 @@ def _language(
     if not first:
         return [], None, 0.0
     samples = [Window(spoken.samples) for spoken in first]
-    return first, *beside(lambda: engine.detect_language(samples), stop_if_cancelled)
+    return first, *run_cancellable(lambda: engine.detect_language(samples), stop_if_cancelled)
 
 
-def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenWindow]]:
+def _rounds(windows: Iterable[SpeechChunk], most: int) -> Iterator[list[SpeechChunk]]:
     """First a single window, so that there is something to read; then more and more."""
     iterator, size = iter(windows), 1
     while batch := list(itertools.islice(iterator, size)):
@@ -219,7 +219,7 @@ def _rounds(windows: Iterable[SpokenWindow], most: int) -> Iterator[list[SpokenW
 
 
 def _lines_in(
-    heard: Sequence[tuple[SpokenWindow, _Heard]],
+    heard: Sequence[tuple[SpeechChunk, _Heard]],
     speakers: Speakers | None,
     *,
     with_language: bool,
@@ -239,29 +239,31 @@ def _begin(segment: Segment) -> float:
     return segment.start
 
 
-def _n_begun(segments: Sequence[Segment], latest: SpokenWindow) -> int:
+def _n_begun(segments: Sequence[Segment], latest: SpeechChunk) -> int:
     """How many of ``segments`` begin before all windows that come after ``latest``."""
     return bisect.bisect_left(segments, latest.start_s, key=_begin)
 
 
 def _with_missed(
-    share: Sequence[SpokenWindow], hear: Callable[[Sequence[SpokenWindow]], list[_Heard]]
+    share: Sequence[SpeechChunk], hear: Callable[[Sequence[SpeechChunk]], list[_Heard]]
 ) -> list[_Heard]:
     """What the windows say, and what was left out at first, heard by itself."""
     heard = hear(share)
     skipped = [
         (i, part)
         for i, (spoken, reading) in enumerate(zip(share, heard, strict=True))
-        for part in missed(spoken, [word.shifted(-spoken.start_s) for word in reading.words])
+        for part in find_skipped_speech(
+            spoken, [word.shifted(-spoken.start_s) for word in reading.words]
+        )
     ]
     found = hear([part for _, part in skipped]) if skipped else []
     for (i, _), extra in zip(skipped, found, strict=True):
-        heard[i] = replace(heard[i], words=merged(heard[i].words, extra.words))
+        heard[i] = replace(heard[i], words=insert_words(heard[i].words, extra.words))
     return heard
 
 
 def _hear(
-    share: Sequence[SpokenWindow], options: FileOptions, language: str | None, listen: Listen
+    share: Sequence[SpeechChunk], options: FileOptions, language: str | None, listen: Listen
 ) -> list[_Heard]:
     """What each window says, nothing where nobody speaks."""
     windows = [options.window(spoken, language) for spoken in share]

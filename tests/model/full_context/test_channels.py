@@ -14,7 +14,7 @@ from asr_core.engines.base import Engine
 from asr_core.errors import Cancelled
 from asr_core.full_context import FileOptions, FileProgress, transcribe
 from asr_core.full_context.channels import speaker_names
-from asr_core.full_context.chunks import spoken_windows
+from asr_core.full_context.chunks import speech_chunks
 from asr_core.output.formats import FORMATS
 from tests.support.texts import BECKETT, word_error_rate
 
@@ -56,7 +56,7 @@ def test_each_channel_is_a_speaker(tiny_engine: Engine, two_sides: tuple[Samples
     assert starts == sorted(starts)
     assert heard.notes == ()
     for earlier, later in pairwise(seen):
-        settled = earlier.transcript.segments[: earlier.n_settled]
+        settled = earlier.transcript.segments[: earlier.n_final_segments]
         assert later.transcript.segments[: len(settled)] == settled
 
 
@@ -94,10 +94,10 @@ def test_windows_of_channels_come_in_the_order_of_their_beginnings(two_cities: S
     shifted = np.concatenate([np.zeros(16_000 * 7, np.float32), two_cities])
     pair = np.stack([np.pad(two_cities, (0, 16_000 * 7)), shifted])
     pieces = [pair[:, at : at + 16_000] for at in range(0, pair.shape[1], 16_000)]
-    found = list(spoken_windows(pieces))
+    found = list(speech_chunks(pieces))
     assert [w.start_s for w in found] == sorted(w.start_s for w in found)
     for channel, alone in enumerate(pair):
-        one = list(spoken_windows([alone[at : at + 16_000] for at in range(0, len(alone), 16_000)]))
+        one = list(speech_chunks([alone[at : at + 16_000] for at in range(0, len(alone), 16_000)]))
         same = [w for w in found if w.channel == channel]
         assert [w.start_s for w in same] == [w.start_s for w in one]
         assert [len(w.samples) for w in same] == [len(w.samples) for w in one]

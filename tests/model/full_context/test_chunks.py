@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from asr_core.full_context.chunks import MAX_WINDOW_S, spoken_windows
+from asr_core.full_context.chunks import MAX_WINDOW_S, speech_chunks
 
 
 def windows(audio: np.ndarray, piece: int) -> list[tuple[int, int]]:
     pieces = [audio[at : at + piece] for at in range(0, len(audio), piece)]
-    found = spoken_windows(pieces)
+    found = speech_chunks(pieces)
     return [(round(w.start_s * 16_000), len(w.samples)) for w in found]
 
 

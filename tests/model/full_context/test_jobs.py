@@ -71,7 +71,7 @@ def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
     queue.add(long)
     queue.add(Job("2", "short.flac", stored(flac(two_cities[:160_000])), tiny_engine))
     eventually(lambda: long.progress is not None, 60)
-    assert 0 < long.share < 1
+    assert 0 < long.fraction_done < 1
     assert long.seconds_left(now=1e9) > 0
     queue.cancel(long)
     eventually(lambda: not queue.is_busy, 60)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import decode
-from asr_core.full_context import FileOptions, Stretch
+from asr_core.full_context import FileOptions, TimeRange
 from asr_core.full_context import playback as playing
-from asr_core.full_context.playback import copy_to_play
+from asr_core.full_context.playback import make_playback_copy
 from asr_core.full_context.stored_files import StoredFile, StoredFiles
 from asr_core.ops.budget import Budget, Quota, Resource
 from tests.support.recordings import with_tracks
@@ -31,12 +31,12 @@ def never() -> bool:
 
 def test_a_file_that_browsers_play_is_played_itself(stored: Stored, budget: Budget) -> None:
     file = stored(recorded("wav", "pcm_s16le").read())
-    assert copy_to_play(file, FileOptions(), never) is None
+    assert make_playback_copy(file, FileOptions(), never) is None
 
 
 def test_a_copy_counts_as_its_owners(stored: Stored, budget: Budget) -> None:
     file = stored(recorded("mpegts", "aac").read(), "talk.ts")
-    copy = copy_to_play(file, FileOptions(stretch=Stretch(1.0, 2.0)), never, "somebody")
+    copy = make_playback_copy(file, FileOptions(time_range=TimeRange(1.0, 2.0)), never, "somebody")
     assert copy is not None
     assert len(decode(copy.path)) == 32_000
     assert budget.used(Resource.UPLOADS, "somebody") == copy.path.stat().st_size
@@ -47,13 +47,13 @@ def test_without_room_and_without_sound_there_is_no_copy(
 ) -> None:
     small = StoredFiles(Budget({Resource.UPLOADS: Quota(100, 100, "{what} no room.")}), tmp_path)
     monkeypatch.setattr(playing, "stored_files", lambda: small)
-    assert copy_to_play(stored(recorded("adts", "aac").read()), FileOptions(), never) is None
-    assert copy_to_play(stored(b"no sound"), FileOptions(), never) is None
+    assert make_playback_copy(stored(recorded("adts", "aac").read()), FileOptions(), never) is None
+    assert make_playback_copy(stored(b"no sound"), FileOptions(), never) is None
 
 
 def test_a_copy_that_nobody_waits_for_any_more_is_given_up(stored: Stored, budget: Budget) -> None:
     file = stored(recorded("mpegts", "aac").read(), "talk.ts")
-    assert copy_to_play(file, FileOptions(), lambda: True, "somebody") is None
+    assert make_playback_copy(file, FileOptions(), lambda: True, "somebody") is None
     assert budget.used(Resource.UPLOADS, "somebody") == 0
 
 
@@ -61,8 +61,8 @@ def test_the_track_that_was_heard_is_the_one_that_is_played(
     stored: Stored, budget: Budget, beckett: np.ndarray
 ) -> None:
     file = with_tracks([(np.zeros_like(beckett), {}), (beckett, {})]).getvalue()
-    copy = copy_to_play(stored(file, "screen.mkv"), FileOptions(track=2), never)
+    copy = make_playback_copy(stored(file, "screen.mkv"), FileOptions(track=2), never)
     assert copy is not None
     assert np.abs(decode(copy.path)).max() == pytest.approx(np.abs(beckett).max(), abs=0.01)
     first = FileOptions(track=1)
-    assert copy_to_play(stored(file, "screen.mkv"), first, never) is None
+    assert make_playback_copy(stored(file, "screen.mkv"), first, never) is None

@@ -8,10 +8,10 @@ import pytest
 from asr_core.audio.encode import to_flac, to_float32, to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import AudioError, Cancelled
-from asr_core.full_context import FileOptions, Stretch, transcribe
+from asr_core.full_context import FileOptions, TimeRange, transcribe
 
 
-@pytest.mark.parametrize("options", [FileOptions(), FileOptions(stretch=Stretch(5.0, 20.0))])
+@pytest.mark.parametrize("options", [FileOptions(), FileOptions(time_range=TimeRange(5.0, 20.0))])
 def test_samples_give_the_transcript_of_their_file(
     tiny_engine: Engine, two_cities: np.ndarray, options: FileOptions
 ) -> None:

@@ -13,7 +13,7 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AudioError, Cancelled
-from asr_core.full_context import FileOptions, FileProgress, Stretch, transcribe
+from asr_core.full_context import FileOptions, FileProgress, TimeRange, transcribe
 from tests.support.recordings import recorded
 from tests.support.texts import TWO_CITIES, word_error_rate
 
@@ -56,7 +56,7 @@ def test_an_empty_file_gets_a_sentence(tiny_engine: Engine) -> None:
 
 def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
     seen: list[FileProgress] = []
-    options = FileOptions(stretch=Stretch(10.0, 20.0))
+    options = FileOptions(time_range=TimeRange(10.0, 20.0))
     transcript = transcribe(flac(two_cities), tiny_engine, options, on_progress=seen.append)
     whole = transcribe(flac(two_cities), tiny_engine)
     assert 10 <= transcript.words[0].start < 11
@@ -77,7 +77,7 @@ def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.nda
     assert words[0].start - 10 == pytest.approx(there[0].start, abs=0.1)
     assert words[-1].end - 60 == pytest.approx(there[-1].end, abs=0.1)
     assert not [word for word in words if 20.5 < word.start < 59.5]
-    options = FileOptions(stretch=Stretch(30.0, 90.0))
+    options = FileOptions(time_range=TimeRange(30.0, 90.0))
     late = transcribe(io.BytesIO(data), tiny_engine, options)
     assert late.words[0].start - 60 == pytest.approx(there[0].start, abs=0.1)
     assert late.duration == pytest.approx(70, abs=0.2)
@@ -85,9 +85,9 @@ def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.nda
 
 def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
     with pytest.raises(AudioError, match="lasts 10 s only"):
-        transcribe(flac(beckett), tiny_engine, FileOptions(stretch=Stretch(60.0)))
+        transcribe(flac(beckett), tiny_engine, FileOptions(time_range=TimeRange(60.0)))
     with pytest.raises(AudioError, match="ends before it begins"):
-        Stretch(5.0, 4.0)
+        TimeRange(5.0, 4.0)
 
 
 class Listening:
@@ -138,8 +138,8 @@ def test_mixed_languages_are_detected_passage_by_passage(
 
 def test_a_file_is_heard_as_far_as_the_limit_goes(speech_files: Path, tiny_engine: Engine) -> None:
     file = speech_files / "two_cities.wav"
-    transcript = transcribe(file, tiny_engine, FileOptions("en", most_s=12.0))
+    transcript = transcribe(file, tiny_engine, FileOptions("en", max_s=12.0))
     assert 10 < transcript.duration <= 12
     assert "the rest was left out" in transcript.notes[0]
-    whole = FileOptions("en", stretch=Stretch(0, 8), most_s=12.0)
+    whole = FileOptions("en", time_range=TimeRange(0, 8), max_s=12.0)
     assert transcribe(file, tiny_engine, whole).notes == ()

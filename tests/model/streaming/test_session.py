@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.full_context.chunks import spoken_windows
+from asr_core.full_context.chunks import speech_chunks
 from asr_core.streaming import LiveOptions, LiveSession, Phase, Scheduler, Snapshot
 from asr_core.streaming.replay import replay
 from asr_core.streaming.session import MAX_WINDOW_S
@@ -77,7 +77,7 @@ def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> Non
         for window in batch:
             at = _find(marked, window.samples)
             seen[at : at + len(window.samples)] = True
-    for spoken in spoken_windows([marked]):
+    for spoken in speech_chunks([marked]):
         start = round(spoken.start_s * 16_000)
         assert seen[start + 4_800 : start + len(spoken.samples) - 24_000].mean() > 0.85
     assert session.snapshot.transcribed_s == session.snapshot.audio_s

@@ -9,7 +9,7 @@ import pytest
 
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.errors import AudioError
-from asr_core.full_context.time_range import Pieces, Stretch
+from asr_core.full_context.time_range import RangeReader, TimeRange
 from tests.support.recordings import bursts, heard_at, recorded
 
 CODECS = {
@@ -113,7 +113,7 @@ def test_a_gap_counts_towards_the_most_that_is_taken() -> None:
 
 def test_a_range_is_one_of_the_clock_of_the_file() -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(2)), (60.0, bursts(4))])
-    pieces = Pieces(AudioFile(io.BytesIO(data), "talk.mkv"), Stretch(61.0, 63.0))
+    pieces = RangeReader(AudioFile(io.BytesIO(data), "talk.mkv"), TimeRange(61.0, 63.0))
     found = heard_at(np.concatenate(list(pieces)))
     assert found == near(0, 1)
     assert pieces.seconds == 63.0

@@ -17,7 +17,7 @@ from asr_core.errors import AudioError, ManifestError
 from asr_core.evaluation.cases import NewCase, parse_tags
 from asr_core.evaluation.manifests import Entry, Problem, read_cases, read_entries
 from asr_core.evaluation.stretches import StretchReader
-from asr_core.full_context.time_range import WHOLE, Stretch
+from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 
 
 @pytest.mark.parametrize(
@@ -117,10 +117,10 @@ def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
 
 def test_a_duration_is_no_stretch_in_other_tables() -> None:
     table = b"file_name,text,duration\na.wav,x,1\n"
-    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)] == [WHOLE]
+    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)] == [WHOLE_FILE]
     table = b"file_name,text,offset,duration\na.wav,x,1.5,1\na.wav,x,,\n"
     stretches = [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)]
-    assert stretches == [Stretch(1.5, 2.5), WHOLE]
+    assert stretches == [TimeRange(1.5, 2.5), WHOLE_FILE]
 
 
 @pytest.mark.parametrize(
@@ -168,11 +168,11 @@ def test_no_more_of_a_long_file_is_held_than_a_stretch() -> None:
 
     reader = StretchReader(Hours(), 300.0)  # type: ignore[arg-type]
     for start in range(0, 3600, 20):
-        assert len(reader.samples(Stretch(start, start + 30.0))) == 480_000
+        assert len(reader.samples(TimeRange(start, start + 30.0))) == 480_000
         assert len(reader._held) <= 4
     assert n_read == 362
     with pytest.raises(AudioError, match="longer than 300 s"):
-        reader.samples(Stretch(4000))
+        reader.samples(TimeRange(4000))
     assert n_read < 435
 
 

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from asr_core.engines.base import never_cancelled
 from asr_core.errors import Cancelled
-from asr_core.full_context.chunks import SpokenWindow
-from asr_core.full_context.pipeline import beside, side_by_side
+from asr_core.full_context.chunks import SpeechChunk
+from asr_core.full_context.pipeline import map_ordered, run_cancellable
 
 
-def window(n_samples: int) -> SpokenWindow:
-    return SpokenWindow(0.0, np.zeros(n_samples, np.float32), b"")
+def window(n_samples: int) -> SpeechChunk:
+    return SpeechChunk(0.0, np.zeros(n_samples, np.float32), b"")
 
 
-def lengths(windows: Sequence[SpokenWindow]) -> list[int]:
+def lengths(windows: Sequence[SpeechChunk]) -> list[int]:
     return [len(w.samples) for w in windows]
 
 
@@ -33,13 +33,13 @@ def test_every_window_gets_its_own_result_in_order(
 ) -> None:
     shares: list[list[int]] = []
 
-    def work(share: Sequence[SpokenWindow]) -> list[int]:
+    def work(share: Sequence[SpeechChunk]) -> list[int]:
         shares.append(lengths(share))
         return lengths(share)
 
     read = [[window(n) for n in sizes] for sizes in rounds]
     found = list(
-        side_by_side(read, work, n_workers=n_workers, most=most, stop_if_cancelled=never_cancelled)
+        map_ordered(read, work, n_workers=n_workers, most=most, stop_if_cancelled=never_cancelled)
     )
     assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
         [(n, n) for n in sizes] for sizes in rounds
@@ -50,11 +50,11 @@ def test_every_window_gets_its_own_result_in_order(
 def test_workers_work_at_the_same_time() -> None:
     together = threading.Barrier(2, timeout=5)
 
-    def work(share: Sequence[SpokenWindow]) -> list[int]:
+    def work(share: Sequence[SpeechChunk]) -> list[int]:
         together.wait()
         return lengths(share)
 
-    [found] = side_by_side(
+    [found] = map_ordered(
         [[window(1), window(2)]], work, n_workers=2, most=4, stop_if_cancelled=never_cancelled
     )
     assert [result for _, result in found] == [1, 2]
@@ -64,17 +64,17 @@ def test_a_file_is_not_read_far_ahead_of_the_model() -> None:
     n_read = 0
     may_work = threading.Event()
 
-    def rounds() -> Iterator[list[SpokenWindow]]:
+    def rounds() -> Iterator[list[SpeechChunk]]:
         nonlocal n_read
         for _ in range(20):
             n_read += 1
             yield [window(1)]
 
-    def work(share: Sequence[SpokenWindow]) -> list[int]:
+    def work(share: Sequence[SpeechChunk]) -> list[int]:
         may_work.wait(5)
         return [0] * len(share)
 
-    found = side_by_side(rounds(), work, n_workers=1, most=1, stop_if_cancelled=never_cancelled)
+    found = map_ordered(rounds(), work, n_workers=1, most=1, stop_if_cancelled=never_cancelled)
     threading.Timer(0.3, may_work.set).start()
     next(found)
     assert n_read <= 4
@@ -82,13 +82,13 @@ def test_a_file_is_not_read_far_ahead_of_the_model() -> None:
 
 
 def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
-    def work(share: Sequence[SpokenWindow]) -> list[int]:
+    def work(share: Sequence[SpeechChunk]) -> list[int]:
         time.sleep(0.01)
         raise RuntimeError("no model")
 
     rounds = [[window(1), window(2)] for _ in range(10)]
     with pytest.raises(RuntimeError, match="no model"):
-        list(side_by_side(rounds, work, n_workers=2, most=1, stop_if_cancelled=never_cancelled))
+        list(map_ordered(rounds, work, n_workers=2, most=1, stop_if_cancelled=never_cancelled))
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("asr-file-share") for name in names)
 
@@ -96,7 +96,7 @@ def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
 def test_who_cancels_does_not_wait_for_the_model() -> None:
     may_end, is_cancelled = threading.Event(), threading.Event()
 
-    def work(share: Sequence[SpokenWindow]) -> list[int]:
+    def work(share: Sequence[SpeechChunk]) -> list[int]:
         is_cancelled.set()
         may_end.wait(10)  # a call of the model that cannot be stopped
         return lengths(share)
@@ -107,7 +107,7 @@ def test_who_cancels_does_not_wait_for_the_model() -> None:
 
     with pytest.raises(Cancelled):
         list(
-            side_by_side(
+            map_ordered(
                 [[window(1)]] * 9, work, n_workers=2, most=1, stop_if_cancelled=stop_if_cancelled
             )
         )
@@ -126,6 +126,6 @@ def test_who_cancels_does_not_wait_for_the_language() -> None:
         raise Cancelled("enough")
 
     with pytest.raises(Cancelled):
-        beside(lambda: may_end.wait(10), stop_if_cancelled)
+        run_cancellable(lambda: may_end.wait(10), stop_if_cancelled)
     may_end.set()
-    assert beside(lambda: "en", never_cancelled) == "en"
+    assert run_cancellable(lambda: "en", never_cancelled) == "en"
