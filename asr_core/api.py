@@ -21,7 +21,7 @@ from asr_core.audio.resample import RateConverter
 from asr_core.engines import load_engine
 from asr_core.engines.base import Engine, EngineName, Task
 from asr_core.errors import ModelError
-from asr_core.full_context import FileOptions, FileProgress, Stretch, transcribe
+from asr_core.full_context import FileOptions, FileProgress, TimeRange, transcribe
 from asr_core.languages import LANGUAGES
 from asr_core.models import check_request, resolve
 from asr_core.output.atomic_files import write_atomically
@@ -129,7 +129,7 @@ class Model:
             mixed_languages,
             task,
             prompt,
-            Stretch(start_s, end_s),
+            TimeRange(start_s, end_s),
             split_channels=split_channels,
         )
         source: Any = audio

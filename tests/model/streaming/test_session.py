@@ -47,7 +47,7 @@ def test_times_are_in_order_and_inside_the_audio(history: list[Snapshot]) -> Non
     words = history[-1].committed_words
     assert all(0 <= w.start <= w.end <= history[-1].audio_s for w in words)
     assert all(a.start <= b.start for a, b in pairwise(words))
-    starts = [segment.start for segment in history[-1].utterances]
+    starts = [segment.start for segment in history[-1].segments]
     assert len(starts) >= 3
     assert starts == sorted(starts)
 
