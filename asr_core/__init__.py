@@ -53,7 +53,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from asr_core import api
 
-    return getattr(api, name)
+    globals().update({public: getattr(api, public) for public in _FROM_API})
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

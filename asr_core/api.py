@@ -28,9 +28,17 @@ from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
 from asr_core.streaming.replay import FRAME_S
-from asr_core.transcript import Transcript, Word, join_words
+from asr_core.transcript import Segment, Transcript, Word, join_words
 
-__all__ = ["Model", "Stream", "StreamEvent", "TranscriptionResult", "load_model"]
+__all__ = [
+    "Model",
+    "Segment",
+    "Stream",
+    "StreamEvent",
+    "TranscriptionResult",
+    "Word",
+    "load_model",
+]
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 

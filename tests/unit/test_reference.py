@@ -1,0 +1,23 @@
+"""What documents refer to is there."""
+
+from __future__ import annotations
+
+import pytest
+
+from scripts import reference
+
+
+@pytest.mark.parametrize("text", ["Modell", "Model.transscribe", "asr_core.nothing"])
+def test_a_reference_to_nothing_is_found(text: str) -> None:
+    assert reference.unresolved(f"<p>See <code>{text}</code>.</p>") == [text]
+
+
+@pytest.mark.parametrize(
+    "text", ['<a href="#Model">Model</a>', "is_cancelled", "None", '"docx"', "speak-and-read"]
+)
+def test_links_arguments_and_values_are_no_broken_references(text: str) -> None:
+    assert reference.unresolved(f"<p>See <code>{text}</code>.</p>") == []
+
+
+def test_no_document_links_to_what_is_not_there() -> None:
+    assert reference.broken_links() == []
