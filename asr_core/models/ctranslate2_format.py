@@ -175,6 +175,10 @@ class FloatArrays(Mapping[str, NDArray[Any]]):
             floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
         return floats
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return an array's shape without reading it."""
+        return self._places[name].shape
+
     def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
         """(…, n_in) those rows of the matrix ``name``. Any thread may call."""
         place = self._places[name]

@@ -1,5 +1,8 @@
-"""Beam search over the passes of a decoder, for several windows at once; a draft is checked in
-the first of them."""
+"""Beam search over decoder steps, for several windows at once.
+
+The first step checks a draft as well (speculative decoding): its tokens are accepted up to
+the first unlikely one.
+"""
 
 from __future__ import annotations
 
@@ -12,218 +15,269 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.whisper.speculative import n_accepted
+from asr_core.engines.whisper import speculative
 
 if TYPE_CHECKING:
-    from asr_core.engines.onnx.decoder import OnnxDecoder, Past, Step
+    from asr_core.engines.onnx.decoder import DecoderOutput, OnnxDecoder
+    from asr_core.engines.onnx.kv_cache import KVCache
 
-__all__ = ["Ask", "Found", "Text", "search"]
+__all__ = ["BeamHypothesis", "BeamRequest", "BeamState", "beam_search"]
 
-_LEAST = np.finfo(np.float16).smallest_normal.astype(np.float32)
+_MIN_NORMAL_FP16 = np.finfo(np.float16).smallest_normal.astype(np.float32)
+
+NextTokens = tuple[NDArray[np.int64], NDArray[np.float32]]
+"""Candidates for each row's next token and their log-probabilities, each (n_rows, n_best)."""
 
 
 @dataclass(frozen=True)
-class Text:
-    """What a beam follows, or found.
+class BeamHypothesis:
+    """A token sequence on the beam, or a finished one.
 
     Attributes:
-        tokens: those of the draft that stand first, the end not among them.
-        logprobs: of each token, and of the end if it came.
-        attention: of each token after the draft that a pass took, (n_heads, 1, n_frames), in
-            16 bits: of a long window it is tens of megabytes.
+        tokens: accepted draft tokens first; without the end token.
+        logprobs: of each token, and of the end token once it came.
+        total_logprob: their sum.
+        attention: of each decoded token after the draft, (n_heads, 1, n_frames), in float16:
+            for a long window it is tens of megabytes.
     """
 
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
-    total: float
+    total_logprob: float
     attention: tuple[NDArray[np.float16], ...] = ()
 
     @property
     def score(self) -> float:
-        """Log-probability for each token."""
-        return self.total / max(1, len(self.logprobs))
+        """Mean log-probability of the tokens."""
+        return self.total_logprob / max(1, len(self.logprobs))
 
-    def after(self, token: int, total: float) -> Text:
-        logprobs = (*self.logprobs, total - self.total)
-        return Text((*self.tokens, token), logprobs, total, self.attention)
+    def extend(self, token: int, total_logprob: float) -> BeamHypothesis:
+        """Return the hypothesis with one more token."""
+        logprobs = (*self.logprobs, total_logprob - self.total_logprob)
+        return BeamHypothesis((*self.tokens, token), logprobs, total_logprob, self.attention)
 
-    def closed(self, total: float) -> Text:
-        return replace(self, logprobs=(*self.logprobs, total - self.total), total=total)
+    def finish(self, total_logprob: float) -> BeamHypothesis:
+        """Return the hypothesis after its end token."""
+        logprobs = (*self.logprobs, total_logprob - self.total_logprob)
+        return replace(self, logprobs=logprobs, total_logprob=total_logprob)
 
-    def taken_in(self, attention: NDArray[np.float32]) -> Text:
-        # Smaller ones are subnormal in 16 bits, which takes a processor fifteen times as long.
-        halves = np.maximum(attention, _LEAST).astype(np.float16)
+    def with_attention(self, attention: NDArray[np.float32]) -> BeamHypothesis:
+        """Return the hypothesis with the attention (n_heads, 1, n_frames) of its last token."""
+        # Smaller values are subnormal in float16, which take a CPU fifteen times as long.
+        halves = np.maximum(attention, _MIN_NORMAL_FP16).astype(np.float16)
         return replace(self, attention=(*self.attention, halves))
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked of the decoder.
+class BeamRequest:
+    """What to decode in one window.
 
     Attributes:
-        previous: tokens of what was said before.
-        start: those that start the transcript.
-        draft: those that may come next.
-        size: how many texts are followed.
-        margin: and how much less likely than the best of them, as a logarithm.
-        end: the token that ends a text.
-        n_most: tokens of a text, the draft's among them.
-        repetition_penalty: above 1, tokens that stand in a text already become less likely.
+        previous: tokens of the text before the window.
+        start: the start sequence.
+        draft: tokens that may come next.
+        beam_size: hypotheses to follow.
+        end: the end token.
+        max_tokens: of a hypothesis, draft included.
+        margin: log-probability by which a hypothesis may fall behind the best on the beam.
+        repetition_penalty: above 1, tokens of the hypothesis become less likely.
     """
 
     previous: Sequence[int]
     start: Sequence[int]
     draft: Sequence[int]
-    size: int
+    beam_size: int
     end: int
-    n_most: int
+    max_tokens: int
     margin: float = math.inf
     repetition_penalty: float = 1.0
 
     @property
     def n_prompt(self) -> int:
+        """Number of tokens before the draft."""
         return len(self.previous) + len(self.start)
 
 
 @dataclass
-class Found:
-    """What a search found so far.
+class BeamState:
+    """The beam of one window.
 
     Attributes:
-        first: the pass over the prompt and the draft, of which ``row`` is this window's.
-        n_held: tokens of the draft that stand.
-        texts: those that go on, best first.
-        ended: those that do not.
+        request: what to decode.
+        prefill: the step over prompt and draft.
+        row: this window's row in ``prefill``.
+        n_accepted: tokens of the draft that were accepted.
+        active: hypotheses that go on, likeliest first.
+        finished: hypotheses that ended.
     """
 
-    ask: Ask
-    first: Step
+    request: BeamRequest
+    prefill: DecoderOutput
     row: int
-    n_held: int
-    texts: list[Text]
-    ended: list[Text] = field(default_factory=list)
+    n_accepted: int
+    active: list[BeamHypothesis]
+    finished: list[BeamHypothesis] = field(default_factory=list)
 
-    def grow(self, tokens: NDArray[np.int64], logprobs: NDArray[np.float32]) -> list[int]:
-        """Take the likeliest tokens (n_texts, n_best) after each text.
+    def advance(self, tokens: NDArray[np.int64], logprobs: NDArray[np.float32]) -> list[int]:
+        """Extend the active hypotheses by the likeliest of their next tokens.
+
+        Args:
+            tokens: (n_active, n_best) candidates.
+            logprobs: theirs.
 
         Returns:
-            Of each text that goes on, the one that it goes on from; none at the end.
+            For each hypothesis that is active now, the index of the one it extends; empty
+            once the search is over.
         """
-        totals = np.array([text.total for text in self.texts])[:, None] + logprobs
-        ranking = np.argsort(-totals, axis=None, kind="stable")[: 2 * self.ask.size]
-        going: list[Text] = []
-        origins: list[int] = []
-        for rank, at in enumerate(ranking.tolist()):
-            origin, column = divmod(at, tokens.shape[1])
-            token, total = int(tokens[origin, column]), float(totals[origin, column])
-            text = self.texts[origin]
-            if token == self.ask.end:
-                if rank < self.ask.size:
-                    self.ended.append(text.closed(total))
-            elif len(going) < self.ask.size and self._may_win(total, going):
-                going.append(text.after(token, total))
-                origins.append(origin)
-        self.texts = going
-        return [] if self._is_over() else origins
+        beam_size = self.request.beam_size
+        totals = np.array([h.total_logprob for h in self.active])[:, None] + logprobs
+        ranking = np.argsort(-totals, axis=None, kind="stable")[: 2 * beam_size]
+        active: list[BeamHypothesis] = []
+        parents: list[int] = []
+        for rank, index in enumerate(ranking.tolist()):
+            parent, column = divmod(index, tokens.shape[1])
+            token, total = int(tokens[parent, column]), float(totals[parent, column])
+            hypothesis = self.active[parent]
+            if token == self.request.end:
+                if rank < beam_size:
+                    self.finished.append(hypothesis.finish(total))
+            elif len(active) < beam_size and self._is_within_margin(total, active):
+                active.append(hypothesis.extend(token, total))
+                parents.append(parent)
+        self.active = active
+        return [] if self._is_over() else parents
 
-    def _may_win(self, total: float, likelier: Sequence[Text]) -> bool:
-        return not likelier or total >= likelier[0].total - self.ask.margin
+    def _is_within_margin(self, total: float, likelier: Sequence[BeamHypothesis]) -> bool:
+        return not likelier or total >= likelier[0].total_logprob - self.request.margin
 
     def _is_over(self) -> bool:
-        """A text that ended is likelier, token by token, than all that go on."""
-        if len(self.texts[0].tokens) >= self.ask.n_most:
+        """Return whether the text is full, or a finished one scores above the best active."""
+        if len(self.active[0].tokens) >= self.request.max_tokens:
             return True
-        return any(text.score >= self.texts[0].score for text in self.ended)
+        return any(hypothesis.score >= self.active[0].score for hypothesis in self.finished)
 
-    def best(self) -> list[Text]:
-        """Those that ended; where these are few, also those that might have gone on."""
-        ended = sorted(self.ended, key=lambda text: -text.score)
-        return [*ended, *self.texts][: self.ask.size]
+    def ranked(self) -> list[BeamHypothesis]:
+        """Return the best hypotheses: finished ones by score, then, if few, active ones."""
+        finished = sorted(self.finished, key=lambda hypothesis: -hypothesis.score)
+        return [*finished, *self.active][: self.request.beam_size]
 
-    def attention_of(self, text: Text) -> NDArray[np.float32]:
-        """(n_heads, n_tokens, n_frames): of the start sequence and of the text's tokens, but
-        for a last one that no pass took."""
-        begun = slice(len(self.ask.previous), self.ask.n_prompt + self.n_held)
-        rows: list[NDArray[np.floating]] = [self.first.attention[self.row][:, begun]]
-        rows += text.attention
-        return np.concatenate(rows, axis=1, dtype=np.float32)
+    def attention_of(self, hypothesis: BeamHypothesis) -> NDArray[np.float32]:
+        """Return the attention (n_heads, n_tokens, n_frames) of a hypothesis.
+
+        Its tokens are the start sequence and the hypothesis' own, but for a last one that
+        was never fed to the decoder.
+        """
+        request = self.request
+        prefilled = slice(len(request.previous), request.n_prompt + self.n_accepted)
+        parts: list[NDArray[np.floating]] = [self.prefill.attention[self.row][:, prefilled]]
+        parts += hypothesis.attention
+        return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def search(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> list[Found]:
-    """The likeliest texts of each window whose sound is in ``past``, which is used up.
+def beam_search(
+    decoder: OnnxDecoder, cache: KVCache, requests: Sequence[BeamRequest]
+) -> list[BeamState]:
+    """Find the likeliest texts of each window.
 
-    Of the drafts those tokens stand that come before the first doubtful one of any. The
-    asks have prompts of one length and drafts of one length, and one penalty.
+    As many draft tokens are accepted in every window as in the one that accepts fewest.
+
+    Args:
+        decoder: runs the steps.
+        cache: holds the windows' audio; it is used up.
+        requests: one for each window; prompts of one length, drafts of one length, and one
+            repetition penalty.
+
+    Returns:
+        The final beam of each window, in their order.
     """
-    found, step = _begun(decoder, past, asks)
-    n_held = found[0].n_held
-    past = step.past.until(asks[0].n_prompt + n_held)
-    penalty = asks[0].repetition_penalty
-    drafts = [text.tokens for one in found for text in one.texts]
-    likeliest, logprobs = _likeliest(decoder, step, 1 + n_held, drafts, penalty)
-    if not n_held:
-        logprobs = np.where(np.isin(likeliest, decoder.suppressed_at_first), -np.inf, logprobs)
-    going = list(found)
+    beams, output = _prefill(decoder, cache, requests)
+    n_accepted = beams[0].n_accepted
+    cache = output.cache.truncate(requests[0].n_prompt + n_accepted)
+    penalty = requests[0].repetition_penalty
+    tokens, logprobs = _next_tokens(decoder, output, 1 + n_accepted, beams, penalty)
+    if not n_accepted:
+        logprobs = np.where(np.isin(tokens, decoder.suppressed_at_first), -np.inf, logprobs)
+    searching = list(beams)
     while True:
-        going, origins, past = _grown(going, likeliest, logprobs, past)
-        if not going:
-            return found
-        texts = [text for one in going for text in one.texts]
-        newest = np.array([[text.tokens[-1]] for text in texts])
-        n_texts = [len(one.texts) for one in going]
-        step = decoder.step(newest, past, origins=origins, n_texts=n_texts, wanted=[0])
-        taken = iter([text.taken_in(a) for text, a in zip(texts, step.attention, strict=True)])
-        for one in going:
-            one.texts = list(itertools.islice(taken, len(one.texts)))
-        said = [text.tokens for text in texts]
-        past, (likeliest, logprobs) = step.past, _likeliest(decoder, step, 0, said, penalty)
+        searching, parent_rows, cache = _advance(searching, (tokens, logprobs), cache)
+        if not searching:
+            return beams
+        newest = [[hypothesis.tokens[-1]] for beam in searching for hypothesis in beam.active]
+        output = decoder.step(
+            np.array(newest),
+            cache,
+            parent_rows=parent_rows,
+            rows_per_window=[len(beam.active) for beam in searching],
+            positions=[0],
+        )
+        attention = iter(output.attention)
+        for beam in searching:
+            rows = itertools.islice(attention, len(beam.active))
+            beam.active = [
+                hypothesis.with_attention(row)
+                for hypothesis, row in zip(beam.active, rows, strict=True)
+            ]
+        cache = output.cache
+        tokens, logprobs = _next_tokens(decoder, output, 0, searching, penalty)
 
 
-def _likeliest(
+def _prefill(
+    decoder: OnnxDecoder, cache: KVCache, requests: Sequence[BeamRequest]
+) -> tuple[list[BeamState], DecoderOutput]:
+    """Run the decoder over prompts and drafts; return beams with the accepted draft tokens."""
+    tokens = np.array([[*r.previous, *r.start, *r.draft] for r in requests])
+    n, n_prompt = len(requests), requests[0].n_prompt
+    # The first selected position predicts whether there is speech, the others the text.
+    positions = [len(requests[0].previous), *range(n_prompt - 1, tokens.shape[1])]
+    output = decoder.step(
+        tokens, cache, parent_rows=[0] * n, rows_per_window=[1] * n, positions=positions
+    )
+    drafts = [output.token_logprobs(r.draft, row) for row, r in enumerate(requests)]
+    n_accepted = min(speculative.n_accepted(np.exp(logprobs).tolist()) for logprobs in drafts)
+    beams = []
+    for row, (request, logprobs) in enumerate(zip(requests, drafts, strict=True)):
+        accepted = logprobs[:n_accepted]
+        draft = tuple(request.draft[:n_accepted])
+        hypothesis = BeamHypothesis(draft, tuple(accepted.tolist()), float(accepted.sum()))
+        beams.append(BeamState(request, output, row, n_accepted, [hypothesis]))
+    return beams, output
+
+
+def _next_tokens(
     decoder: OnnxDecoder,
-    step: Step,
+    output: DecoderOutput,
     position: int,
-    texts: Sequence[Sequence[int]],
+    beams: Sequence[BeamState],
     penalty: float,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """After each row's text, (n_rows, n_best) tokens and log-probabilities."""
+) -> NextTokens:
+    """Return the candidates after each active hypothesis."""
     if penalty != 1:
-        return decoder.penalised(step, position, texts, penalty)
-    return step.tokens[:, position], step.logprobs[:, position]
+        texts = [hypothesis.tokens for beam in beams for hypothesis in beam.active]
+        return decoder.penalize_repetition(output, position, texts, penalty)
+    return output.top_tokens[:, position], output.top_logprobs[:, position]
 
 
-def _begun(decoder: OnnxDecoder, past: Past, asks: Sequence[Ask]) -> tuple[list[Found], Step]:
-    """The pass over prompts and drafts, and what it says."""
-    tokens = np.array([[*ask.previous, *ask.start, *ask.draft] for ask in asks])
-    n, n_prompt = len(asks), asks[0].n_prompt
-    # The position asked for first tells whether anybody speaks, the others what comes next.
-    wanted = [len(asks[0].previous), *range(n_prompt - 1, tokens.shape[1])]
-    step = decoder.step(tokens, past, origins=[0] * n, n_texts=[1] * n, wanted=wanted)
-    said = [step.logprobs_of(ask.draft, row) for row, ask in enumerate(asks)]
-    n_held = min(n_accepted(np.exp(logprobs).tolist()) for logprobs in said)
-    found = []
-    for row, (ask, logprobs) in enumerate(zip(asks, said, strict=True)):
-        held = logprobs[:n_held]
-        text = Text(tuple(ask.draft[:n_held]), tuple(held.tolist()), float(held.sum()))
-        found.append(Found(ask, step, row, n_held, [text]))
-    return found, step
+def _advance(
+    beams: Sequence[BeamState], candidates: NextTokens, cache: KVCache
+) -> tuple[list[BeamState], list[int], KVCache]:
+    """Advance every beam by its rows' candidates.
 
-
-def _grown(
-    going: Sequence[Found], likeliest: NDArray[np.int64], logprobs: NDArray[np.float32], past: Past
-) -> tuple[list[Found], list[int], Past]:
-    """Give each window its rows' likeliest tokens; return those windows that go on, of each of
-    their texts the row that it goes on from, and ``past`` with their sound alone."""
-    left: list[tuple[Found, list[int]]] = []
-    begin = 0
-    for one in going:
-        rows = slice(begin, begin + len(one.texts))
-        origins = one.grow(likeliest[rows], logprobs[rows])
-        left.append((one, [begin + origin for origin in origins]))
-        begin = rows.stop
-    for at in reversed(range(len(left))):
-        if not left[at][1]:
-            past = past.without(at)
-            left[at] = left[-1]
-            left.pop()
-    return [one for one, _ in left], [row for _, rows in left for row in rows], past
+    Returns:
+        The beams that are not over, for each of their hypotheses the row it continues, and
+        the cache with their windows alone.
+    """
+    tokens, logprobs = candidates
+    advanced: list[tuple[BeamState, list[int]]] = []
+    start = 0
+    for beam in beams:
+        rows = slice(start, start + len(beam.active))
+        parents = beam.advance(tokens[rows], logprobs[rows])
+        advanced.append((beam, [start + parent for parent in parents]))
+        start = rows.stop
+    for window in reversed(range(len(advanced))):
+        if not advanced[window][1]:
+            cache = cache.without_window(window)
+            advanced[window] = advanced[-1]
+            advanced.pop()
+    beams_left = [beam for beam, _ in advanced]
+    return beams_left, [row for _, rows in advanced for row in rows], cache

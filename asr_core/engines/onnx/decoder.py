@@ -1,4 +1,4 @@
-"""Whisper's decoder on ONNX Runtime, for CPUs: several tokens, texts and windows in one pass."""
+"""Whisper's decoder on ONNX Runtime: several tokens, hypotheses and windows in one step."""
 
 from __future__ import annotations
 
@@ -11,85 +11,54 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx.decoder_graph import (
-    EMBEDDINGS,
-    Dimensions,
-    LastLayer,
-    cross_graph,
-    step_graph,
-)
-from asr_core.engines.onnx.layers import session
+from asr_core.engines.onnx.decoder_graph import cross_attention_graph, decoder_graph
+from asr_core.engines.onnx.dimensions import EMBEDDINGS, DecoderDimensions
+from asr_core.engines.onnx.kv_cache import CrossAttentionCache, KVCache, SelfAttentionCache
+from asr_core.engines.onnx.session import create_session
 from asr_core.models.ctranslate2_format import FloatArrays, read_config
 
-__all__ = ["N_BEST", "OnnxDecoder", "Past", "Step"]
+__all__ = ["N_BEST", "DecoderOutput", "OnnxDecoder"]
 
 N_BEST = 12
-"""Tokens told of each position."""
+"""Likeliest tokens returned for each position."""
+
+_MASKED_SCORE = -1e9
 
 
 @dataclass(frozen=True)
-class Past:
-    """What the decoder has seen.
+class DecoderOutput:
+    """What one step predicts after the selected positions.
 
     Attributes:
-        n_tokens: of each row so far.
-        own: keys and values of these, layer by layer, each (n_rows, n_heads, n_tokens,
-            head_width).
-        cross: keys, values and their scales of the sound, as
-            :func:`~asr_core.engines.onnx.decoder_graph.cross_graph` gives them.
+        top_tokens: (n_rows, n_selected, N_BEST), likeliest first.
+        top_logprobs: (n_rows, n_selected, N_BEST).
+        logprobs: (n_rows, n_selected, n_vocabulary).
+        hidden: (n_rows, n_selected, width), the input of the output projection.
+        attention: by row, (n_heads, n_new, n_frames) of the alignment heads, relative to
+            each position's maximum.
+        cache: for the next step.
     """
 
-    n_tokens: int
-    own: Sequence[onnxruntime.OrtValue]
-    cross: Sequence[NDArray[Any]]
-
-    def until(self, n_tokens: int) -> Past:
-        """The same without what came after ``n_tokens``."""
-        if n_tokens == self.n_tokens:
-            return self
-        own = [np.ascontiguousarray(part.numpy()[:, :, :n_tokens]) for part in self.own]
-        values = [onnxruntime.OrtValue.ortvalue_from_numpy(part) for part in own]
-        return Past(n_tokens, values, self.cross)
-
-    def without(self, window: int) -> Past:
-        """The same without the sound of one window, whose place the last one takes. The arrays
-        are changed, since a copy would double them."""
-        for part in self.cross:
-            part[window] = part[-1]
-        return Past(self.n_tokens, self.own, [part[:-1] for part in self.cross])
-
-
-@dataclass(frozen=True)
-class Step:
-    """What a pass says of the positions that were asked for.
-
-    Attributes:
-        tokens: (n_rows, n_wanted, N_BEST) the likeliest, best first.
-        logprobs: theirs.
-        all_logprobs: (n_rows, n_wanted, n_vocabulary).
-        hidden: (n_rows, n_wanted, width) behind them.
-        attention: of each row (n_heads, n_new, n_frames) of the heads that follow the sound, in
-            proportion to the largest value of each token.
-        past: for the next pass.
-    """
-
-    tokens: NDArray[np.int64]
-    logprobs: NDArray[np.float32]
-    all_logprobs: onnxruntime.OrtValue
+    top_tokens: NDArray[np.int64]
+    top_logprobs: NDArray[np.float32]
+    logprobs: onnxruntime.OrtValue
     hidden: onnxruntime.OrtValue
     attention: Sequence[NDArray[np.float32]]
-    past: Past
+    cache: KVCache
 
-    def logprobs_of(self, tokens: Sequence[int], row: int) -> NDArray[np.float32]:
-        """(n_tokens,) of a row, at the positions from the second wanted one on."""
+    def token_logprobs(self, tokens: Sequence[int], row: int) -> NDArray[np.float32]:
+        """Return the (n_tokens,) log-probabilities of ``tokens`` in a row.
+
+        The second selected position must be the one that predicts the first token.
+        """
         if not tokens:
             return np.zeros(0, np.float32)
-        each: NDArray[np.float32] = self.all_logprobs.numpy()[row]
-        return each[np.arange(1, len(tokens) + 1), list(tokens)]
+        logprobs: NDArray[np.float32] = self.logprobs.numpy()[row]
+        return logprobs[np.arange(1, len(tokens) + 1), list(tokens)]
 
 
 class OnnxDecoder:
-    """Any thread may call; calls run side by side.
+    """A Whisper decoder. Any thread may call; calls run side by side.
 
     Args:
         directory: a model in CTranslate2 format.
@@ -97,139 +66,185 @@ class OnnxDecoder:
 
     Raises:
         KeyError: the model in ``directory`` is no Whisper model.
-        ModelError: there is none that can be read.
+        ModelError: it cannot be read.
     """
 
     def __init__(self, directory: Path, *, n_threads: int) -> None:
         config = read_config(directory)
         arrays = FloatArrays(directory / "model.bin")
-        last = LastLayer.of(arrays)
-        self._dimensions = Dimensions.of(arrays, last)
-        cross = cross_graph(arrays, self._dimensions)
-        step = step_graph(
+        self._dimensions = DecoderDimensions.from_arrays(arrays)
+        cross = cross_attention_graph(arrays, self._dimensions)
+        step = decoder_graph(
             arrays,
             self._dimensions,
-            last,
             suppressed=config.get("suppress_ids") or [],
             n_best=N_BEST,
             alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
         )
         self._positions = arrays["decoder/position_encodings/encodings"]
-        # Mapped anew, for a few rows now and then: all that was read stays with the first.
-        self._file = FloatArrays(directory / "model.bin")
+        self._arrays = arrays
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
-        self._cross = session(cross, n_threads=n_threads)
-        self._step = session(step, n_threads=n_threads)
+        self._cross_attention = create_session(cross, n_threads=n_threads)
+        self._decoder = create_session(step, n_threads=n_threads)
 
     @property
-    def n_tokens(self) -> int:
-        """That it knows."""
-        return self._dimensions.n_tokens
+    def n_vocabulary(self) -> int:
+        return self._dimensions.n_vocabulary
 
-    def probability(self, token: int, step: Step, row: int) -> float:
-        """Of a token that is else suppressed, at a row's first position asked for."""
-        both = np.array([token, step.tokens[row, 0, 0]])
-        logit, other = self._file.rows(EMBEDDINGS, both) @ step.hidden.numpy()[row, 0]
-        total = other - step.logprobs[row, 0, 0]
-        return float(1 / (1 + np.exp(total - logit)))
+    def suppressed_probability(self, token: int, output: DecoderOutput, row: int) -> float:
+        """Return the probability of a suppressed token at a row's first selected position."""
+        tokens = np.array([token, output.top_tokens[row, 0, 0]])
+        hidden = output.hidden.numpy()[row, 0]
+        logit, top_logit = self._arrays.rows(EMBEDDINGS, tokens) @ hidden
+        log_normalizer = top_logit - output.top_logprobs[row, 0, 0]
+        return float(1 / (1 + np.exp(log_normalizer - logit)))
 
-    def penalised(
-        self, step: Step, position: int, texts: Sequence[Sequence[int]], penalty: float
+    def penalize_repetition(
+        self,
+        output: DecoderOutput,
+        position: int,
+        texts: Sequence[Sequence[int]],
+        penalty: float,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The likeliest (n_rows, N_BEST) tokens and their log-probabilities at a position asked
-        for, where those that a row's text has already are less likely (Keskar et al. 2019)."""
-        hidden = step.hidden.numpy()[:, position]
-        best = np.vecdot(self._file.rows(EMBEDDINGS, step.tokens[:, position, 0]), hidden)
-        total = best - step.logprobs[:, position, 0]  # what made probabilities of the logits
-        logits = step.all_logprobs.numpy()[:, position] + total[:, None]
+        """Rank next tokens anew, those that a row's text has already made less likely.
+
+        The penalty divides positive logits and multiplies negative ones (Keskar et al. 2019,
+        "CTRL").
+
+        Args:
+            output: of the step before.
+            position: index among the selected positions.
+            texts: the tokens of each row.
+            penalty: above 1.
+
+        Returns:
+            Tokens and log-probabilities, each (n_rows, N_BEST), likeliest first.
+        """
+        hidden = output.hidden.numpy()[:, position]
+        top_embeddings = self._arrays.rows(EMBEDDINGS, output.top_tokens[:, position, 0])
+        top_logits = np.vecdot(top_embeddings, hidden)
+        log_normalizers = top_logits - output.top_logprobs[:, position, 0]
+        logits = output.logprobs.numpy()[:, position] + log_normalizers[:, None]
         for row, text in zip(logits, texts, strict=True):
-            said = list(set(text))
-            row[said] = np.where(row[said] > 0, row[said] / penalty, row[said] * penalty)
+            repeated = list(set(text))
+            row[repeated] = np.where(
+                row[repeated] > 0, row[repeated] / penalty, row[repeated] * penalty
+            )
         logits -= np.logaddexp.reduce(logits, axis=1, keepdims=True)
         tokens = np.argsort(-logits, axis=1, kind="stable")[:, :N_BEST]
         return tokens, np.take_along_axis(logits, tokens, axis=1)
 
-    def begin(self, encoded: NDArray[np.float32]) -> Past:
-        """Before the first token, from (n_windows, n_frames, width) of the encoder."""
-        d = self._dimensions
-        # One by one: together they take four times the memory meanwhile, and no less time.
-        each = [self._cross.run(None, {"encoded": window[None]}) for window in encoded]
-        cross = [np.concatenate(parts) for parts in zip(*each, strict=True)]
-        nothing = np.zeros((1, d.n_heads, 0, d.head_width), np.float32)
-        own = [onnxruntime.OrtValue.ortvalue_from_numpy(nothing)] * (2 * d.n_layers)
-        return Past(0, own, cross)
+    def new_cache(self, encoded: NDArray[np.float32]) -> KVCache:
+        """Return the cache before the first token.
 
-    def first_pass(
-        self, tokens: NDArray[np.int64], encoded: NDArray[np.float32], *, wanted: Sequence[int]
-    ) -> Step:
-        """Over (n_windows, n_new) tokens, a row for each window of the encoder's output."""
+        Args:
+            encoded: (n_windows, n_frames, width) of the encoder.
+        """
+        # One by one: together they take four times the memory meanwhile, and no less time.
+        windows = [self._cross_attention.run(None, {"encoded": w[None]}) for w in encoded]
+        parts = [np.concatenate(part) for part in zip(*windows, strict=True)]
+        layers = range(self._dimensions.n_layers)
+        cross_attention = [CrossAttentionCache(*parts[4 * i : 4 * i + 4]) for i in layers]
+        empty = SelfAttentionCache.empty(self._dimensions)
+        return KVCache(0, [empty for _ in layers], cross_attention)
+
+    def prefill(
+        self, tokens: NDArray[np.int64], encoded: NDArray[np.float32], *, positions: Sequence[int]
+    ) -> DecoderOutput:
+        """Run the first step over whole texts, one row for each window.
+
+        Args:
+            tokens: (n_windows, n_new).
+            encoded: (n_windows, n_frames, width) of the encoder.
+            positions: those in ``tokens`` whose next tokens are wanted.
+        """
         n = len(tokens)
-        past = self.begin(encoded)
-        return self.step(tokens, past, origins=[0] * n, n_texts=[1] * n, wanted=wanted)
+        cache = self.new_cache(encoded)
+        return self.step(
+            tokens, cache, parent_rows=[0] * n, rows_per_window=[1] * n, positions=positions
+        )
 
     def step(
         self,
         tokens: NDArray[np.int64],
-        past: Past,
+        cache: KVCache,
         *,
-        origins: Sequence[int],
-        n_texts: Sequence[int],
-        wanted: Sequence[int],
-    ) -> Step:
-        """One pass.
+        parent_rows: Sequence[int],
+        rows_per_window: Sequence[int],
+        positions: Sequence[int],
+    ) -> DecoderOutput:
+        """Run the decoder over new tokens of every row.
 
         Args:
-            tokens: (n_rows, n_new).
-            origins: of each row the one of ``past`` that it goes on from.
-            n_texts: how many of the rows, window by window, look at each window.
-            wanted: positions in ``tokens`` whose next tokens are asked for.
+            tokens: (n_rows, n_new), rows ordered by window.
+            cache: of the step before.
+            parent_rows: (n_rows,) the row of ``cache`` that each row continues.
+            rows_per_window: (n_windows,) how many rows each window has.
+            positions: those in ``tokens`` whose next tokens are wanted.
         """
         n_new = tokens.shape[1]
-        rows, places = _laid_out(n_texts)
-        until = past.n_tokens + n_new
-        hidden = self._file.rows(EMBEDDINGS, tokens) + self._positions[past.n_tokens : until]
-        binding = self._step.io_binding()
-        inputs: dict[str, Any] = {
-            "hidden": hidden,
-            "mask": np.triu(np.full((n_new, until), -1e9, np.float32), past.n_tokens + 1),
-            "origins": np.asarray(origins, np.int64),
-            "wanted": np.asarray(wanted, np.int64),
-            "rows": rows,
-            "places": places,
+        n_tokens = cache.n_tokens + n_new
+        window_rows, row_slots = _assign_slots(rows_per_window)
+        embeddings = self._arrays.rows(EMBEDDINGS, tokens)
+        mask = np.full((n_new, n_tokens), _MASKED_SCORE, np.float32)
+        inputs: dict[str, NDArray[Any]] = {
+            "hidden": embeddings + self._positions[cache.n_tokens : n_tokens],
+            "mask": np.triu(mask, cache.n_tokens + 1),
+            "parent_rows": np.asarray(parent_rows, np.int64),
+            "positions": np.asarray(positions, np.int64),
+            "window_rows": window_rows,
+            "row_slots": row_slots,
         }
-        for i in range(self._dimensions.n_layers):
-            names = (f"ck{i}", f"ks{i}", f"cv{i}", f"vs{i}")
-            inputs.update(zip(names, past.cross[4 * i : 4 * i + 4], strict=True))
-            binding.bind_ortvalue_input(f"k{i}", past.own[2 * i])
-            binding.bind_ortvalue_input(f"v{i}", past.own[2 * i + 1])
-        for name, value in inputs.items():
-            binding.bind_cpu_input(name, value)
-        for output in self._step.get_outputs():
-            binding.bind_output(output.name)
-        self._step.run_with_iobinding(binding)
-        logprobs, best, likeliest, hidden_wanted, attention, *own = binding.get_outputs()
+        logprobs, top_logprobs, top_tokens, hidden, attention, *grown = self._run(inputs, cache)
         by_window = attention.numpy()
-        spots = [divmod(place, rows.shape[1]) for place in places.tolist()]
-        return Step(
-            tokens=likeliest.numpy(),
-            logprobs=best.numpy(),
-            all_logprobs=logprobs,
-            hidden=hidden_wanted,
-            attention=[by_window[i, :, n_new * j : n_new * (j + 1)] for i, j in spots],
-            past=Past(until, own, past.cross),
+        slots = [divmod(slot, window_rows.shape[1]) for slot in row_slots.tolist()]
+        layers = [SelfAttentionCache(*grown[i : i + 2]) for i in range(0, len(grown), 2)]
+        return DecoderOutput(
+            top_tokens=top_tokens.numpy(),
+            top_logprobs=top_logprobs.numpy(),
+            logprobs=logprobs,
+            hidden=hidden,
+            attention=[by_window[w, :, n_new * slot : n_new * (slot + 1)] for w, slot in slots],
+            cache=KVCache(n_tokens, layers, cache.cross_attention),
         )
 
+    def _run(
+        self, inputs: dict[str, NDArray[Any]], cache: KVCache
+    ) -> Sequence[onnxruntime.OrtValue]:
+        """Run the graph; large outputs stay ONNX Runtime's, uncopied."""
+        binding = self._decoder.io_binding()
+        for i, own in enumerate(cache.self_attention):
+            for name, value in zip(own.tensor_names(i), (own.keys, own.values), strict=True):
+                binding.bind_ortvalue_input(name, value)
+        for i, audio in enumerate(cache.cross_attention):
+            arrays = (audio.keys, audio.key_scales, audio.values, audio.value_scales)
+            inputs |= zip(audio.tensor_names(i), arrays, strict=True)
+        for name, array in inputs.items():
+            binding.bind_cpu_input(name, array)
+        for output in self._decoder.get_outputs():
+            binding.bind_output(output.name)
+        self._decoder.run_with_iobinding(binding)
+        outputs: Sequence[onnxruntime.OrtValue] = binding.get_outputs()
+        return outputs
 
-def _laid_out(n_texts: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows at each window (n_windows, n_places), the first of all where there are fewer, and
-    the place of each row there."""
-    counts = np.asarray(n_texts)
-    is_taken = np.arange(counts.max()) < counts[:, None]
-    rows = np.zeros(is_taken.shape, np.int64)
-    rows[is_taken] = np.arange(counts.sum())
-    return rows, np.flatnonzero(is_taken)
+
+def _assign_slots(
+    rows_per_window: Sequence[int],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Arrange the rows by window, every window with as many slots as the fullest one.
+
+    Returns:
+        The row of each slot (n_windows, n_slots), 0 where there is none, and the slot of each
+        row (n_rows,), counted over all windows.
+    """
+    counts = np.asarray(rows_per_window)
+    is_used = np.arange(counts.max()) < counts[:, None]
+    window_rows = np.zeros(is_used.shape, np.int64)
+    window_rows[is_used] = np.arange(counts.sum())
+    return window_rows, np.flatnonzero(is_used)
 
 
-def _upper_half(d: Dimensions) -> list[tuple[int, int]]:
+def _upper_half(d: DecoderDimensions) -> list[tuple[int, int]]:
+    """Return the heads of the upper half of the layers, where a model names none to align by."""
     layers = range(d.n_layers // 2, d.n_layers)
     return [(layer, head) for layer in layers for head in range(d.n_heads)]

@@ -1,7 +1,7 @@
-"""Whisper's decoder as ONNX graphs.
+"""Whisper's decoder as two ONNX graphs: the cross-attention cache, and one step.
 
-As in the encoder the keys and values of the sound are in 8 bits: they are what a pass reads
-most of. Attention to the text is in float32.
+Keys and values of the audio are in 8 bits, being most of what a step reads from memory.
+Self-attention is in float32.
 """
 
 from __future__ import annotations
@@ -15,215 +15,236 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from asr_core.engines.cpu_features import max_int8_weight
-from asr_core.engines.onnx.layers import TINY, UNSIGNED, Arrays, Graph, Quantised
-from asr_core.engines.onnx.smoothquant import smoothing
-from asr_core.models.ctranslate2_format import count_layers
+from asr_core.engines.onnx.dimensions import EMBEDDINGS, DecoderDimensions
+from asr_core.engines.onnx.kv_cache import CrossAttentionCache, SelfAttentionCache
+from asr_core.engines.onnx.layers import MIN_SCALE, UINT8_ZERO_POINT, Arrays, TransformerGraph
+from asr_core.engines.onnx.quantization import QuantizedWeight
+from asr_core.engines.onnx.smoothquant import smoothing_factors
 
-__all__ = ["EMBEDDINGS", "Dimensions", "LastLayer", "cross_graph", "step_graph"]
+__all__ = ["cross_attention_graph", "decoder_graph"]
 
-EMBEDDINGS = "decoder/embeddings/weight"
-
-
-@dataclass(frozen=True)
-class LastLayer:
-    """The embeddings of the tokens, as the weights that tell how likely each token is; what is
-    multiplied by them is divided by the ``factors`` (width,) first."""
-
-    weight: Quantised
-    factors: NDArray[np.float32]
-
-    @classmethod
-    def of(cls, arrays: Arrays) -> LastLayer:
-        embeddings = arrays[EMBEDDINGS]
-        gamma, beta = (arrays[f"decoder/layer_norm/{which}"] for which in ("gamma", "beta"))
-        factors = smoothing(gamma, beta, embeddings)
-        embeddings *= factors  # read for this alone
-        return cls(Quantised.of(embeddings), factors)
+_SUPPRESSED_LOGIT = -1e9
 
 
-@dataclass(frozen=True)
-class Dimensions:
-    """Of a decoder."""
+def cross_attention_graph(arrays: Arrays, dimensions: DecoderDimensions) -> bytes:
+    """Build the cross-attention cache of one window.
 
-    n_layers: int
-    n_heads: int
-    width: int
-    n_tokens: int
+    ``encoded`` (1, n_frames, width) → by layer the fields of
+    :class:`~asr_core.engines.onnx.kv_cache.CrossAttentionCache`.
 
-    @property
-    def head_width(self) -> int:
-        return self.width // self.n_heads
-
-    @classmethod
-    def of(cls, arrays: Arrays, last: LastLayer) -> Dimensions:
-        n_tokens, width = last.weight.integers.shape
-        return cls(
-            count_layers(arrays, "decoder"), int(arrays["decoder/num_heads"]), width, n_tokens
-        )
-
-
-def cross_graph(arrays: Arrays, dimensions: Dimensions) -> bytes:
-    """What the sound gives: ``encoded`` (1, n_frames, width) → of each layer keys ``ck0`` …
-    (:data:`~asr_core.engines.onnx.layers.UNSIGNED`) and values ``cv0`` …, each (1, n_heads,
-    n_frames, head_width) in 8 bits, and the scales ``ks0`` … and ``vs0`` … (1, n_heads, 1,
-    head_width) that give them back."""
+    Args:
+        arrays: the model's float weights by CTranslate2's names.
+        dimensions: of the decoder.
+    """
     width = dimensions.width
-    graph = Graph(arrays, dimensions.n_heads, width)
+    graph = TransformerGraph(arrays, dimensions.n_heads, width)
     outputs: list[str] = []
+    dtypes: dict[str, int] = {}
     for i in range(dimensions.n_layers):
-        name = f"decoder/layer_{i}/attention/linear_1"
-        keys = graph.linear("encoded", graph.layer_of(name, slice(0, width)))
-        outputs += graph.rows_in_bytes(keys, (f"ck{i}", f"ks{i}"), UNSIGNED)
-        values = graph.linear("encoded", graph.layer_of(name, slice(width, 2 * width)))
-        outputs += graph.rows_in_bytes(values, (f"cv{i}", f"vs{i}"))
-    sound = (1, "n_frames", width)
-    encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, sound)
-    kinds: dict[int, str] = {TensorProto.UINT8: "ck", TensorProto.INT8: "cv"}
-    integers = {kind: [n for n in outputs if n.startswith(head)] for kind, head in kinds.items()}
-    return graph.serialised([encoded], outputs, integers)
+        block = f"decoder/layer_{i}/attention/linear_1"
+        names = CrossAttentionCache.tensor_names(i)
+        keys = graph.linear("encoded", graph.load_linear(block, slice(0, width)))
+        outputs += graph.quantize_per_channel(keys, names[:2], UINT8_ZERO_POINT)
+        values = graph.linear("encoded", graph.load_linear(block, slice(width, 2 * width)))
+        outputs += graph.quantize_per_channel(values, names[2:])
+        dtypes |= {names[0]: TensorProto.UINT8, names[2]: TensorProto.INT8}
+    shape = (1, "n_frames", width)
+    encoded = helper.make_tensor_value_info("encoded", TensorProto.FLOAT, shape)
+    return graph.serialize([encoded], outputs, dtypes)
 
 
-def step_graph(
+def decoder_graph(
     arrays: Arrays,
-    dimensions: Dimensions,
-    last: LastLayer,
+    dimensions: DecoderDimensions,
     *,
     suppressed: Sequence[int],
     n_best: int,
     alignment_heads: Sequence[tuple[int, int]],
 ) -> bytes:
-    """A pass: ``hidden`` (n_rows, n_new, width) and what was before → the likeliest tokens
-    after the positions ``wanted``, and what is before the next pass. ``rows`` (n_windows,
-    n_places) tells which rows look at each window, and ``places`` (n_rows,) where each of them
-    stands there, windows one after the other.
+    """Build one decoder step over the new tokens of every row.
+
+    A row is one hypothesis, a window one stretch of audio; rows of the same window share
+    its cross-attention cache.
+
+    Inputs besides the caches:
+        ``hidden`` (n_rows, n_new, width): embeddings of the new tokens with positions.
+        ``mask`` (n_new, n_all): added to self-attention's scores.
+        ``parent_rows`` (n_rows,): the cached row that each row continues.
+        ``positions`` (n_selected,): new positions whose next tokens are wanted.
+        ``window_rows`` (n_windows, n_slots): the rows of each window; padded.
+        ``row_slots`` (n_rows,): each row's place in ``window_rows``, flattened.
+
+    Outputs: ``logprobs`` (n_rows, n_selected, n_vocabulary), ``top_logprobs`` and
+    ``top_tokens`` (n_rows, n_selected, n_best), ``selected_hidden`` (n_rows, n_selected,
+    width), ``attention`` (n_windows, n_alignment_heads, n_slots * n_new, n_frames), and the
+    self-attention caches, their names ending in ``.next``.
 
     Args:
-        arrays: by CTranslate2's names, in float.
-        suppressed: tokens that are never said.
-        n_best: how many tokens of each position are told.
-        alignment_heads: layer and head of those that follow the sound.
+        arrays: the model's float weights by CTranslate2's names.
+        dimensions: of the decoder.
+        suppressed: tokens that are never generated.
+        n_best: tokens to return for each position, likeliest first.
+        alignment_heads: (layer, head) of those that follow the audio.
     """
     d = dimensions
-    graph = Graph(arrays, d.n_heads, d.width)
-    _lay_out(graph, d)
-    x, outputs, attentions = "hidden", [], []
+    projection = _OutputProjection.from_arrays(arrays)
+    graph = TransformerGraph(arrays, d.n_heads, d.width)
+    _add_shapes(graph, d)
+    x, caches, attentions = "hidden", [], []
     for i in range(d.n_layers):
-        x, kept = _attention_to_text(graph, x, i)
-        outputs += kept
-        x, attention = _attention_to_sound(graph, x, i)
+        x, new_cache = _self_attention(graph, x, i)
+        caches += new_cache
+        x, attention = _cross_attention(graph, x, i)
         heads = [head for layer, head in alignment_heads if layer == i]
         if heads:
             attentions.append(graph.add("Gather", [attention, graph.constant(heads)], axis=1))
         [x] = graph.feed_forward([x], f"decoder/layer_{i}/ffn")
     graph.add("Concat", attentions, "attention", axis=1)
-    x = graph.add("Gather", [x, "wanted"], "wanted.hidden", axis=1)
-    x = graph.norm(x, "decoder/layer_norm")
-    x = graph.add("Identity", [x], "hidden_wanted")
-    graph.add("LogSoftmax", [_logits(graph, x, last, suppressed)], "logprobs", axis=-1)
+    x = graph.add("Gather", [x, "positions"], "positions.hidden", axis=1)
+    x = graph.layer_norm(x, "decoder/layer_norm")
+    x = graph.add("Identity", [x], "selected_hidden")
+    logits = _logits(graph, x, projection, suppressed)
+    graph.add("LogSoftmax", [logits], "logprobs", axis=-1)
     count = graph.weight("n_best", np.array([n_best]))
-    graph.nodes.append(helper.make_node("TopK", ["logprobs", count], ["best", "tokens"]))
-    names = ["logprobs", "best", "tokens", "hidden_wanted", "attention", *outputs]
-    return graph.serialised(_inputs(d), names, {TensorProto.INT64: ["tokens"]})
+    top = ["top_logprobs", "top_tokens"]
+    graph.nodes.append(helper.make_node("TopK", ["logprobs", count], top))
+    outputs = ["logprobs", *top, "selected_hidden", "attention", *caches]
+    return graph.serialize(_inputs(d), outputs, {"top_tokens": TensorProto.INT64})
 
 
-def _logits(graph: Graph, x: str, last: LastLayer, suppressed: Sequence[int]) -> str:
-    """By row, and smoothed: the log-probabilities of base's five likeliest tokens are off by
-    0.12 in the mean so, by 0.17 with one scale for all that goes in."""
-    bias = np.zeros(len(last.weight.scale), np.float32)
-    bias[list(suppressed)] = -1e9
-    x = graph.add("Div", [x, graph.constant(last.factors)])
-    sizes = graph.sizes(graph.add("Abs", [x]), least=TINY)
-    logits = graph.linear(graph.add("Div", [x, sizes]), graph.layer(last.weight, bias))
-    return graph.add("Mul", [logits, sizes])
+@dataclass(frozen=True)
+class _OutputProjection:
+    """The token embeddings as the last linear layer, smoothed.
+
+    Attributes:
+        weight: (n_vocabulary, width), its columns multiplied by the factors.
+        factors: (width,) that the layer's input is divided by.
+    """
+
+    weight: QuantizedWeight
+    factors: NDArray[np.float32]
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> _OutputProjection:
+        embeddings = arrays[EMBEDDINGS]
+        gamma, beta = (arrays[f"decoder/layer_norm/{part}"] for part in ("gamma", "beta"))
+        factors = smoothing_factors(gamma, beta, embeddings)
+        embeddings *= factors  # in place: read for this alone, and base's are 106 MB
+        return cls(QuantizedWeight.from_float(embeddings), factors)
 
 
-def _inputs(d: Dimensions) -> list[onnx.ValueInfoProto]:
-    """Of a pass."""
+def _logits(
+    graph: TransformerGraph, x: str, projection: _OutputProjection, suppressed: Sequence[int]
+) -> str:
+    """Project onto the vocabulary, with a scale for each row (docs/tuning.md)."""
+    bias = np.zeros(len(projection.weight.scales), np.float32)
+    bias[list(suppressed)] = _SUPPRESSED_LOGIT
+    x = graph.add("Div", [x, graph.constant(projection.factors)])
+    row_scales = graph.row_scales(graph.add("Abs", [x]), MIN_SCALE)
+    scaled = graph.add("Div", [x, row_scales])
+    logits = graph.linear(scaled, graph.linear_params(projection.weight, bias))
+    return graph.add("Mul", [logits, row_scales])
+
+
+def _inputs(d: DecoderDimensions) -> list[onnx.ValueInfoProto]:
     floats, ints = TensorProto.FLOAT, TensorProto.INT64
     info = helper.make_tensor_value_info
     inputs = [
         info("hidden", floats, ["n_rows", "n_new", d.width]),
         info("mask", floats, ["n_new", "n_all"]),
-        info("origins", ints, ["n_rows"]),
-        info("wanted", ints, ["n_wanted"]),
-        info("rows", ints, ["n_windows", "n_places"]),
-        info("places", ints, ["n_rows"]),
+        info("parent_rows", ints, ["n_rows"]),
+        info("positions", ints, ["n_selected"]),
+        info("window_rows", ints, ["n_windows", "n_slots"]),
+        info("row_slots", ints, ["n_rows"]),
     ]
-    own: list[str | int] = ["n_before", d.n_heads, "n_past", d.head_width]
-    sound: list[str | int] = ["n_windows", d.n_heads]
-    shapes: dict[str, tuple[int, list[str | int]]] = {
-        "k": (floats, own),
-        "v": (floats, own),
-        "ck": (TensorProto.UINT8, [*sound, "n_frames", d.head_width]),
-        "ks": (floats, [*sound, 1, d.head_width]),
-        "cv": (TensorProto.INT8, [*sound, "n_frames", d.head_width]),
-        "vs": (floats, [*sound, 1, d.head_width]),
-    }
+    past: list[str | int] = ["n_parents", d.n_heads, "n_past", d.head_width]
+    audio: list[str | int] = ["n_windows", d.n_heads, "n_frames", d.head_width]
+    scales: list[str | int] = ["n_windows", d.n_heads, 1, d.head_width]
     for i in range(d.n_layers):
-        inputs += [info(f"{name}{i}", kind, shape) for name, (kind, shape) in shapes.items()]
+        inputs += [info(name, floats, past) for name in SelfAttentionCache.tensor_names(i)]
+        keys, key_scales, values, value_scales = CrossAttentionCache.tensor_names(i)
+        inputs += [
+            info(keys, TensorProto.UINT8, audio),
+            info(key_scales, floats, scales),
+            info(values, TensorProto.INT8, audio),
+            info(value_scales, floats, scales),
+        ]
     return inputs
 
 
-def _lay_out(graph: Graph, d: Dimensions) -> None:
-    """The shapes ``by_window`` (n_windows, n_places × n_new, n_heads, head_width) and
-    ``by_place`` (n_windows × n_places, n_new, width)."""
-    graph.add("Shape", ["rows"], "n_windows", end=1)
+def _add_shapes(graph: TransformerGraph, d: DecoderDimensions) -> None:
+    """Add the shapes that cross-attention groups rows by.
+
+    ``by_window`` is (n_windows, n_slots * n_new, n_heads, head_width) and ``by_slot``
+    (n_windows * n_slots, n_new, width).
+    """
+    graph.add("Shape", ["window_rows"], "n_windows", end=1)
     graph.add("Shape", ["hidden"], "n_new", start=1, end=2)
-    parts = graph.weight("head_parts", np.array([d.n_heads, d.head_width]))
-    any_number = graph.weight("any_number", np.array([-1]))
+    head_shape = graph.weight("head_shape", np.array([d.n_heads, d.head_width]))
+    inferred = graph.weight("inferred", np.array([-1]))
     width = graph.weight("width", np.array([d.width]))
-    graph.add("Concat", ["n_windows", any_number, parts], "by_window", axis=0)
-    graph.add("Concat", [any_number, "n_new", width], "by_place", axis=0)
+    graph.add("Concat", ["n_windows", inferred, head_shape], "by_window", axis=0)
+    graph.add("Concat", [inferred, "n_new", width], "by_slot", axis=0)
 
 
-def _attention_to_text(graph: Graph, x: str, i: int) -> tuple[str, list[str]]:
-    """With its input added, and the names of the new keys and values."""
-    name = f"decoder/layer_{i}/self_attention"
-    normed = graph.norm(x, f"{name}/layer_norm")
-    qkv = graph.linear(normed, graph.layer_of(f"{name}/linear_0"))
-    parts = [f"{name}/{letter}" for letter in "qkv"]
+def _self_attention(graph: TransformerGraph, x: str, i: int) -> tuple[str, list[str]]:
+    """Apply masked self-attention with its residual; also return the grown cache's names."""
+    block = f"decoder/layer_{i}/self_attention"
+    normed = graph.layer_norm(x, f"{block}/layer_norm")
+    qkv = graph.linear(normed, graph.load_linear(f"{block}/linear_0"))
+    q, *new = parts = [f"{block}/{letter}" for letter in "qkv"]
     graph.nodes.append(helper.make_node("Split", [qkv], parts, axis=-1, num_outputs=3))
-    kept = []
-    for letter, part in zip("kv", parts[1:], strict=True):
-        past = graph.add("Gather", [f"{letter}{i}", "origins"], axis=0)
-        kept.append(graph.add("Concat", [past, graph.heads(part)], f"{letter}{i}.next", axis=2))
-    k, v = kept
-    how = {"transB": 1, "alpha": graph.head_width**-0.5}
-    queries = graph.heads(parts[0])
-    scores = graph.add("FusedMatMul", [queries, k], domain="com.microsoft", **how)
+    cache = []
+    for name, part in zip(SelfAttentionCache.tensor_names(i), new, strict=True):
+        past = graph.add("Gather", [name, "parent_rows"], axis=0)
+        heads = graph.split_heads(part)
+        cache.append(graph.add("Concat", [past, heads], f"{name}.next", axis=2))
+    keys, values = cache
+    options = {"transB": 1, "alpha": graph.head_width**-0.5}
+    queries = graph.split_heads(q)
+    scores = graph.add("FusedMatMul", [queries, keys], domain="com.microsoft", **options)
     attention = graph.add("Softmax", [graph.add("Add", [scores, "mask"])], axis=-1)
-    seen = graph.joined(graph.add("MatMul", [attention, v]))
-    return graph.add("Add", [x, graph.linear(seen, graph.layer_of(f"{name}/linear_1"))]), kept
+    output = graph.merge_heads(graph.add("MatMul", [attention, values]))
+    output = graph.linear(output, graph.load_linear(f"{block}/linear_1"))
+    return graph.add("Add", [x, output]), cache
 
 
-def _attention_to_sound(graph: Graph, x: str, i: int) -> tuple[str, str]:
-    """With its input added, and the attention as :meth:`Graph.weighed` gives it."""
-    name = f"decoder/layer_{i}/attention"
-    times = graph.head_width**-0.5
-    normed = graph.norm(x, f"{name}/layer_norm")
-    asked = graph.linear(normed, graph.layer_of(f"{name}/linear_0", times=times))
-    # The rows that look at the same sound: their queries go together.
-    asked = graph.add("Gather", [asked, "rows"], axis=0)
-    asked = graph.add("Reshape", [asked, "by_window"])
-    asked = graph.add("Transpose", [asked], perm=[0, 2, 1, 3])
-    asked = graph.add("Mul", [asked, f"ks{i}"])
-    seen, attention = graph.weighed(_scores(graph, asked, f"ck{i}"), f"cv{i}")
-    seen = graph.add("Mul", [seen, f"vs{i}"])
-    seen = graph.add("Transpose", [seen], perm=[0, 2, 1, 3])
-    seen = graph.add("Reshape", [seen, "by_place"])
-    seen = graph.add("Gather", [seen, "places"], axis=0)
-    seen = graph.linear(seen, graph.layer_of(f"{name}/linear_2"))
-    return graph.add("Add", [x, seen]), attention
+def _cross_attention(graph: TransformerGraph, x: str, i: int) -> tuple[str, str]:
+    """Apply attention to the audio with its residual.
+
+    Queries of rows that share a window go together, so that its keys and values are read once.
+
+    Returns:
+        The output, and the attention as :meth:`TransformerGraph.attention_output` gives it.
+    """
+    block = f"decoder/layer_{i}/attention"
+    keys, key_scales, values, value_scales = CrossAttentionCache.tensor_names(i)
+    normed = graph.layer_norm(x, f"{block}/layer_norm")
+    params = graph.load_linear(f"{block}/linear_0", factor=graph.head_width**-0.5)
+    queries = graph.add("Gather", [graph.linear(normed, params), "window_rows"], axis=0)
+    queries = graph.add("Reshape", [queries, "by_window"])
+    queries = graph.add("Transpose", [queries], perm=[0, 2, 1, 3])
+    queries = graph.add("Mul", [queries, key_scales])
+    output, attention = graph.attention_output(_scores(graph, queries, keys), values)
+    output = graph.add("Mul", [output, value_scales])
+    output = graph.add("Transpose", [output], perm=[0, 2, 1, 3])
+    output = graph.add("Reshape", [output, "by_slot"])
+    output = graph.add("Gather", [output, "row_slots"], axis=0)
+    output = graph.linear(output, graph.load_linear(f"{block}/linear_2"))
+    return graph.add("Add", [x, output]), attention
 
 
-def _scores(graph: Graph, asked: str, keys: str) -> str:
-    """How much each of ``asked`` (…, n, head_width) has to do with each of the ``keys`` (…,
-    n_frames, head_width): (…, n, n_frames). The keys come first in the product, since they
-    are read from memory for it: row by row that takes two thirds of the time."""
-    sizes = graph.sizes(graph.add("Abs", [asked]), least=TINY)
+def _scores(graph: TransformerGraph, queries: str, keys: str) -> str:
+    """Multiply queries (…, n, head_width) by keys (…, n_frames, head_width): (…, n, n_frames).
+
+    The product is taken transposed, keys first: they come from memory, and reading them row
+    by row takes two thirds of the time.
+    """
+    row_scales = graph.row_scales(graph.add("Abs", [queries]), MIN_SCALE)
     scale = np.float32(1 / max_int8_weight())
-    how = [graph.constant(scale), graph.constant(np.int8(0))]
-    even = graph.add("QuantizeLinear", [graph.add("Div", [asked, sizes]), *how])
-    even = graph.add("Transpose", [even], perm=[0, 1, 3, 2])
-    scores = graph.product(keys, graph.constant(scale), graph.constant(UNSIGNED), even)
-    return graph.add("Mul", [graph.add("Transpose", [scores], perm=[0, 1, 3, 2]), sizes])
+    unit = [graph.constant(scale), graph.constant(np.int8(0))]
+    integers = graph.add("QuantizeLinear", [graph.add("Div", [queries, row_scales]), *unit])
+    integers = graph.add("Transpose", [integers], perm=[0, 1, 3, 2])
+    zero_point = graph.constant(UINT8_ZERO_POINT)
+    scores = graph.int8_matmul(keys, graph.constant(scale), zero_point, integers)
+    return graph.add("Mul", [graph.add("Transpose", [scores], perm=[0, 1, 3, 2]), row_scales])

@@ -1,8 +1,8 @@
 """Whisper on ONNX Runtime: the fast engine on a CPU.
 
-Encoder and decoder are graphs of our own over 8-bit weights. What libraries bring computes
-the encoder's attention in float32, which is half of its work, arranges the decoder's weights
-anew for each token, or takes the tokens of a draft one by one.
+Encoder and decoder are graphs of this package over 8-bit weights. Other libraries compute the
+encoder's attention in float32, which is half of its work, rearrange the decoder's weights for
+each token, or check the tokens of a draft one by one. docs/onnx-engine.md draws the parts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.base import EngineName
-from asr_core.engines.onnx.beam_search import Ask, Found, search
+from asr_core.engines.onnx.beam_search import BeamRequest, BeamState, beam_search
 from asr_core.engines.onnx.decoder import OnnxDecoder
 from asr_core.engines.onnx.encoder import OnnxEncoder
 from asr_core.engines.whisper.confidence import relative_likelihoods
@@ -33,25 +33,24 @@ from asr_core.models.capabilities import MULTILINGUAL_SIZE
 
 __all__ = ["OnnxEngine"]
 
-Sound = NDArray[np.float32]
+EncoderOutput = NDArray[np.float32]
+"""(n_windows, n_frames, width)."""
 
-_PATIENT_BATCH = 2
-"""Windows of a file that a worker decodes together: the decoder's weights are read once for
-both. Four were no quicker, and took 160 MB more (base, two workers)."""
+_BACKGROUND_BATCH = 2  # windows of a file that share a pass over the weights (docs/tuning.md)
 
-_MARGIN = 1.5
-"""A text that is so much less likely than the best one, as a logarithm, is followed no more: of
-five texts three are left, which takes 3 to 4 % off a file, and errors are as before."""
+_BEAM_MARGIN = 1.5  # log-probability behind the best at which a beam drops (docs/tuning.md)
 
 
-class OnnxEngine(WhisperEngine[Sound]):
-    """See :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
+class OnnxEngine(WhisperEngine[EncoderOutput]):
+    """A Whisper model on the CPU, int8.
+
+    Implements :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.
-        n_threads: cores for all calls together; all there are by default.
+        n_threads: cores for all calls together; all of them by default.
         batch_size: windows of a file that are decoded together.
-        live: people speak meanwhile: these are decoded one by one.
+        live: people speak meanwhile, so windows of files are decoded one by one.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -71,11 +70,12 @@ class OnnxEngine(WhisperEngine[Sound]):
             self._decoder = OnnxDecoder(directory, n_threads=n_each)
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+        is_multilingual = self._decoder.n_vocabulary >= MULTILINGUAL_SIZE
         super().__init__(
-            WhisperTokenizer(directory, multilingual=self._decoder.n_tokens >= MULTILINGUAL_SIZE),
+            WhisperTokenizer(directory, multilingual=is_multilingual),
             self._encoder.n_mels,
             n_parallel=n_workers,
-            background_batch_size=batch_size or (1 if live else _PATIENT_BATCH),
+            background_batch_size=batch_size or (1 if live else _BACKGROUND_BATCH),
             has_beams=True,
             checks_drafts=True,
         )
@@ -88,77 +88,86 @@ class OnnxEngine(WhisperEngine[Sound]):
     def device(self) -> str:
         return "CPU, int8"
 
-    def _encode(self, features: NDArray[np.float32]) -> Sound:
+    def _encode(self, features: NDArray[np.float32]) -> EncoderOutput:
         return self._encoder(features)
 
-    def _take(self, encoded: Sound, indices: list[int]) -> Sound:
+    def _take(self, encoded: EncoderOutput, indices: list[int]) -> EncoderOutput:
         return encoded if indices == list(range(len(encoded))) else encoded[indices]
 
-    def _join(self, encoded: list[Sound]) -> Sound:
+    def _join(self, encoded: list[EncoderOutput]) -> EncoderOutput:
         return np.concatenate(encoded)
 
-    def _language_probabilities(self, encoded: Sound) -> list[dict[str, float]]:
+    def _language_probabilities(self, encoded: EncoderOutput) -> list[dict[str, float]]:
         languages = self.tokenizer.language_tokens
         start = np.full((len(encoded), 1), self.tokenizer.start)
-        logprobs = self._decoder.first_pass(start, encoded, wanted=[0]).all_logprobs.numpy()
+        logprobs = self._decoder.prefill(start, encoded, positions=[0]).logprobs.numpy()
         weights = np.exp(logprobs[:, 0, list(languages.values())])
-        shares = weights / weights.sum(axis=1, keepdims=True)
-        return [dict(zip(languages, row, strict=True)) for row in shares.tolist()]
+        probabilities = weights / weights.sum(axis=1, keepdims=True)
+        return [dict(zip(languages, row, strict=True)) for row in probabilities.tolist()]
 
-    def _decode(self, encoded: Sound, requests: list[DecodingRequest]) -> list[DecodingResult]:
-        asks = [
-            Ask(
+    def _decode(
+        self, encoded: EncoderOutput, requests: list[DecodingRequest]
+    ) -> list[DecodingResult]:
+        beam_requests = [
+            BeamRequest(
                 previous=request.previous,
                 start=request.start,
                 draft=request.draft,
-                size=request.beam_size,
+                beam_size=request.beam_size,
                 end=self.tokenizer.end,
-                n_most=len(request.draft) + request.max_new_tokens,
-                margin=math.inf if request.is_partial else _MARGIN,
+                max_tokens=len(request.draft) + request.max_new_tokens,
+                margin=math.inf if request.is_partial else _BEAM_MARGIN,
                 repetition_penalty=request.repetition_penalty,
             )
             for request in requests
         ]
-        found = search(self._decoder, self._decoder.begin(encoded), asks)
-        return [self._told(*each) for each in zip(found, requests, strict=True)]
+        beams = beam_search(self._decoder, self._decoder.new_cache(encoded), beam_requests)
+        return [self._result(*pair) for pair in zip(beams, requests, strict=True)]
 
-    def _told(self, found: Found, request: DecodingRequest) -> DecodingResult:
-        """What was found, with times."""
-        texts = found.best()
-        best, *others = [self.tokenizer.text_only(text.tokens) for text in texts]
-        aligned = None
-        if best and len(best) == len(texts[0].tokens):
-            attention = found.attention_of(texts[0])
-            aligned = _aligned(attention, texts[0].logprobs[: len(best)], request)
+    def _result(self, beam: BeamState, request: DecodingRequest) -> DecodingResult:
+        """Return a beam's best text with times, and its alternatives."""
+        hypotheses = beam.ranked()
+        best, *alternatives = [self.tokenizer.text_only(h.tokens) for h in hypotheses]
+        timings = None
+        if best and len(best) == len(hypotheses[0].tokens):
+            attention = beam.attention_of(hypotheses[0])
+            timings = _token_timings(attention, hypotheses[0].logprobs[: len(best)], request)
+        no_speech = self.tokenizer.no_speech
         return DecodingResult(
             best,
-            self._decoder.probability(self.tokenizer.no_speech, found.first, found.row),
-            others,
-            relative_likelihoods([text.total for text in texts]),
-            aligned,
+            self._decoder.suppressed_probability(no_speech, beam.prefill, beam.row),
+            alternatives,
+            relative_likelihoods([h.total_logprob for h in hypotheses]),
+            timings,
         )
 
     def _align(
-        self, encoded: Sound, requests: list[DecodingRequest], texts: list[list[int]]
+        self, encoded: EncoderOutput, requests: list[DecodingRequest], texts: list[list[int]]
     ) -> list[TokenTimings]:
-        aligned = []
-        for sound, request, text in zip(encoded, requests, texts, strict=True):
-            before = request.previous + request.start
-            tokens = np.array([before + text])
-            said = range(len(before) - 1, tokens.shape[1])
-            step = self._decoder.first_pass(tokens, sound[None], wanted=[0, *said])
-            attention = step.attention[0][:, len(request.previous) :]
-            aligned.append(_aligned(attention, step.logprobs_of(text, 0), request))
-        return aligned
+        timings = []
+        for audio, request, text in zip(encoded, requests, texts, strict=True):
+            prompt = request.previous + request.start
+            tokens = np.array([prompt + text])
+            positions = [0, *range(len(prompt) - 1, tokens.shape[1])]
+            output = self._decoder.prefill(tokens, audio[None], positions=positions)
+            attention = output.attention[0][:, len(request.previous) :]
+            timings.append(_token_timings(attention, output.token_logprobs(text, 0), request))
+        return timings
 
 
-def _aligned(
+def _token_timings(
     attention: NDArray[np.float32],
     logprobs: Sequence[float] | NDArray[np.float32],
     request: DecodingRequest,
 ) -> TokenTimings:
-    """From the attention (n_heads, n_tokens, n_frames) of the start sequence and the text."""
-    begins = token_frames(attention, len(request.start), request.n_frames)
-    # The last row tells where the text ends; one that was cut off has none.
-    frames = np.append(begins, request.n_frames)[: len(logprobs) + 1]
+    """Align the text's tokens with the audio.
+
+    Args:
+        attention: (n_heads, n_tokens, n_frames) of the start sequence and the text.
+        logprobs: of the text's tokens.
+        request: whose start sequence it is.
+    """
+    starts = token_frames(attention, len(request.start), request.n_frames)
+    # The last row tells where the text ends; a text that was cut off has none.
+    frames = np.append(starts, request.n_frames)[: len(logprobs) + 1]
     return TokenTimings(frames, np.exp(logprobs).tolist())

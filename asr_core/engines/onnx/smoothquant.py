@@ -1,4 +1,9 @@
-"""What makes a network's activations easier to quantise, at no cost in time."""
+"""SmoothQuant: move the spread of activations into the weights, where it quantises better.
+
+Xiao et al. 2023, "SmoothQuant". The paper measures activation magnitudes on data; here they
+are read off the layer norm's parameters, so no calibration data is needed and inference
+costs nothing extra.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +13,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Smoothed", "smoothing"]
+__all__ = ["SmoothQuantWeights", "smoothing_factors"]
 
-_SHARE = 0.7
-"""Of the unevenness that goes from a norm's outputs into the weights after it. base's encoder
-is 7.1 % off the float model so, 8.6 with nothing."""
+_MIGRATION_STRENGTH = 0.7  # the paper's alpha (docs/tuning.md)
 
-_SPREAD = 3
-"""Deviations from the mean that a norm's output is expected to reach."""
+_EXPECTED_DEVIATIONS = 3  # standard deviations that a norm's output is expected to reach
 
-_LEAST = np.float32(1e-5)
+_MIN_CHANNEL_MAGNITUDE = np.float32(1e-5)  # keeps factors of dead channels finite
 
 
 FloatArray = NDArray[np.float32]
 
 
-def smoothing(gamma: FloatArray, beta: FloatArray, weight: FloatArray) -> FloatArray:
-    """(n_in,) factors for the columns of ``weight`` (n_out, n_in), by which the outputs of the
-    norm before it are to be divided: the network computes what it did, but one scale fits all
-    of an activation better (SmoothQuant, Xiao et al. 2023; the sizes are read off the norm,
-    where they measure them on data)."""
-    size = np.maximum(_SPREAD * np.abs(gamma) + np.abs(beta), _LEAST)
-    largest = np.maximum(weight.max(axis=0), -weight.min(axis=0))
-    factors: FloatArray = size**_SHARE / np.maximum(largest, _LEAST) ** (1 - _SHARE)
+def smoothing_factors(gamma: FloatArray, beta: FloatArray, weight: FloatArray) -> FloatArray:
+    """Compute the factor of each input channel of the linear layer after a layer norm.
+
+    The weight's columns are multiplied by the factors and the norm's outputs divided by
+    them: the product stays the same, and one scale fits all channels better.
+
+    Args:
+        gamma: (n_in,) of the layer norm.
+        beta: (n_in,) of the layer norm.
+        weight: (n_out, n_in) of the linear layer.
+
+    Returns:
+        (n_in,) factors above zero.
+    """
+    activations = np.maximum(
+        _EXPECTED_DEVIATIONS * np.abs(gamma) + np.abs(beta), _MIN_CHANNEL_MAGNITUDE
+    )
+    weights = np.maximum(weight.max(axis=0), -weight.min(axis=0))
+    factors: FloatArray = activations**_MIGRATION_STRENGTH / np.maximum(
+        weights, _MIN_CHANNEL_MAGNITUDE
+    ) ** (1 - _MIGRATION_STRENGTH)
     return factors
 
 
-class Smoothed(Mapping[str, NDArray[Any]]):
-    """``arrays`` of a Whisper model with :func:`smoothing` at each norm that goes into a
-    ``linear_0``."""
+class SmoothQuantWeights(Mapping[str, NDArray[Any]]):
+    """A Whisper model's arrays, smoothed at each layer norm that feeds a ``linear_0``."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
-        self._known: dict[str, FloatArray] = {}  # factors, by the part of the model
+        self._factors: dict[str, FloatArray] = {}  # by the block's name
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arrays)
@@ -50,17 +64,17 @@ class Smoothed(Mapping[str, NDArray[Any]]):
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         array = self._arrays[name]
-        part, _, rest = name.rpartition("/linear_0/")
-        if part and rest == "weight" and f"{part}/layer_norm/gamma" in self._arrays:
-            return array * self._factors(part)
-        part = name.rpartition("/layer_norm/")[0]
-        if part and f"{part}/linear_0/weight" in self._arrays:
-            return array / self._factors(part)
+        block, _, parameter = name.rpartition("/linear_0/")
+        if block and parameter == "weight" and f"{block}/layer_norm/gamma" in self._arrays:
+            return array * self._factors_of(block)
+        block = name.rpartition("/layer_norm/")[0]
+        if block and f"{block}/linear_0/weight" in self._arrays:
+            return array / self._factors_of(block)
         return array
 
-    def _factors(self, part: str) -> FloatArray:
-        if part not in self._known:
+    def _factors_of(self, block: str) -> FloatArray:
+        if block not in self._factors:
             names = ("layer_norm/gamma", "layer_norm/beta", "linear_0/weight")
-            gamma, beta, weight = (self._arrays[f"{part}/{name}"] for name in names)
-            self._known[part] = smoothing(gamma, beta, weight)
-        return self._known[part]
+            gamma, beta, weight = (self._arrays[f"{block}/{name}"] for name in names)
+            self._factors[block] = smoothing_factors(gamma, beta, weight)
+        return self._factors[block]

@@ -17,9 +17,9 @@ import torch
 from asr_core.engines.base import Engine, Window
 from asr_core.engines.cpu_features import max_int8_weight
 from asr_core.engines.ctranslate2 import CTranslate2Engine
-from asr_core.engines.onnx.decoder import Step
+from asr_core.engines.onnx.decoder import DecoderOutput
 from asr_core.engines.onnx.engine import OnnxEngine
-from asr_core.engines.onnx.layers import Quantised
+from asr_core.engines.onnx.quantization import QuantizedWeight
 from asr_core.engines.torch.decoder import Sound
 from asr_core.engines.torch.engine import TransformersEngine
 from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
@@ -138,7 +138,7 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
     decoder = engine._decoder
     step, passes = decoder.step, [0]
 
-    def counted(*args: Any, **more: Any) -> Step:
+    def counted(*args: Any, **more: Any) -> DecoderOutput:
         passes[-1] += 1
         return step(*args, **more)
 
@@ -205,9 +205,9 @@ def test_windows_together_say_what_each_says_alone(
 def test_weights_come_back_from_their_integers() -> None:
     weight = np.random.default_rng(1).normal(size=(7, 64)).astype(np.float32)
     weight[3] = 0
-    quantised = Quantised.of(weight)
-    back = quantised.integers * quantised.scale[:, None]
-    assert np.abs(back - weight).max() <= quantised.scale.max() / 2 + 1e-6
+    quantized = QuantizedWeight.from_float(weight)
+    back = quantized.integers * quantized.scales[:, None]
+    assert np.abs(back - weight).max() <= quantized.scales.max() / 2 + 1e-6
 
 
 def test_what_it_says_is_near_to_the_float_model(
@@ -229,8 +229,8 @@ def test_what_it_says_is_near_to_the_float_model(
             hidden = on_torch.read(torch.from_numpy(tokens), past)
             exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
-        step = engine._decoder.first_pass(tokens, encoded.numpy(), wanted=list(wanted))
-        said = step.all_logprobs.numpy()[0]
+        step = engine._decoder.prefill(tokens, encoded.numpy(), positions=list(wanted))
+        said = step.logprobs.numpy()[0]
         is_text = said > -1e8  # the others are suppressed
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]

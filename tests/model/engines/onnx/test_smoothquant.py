@@ -1,4 +1,4 @@
-"""The network is the same, its activations are more even."""
+"""SmoothQuant leaves the network's function as it is and evens out its activations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_core.engines.onnx.smoothquant import Smoothed, smoothing
+from asr_core.engines.onnx.smoothquant import SmoothQuantWeights, smoothing_factors
 from asr_core.models.ctranslate2_format import FloatArrays
 
 
@@ -18,7 +18,7 @@ def rng() -> np.random.Generator:
 
 @pytest.fixture
 def uneven(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A norm with a few outputs far above the others, and what comes after it."""
+    """A layer norm with a few outputs far above the others, and the linear layer after it."""
     gamma = rng.uniform(0.2, 1, 32).astype(np.float32)
     gamma[:3] *= 40
     return {
@@ -29,8 +29,10 @@ def uneven(rng: np.random.Generator) -> dict[str, np.ndarray]:
     }
 
 
-def after(arrays: dict[str, np.ndarray] | Smoothed, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the norm gives of ``x``, and what comes after it."""
+def after(
+    arrays: dict[str, np.ndarray] | SmoothQuantWeights, x: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the norm's output for ``x`` and the linear layer's."""
     gamma, beta = (arrays[f"layer/ffn/layer_norm/{part}"] for part in ("gamma", "beta"))
     normed = gamma * x + beta
     return normed, normed @ arrays["layer/ffn/linear_0/weight"].T
@@ -40,7 +42,7 @@ def test_the_network_computes_what_it_did(
     uneven: dict[str, np.ndarray], rng: np.random.Generator
 ) -> None:
     x = rng.normal(size=(5, 32)).astype(np.float32)
-    smooth = Smoothed(uneven)
+    smooth = SmoothQuantWeights(uneven)
     (rough, before), (even, now) = after(uneven, x), after(smooth, x)
     np.testing.assert_allclose(now, before, rtol=1e-3, atol=1e-3)
     largest = [np.abs(values).max(axis=0) for values in (rough, even)]
@@ -51,14 +53,14 @@ def test_the_network_computes_what_it_did(
 
 def test_outputs_that_are_always_zero_stay_finite() -> None:
     zero, one = np.zeros(4, np.float32), np.ones((2, 4), np.float32)
-    factors = smoothing(zero, zero, one)
+    factors = smoothing_factors(zero, zero, one)
     assert np.isfinite(factors).all() and (factors > 0).all()
-    assert np.isfinite(1 / smoothing(zero + 1, zero, 0 * one)).all()
+    assert np.isfinite(1 / smoothing_factors(zero + 1, zero, 0 * one)).all()
 
 
 def test_every_norm_inside_a_layer_of_a_real_model_is_smoothed(tiny_en: Path) -> None:
     arrays = FloatArrays(tiny_en / "model.bin")
-    smooth = Smoothed(arrays)
+    smooth = SmoothQuantWeights(arrays)
     changed = {name for name in arrays if (smooth[name] != arrays[name]).any()}
     parts = [f"{part}/layer_{i}" for part in ("encoder", "decoder") for i in range(4)]
     blocks = [f"{part}/{block}" for part in parts for block in ("self_attention", "ffn")]

@@ -1,4 +1,4 @@
-"""The search over a decoder that is a table: what comes after what, how likely."""
+"""Beam search over a decoder that is a table: the log-probability of each token after each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.engines.onnx.beam_search import Ask, Found, search
-from asr_core.engines.onnx.decoder import N_BEST, Past, Step
+from asr_core.engines.onnx.beam_search import BeamRequest, BeamState, beam_search
+from asr_core.engines.onnx.decoder import N_BEST, DecoderOutput
+from asr_core.engines.onnx.kv_cache import CrossAttentionCache, KVCache
 
 END, START, N_WORDS = 0, 1, 6  # words are the tokens from 2 on
 TABLES = st.lists(
@@ -22,45 +23,49 @@ TABLES = st.lists(
 
 
 class TableDecoder:
-    """A fake decoder, whose next token hangs on the last one alone: the search itself is
-    what is tried."""
+    """A fake decoder whose next token depends on the last one alone, so that the search itself
+    is tested."""
 
     suppressed_at_first = (END,)
 
     def __init__(self, *tables: Sequence[Sequence[float]]) -> None:
-        """A table for each window, which its sound gives the number of."""
+        """A table for each window, whose "audio" is the table's index."""
         scores = np.array(tables)
         scores[..., START] = -1e9  # never comes again
         self.logprobs = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
-        self.n_passes = 0
+        self.n_steps = 0
+
+    def new_cache(self) -> KVCache:
+        audio = CrossAttentionCache(*(np.arange(len(self.logprobs)) for _ in range(4)))
+        return KVCache(0, (), [audio])
 
     def step(
         self,
         tokens: np.ndarray,
-        past: Past,
+        cache: KVCache,
         *,
-        origins: Sequence[int],
-        n_texts: Sequence[int],
-        wanted: Sequence[int],
-    ) -> Step:
-        self.n_passes += 1
-        assert len(tokens) == len(origins) == sum(n_texts)
-        [sound] = past.cross
-        windows = np.repeat(sound, n_texts)
-        each = self.logprobs[windows[:, None], tokens[:, list(wanted)]]
-        order = np.argsort(-each, axis=-1, kind="stable")[..., :N_BEST]
-        # Tells which token was taken, and at which window.
+        parent_rows: Sequence[int],
+        rows_per_window: Sequence[int],
+        positions: Sequence[int],
+    ) -> DecoderOutput:
+        self.n_steps += 1
+        assert len(tokens) == len(parent_rows) == sum(rows_per_window)
+        [audio] = cache.cross_attention
+        windows = np.repeat(audio.keys, rows_per_window).astype(int)
+        logprobs = self.logprobs[windows[:, None], tokens[:, list(positions)]]
+        order = np.argsort(-logprobs, axis=-1, kind="stable")[..., :N_BEST]
+        # Tells which token was fed, and at which window.
         attention = [
             np.broadcast_to(row[None, :, None] + 100 * window, (1, len(row), 4))
             for row, window in zip(tokens, windows, strict=True)
         ]
-        return Step(
+        return DecoderOutput(
             order,
-            np.take_along_axis(each, order, -1),
-            Values(each),  # type: ignore[arg-type]
-            Values(each),  # type: ignore[arg-type]
+            np.take_along_axis(logprobs, order, -1),
+            Values(logprobs),  # type: ignore[arg-type]
+            Values(logprobs),  # type: ignore[arg-type]
             attention,
-            Past(past.n_tokens + tokens.shape[1], (), past.cross),
+            KVCache(cache.n_tokens + tokens.shape[1], (), cache.cross_attention),
         )
 
 
@@ -72,13 +77,20 @@ class Values:
         return self.array
 
 
-def found_by(
-    table: Sequence[Sequence[float]], *, size: int, draft: Sequence[int] = (), n_most: int = 4
-) -> tuple[Found, TableDecoder]:
+def searched(decoder: TableDecoder, request: BeamRequest, n_windows: int = 1) -> list[BeamState]:
+    return beam_search(decoder, decoder.new_cache(), [request] * n_windows)  # type: ignore[arg-type]
+
+
+def beam_over(
+    table: Sequence[Sequence[float]],
+    *,
+    beam_size: int,
+    draft: Sequence[int] = (),
+    max_tokens: int = 4,
+) -> tuple[BeamState, TableDecoder]:
     decoder = TableDecoder(table)
-    ask = Ask((5,), (START,), draft, size, END, n_most)
-    [found] = search(decoder, Past(0, (), [np.arange(1)]), [ask])  # type: ignore[arg-type]
-    return found, decoder
+    [beam] = searched(decoder, BeamRequest((5,), (START,), draft, beam_size, END, max_tokens))
+    return beam, decoder
 
 
 def total_of(decoder: TableDecoder, tokens: Sequence[int]) -> float:
@@ -87,23 +99,24 @@ def total_of(decoder: TableDecoder, tokens: Sequence[int]) -> float:
 
 
 @given(TABLES, st.integers(1, 5))
-def test_texts_carry_their_own_probability(table: list[list[float]], size: int) -> None:
-    found, decoder = found_by(table, size=size)
-    texts = found.best()
-    assert 0 < len(texts) <= size
-    assert len({(text.tokens, len(text.logprobs)) for text in texts}) == len(texts)
-    for text in texts:
-        has_ended = len(text.logprobs) > len(text.tokens)
-        tokens = (*text.tokens, END) if has_ended else text.tokens
-        assert math.isclose(text.total, total_of(decoder, tokens), abs_tol=1e-4)
-        assert math.isclose(sum(text.logprobs), text.total, abs_tol=1e-4)
-        assert END not in text.tokens
-        assert 0 < len(text.tokens) <= 4
+def test_hypotheses_carry_their_own_probability(table: list[list[float]], beam_size: int) -> None:
+    beam, decoder = beam_over(table, beam_size=beam_size)
+    hypotheses = beam.ranked()
+    assert 0 < len(hypotheses) <= beam_size
+    assert len({(h.tokens, len(h.logprobs)) for h in hypotheses}) == len(hypotheses)
+    for hypothesis in hypotheses:
+        has_ended = len(hypothesis.logprobs) > len(hypothesis.tokens)
+        tokens = (*hypothesis.tokens, END) if has_ended else hypothesis.tokens
+        total = hypothesis.total_logprob
+        assert math.isclose(total, total_of(decoder, tokens), abs_tol=1e-4)
+        assert math.isclose(sum(hypothesis.logprobs), total, abs_tol=1e-4)
+        assert END not in hypothesis.tokens
+        assert 0 < len(hypothesis.tokens) <= 4
 
 
 @given(TABLES)
-def test_one_text_is_the_greedy_one(table: list[list[float]]) -> None:
-    found, decoder = found_by(table, size=1)
+def test_a_beam_of_one_is_the_greedy_search(table: list[list[float]]) -> None:
+    beam, decoder = beam_over(table, beam_size=1)
     tokens: list[int] = []
     while len(tokens) < 4:
         scores = decoder.logprobs[0, tokens[-1] if tokens else START].copy()
@@ -113,55 +126,54 @@ def test_one_text_is_the_greedy_one(table: list[list[float]]) -> None:
         if token == END:
             break
         tokens.append(token)
-    assert found.best()[0].tokens == tuple(tokens)
+    assert beam.ranked()[0].tokens == tuple(tokens)
 
 
 @given(TABLES, st.integers(1, 4), st.lists(st.integers(2, N_WORDS - 1), max_size=3))
 def test_the_attention_is_that_of_the_tokens(
-    table: list[list[float]], size: int, draft: list[int]
+    table: list[list[float]], beam_size: int, draft: list[int]
 ) -> None:
-    found, _ = found_by(table, size=size, draft=draft)
-    for text in found.best():
-        taken = found.attention_of(text)[0, :, 0].tolist()
-        assert taken in ([START, *text.tokens], [START, *text.tokens[:-1]])
+    beam, _ = beam_over(table, beam_size=beam_size, draft=draft)
+    for hypothesis in beam.ranked():
+        fed = beam.attention_of(hypothesis)[0, :, 0].tolist()
+        assert fed in ([START, *hypothesis.tokens], [START, *hypothesis.tokens[:-1]])
 
 
 @given(TABLES, st.floats(0.1, 3))
-def test_texts_far_behind_the_best_are_followed_no_more(
+def test_hypotheses_far_behind_the_best_are_dropped(
     table: list[list[float]], margin: float
 ) -> None:
-    decoder = TableDecoder(table)
-    ask = Ask((5,), (START,), (), 4, END, 6, margin)
-    [found] = search(decoder, Past(0, (), [np.arange(1)]), [ask])  # type: ignore[arg-type]
-    best, *others = found.texts  # as they were when it ended
-    assert all(best.total - margin <= text.total <= best.total for text in others)
+    request = BeamRequest((5,), (START,), (), 4, END, 6, margin)
+    [beam] = searched(TableDecoder(table), request)
+    best, *rest = beam.active  # as they were when the search was over
+    lowest = best.total_logprob - margin
+    assert all(lowest <= h.total_logprob <= best.total_logprob for h in rest)
 
 
 @given(st.lists(TABLES, min_size=1, max_size=5), st.integers(1, 3))
-def test_windows_together_say_what_each_says_alone(
-    tables: list[list[list[float]]], size: int
+def test_windows_decode_together_as_each_does_alone(
+    tables: list[list[list[float]]], beam_size: int
 ) -> None:
-    ask = Ask((5,), (START,), (), size, END, 6)
-    past = Past(0, (), [np.arange(len(tables))])
-    together = search(TableDecoder(*tables), past, [ask] * len(tables))  # type: ignore[arg-type]
-    for number, (found, table) in enumerate(zip(together, tables, strict=True)):
-        alone, _ = found_by(table, size=size, n_most=6)
-        assert [text.tokens for text in found.best()] == [text.tokens for text in alone.best()]
-        best = found.best()[0]
-        seen = found.attention_of(best) - 100 * number
-        assert np.array_equal(seen, alone.attention_of(alone.best()[0]))
+    request = BeamRequest((5,), (START,), (), beam_size, END, 6)
+    together = searched(TableDecoder(*tables), request, len(tables))
+    for window, (beam, table) in enumerate(zip(together, tables, strict=True)):
+        alone, _ = beam_over(table, beam_size=beam_size, max_tokens=6)
+        assert [h.tokens for h in beam.ranked()] == [h.tokens for h in alone.ranked()]
+        attention = beam.attention_of(beam.ranked()[0]) - 100 * window
+        assert np.array_equal(attention, alone.attention_of(alone.ranked()[0]))
 
 
-def likely(*path: int) -> list[list[float]]:
-    """A table in which one text is nearly sure."""
+def near_certain(*path: int) -> list[list[float]]:
+    """A table in which one text is nearly certain."""
     table = np.full((N_WORDS, N_WORDS), -5.0)
     for a, b in itertools.pairwise((START, *path, END)):
         table[a, b] = 0
     return table.tolist()
 
 
-def test_a_draft_stands_up_to_its_first_doubtful_token() -> None:
-    for draft, n_passes in (((), 4), ((2, 3), 2), ((2, 3, 4), 1), ((2, 5, 4), 3), ((4,), 4)):
-        found, decoder = found_by(likely(2, 3, 4), size=2, draft=draft, n_most=9)
-        assert found.best()[0].tokens == (2, 3, 4)
-        assert decoder.n_passes == n_passes
+def test_a_draft_is_accepted_up_to_its_first_unlikely_token() -> None:
+    for draft, n_steps in (((), 4), ((2, 3), 2), ((2, 3, 4), 1), ((2, 5, 4), 3), ((4,), 4)):
+        table = near_certain(2, 3, 4)
+        beam, decoder = beam_over(table, beam_size=2, draft=draft, max_tokens=9)
+        assert beam.ranked()[0].tokens == (2, 3, 4)
+        assert decoder.n_steps == n_steps
