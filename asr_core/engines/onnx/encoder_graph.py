@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto, helper
 
-from asr_core.engines.onnx.layers import GELU_LOWER_BOUND, Arrays, TransformerGraph, LinearParams
+from asr_core.engines.onnx.layers import GELU_LOWER_BOUND, Arrays, LinearParams, TransformerGraph
 from asr_core.engines.onnx.quantization import QuantizedWeight
 from asr_core.engines.onnx.smoothquant import SmoothQuantWeights
 from asr_core.models.ctranslate2_format import count_layers

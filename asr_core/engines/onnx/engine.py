@@ -36,7 +36,7 @@ __all__ = ["OnnxEngine"]
 EncoderOutput = NDArray[np.float32]
 """(n_windows, n_frames, width)."""
 
-_BACKGROUND_BATCH = 2  # windows of a file that share a pass over the weights (docs/tuning.md)
+_WINDOWS_PER_BATCH = 2  # windows of a file that share a pass over the weights (docs/tuning.md)
 
 _BEAM_MARGIN = 1.5  # log-probability behind the best at which a beam drops (docs/tuning.md)
 
@@ -75,7 +75,7 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             WhisperTokenizer(directory, multilingual=is_multilingual),
             self._encoder.n_mels,
             n_parallel=n_workers,
-            background_batch_size=batch_size or (1 if live else _BACKGROUND_BATCH),
+            background_batch_size=batch_size or (1 if live else _WINDOWS_PER_BATCH),
             has_beams=True,
             checks_drafts=True,
         )

@@ -24,8 +24,8 @@ __all__ = [
     "MIN_SCALE",
     "UINT8_ZERO_POINT",
     "Arrays",
-    "TransformerGraph",
     "LinearParams",
+    "TransformerGraph",
 ]
 
 _OPSETS = (helper.make_opsetid("", 20), helper.make_opsetid("com.microsoft", 1))
