@@ -3,22 +3,22 @@
 import streamlit as st
 
 from asr_core.streaming import Recording, RecordingController, scheduler_for
-from widgets.downloads import name_of, take_downloads
+from widgets.downloads import recording_downloads, recording_name
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
+from widgets.markdown import escape_markdown
 from widgets.microphone import (
-    connection_trouble,
-    hanging_note,
-    lost_note,
+    connection_problem,
+    loss_notice,
     microphone,
-    silence_note,
+    queue_notice,
+    silence_notice,
+    stall_notice,
     stop_microphone,
-    waiting_note,
 )
-from widgets.settings import current_settings, limits, prepared_engine
-from widgets.texts import as_written
+from widgets.settings import current_settings, limits, load_chosen_engine
 from widgets.transcript_view import finished_view, live_view
-from widgets.workspace import current_workspace, kept_caption
+from widgets.workspace import current_workspace, retention_caption
 
 _NOTHING_HEARD = "No speech was heard in this take."
 
@@ -45,26 +45,26 @@ def draw_current(
         if shown[1] and not takes.is_interrupted and takes.running is None:
             stop_microphone()  # the connection did not come back in time
         st.rerun()  # a take began or ended: the whole page changes
-    trouble = connection_trouble(takes)
+    trouble = connection_problem(takes)
     if trouble:
         st.error(trouble, icon=":material/wifi_off:")
         st.page_link("pages/upload.py", label="Record without a connection", icon=":material/mic:")
     if take is None:
-        if waiting_note(takes):
+        if queue_notice(takes):
             return
         if is_open and not trouble:
             st.info("Connecting to the microphone …", icon=":material/mic:")
         return
     snapshot = take.session.snapshot
     empty = "Speak now: the words appear here."
-    live_view(name_of(take), snapshot, empty, take.remaining_s)
+    live_view(recording_name(take), snapshot, empty, take.remaining_s)
     if snapshot.error:
-        st.warning(as_written(snapshot.error), icon=":material/warning:")
-    lost_note(take)
-    if hanging_note(takes, take) and not is_open:
-        take_downloads(take)
+        st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
+    loss_notice(take)
+    if stall_notice(takes, take) and not is_open:
+        recording_downloads(take)
     if is_open or takes.is_interrupted:
-        silence_note(takes, snapshot.silent_s)
+        silence_notice(takes, snapshot.silent_s)
     if is_open and take.is_over_limit and not st.session_state.get("stopping"):
         stop_microphone()
 
@@ -72,20 +72,22 @@ def draw_current(
 def draw_finished(take: Recording) -> None:
     snapshot = take.session.snapshot
     st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
-    finished_view(name_of(take), snapshot.segments, _NOTHING_HEARD)
+    finished_view(recording_name(take), snapshot.segments, _NOTHING_HEARD)
     if snapshot.error:
-        st.warning(as_written(snapshot.error), icon=":material/warning:")
-    lost_note(take)
-    from widgets.flagging import flag_take  # not before: it brings the database along
+        st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
+    loss_notice(take)
+    from widgets.flagging import flag_recording  # not before: it brings the database along
 
-    flag_take(take_downloads(take), f"Take {take.number}", take.session, current_settings().model)
+    flag_recording(
+        recording_downloads(take), f"Take {take.number}", take.session, current_settings().model
+    )
 
 
 st.title("Speak and read", anchor=False)
 takes = current_workspace().takes
 allowed = limits()
 options, limit_s = live_options(allowed)
-engine = prepared_engine(current_settings())
+engine = load_chosen_engine(current_settings())
 if engine is not None:
     takes.prepare(scheduler_for(engine, allowed), options, limit_s)
     st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
@@ -105,9 +107,9 @@ if engine is not None:
     every_s = 1.0 if waits else 0.3
     refresh = st.fragment(run_every=every_s if is_open or take else None)(draw_current)
     refresh(takes, is_open, state)
-    kept_words(name_of(take) for take in takes.all)
+    kept_words(recording_name(take) for take in takes.all)
     if takes.all:
-        kept_caption()
+        retention_caption()
     if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
         takes.clear()
         st.rerun()

@@ -9,9 +9,9 @@ from asr_core.errors import LimitError
 from asr_core.full_context import FileOptions, Job, JobQueue
 from widgets.file_card import file_card
 from widgets.file_settings import file_options
-from widgets.settings import current_settings, prepared_engine
-from widgets.texts import as_written
-from widgets.workspace import current_workspace, forget_upload, kept_caption, stored_upload
+from widgets.markdown import escape_markdown
+from widgets.settings import current_settings, load_chosen_engine
+from widgets.workspace import current_workspace, release_upload, retention_caption, stored_upload
 
 
 def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOptions) -> None:
@@ -31,9 +31,9 @@ def add_jobs(queue: JobQueue, engine: Engine | None, model: str, options: FileOp
             try:
                 stored = stored_upload(file)
             except LimitError as error:
-                st.error(as_written(str(error)), icon=":material/error:")
+                st.error(escape_markdown(str(error)), icon=":material/error:")
                 continue
-            forget_upload(file)
+            release_upload(file)
             new.append(Job(file.file_id, name, stored, engine, model, options))
     queue.add(*new)
 
@@ -51,12 +51,12 @@ def confirm_clear(queue: JobQueue) -> None:
 
 st.title("Upload and read", anchor=False)
 settings = current_settings()
-engine = prepared_engine(settings)
+engine = load_chosen_engine(settings)
 queue = current_workspace().files
 options = file_options(settings)
 add_jobs(queue, engine, settings.model, options)
 if queue.jobs:
-    kept_caption()
+    retention_caption()
 for job in itertools.chain.from_iterable(reversed(queue.batches)):
     wanted = file_card(queue, job, options)
     if wanted is not None and engine is not None:

@@ -12,7 +12,7 @@ from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveSession, Recording
 from asr_core.transcript import Transcript
 
-__all__ = ["download_buttons", "name_of", "take_downloads"]
+__all__ = ["download_buttons", "recording_downloads", "recording_name"]
 
 _MIME = {
     "txt": "text/plain",
@@ -62,14 +62,14 @@ def download_buttons(
             )
 
 
-def name_of(take: Recording) -> str:
+def recording_name(take: Recording) -> str:
     """Return what a take is called in keys and files."""
     return f"take-{take.number}"
 
 
-def take_downloads(take: Recording) -> str:
+def recording_downloads(take: Recording) -> str:
     """Draw the downloads of what is final of a take by the press; return what the files are called."""
-    name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
+    name = f"{recording_name(take)}-{take.started:%Y%m%d-%H%M}"
 
     def transcript() -> Transcript:
         return take.session.snapshot.transcript()

@@ -14,10 +14,10 @@ from asr_core.output.corrections import apply_corrections
 from asr_core.output.formats import to_vtt
 from asr_core.transcript import Transcript
 from widgets.downloads import download_buttons
-from widgets.texts import as_written
+from widgets.markdown import escape_markdown
 from widgets.transcript_editor import transcript_editor
-from widgets.transcript_view import growing_view, line_clock
-from widgets.workspace import player_source
+from widgets.transcript_view import format_clock, growing_view
+from widgets.workspace import player_url
 
 __all__ = ["file_card"]
 
@@ -34,9 +34,9 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
     with st.container(key=_place("player", job)):
         if job.name.lower().endswith(_VIDEO) and job.playback_copy is None:
             vtt = to_vtt(shown).encode() if shown and shown.segments else None
-            st.video(player_source(job), subtitles={"Subtitles": vtt} if vtt else None)
+            st.video(player_url(job), subtitles={"Subtitles": vtt} if vtt else None)
         elif job.state is not JobState.FAILED or job.transcript is not None:
-            st.audio(player_source(job))
+            st.audio(player_url(job))
 
 
 def _running(queue: JobQueue, job: Job) -> None:
@@ -67,12 +67,14 @@ def _done(job: Job) -> None:
     _player(job, shown)
     if job.error:
         st.warning(
-            as_written(f"{job.error} Below is what was heard up to {line_clock(heard.duration)}."),
+            escape_markdown(
+                f"{job.error} Below is what was heard up to {format_clock(heard.duration)}."
+            ),
             icon=":material/warning:",
         )
     for note in heard.notes:
-        st.warning(as_written(note), icon=":material/warning:")
-    st.caption(as_written(_summary(job, heard)))
+        st.warning(escape_markdown(note), icon=":material/warning:")
+    st.caption(escape_markdown(_summary(job, heard)))
     if not heard.segments:
         st.info("No speech was heard in this file.", icon=":material/hearing_disabled:")
         return
@@ -95,8 +97,8 @@ def _summary(job: Job, heard: Transcript) -> str:
         if heard.language is not None and job.options.language is None:
             language += f" ({heard.language_probability:.0%})"
     stretch = job.options.time_range
-    of_it = f" from {line_clock(stretch.start_s)}" if stretch.start_s else ""
-    return f"{line_clock(heard.duration)}{of_it} · {language} · {job.model}"
+    of_it = f" from {format_clock(stretch.start_s)}" if stretch.start_s else ""
+    return f"{format_clock(heard.duration)}{of_it} · {language} · {job.model}"
 
 
 def _chosen_track(job: Job) -> int | None:
@@ -121,7 +123,7 @@ def file_card(queue: JobQueue, job: Job, options: FileOptions) -> FileOptions | 
     """
     with st.container(border=True):
         title, button = st.columns([4, 1], vertical_alignment="center")
-        title.subheader(as_written(job.name), anchor=False)
+        title.subheader(escape_markdown(job.name), anchor=False)
         again = job.is_over and button.button(
             "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
             help="Transcribe once more, with what the sidebar says now; this one stays.",
@@ -133,7 +135,7 @@ def file_card(queue: JobQueue, job: Job, options: FileOptions) -> FileOptions | 
             _player(job)
             if job.is_over:
                 show = st.info if job.state is JobState.CANCELLED else st.error
-                show(as_written(job.error or ""), icon=":material/error:")
+                show(escape_markdown(job.error or ""), icon=":material/error:")
             else:
                 st.fragment(run_every=0.5)(_running)(queue, job)
     return replace(options, track=track) if again else None

@@ -9,7 +9,7 @@ from asr_core.full_context import FileOptions, TimeRange
 from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
 from widgets.settings import Settings, limits
-from widgets.typed import KEPT, typed
+from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["file_options"]
 
@@ -19,26 +19,26 @@ def file_options(settings: Settings) -> FileOptions:
     with st.sidebar:
         st.header("Upload")
         prompt = st.text_input(
-            "Names and terms", key=typed("prompt"), persist_state=KEPT,
+            "Names and terms", key=field_key("prompt"), persist_state=PERSIST,
             placeholder="Nagg, Nell, Endgame",
             help="Words that may come up and are easily misheard.",
         )  # fmt: skip
         is_mixed = st.toggle(
-            "Several languages in a file", key="mixed", persist_state=KEPT,
+            "Several languages in a file", key="mixed", persist_state=PERSIST,
             disabled=settings.language is not None,
             help="Detects the language of each passage, not once for the file.",
         )  # fmt: skip
         split_channels = st.toggle(
-            "Channels are speakers", key="channels", persist_state=KEPT,
+            "Channels are speakers", key="channels", persist_state=PERSIST,
             help="For calls with a speaker on each channel: each is heard by itself, and every "
             "line has its speaker.",
         )  # fmt: skip
         columns = st.columns(2)
         start = columns[0].text_input(
-            "From", key=typed("from"), placeholder="0:00", persist_state=KEPT
+            "From", key=field_key("from"), placeholder="0:00", persist_state=PERSIST
         )
         end = columns[1].text_input(
-            "To", key=typed("to"), placeholder="the end", persist_state=KEPT
+            "To", key=field_key("to"), placeholder="the end", persist_state=PERSIST
         )
         stretch = _chosen_stretch(start, end)
         st.caption("For files added, or transcribed again, from now on.")

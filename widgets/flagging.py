@@ -23,12 +23,12 @@ from asr_core.full_context.time_range import TimeRange, read_range
 from asr_core.streaming import LiveSession
 from asr_core.text.plain_text import shorten
 from asr_core.transcript import Transcript
-from widgets.entrance import current_actor
-from widgets.testbench.opened import saying_errors, tag_fields
-from widgets.transcript_view import line_clock
-from widgets.typed import KEPT, typed
+from widgets.access import current_actor
+from widgets.testbench.store_access import show_errors, tag_fields
+from widgets.text_fields import PERSIST, field_key
+from widgets.transcript_view import format_clock
 
-__all__ = ["flag_take", "flag_transcript", "flag_trial"]
+__all__ = ["flag_recording", "flag_transcript", "flag_trial"]
 
 Samples = NDArray[np.int16]
 
@@ -46,7 +46,7 @@ def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
     _line_popover(job.key, _Source(job.name, job.model, heard, shown, audio))
 
 
-def flag_take(key: str, name: str, session: LiveSession, model: str) -> None:
+def flag_recording(key: str, name: str, session: LiveSession, model: str) -> None:
     """Of a finished take; its audio is there only if the recording was kept."""
 
     def audio(stretch: TimeRange) -> Samples:
@@ -80,14 +80,16 @@ def _line_popover(key: str, source: _Source) -> None:
         i = st.selectbox(
             "Line",
             lines,
-            format_func=lambda i: f"{line_clock(heard.segments[i].start)} {heard.segments[i].text}",
+            format_func=lambda i: (
+                f"{format_clock(heard.segments[i].start)} {heard.segments[i].text}"
+            ),
             key=f"flag-line-{key}",
-            persist_state=KEPT,
+            persist_state=PERSIST,
         )
         line = heard.segments[i]
         before = next((s.text for s in source.shown.segments if s.start == line.start), line.text)
-        field = typed(f"flag-said-{key}-{i}", before)
-        said = st.text_area("What was said", max_chars=MAX_SAID, key=field, persist_state=KEPT)
+        field = field_key(f"flag-said-{key}-{i}", before)
+        said = st.text_area("What was said", max_chars=MAX_SAID, key=field, persist_state=PERSIST)
         said = said.strip()
         language = line.language or heard.language or "en"
         stretch = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
@@ -114,19 +116,19 @@ def flag_trial(store: Store, key: str, trial: Trial, samples: Samples) -> None:
 def _flag_form(
     key: str, flag: Flag, audio: Callable[[], Samples] | None, *, with_test_set: bool
 ) -> None:
-    reason = st.pills("Why", REASONS, key=f"why-{key}", persist_state=KEPT) or "other"
-    note = st.text_input("Note", key=typed(f"note-{key}"), max_chars=500, persist_state=KEPT)
+    reason = st.pills("Why", REASONS, key=f"why-{key}", persist_state=PERSIST) or "other"
+    note = st.text_input("Note", key=field_key(f"note-{key}"), max_chars=500, persist_state=PERSIST)
     if audio is None:
         st.caption("The recording was not kept, so a flag has no sound; turn it on in the sidebar.")
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):
-        with saying_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
+        with show_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
             filled = replace(flag, reason=reason, note=note)
             open_store().acting(current_actor()).add_flag(filled, audio() if audio else None)
     if with_test_set and audio is not None:
-        with saying_errors():
+        with show_errors():
             tags = tag_fields(f"flag-{key}")
             if st.button("Add to test set", key=f"add-{key}", icon=":material/playlist_add:"):
-                name = f"{shorten(flag.source, MAX_NAME - 20)} {line_clock(flag.start_s)}"
+                name = f"{shorten(flag.source, MAX_NAME - 20)} {format_clock(flag.start_s)}"
                 new = NewCase(name, flag.corrected, audio(), flag.language, tags)
                 open_store().acting(current_actor()).add_case(new)
                 st.toast("Stored in the test set.", icon=":material/check:")

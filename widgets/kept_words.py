@@ -11,14 +11,14 @@ from collections.abc import Iterable
 from widgets.frontend import define_component
 from widgets.workspace import current_workspace
 
-__all__ = ["kept_words", "key_in_tab"]
+__all__ = ["kept_words", "storage_key"]
 
 _PREFIX = "asr-words/"
 
 _component = define_component("kept_words")
 
 
-def key_in_tab(name: str) -> str:
+def storage_key(name: str) -> str:
     """Return where the tab keeps the words of the take ``name`` of this page's workspace."""
     return f"{_PREFIX}{current_workspace().id}/{name}"
 
@@ -29,5 +29,5 @@ def kept_words(names: Iterable[str]) -> None:
     Args:
         names: the takes of this workspace; the words of others of it are forgotten.
     """
-    takes = [key_in_tab(name) for name in names]
-    _component(data={"prefix": _PREFIX, "session": key_in_tab(""), "takes": takes}, key="kept")
+    takes = [storage_key(name) for name in names]
+    _component(data={"prefix": _PREFIX, "session": storage_key(""), "takes": takes}, key="kept")

@@ -7,7 +7,7 @@ import streamlit as st
 from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions
 from widgets.settings import current_settings
-from widgets.typed import KEPT
+from widgets.text_fields import PERSIST
 
 __all__ = ["live_options"]
 
@@ -18,17 +18,17 @@ def live_options(allowed: UsageLimits) -> tuple[LiveOptions, float | None]:
     with st.sidebar:
         st.header("Live")
         period = st.slider(
-            "Update every … seconds", 0.2, 3.0, 0.4, 0.1, key="period", persist_state=KEPT,
+            "Update every … seconds", 0.2, 3.0, 0.4, 0.1, key="period", persist_state=PERSIST,
             help="Shorter is livelier and costs more. Under load updates come less often.",
         )  # fmt: skip
         keep = st.toggle(
-            "Keep the recording", key="keep", persist_state=KEPT,
+            "Keep the recording", key="keep", persist_state=PERSIST,
             help="Holds the audio in memory until you clear it or close the tab, to save it.",
         )  # fmt: skip
         minutes = None
-        if st.toggle("Time limit", key="limited", persist_state=KEPT):
+        if st.toggle("Time limit", key="limited", persist_state=PERSIST):
             minutes = st.number_input(
-                "Minutes", 0.1, 600.0, 10.0, key="minutes", persist_state=KEPT
+                "Minutes", 0.1, 600.0, 10.0, key="minutes", persist_state=PERSIST
             )
         most_s = allowed.max_recording_s
         if most_s is not None:

@@ -12,20 +12,20 @@ from asr_core.errors import AsrError
 from asr_core.streaming import Recording, RecordingController
 from asr_core.streaming.recording_sink import RecordingSink
 from widgets.ice import ice_servers
+from widgets.markdown import escape_markdown
 from widgets.microphone_check import microphone_check
-from widgets.texts import as_written
-from widgets.transcript_view import line_clock
+from widgets.transcript_view import format_clock
 from widgets.workarounds.streamlit_webrtc import harden_webrtc, keep_mounted
 from widgets.workspace import visitor_id
 
 __all__ = [
-    "connection_trouble",
-    "hanging_note",
-    "lost_note",
+    "connection_problem",
+    "loss_notice",
     "microphone",
-    "silence_note",
+    "queue_notice",
+    "silence_notice",
+    "stall_notice",
     "stop_microphone",
-    "waiting_note",
 ]
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def microphone(takes: RecordingController, *, start: bool, stop: bool) -> bool:
     microphone_check()
     _note_when_opened(is_open)
     if takes.notice:
-        st.info(as_written(takes.notice), icon=":material/mic_off:")
+        st.info(escape_markdown(takes.notice), icon=":material/mic_off:")
     return is_open
 
 
@@ -136,7 +136,7 @@ def _note_when_opened(is_open: bool) -> None:
         st.session_state["microphone_opened"] = time.monotonic()
 
 
-def connection_trouble(takes: RecordingController) -> str | None:
+def connection_problem(takes: RecordingController) -> str | None:
     """A sentence if no audio comes though the microphone is open, or was to be; else None."""
     refused: str | None = st.session_state.get("microphone_refused")
     if refused is not None:
@@ -158,7 +158,7 @@ def connection_trouble(takes: RecordingController) -> str | None:
     )
 
 
-def silence_note(takes: RecordingController, silent_s: float) -> None:
+def silence_notice(takes: RecordingController, silent_s: float) -> None:
     """Say why nothing comes from the microphone, if nothing comes.
 
     Args:
@@ -202,7 +202,7 @@ def stop_microphone() -> None:
     st.rerun()
 
 
-def waiting_note(takes: RecordingController) -> bool:
+def queue_notice(takes: RecordingController) -> bool:
     """Say where in the line the user is; False if there is no line."""
     waiting = takes.queue_position
     if waiting is None:
@@ -217,7 +217,7 @@ def waiting_note(takes: RecordingController) -> bool:
     return True
 
 
-def hanging_note(takes: RecordingController, take: Recording) -> bool:
+def stall_notice(takes: RecordingController, take: Recording) -> bool:
     """Say that the model does not answer; False if it does."""
     waits_s = takes.model_wait_s(take)
     if waits_s < _HANGS_S:
@@ -231,10 +231,10 @@ def hanging_note(takes: RecordingController, take: Recording) -> bool:
     return True
 
 
-def lost_note(take: Recording) -> None:
+def loss_notice(take: Recording) -> None:
     """Where words, or the recording, may be missing something, and why."""
     if take.session.keep_audio_error:
-        st.warning(as_written(take.session.keep_audio_error), icon=":material/save:")
+        st.warning(escape_markdown(take.session.keep_audio_error), icon=":material/save:")
     if take.too_fast_s > _TOO_FAST_S:
         st.warning(
             "Sound came faster than it is spoken, or its clock jumped: what was too much was "
@@ -243,7 +243,7 @@ def lost_note(take: Recording) -> None:
         )
     places = [(at, lost) for at, lost in take.lost if lost >= _NOTED_S]
     if places:
-        some = ", ".join(f"{lost:.1f} s at {line_clock(at)}" for at, lost in places[-5:])
+        some = ", ".join(f"{lost:.1f} s at {format_clock(at)}" for at, lost in places[-5:])
         st.warning(
             f"The network lost sound: {some}. Words may be missing there.",
             icon=":material/wifi_off:",

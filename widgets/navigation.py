@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from asr_core.evaluation.roles import Role
-from widgets.entrance import admitted, current_actor
-from widgets.operator import closing_note, end_without_losses, start_monitoring
+from widgets.access import current_actor, require_access
+from widgets.lifecycle import install_graceful_shutdown, shutdown_notice, start_monitoring
 from widgets.settings import choose_settings
 from widgets.site import is_gated
 from widgets.workarounds.streamlit_hardening import harden_streamlit
 from widgets.workarounds.streamlit_reruns import install_rerun_fixes
 from widgets.workarounds.streamlit_storage import install_session_storage
-from widgets.workspace import current_workspace, freed_note
+from widgets.workspace import current_workspace, expiry_notice
 
 __all__ = ["navigate"]
 
@@ -21,7 +21,7 @@ def navigate() -> None:
     """Draw the page that was asked for, if the visitor may see it."""
     if not is_gated():
         start_monitoring()
-        end_without_losses()
+        install_graceful_shutdown()
         install_session_storage()
         install_rerun_fixes()
         harden_streamlit()
@@ -32,7 +32,7 @@ def navigate() -> None:
         st.Page("pages/operator.py", title="Operator", icon=":material/monitoring:"),
     ]
     needed = (Role.GUEST, Role.GUEST, Role.TESTER, Role.OPERATOR)
-    may_enter = admitted()
+    may_enter = require_access()
     role = current_actor().role if may_enter else Role.OPERATOR  # who is outside sees none anyway
     page = st.navigation(
         [page for page, least in zip(pages, needed, strict=True) if role >= least],
@@ -42,6 +42,6 @@ def navigate() -> None:
         current_workspace()  # from now on the gate knows whose this session is
         with st.sidebar:
             choose_settings()
-        closing_note()
-        freed_note()
+        shutdown_notice()
+        expiry_notice()
         page.run()

@@ -24,8 +24,8 @@ from asr_core.models import (
     resolve,
 )
 from asr_core.ops.limits import UsageLimits
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.markdown import escape_markdown
+from widgets.text_fields import PERSIST, field_key
 from widgets.workarounds.streamlit_runtime import use_page_navigation
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "choose_settings",
     "current_settings",
     "limits",
+    "load_chosen_engine",
     "offered",
-    "prepared_engine",
 ]
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def limits() -> UsageLimits:
     try:
         return UsageLimits.read()
     except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return UsageLimits()
 
 
@@ -79,7 +79,7 @@ def offered() -> ModelAllowlist:
     try:
         return read_allowlist()
     except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return ModelAllowlist((DEFAULT_MODEL,))
 
 
@@ -96,8 +96,8 @@ def _chosen_model(models: ModelAllowlist) -> str:
     if models.is_open and model == _OTHER:
         return st.text_input(
             "Hub id or directory",
-            key=typed("other_model"),
-            persist_state=KEPT,
+            key=field_key("other_model"),
+            persist_state=PERSIST,
             placeholder="owner/name or /path/to/model",
             help="A Whisper model in CTranslate2 or transformers format.",
         ).strip()
@@ -135,7 +135,7 @@ def choose_settings() -> None:
     st.session_state["settings"] = Settings(model, language, task)
 
 
-def prepared_engine(settings: Settings) -> Engine | None:
+def load_chosen_engine(settings: Settings) -> Engine | None:
     """The engine for ``settings``, fetched and loaded; None with a message if it cannot be."""
     if not settings.model:
         st.info("Name a model in the sidebar: a hub id (owner/name) or a directory.")
@@ -147,15 +147,15 @@ def prepared_engine(settings: Settings) -> Engine | None:
         if directory is None:
             directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
         check_request(settings.model, settings.language, translate=settings.task == "translate")
-        with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
+        with place, st.spinner(f"Loading the model {escape_markdown(settings.model)} …"):
             engine = load_engine(directory, live=True)
     except AsrError as error:
-        place.error(as_written(_said(error, models, settings.model)), icon=":material/error:")
+        place.error(escape_markdown(_said(error, models, settings.model)), icon=":material/error:")
         return None
     place.empty()
     if settings.language is not None and settings.language not in engine.languages:
         st.error(
-            f"The model {as_written(settings.model)} does not know {LANGUAGES[settings.language]}; "
+            f"The model {escape_markdown(settings.model)} does not know {LANGUAGES[settings.language]}; "
             "choose another language or a multilingual model.",
             icon=":material/error:",
         )
@@ -176,5 +176,5 @@ def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None
     total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
     place.progress(
         min(share, 1.0),
-        f"Fetching {as_written(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
+        f"Fetching {escape_markdown(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
     )

@@ -140,11 +140,11 @@ def _end_left_sessions(kept: Workspaces) -> None:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: st.App) -> AsyncIterator[None]:
-    from widgets.operator import end_without_losses, start_monitoring
+    from widgets.lifecycle import install_graceful_shutdown, start_monitoring
 
     start_monitoring()
     add_page_check(event_loop_fault)
-    end_without_losses()
+    install_graceful_shutdown()
     workspaces()
     await run_in_threadpool(stored_files)
     yield

@@ -15,7 +15,7 @@ import streamlit as st
 from asr_core.languages import LANGUAGES
 from asr_core.transcript import Segment, Transcript
 from widgets.frontend import define_component
-from widgets.transcript_view import line_clock
+from widgets.transcript_view import format_clock
 
 __all__ = ["transcript_editor"]
 
@@ -106,7 +106,7 @@ def _line(heard: Segment, shown: Segment | None, typed: str | None) -> dict[str,
         for word in (shown.words if shown else ())
     ]
     return {
-        "time": line_clock(heard.start),
+        "time": format_clock(heard.start),
         "start": round(heard.start, 2),
         "language": LANGUAGES.get(heard.language or ""),
         "speaker": heard.speaker,

@@ -15,9 +15,9 @@ from asr_core.output.subtitles import speaker_label
 from asr_core.streaming import Phase, Snapshot
 from asr_core.transcript import Segment, join_words
 from widgets.frontend import define_component
-from widgets.kept_words import key_in_tab
+from widgets.kept_words import storage_key
 
-__all__ = ["finished_view", "growing_view", "line_clock", "live_view"]
+__all__ = ["finished_view", "format_clock", "growing_view", "live_view"]
 
 _TAIL_LINES = 20
 """Finished lines sent with each update of a page that grows."""
@@ -32,7 +32,7 @@ def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
     """All lines of a take; ``empty`` stands there if it has none."""
     lines = _lines(segments)
     _component(
-        data={"id": name, "first": 0, "lines": lines, "empty": empty, "keep": key_in_tab(name)},
+        data={"id": name, "first": 0, "lines": lines, "empty": empty, "keep": storage_key(name)},
         key=f"view-{name}",
         on_resend_change=_nothing,
     )
@@ -49,7 +49,7 @@ def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | No
             "tentative": _tentative(snapshot),
             "empty": empty,
             "head": _head(snapshot, remaining_s),
-            "keep": key_in_tab(name),
+            "keep": storage_key(name),
         },
     )
 
@@ -80,14 +80,14 @@ def _nothing() -> None:
 
 def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
     return [
-        {"time": line_clock(segment.start), "text": speaker_label(segment.speaker) + segment.text}
+        {"time": format_clock(segment.start), "text": speaker_label(segment.speaker) + segment.text}
         for segment in segments
     ]
 
 
 def _time(*words: Sequence[Any]) -> str:
     first = next((some[0] for some in words if some), None)
-    return line_clock(first.start) if first else ""
+    return format_clock(first.start) if first else ""
 
 
 def _tentative(snapshot: Snapshot) -> str:
@@ -101,16 +101,16 @@ def _head(snapshot: Snapshot, remaining_s: float | None) -> dict[str, Any]:
     if snapshot.lag_s > _BEHIND_S:
         status += f" · behind by {snapshot.lag_s:.1f} s"
     if remaining_s is not None and not finishing:
-        status += f" · stops in {line_clock(max(0.0, remaining_s))}"
+        status += f" · stops in {format_clock(max(0.0, remaining_s))}"
     return {
         "status": status,
         "dot": "busy" if finishing or snapshot.lag_s > _BEHIND_S else "on",
-        "clock": line_clock(snapshot.audio_s),
+        "clock": format_clock(snapshot.audio_s),
         "level": -60.0 if finishing else snapshot.level_dbfs,
     }
 
 
-def line_clock(seconds: float) -> str:
+def format_clock(seconds: float) -> str:
     """The time of a line: ``0:07``, ``1:02:07``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)

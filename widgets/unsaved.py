@@ -6,7 +6,7 @@ import logging
 
 from streamlit.runtime.runtime import Runtime
 
-from widgets.typed import is_typed_into
+from widgets.text_fields import has_edits
 from widgets.workarounds.streamlit_runtime import session_manager
 from widgets.workarounds.streamlit_storage import UploadedFiles
 
@@ -24,7 +24,7 @@ def has_unsaved(session_id: str) -> bool:
     if found is None:
         return False
     try:
-        return is_typed_into(found.session.session_state.filtered_state)
+        return has_edits(found.session.session_state.filtered_state)
     except (RuntimeError, KeyError):  # it changes at this moment, so somebody is there
         return True
     except Exception as error:  # a browser can send anything as the value of a field

@@ -18,10 +18,10 @@ from widgets.site import is_gated, workspaces
 
 __all__ = [
     "current_workspace",
-    "forget_upload",
-    "freed_note",
-    "kept_caption",
-    "player_source",
+    "expiry_notice",
+    "player_url",
+    "release_upload",
+    "retention_caption",
     "stored_upload",
 ]
 
@@ -68,13 +68,13 @@ def stored_upload(file: UploadedFile) -> StoredFile:
     return stored_files().keep(file.name, file, hold)
 
 
-def forget_upload(file: UploadedFile) -> None:
+def release_upload(file: UploadedFile) -> None:
     """Have the uploader let go of a file, so that its room is free once nobody else needs it."""
     manager: Any = Runtime.instance().uploaded_file_mgr
     manager.remove_file(_session_id(), file.file_id)
 
 
-def player_source(job: Job) -> str:
+def player_url(job: Job) -> str:
     """Return what ``st.audio`` and ``st.video`` play, the file or its copy: an address of ours,
     so that nothing of it is held in memory; without the gate the path, which they read."""
     if not is_gated():
@@ -86,7 +86,7 @@ def player_source(job: Job) -> str:
     return f"{address}?copy" if job.playback_copy else address  # other sound has another address
 
 
-def kept_caption() -> None:
+def retention_caption() -> None:
     """Say how long things are kept."""
     minutes = f"{kept_s() / 60:g} minutes"
     if is_gated():
@@ -101,7 +101,7 @@ def kept_caption() -> None:
         )
 
 
-def freed_note() -> None:
+def expiry_notice() -> None:
     """Say once that something was freed."""
     freed_s = workspaces().freed_for(visitor_id())
     if freed_s is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from widgets.testbench.opened import opened_store, saying_errors
+from widgets.testbench.store_access import show_errors, visitor_store
 
 __all__ = ["audit_list"]
 
@@ -14,10 +14,10 @@ _N_LINES = 100
 def audit_list() -> None:
     """Draw the latest changes, newest first."""
     st.subheader("Changes at the test bench", anchor=False)
-    store = opened_store()
+    store = visitor_store()
     if store is None:
         return
-    with saying_errors():
+    with show_errors():
         lines = store.audit(_N_LINES)
         if not lines:
             st.caption("None.")

@@ -15,11 +15,11 @@ from asr_core.evaluation.results import Change, changes, compared
 from asr_core.evaluation.runner import plan_of
 from asr_core.evaluation.store import Run, Store
 from asr_core.evaluation.trial import Setup, Trial
-from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import chosen_in_url
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import select_in_url
 from widgets.testbench.results_section import run_label
+from widgets.testbench.store_access import show_errors
 from widgets.testbench.word_diff import word_diff
-from widgets.texts import as_written
 
 __all__ = ["comparison_section"]
 
@@ -38,12 +38,12 @@ def comparison_section(store: Store) -> None:
         st.info("Comparing needs two results: a run with two models, or two runs.")
         return
     labels = list(sides)
-    first = chosen_in_url("From", labels, "compare-from", 1)
-    second = chosen_in_url("To", labels, "compare-to", 0)
+    first = select_in_url("From", labels, "compare-from", 1)
+    second = select_in_url("To", labels, "compare-to", 0)
     if first == second:
         st.info("Choose two different ones.")
         return
-    with saying_errors():
+    with show_errors():
         pairs = changes(_trials(store, *sides[first]), _trials(store, *sides[second]))
         if not pairs:
             st.info("These two have no recording and condition in common.")
@@ -110,11 +110,11 @@ def _changed(pairs: Sequence[Change], plan: Plan) -> None:
 
 def _change(pair: Change, plan: Plan) -> None:
     first, second = pair.first.score.words.rate, pair.second.score.words.rate
-    about = as_written(f"{pair.first.name} · {pair.first.condition.title}")
+    about = escape_markdown(f"{pair.first.name} · {pair.first.condition.title}")
     st.markdown(f"**{about}**: {percent(first)} → {percent(second)}")
     for trial in (pair.first, pair.second):
-        st.caption(as_written(trial.setup.title))
+        st.caption(escape_markdown(trial.setup.title))
         word_diff(trial)
     case = next(case for case in plan.cases if case.id == pair.second.case_id)
-    with saying_errors():
+    with show_errors():
         st.audio(to_flac(to_int16(plan.audio(case, pair.second.condition))), format="audio/flac")

@@ -11,12 +11,12 @@ from asr_core.evaluation.experiment import Plan
 from asr_core.evaluation.spectrogram import spectrogram_png
 from asr_core.evaluation.store import MAX_NOISE_S, Store
 from asr_core.text.plain_text import shorten
-from widgets.testbench.opened import samples_of_upload, saying_errors
-from widgets.testbench.pickers import page_of
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import paginate
+from widgets.testbench.store_access import decode_upload, show_errors
+from widgets.text_fields import PERSIST, field_key
 
-__all__ = ["chosen_conditions", "own_noises", "preview"]
+__all__ = ["choose_conditions", "noise_library", "preview"]
 
 _PER_PAGE = 5  # each with its sound, two minutes at most
 
@@ -32,14 +32,14 @@ def _usual(store: Store) -> list[Condition]:
     return usual + own
 
 
-def chosen_conditions(store: Store) -> list[Condition]:
+def choose_conditions(store: Store) -> list[Condition]:
     """Draw the picker; a condition that is none is said, and left out."""
     chosen = st.multiselect(
         "Conditions", _usual(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
-        persist_state=KEPT,
+        persist_state=PERSIST,
     )  # fmt: skip
     others = st.text_input(
-        "Others", key=typed("other-conditions"), persist_state=KEPT,
+        "Others", key=field_key("other-conditions"), persist_state=PERSIST,
         placeholder="white:7, pitch:-8, room:0.4",
         help="Kind and how much: " + ", ".join(
             f"{name} ({kind.low:g} to {kind.high:g} {kind.unit})"
@@ -47,7 +47,7 @@ def chosen_conditions(store: Store) -> list[Condition]:
         ),
     )  # fmt: skip
     for text in filter(None, (part.strip() for part in others.split(","))):
-        with saying_errors():
+        with show_errors():
             chosen.append(Condition.parse(text))
     return list(dict.fromkeys(chosen))
 
@@ -62,7 +62,7 @@ def preview(store: Store, cases: list[Case]) -> None:
     )
     if case is None or condition is None:
         return
-    with saying_errors():
+    with show_errors():
         noises = {n.name: store.samples(n.id) for n in store.noises() if n.name == condition.noise}
         plan = Plan(cases, [condition], [], lambda c: store.samples(c.id), noises)
         samples = plan.audio(case, condition)
@@ -75,11 +75,11 @@ def preview(store: Store, cases: list[Case]) -> None:
         )
 
 
-def own_noises(store: Store) -> None:
+def noise_library(store: Store) -> None:
     """Noises of the user's own: added, heard, deleted."""
-    for noise in page_of(store.noises(), _PER_PAGE, "noise-page"):
-        with saying_errors():
-            st.markdown(f"**{as_written(noise.name)}** · {noise.seconds:.0f} s")
+    for noise in paginate(store.noises(), _PER_PAGE, "noise-page"):
+        with show_errors():
+            st.markdown(f"**{escape_markdown(noise.name)}** · {noise.seconds:.0f} s")
             st.audio(store.flac(noise.id), format="audio/flac")
             if store.actor.may_delete(noise.owner) and st.button(
                 "Delete", key=f"noise-{noise.id}", icon=":material/delete:"
@@ -88,10 +88,14 @@ def own_noises(store: Store) -> None:
                 st.rerun()
     file = st.file_uploader("A recording of a noise", key="noise-file")
     name = st.text_input(
-        "Its name", key=typed("noise-name"), placeholder="street", max_chars=40, persist_state=KEPT
+        "Its name",
+        key=field_key("noise-name"),
+        placeholder="street",
+        max_chars=40,
+        persist_state=PERSIST,
     )
     if st.button("Store the noise", disabled=not (file and name), icon=":material/save:"):
-        with saying_errors():
+        with show_errors():
             assert file is not None
-            store.add_noise(name.strip(), samples_of_upload(file, file.name, MAX_NOISE_S))
+            store.add_noise(name.strip(), decode_upload(file, file.name, MAX_NOISE_S))
             st.rerun()

@@ -11,11 +11,11 @@ import streamlit as st
 
 from asr_core.evaluation.cases import MAX_SAID
 from asr_core.evaluation.store import Flag, Store
-from widgets.testbench.opened import saying_errors, tag_fields
-from widgets.testbench.pickers import page_of
-from widgets.texts import as_written
-from widgets.transcript_view import line_clock
-from widgets.typed import KEPT, typed
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import paginate
+from widgets.testbench.store_access import show_errors, tag_fields
+from widgets.text_fields import PERSIST, field_key
+from widgets.transcript_view import format_clock
 
 __all__ = ["flags_section"]
 
@@ -34,7 +34,7 @@ def flags_section(store: Store) -> None:
         format_func=lambda s: f"{s.capitalize()} ({sum(f.state == s for f in flags)})",
     )  # fmt: skip
     shown = [flag for flag in flags if flag.state == state]
-    for flag in page_of(shown, _PER_PAGE, "flag-page"):
+    for flag in paginate(shown, _PER_PAGE, "flag-page"):
         _flag(store, flag)
     if shown:
         st.download_button(
@@ -46,14 +46,14 @@ def flags_section(store: Store) -> None:
 
 def _flag(store: Store, flag: Flag) -> None:
     with st.container(border=True):
-        where = f"{flag.source} at {line_clock(flag.start_s)} · {flag.model}"
-        st.markdown(f"**{flag.reason.capitalize()}** · {as_written(where)}")
-        st.markdown(f"Heard: {as_written(flag.heard or '–')}  \nSaid: "
-                    f"{as_written(flag.corrected or '–')}")  # fmt: skip
+        where = f"{flag.source} at {format_clock(flag.start_s)} · {flag.model}"
+        st.markdown(f"**{flag.reason.capitalize()}** · {escape_markdown(where)}")
+        st.markdown(f"Heard: {escape_markdown(flag.heard or '–')}  \nSaid: "
+                    f"{escape_markdown(flag.corrected or '–')}")  # fmt: skip
         if flag.note:
-            st.caption(as_written(flag.note))
+            st.caption(escape_markdown(flag.note))
         if flag.has_audio:
-            with saying_errors():
+            with show_errors():
                 st.audio(store.flac(flag.id), format="audio/flac")
         row = st.container(horizontal=True)
         may_review = store.actor.may_review
@@ -65,23 +65,23 @@ def _flag(store: Store, flag: Flag) -> None:
             and flag.state == "open"
             and row.button("Dismiss", key=f"dismiss-{flag.id}", icon=":material/close:")
         ):
-            with saying_errors():
+            with show_errors():
                 store.dismiss_flag(flag.id)
                 st.rerun()
         if store.actor.may_delete(flag.owner) and row.button(
             "Delete", key=f"unflag-{flag.id}", icon=":material/delete:"
         ):
-            with saying_errors():
+            with show_errors():
                 store.delete_flag(flag.id)
                 st.rerun()
 
 
 def _accept(store: Store, flag: Flag) -> None:
     said = st.text_area(
-        "What was said", max_chars=MAX_SAID, key=typed(f"accepted-{flag.id}", flag.corrected),
-        persist_state=KEPT,
+        "What was said", max_chars=MAX_SAID, key=field_key(f"accepted-{flag.id}", flag.corrected),
+        persist_state=PERSIST,
     )  # fmt: skip
-    with saying_errors():
+    with show_errors():
         tags = tag_fields(f"tags-{flag.id}")
         if st.button("Store in the test set", key=f"accepting-{flag.id}", type="primary"):
             store.accept_flag(flag, said.strip(), tags)

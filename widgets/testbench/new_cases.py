@@ -17,10 +17,10 @@ from asr_core.evaluation.set_files import Files
 from asr_core.evaluation.store import Store
 from asr_core.languages import LANGUAGES
 from asr_core.text.plain_text import sanitise
-from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
-from widgets.texts import as_written
-from widgets.typed import KEPT, forget_typed, typed
-from widgets.workspace import forget_upload, stored_upload
+from widgets.markdown import escape_markdown
+from widgets.testbench.store_access import decode_upload, show_errors, tag_fields
+from widgets.text_fields import PERSIST, field_key, forget_field
+from widgets.workspace import release_upload, stored_upload
 
 __all__ = ["new_cases"]
 
@@ -43,7 +43,7 @@ def _language(key: str) -> str:
     codes = list(LANGUAGES)
     return st.selectbox(
         "Language", codes, codes.index("en"), LANGUAGES.__getitem__, key=f"{key}-language",
-        persist_state=KEPT,
+        persist_state=PERSIST,
     )  # fmt: skip
 
 
@@ -55,22 +55,22 @@ def _stored(n: int) -> None:
 
 def _record(store: Store) -> None:
     sentences = st.selectbox(
-        "Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list", persist_state=KEPT
+        "Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list", persist_state=PERSIST
     )
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
         said = st.text_area(
-            "What you are going to say", max_chars=MAX_SAID, key=typed(f"free-{n_read}"),
-            persist_state=KEPT,
+            "What you are going to say", max_chars=MAX_SAID, key=field_key(f"free-{n_read}"),
+            persist_state=PERSIST,
         ).strip()  # fmt: skip
         language = _language("record")
     else:
         chosen = PROMPT_LISTS[sentences]
         said, language = chosen[n_read % len(chosen)], "en"
         st.caption(f"Sentence {n_read % len(chosen) + 1} of {len(chosen)}: read it aloud.")
-        st.markdown(f"### {as_written(said)}")
+        st.markdown(f"### {escape_markdown(said)}")
     sound = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
-    with saying_errors():
+    with show_errors():
         tags = tag_fields("record")
         buttons = st.container(horizontal=True)
         ready = sound is not None and bool(said)
@@ -78,10 +78,10 @@ def _record(store: Store) -> None:
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
             assert sound is not None
-            samples = samples_of_upload(sound, "the recording", MAX_CASE_S)
+            samples = decode_upload(sound, "the recording", MAX_CASE_S)
             store.add_case(NewCase(said[:60], said, samples, language, tags))
             _stored(1)
-            forget_typed(f"free-{n_read}")
+            forget_field(f"free-{n_read}")
             st.session_state["n-read"] += 1
             st.rerun()
         if sentences != _FREE and buttons.button("Skip", icon=":material/skip_next:"):
@@ -105,11 +105,11 @@ def _chosen_files() -> list[UploadedFile]:
 
 def _said_in(file: UploadedFile) -> str:
     """Draw the field for the words of a file."""
-    st.caption(as_written(file.name))
+    st.caption(escape_markdown(file.name))
     row = st.container(horizontal=True, vertical_alignment="center")
     said = row.text_input(
-        f"What is said in {sanitise(file.name)}", key=typed(f"upload-said-{file.file_id}"),
-        max_chars=MAX_SAID, placeholder="What is said", persist_state=KEPT,
+        f"What is said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
+        max_chars=MAX_SAID, placeholder="What is said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
     earlier = st.session_state[_EARLIER]
@@ -117,7 +117,7 @@ def _said_in(file: UploadedFile) -> str:
         "Remove", key=f"upload-remove-{file.file_id}", icon=":material/close:"
     ):
         st.session_state[_EARLIER] = [other for other in earlier if other is not file]
-        forget_upload(file)
+        release_upload(file)
         st.rerun()
     return said.strip()
 
@@ -129,13 +129,13 @@ def _upload(store: Store) -> None:
     st.caption("Write what is said in each; leave it empty where nobody speaks.")
     texts = [_said_in(file) for file in files]
     language = _language("upload")
-    with saying_errors():
+    with show_errors():
         tags = tag_fields("upload")
         if st.button("Store these in the test set", type="primary", icon=":material/save:"):
             n_stored = 0
             for file, said in zip(files, texts, strict=True):
-                with saying_errors():
-                    samples = samples_of_upload(file, file.name, MAX_CASE_S)
+                with show_errors():
+                    samples = decode_upload(file, file.name, MAX_CASE_S)
                     store.add_case(
                         NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
                     )
@@ -159,7 +159,7 @@ def _import(store: Store) -> None:
         "Store them in the test set", type="primary", icon=":material/save:",
         disabled=not (folder or packed),
     ):  # fmt: skip
-        with saying_errors():
+        with show_errors():
             if packed is not None:
                 stored = stored_upload(packed)
                 with opened_zip(stored.path) as files:
@@ -185,7 +185,7 @@ def _imported(store: Store, files: Files, language: str) -> None:
     _stored(found.n_stored)
     st.success(f"{found.n_stored} of {found.n_lines} recordings are in the test set.")
     for note in found.notes:
-        st.info(as_written(note))
+        st.info(escape_markdown(note))
     if found.problems:
-        some = "\n".join(f"- {as_written(problem)}" for problem in found.problems)
+        some = "\n".join(f"- {escape_markdown(problem)}" for problem in found.problems)
         st.warning(f"{found.n_problems} could not be used:\n{some}")

@@ -9,16 +9,16 @@ from typing import TypeVar
 import streamlit as st
 
 from asr_core.text.plain_text import shorten
-from widgets.typed import KEPT
+from widgets.text_fields import PERSIST
 
-__all__ = ["chosen_in_url", "page_of", "with_tags"]
+__all__ = ["filter_by_tags", "paginate", "select_in_url"]
 
 Item = TypeVar("Item")
 
 _MOST_TAGS = 500  # of a picker, the most frequent; every page has all of them in it
 
 
-def chosen_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) -> str:
+def select_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) -> str:
     """A select box whose choice stands in the URL, even the usual one: what is usual
     changes, a view that was sent to a colleague does not."""
     if st.session_state.get(key) not in options:
@@ -30,18 +30,18 @@ def chosen_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) 
     return chosen
 
 
-def page_of(items: Sequence[Item], per_page: int, key: str) -> Sequence[Item]:
+def paginate(items: Sequence[Item], per_page: int, key: str) -> Sequence[Item]:
     """One page of ``items``; the picker is drawn if there are several."""
     n_pages = -(-len(items) // per_page)
     page = 1
     if n_pages > 1:
         if st.session_state.get(key, 1) > n_pages:  # some were deleted
             st.session_state[key] = n_pages
-        page = st.number_input(f"Page of {n_pages}", 1, n_pages, key=key, persist_state=KEPT)
+        page = st.number_input(f"Page of {n_pages}", 1, n_pages, key=key, persist_state=PERSIST)
     return items[(page - 1) * per_page : page * per_page]
 
 
-def with_tags(
+def filter_by_tags(
     items: Iterable[Item], tags_of: Callable[[Item], Mapping[str, str]], label: str, key: str
 ) -> list[Item]:
     """Those with one of the chosen values of each chosen tag; all if none is chosen."""

@@ -23,12 +23,12 @@ from asr_core.evaluation.runner import plan_of
 from asr_core.evaluation.store import Run, Store
 from asr_core.evaluation.trial import Trial
 from widgets.flagging import flag_trial
-from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import chosen_in_url, page_of, with_tags
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import filter_by_tags, paginate, select_in_url
+from widgets.testbench.store_access import show_errors
 from widgets.testbench.word_diff import word_diff
-from widgets.texts import as_written
 
-__all__ = ["chosen_run", "results_section", "run_label"]
+__all__ = ["choose_run", "results_section", "run_label"]
 
 _PER_PAGE = 8
 _MOST_VALUES = 50  # of a tag, in a chart that can be read
@@ -39,7 +39,7 @@ def run_label(run: Run) -> str:
     return f"{run.name} · {run.id[:6]}"
 
 
-def chosen_run(store: Store) -> Run | None:
+def choose_run(store: Store) -> Run | None:
     """Draw the picker over runs that have results."""
     runs = {run_label(run): run for run in store.runs() if run.n_done}
     if not runs:
@@ -49,15 +49,15 @@ def chosen_run(store: Store) -> Run | None:
     for label, run in runs.items():
         if run.id == wanted:
             st.session_state["run"] = label
-    return runs[chosen_in_url("Run", list(runs), "run")]
+    return runs[select_in_url("Run", list(runs), "run")]
 
 
 def results_section(store: Store) -> None:
     """Draw everything about one run."""
-    run = chosen_run(store)
+    run = choose_run(store)
     if run is None:
         return
-    with saying_errors():
+    with show_errors():
         trials = _filtered(store.trials(run))
         if not trials:
             st.info("Nothing is left with these filters.")
@@ -81,7 +81,7 @@ def _filtered(trials: list[Trial]) -> list[Trial]:
         only_conditions = st.multiselect(
             "Conditions", list(conditions), key="condition-is", bind="query-params"
         )
-        tagged = with_tags(trials, lambda trial: trial.tags, "Tags", "tag-is")
+        tagged = filter_by_tags(trials, lambda trial: trial.tags, "Tags", "tag-is")
     return [
         t
         for t in tagged
@@ -139,7 +139,7 @@ def _by_tag(trials: Sequence[Trial]) -> None:
         st.caption("Give recordings tags, such as their accent, to see on whom the model fails.")
         return
     usual = tags.index("accent") if "accent" in tags else 0
-    tag = chosen_in_url("Errors by", tags, "by", usual)
+    tag = select_in_url("Errors by", tags, "by", usual)
     times = Counter(trial.tags[tag] for trial in trials if tag in trial.tags)
     kept = dict(times.most_common(_MOST_VALUES))
     if len(times) > len(kept):
@@ -188,18 +188,18 @@ def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
         return
     plan = plan_of(run, store)
     cases = {case.id: case for case in plan.cases}
-    for trial in page_of(wrong, _PER_PAGE, "worst-page"):
+    for trial in paginate(wrong, _PER_PAGE, "worst-page"):
         with st.container(border=True):
             tags = " · ".join(f"{tag}: {value}" for tag, value in trial.tags.items())
             about = f"{trial.name} · {trial.condition.title} · {trial.setup.title}"
             st.markdown(
-                f"**{report.percent(trial.score.words.rate)}** · {as_written(about)}"
-                + (f"  \n{as_written(tags)}" if tags else "")
+                f"**{report.percent(trial.score.words.rate)}** · {escape_markdown(about)}"
+                + (f"  \n{escape_markdown(tags)}" if tags else "")
             )
             if trial.heard.error:
-                st.error(as_written(trial.heard.error))
+                st.error(escape_markdown(trial.heard.error))
             word_diff(trial)
-            with saying_errors():
+            with show_errors():
                 samples = to_int16(plan.audio(cases[trial.case_id], trial.condition))
                 st.audio(to_flac(samples), format="audio/flac")
                 key = f"{trial.case_id}-{trial.condition}-{run.setups.index(trial.setup)}"

@@ -10,12 +10,12 @@ from asr_core.evaluation.runner import Runner, RunState, runner_of
 from asr_core.evaluation.store import Run, Store
 from asr_core.evaluation.trial import MODES, Mode, Setup
 from asr_core.models import NOT_OFFERED
+from widgets.markdown import escape_markdown
 from widgets.settings import current_settings, offered
-from widgets.testbench.condition_picker import chosen_conditions, own_noises, preview
-from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import page_of, with_tags
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.testbench.condition_picker import choose_conditions, noise_library, preview
+from widgets.testbench.pickers import filter_by_tags, paginate
+from widgets.testbench.store_access import show_errors
+from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["run_section"]
 
@@ -30,13 +30,13 @@ def run_section(store: Store) -> None:
     else:
         with st.container(border=True):
             st.subheader("New run", anchor=False)
-            chosen = with_tags(cases, lambda case: case.tags, "Only with", "run-with")
-            conditions = chosen_conditions(store)
+            chosen = filter_by_tags(cases, lambda case: case.tags, "Only with", "run-with")
+            conditions = choose_conditions(store)
             left, right = st.columns(2)
             with left.popover("Hear the conditions", icon=":material/hearing:", width="stretch"):
                 preview(store, chosen)
             with right.popover("Noises of your own", icon=":material/add:", width="stretch"):
-                own_noises(store)
+                noise_library(store)
             setups = _chosen_setups()
             run = _named(len(chosen), len(conditions), setups)
             n_trials = len(chosen) * len(conditions) * len(setups)
@@ -51,7 +51,7 @@ def run_section(store: Store) -> None:
                 "Start and store the results", type="primary", disabled=not n_trials,
                 icon=":material/play_arrow:",
             ):  # fmt: skip
-                with saying_errors():
+                with show_errors():
                     ids = [case.id for case in reversed(chosen)]
                     started = store.add_run(run, ids, conditions, setups)
                     runner_of(store).start(started, store.actor)
@@ -68,7 +68,7 @@ def _chosen_setups() -> list[Setup]:
     usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
         "Models", list(dict.fromkeys([*usual, *offer.names])), usual, key="run-models",
-        persist_state=KEPT,
+        persist_state=PERSIST,
         accept_new_options=offer.is_open,
         help="Catalogue names, hub ids or directories." if offer.is_open else None,
     )  # fmt: skip
@@ -76,22 +76,27 @@ def _chosen_setups() -> list[Setup]:
         st.error(NOT_OFFERED, icon=":material/error:")
         return []
     modes: list[Mode] = st.pills(
-        "Mode", MODES, selection_mode="multi", default=MODES[0], key="run-modes", persist_state=KEPT
+        "Mode",
+        MODES,
+        selection_mode="multi",
+        default=MODES[0],
+        key="run-modes",
+        persist_state=PERSIST,
     )
     with st.expander("Decoding"):
         detects = st.toggle(
-            "Let the model find the language", key="run-detects", persist_state=KEPT,
+            "Let the model find the language", key="run-detects", persist_state=PERSIST,
             help="Otherwise it is told the language of each recording.",
         )  # fmt: skip
         greedy = st.toggle(
             "Compare with greedy decoding",
             key="run-greedy",
             help="Full context.",
-            persist_state=KEPT,
+            persist_state=PERSIST,
         )
         prompt = st.text_input(
-            "Names and terms", key=typed("run-prompt"), help="Full context.", max_chars=1000,
-            persist_state=KEPT,
+            "Names and terms", key=field_key("run-prompt"), help="Full context.", max_chars=1000,
+            persist_state=PERSIST,
         )  # fmt: skip
     setups = []
     for model in models:
@@ -108,7 +113,7 @@ def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
     models = ", ".join(dict.fromkeys(setup.model.rsplit("/", 1)[-1] for setup in setups))
     usual = f"{models}, {n_cases} × {n_conditions}"
     name = st.text_input(
-        "Name", placeholder=usual, key=typed("run-name"), max_chars=200, persist_state=KEPT
+        "Name", placeholder=usual, key=field_key("run-name"), max_chars=200, persist_state=PERSIST
     )
     return name.strip() or usual
 
@@ -120,7 +125,7 @@ def _watched(store: Store) -> None:
 
 
 def _runs(store: Store, runner: Runner, was_busy: bool) -> None:
-    with saying_errors():
+    with show_errors():
         _drawn_runs(store, runner, was_busy)
 
 
@@ -130,13 +135,13 @@ def _drawn_runs(store: Store, runner: Runner, was_busy: bool) -> None:
     busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)
     if busy != was_busy:
         st.rerun()
-    for run, state in page_of(list(zip(runs, states, strict=True)), _PER_PAGE, "runs-page"):
+    for run, state in paginate(list(zip(runs, states, strict=True)), _PER_PAGE, "runs-page"):
         _run(store, runner, run, state)
 
 
 def _run(store: Store, runner: Runner, run: Run, state: RunState) -> None:
     with st.container(border=True):
-        st.markdown(f"**{as_written(run.name)}**")
+        st.markdown(f"**{escape_markdown(run.name)}**")
         share = run.n_done / run.n_trials if run.n_trials else 1.0
         about = f"{run.n_done} of {run.n_trials} trials · {_when(run.created_at)}"
         if state is RunState.DONE:
@@ -145,12 +150,12 @@ def _run(store: Store, runner: Runner, run: Run, state: RunState) -> None:
             st.progress(min(share, 1.0), f"{state.value.capitalize()} · {about}")
         error = runner.error(run.id)
         if error:
-            st.error(as_written(error), icon=":material/error:")
+            st.error(escape_markdown(error), icon=":material/error:")
         row = st.container(horizontal=True)
         is_theirs = store.actor.may_delete(run.owner)
         if state in (RunState.RUNNING, RunState.WAITING):
             if is_theirs and row.button("Cancel", key=f"cancel-{run.id}", icon=":material/close:"):
-                with saying_errors():
+                with show_errors():
                     runner.cancel(run, store.actor)
                     st.rerun()
         elif (
@@ -158,14 +163,14 @@ def _run(store: Store, runner: Runner, run: Run, state: RunState) -> None:
             and state is not RunState.DONE
             and row.button("Resume", key=f"resume-{run.id}", icon=":material/play_arrow:")
         ):
-            with saying_errors():
+            with show_errors():
                 runner.start(run, store.actor)
                 st.rerun()
         if run.n_done and row.button("Results", key=f"see-{run.id}", icon=":material/monitoring:"):
             st.session_state["open-run"] = run.id
             st.rerun()
         if is_theirs and row.button("Delete", key=f"drop-{run.id}", icon=":material/delete:"):
-            with saying_errors():
+            with show_errors():
                 runner.cancel(run, store.actor)
                 store.delete_run(run.id)
                 st.rerun()

@@ -10,19 +10,19 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from asr_core.models import NOT_OFFERED, allowlist
+from widgets.markdown import escape_markdown
 from widgets.settings import Settings
-from widgets.texts import as_written
 
 
 def script() -> None:
     import streamlit as st
 
-    from widgets.settings import choose_settings, current_settings, prepared_engine
+    from widgets.settings import choose_settings, current_settings, load_chosen_engine
 
     with st.sidebar:
         if "sent" not in st.session_state:
             choose_settings()
-    engine = prepared_engine(current_settings())
+    engine = load_chosen_engine(current_settings())
     st.write("ready" if engine else "not ready")
 
 
@@ -52,7 +52,7 @@ def test_a_value_from_the_wire_is_refused_in_the_same_words(page: AppTest, model
     page.session_state["sent"] = True
     page.run()
     assert not page.exception
-    assert texts(page) == [as_written(NOT_OFFERED), "not ready"]
+    assert texts(page) == [escape_markdown(NOT_OFFERED), "not ready"]
 
 
 def test_a_directory_shows_no_more_than_its_name(

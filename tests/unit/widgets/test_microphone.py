@@ -10,21 +10,21 @@ def control() -> None:
     import streamlit as st
 
     from asr_core.streaming import RecordingController
-    from widgets.microphone import connection_trouble, microphone
+    from widgets.microphone import connection_problem, microphone
 
     if "takes" not in st.session_state:
         st.session_state["takes"] = RecordingController()
     takes = st.session_state["takes"]
     is_open = microphone(takes, start=False, stop=False)
-    st.text(f"open: {is_open}, trouble: {connection_trouble(takes)}")
+    st.text(f"open: {is_open}, trouble: {connection_problem(takes)}")
 
 
 def notes() -> None:
     import streamlit as st
 
-    from widgets.microphone import lost_note
+    from widgets.microphone import loss_notice
 
-    lost_note(st.session_state["take"])
+    loss_notice(st.session_state["take"])
 
 
 def test_a_state_that_the_library_trips_over_is_a_sentence_and_no_endless_loop() -> None:

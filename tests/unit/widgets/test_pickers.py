@@ -6,10 +6,10 @@ from streamlit.testing.v1 import AppTest
 def pages_of_items() -> None:
     import streamlit as st
 
-    from widgets.testbench.pickers import page_of
+    from widgets.testbench.pickers import paginate
 
     items = range(st.session_state.setdefault("n", 25))
-    st.text(" ".join(map(str, page_of(items, 10, "page"))))
+    st.text(" ".join(map(str, paginate(items, 10, "page"))))
 
 
 def test_the_page_of_a_list_stays_when_the_list_changes() -> None:

@@ -58,7 +58,7 @@ def actor_page(claims: dict | None) -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    from widgets.entrance import current_actor
+    from widgets.access import current_actor
 
     get_script_run_ctx().user_info = claims or {}
     actor = current_actor()
@@ -86,16 +86,16 @@ def all_sections(claims: dict | None) -> None:
 
     from asr_core.evaluation.runner import runner_of
     from widgets.testbench import run_section
-    from widgets.testbench.case_list import case_list
-    from widgets.testbench.condition_picker import own_noises
+    from widgets.testbench.cases_section import cases_section
+    from widgets.testbench.condition_picker import noise_library
     from widgets.testbench.flags_section import flags_section
-    from widgets.testbench.opened import opened_store, saying_errors
+    from widgets.testbench.store_access import show_errors, visitor_store
 
     get_script_run_ctx().user_info = claims or {}
-    store = opened_store()
+    store = visitor_store()
     assert store is not None
-    for draw in (case_list, flags_section, own_noises):
-        with saying_errors():
+    for draw in (cases_section, flags_section, noise_library):
+        with show_errors():
             draw(store)
     run_section._runs(store, runner_of(store), False)
 
@@ -175,12 +175,12 @@ def test_only_testers_are_offered_to_flag(bench: Store) -> None:
 def preview_page() -> None:
     from asr_core.evaluation.roles import Actor, Role
     from widgets.testbench.condition_picker import preview
-    from widgets.testbench.opened import open_store
-    from widgets.testbench.pickers import with_tags
+    from widgets.testbench.pickers import filter_by_tags
+    from widgets.testbench.store_access import open_store
 
     store = open_store().acting(Actor("", Role.REVIEWER))
     cases = store.cases()
-    preview(store, with_tags(cases, lambda case: case.tags, "Only with", "only"))
+    preview(store, filter_by_tags(cases, lambda case: case.tags, "Only with", "only"))
 
 
 def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,9 +201,9 @@ def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.Mon
 def tags_page() -> None:
     import streamlit as st
 
-    from widgets.testbench.opened import saying_errors, tag_fields
+    from widgets.testbench.store_access import show_errors, tag_fields
 
-    with saying_errors():
+    with show_errors():
         st.json(tag_fields("k", {"accent": "Manx", "=a|b": "=1+1, or 2"}))
 
 

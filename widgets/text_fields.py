@@ -7,16 +7,16 @@ from typing import Any, Final
 
 import streamlit as st
 
-__all__ = ["KEPT", "forget_typed", "is_typed_into", "typed"]
+__all__ = ["PERSIST", "field_key", "forget_field", "has_edits"]
 
-KEPT: Final = "session"
+PERSIST: Final = "session"
 """What widgets get as ``persist_state``: without it a run that does not draw them, such as that
 of another page, empties them."""
 
 _GIVEN = "given"
 
 
-def typed(key: str, given: str = "") -> str:
+def field_key(key: str, given: str = "") -> str:
     """Return ``key`` for a text field that begins with ``given``, to be drawn without a value.
 
     While nobody types, the field follows what it is given; what somebody typed stays.
@@ -29,12 +29,12 @@ def typed(key: str, given: str = "") -> str:
     return key
 
 
-def forget_typed(key: str) -> None:
+def forget_field(key: str) -> None:
     """Have the field with this key, which will not be drawn again, not count as typed into."""
     st.session_state.get(_GIVEN, {}).pop(key, None)
 
 
-def is_typed_into(state: Mapping[str, Any]) -> bool:
+def has_edits(state: Mapping[str, Any]) -> bool:
     """Whether a field in the state of a session has other words than those it was given."""
     all_given: dict[str, str] = state.get(_GIVEN, {})
     return any(

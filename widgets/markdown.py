@@ -6,10 +6,10 @@ import re
 
 from asr_core.text.plain_text import sanitise
 
-__all__ = ["as_written"]
+__all__ = ["escape_markdown"]
 
 
-def as_written(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """``text`` for a place that reads Markdown: nothing in it is a link, image or style."""
     line = " ".join(sanitise(text).split())
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$&])", r"\\\1", line)

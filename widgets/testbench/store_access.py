@@ -14,38 +14,38 @@ from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_int16
 from asr_core.errors import AsrError
 from asr_core.evaluation.store import Store, open_store
-from widgets.entrance import current_actor
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.access import current_actor
+from widgets.markdown import escape_markdown
+from widgets.text_fields import PERSIST, field_key
 from widgets.workspace import stored_upload
 
-__all__ = ["opened_store", "samples_of_upload", "saying_errors", "tag_fields"]
+__all__ = ["decode_upload", "show_errors", "tag_fields", "visitor_store"]
 
 _USUAL_TAGS = ("speaker", "accent", "device", "place")
 
 
-def opened_store() -> Store | None:
+def visitor_store() -> Store | None:
     """The store in this visitor's hands; None with a message if it cannot be opened."""
     try:
         return open_store().acting(current_actor())
     except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
         return None
 
 
 @contextmanager
-def saying_errors(done: Callable[[], object] | None = None) -> Iterator[None]:
+def show_errors(done: Callable[[], object] | None = None) -> Iterator[None]:
     """What goes wrong inside is said on the page; ``done`` runs if nothing did."""
     try:
         yield
     except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
+        st.error(escape_markdown(str(error)), icon=":material/error:")
     else:
         if done is not None:
             done()
 
 
-def samples_of_upload(file: UploadedFile, name: str, most_s: float) -> NDArray[np.int16]:
+def decode_upload(file: UploadedFile, name: str, most_s: float) -> NDArray[np.int16]:
     """Return the (n_samples,) of a recording that was sent, mono 16 kHz.
 
     Raises:
@@ -64,16 +64,16 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
     tags = {}
     for i, tag in enumerate(_USUAL_TAGS):
         value = columns[i % 2].text_input(
-            tag.capitalize(), key=typed(f"{key}-{tag}", known.get(tag, "")), max_chars=100,
-            persist_state=KEPT,
+            tag.capitalize(), key=field_key(f"{key}-{tag}", known.get(tag, "")), max_chars=100,
+            persist_state=PERSIST,
         )  # fmt: skip
         tags[tag] = value.strip()
     other = {tag: value for tag, value in known.items() if tag not in _USUAL_TAGS}
     others = ", ".join(f"{tag}={value}" for tag, value in other.items())
     free = st.text_input(
         "Other tags",
-        key=typed(f"{key}-other", others),
-        persist_state=KEPT,
+        key=field_key(f"{key}-other", others),
+        persist_state=PERSIST,
         max_chars=2000,
         placeholder="age=60s, dialect=Geordie",
     )

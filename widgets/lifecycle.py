@@ -15,7 +15,7 @@ import streamlit as st
 from asr_core.streaming import end_all, is_closing
 from widgets.workarounds.streamlit_runtime import event_loop
 
-__all__ = ["closing_note", "end_without_losses", "start_monitoring"]
+__all__ = ["install_graceful_shutdown", "shutdown_notice", "start_monitoring"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ _TO_SAVE_S = 30.0
 
 
 @functools.cache
-def end_without_losses() -> None:
+def install_graceful_shutdown() -> None:
     """On SIGTERM let those who speak finish and save, then end; once a process."""
     # Only the main thread may do so, in which the server's loop runs.
     event_loop().call_soon_threadsafe(_listen_for_sigterm)
@@ -53,7 +53,7 @@ def _listen_for_sigterm() -> None:
     signal.signal(signal.SIGTERM, on_sigterm)
 
 
-def closing_note() -> None:
+def shutdown_notice() -> None:
     """Tell who is here that the server ends."""
     if is_closing():
         st.warning(

@@ -11,17 +11,17 @@ from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
 from asr_core.evaluation.exports import write_set
 from asr_core.evaluation.store import Case, Store
 from asr_core.languages import LANGUAGES
-from widgets.testbench.opened import saying_errors, tag_fields
-from widgets.testbench.pickers import page_of, with_tags
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import filter_by_tags, paginate
+from widgets.testbench.store_access import show_errors, tag_fields
+from widgets.text_fields import PERSIST, field_key
 
-__all__ = ["case_list"]
+__all__ = ["cases_section"]
 
 _PER_PAGE = 10
 
 
-def case_list(store: Store) -> None:
+def cases_section(store: Store) -> None:
     """Draw it, newest first."""
     cases = store.cases()
     st.caption(
@@ -31,8 +31,8 @@ def case_list(store: Store) -> None:
     if not cases:
         st.info("Nothing here yet: read a sentence aloud, upload recordings or import a set.")
         return
-    shown = with_tags(cases, lambda case: case.tags, "Only with", "cases-with")
-    for case in page_of(shown, _PER_PAGE, "case-page"):
+    shown = filter_by_tags(cases, lambda case: case.tags, "Only with", "cases-with")
+    for case in paginate(shown, _PER_PAGE, "case-page"):
         _case(store, case)
     row = st.container(horizontal=True)
     row.download_button(
@@ -57,11 +57,11 @@ def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
 def _case(store: Store, case: Case) -> None:
     with st.container(border=True):
         # Earlier versions kept words of any length.
-        st.markdown(f"**{as_written(case.said[:MAX_SAID] or 'Nobody speaks')}**")
+        st.markdown(f"**{escape_markdown(case.said[:MAX_SAID] or 'Nobody speaks')}**")
         tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
         about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
-        st.caption(as_written(f"{about} · {tags}" if tags else about))
-        with saying_errors():
+        st.caption(escape_markdown(f"{about} · {tags}" if tags else about))
+        with show_errors():
             st.audio(store.flac(case.id), format="audio/flac")
         row = st.container(horizontal=True)
         if store.actor.may_review:
@@ -70,25 +70,28 @@ def _case(store: Store, case: Case) -> None:
         if store.actor.may_delete(case.owner) and row.button(
             "Delete", key=f"delete-{case.id}", icon=":material/delete:"
         ):
-            with saying_errors():
+            with show_errors():
                 store.delete_cases([case.id])
                 st.rerun()
 
 
 def _change(store: Store, case: Case) -> None:
     name = st.text_input(
-        "Name", max_chars=MAX_NAME, key=typed(f"name-{case.id}", case.name), persist_state=KEPT
+        "Name",
+        max_chars=MAX_NAME,
+        key=field_key(f"name-{case.id}", case.name),
+        persist_state=PERSIST,
     )
     said = st.text_area(
-        "What is said", max_chars=MAX_SAID, key=typed(f"said-{case.id}", case.said),
-        persist_state=KEPT,
+        "What is said", max_chars=MAX_SAID, key=field_key(f"said-{case.id}", case.said),
+        persist_state=PERSIST,
     )  # fmt: skip
     codes = list(LANGUAGES)
     language = st.selectbox(
         "Language", codes, codes.index(case.language), LANGUAGES.__getitem__,
-        key=f"language-{case.id}-{case.language}", persist_state=KEPT,
+        key=f"language-{case.id}-{case.language}", persist_state=PERSIST,
     )  # fmt: skip
-    with saying_errors():
+    with show_errors():
         tags = tag_fields(f"change-{case.id}", dict(case.tags))
         if st.button("Store the change", key=f"store-{case.id}", type="primary"):
             store.change_case(case.id, name, said.strip(), language, tags)
@@ -100,7 +103,7 @@ def _confirm(store: Store, cases: Sequence[Case]) -> None:
     st.write(f"{len(cases)} recordings and all results on them will be gone for good.")
     row = st.container(horizontal=True)
     if row.button("Delete them", type="primary", icon=":material/delete:"):
-        with saying_errors():
+        with show_errors():
             store.delete_cases([case.id for case in cases])
             st.rerun()
     if row.button("Keep them"):

@@ -15,7 +15,7 @@ from asr_core.server.visitors import is_invitation
 from widgets.secrets import setting
 from widgets.site import is_gated
 
-__all__ = ["admitted", "current_actor", "warn_if_open_to_all"]
+__all__ = ["current_actor", "require_access", "warn_if_public"]
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ _guesses = KeyedBuckets(per_s=0.5, burst=20)
 """Wrong invitations, where there is no gate that counts them."""
 
 
-def admitted() -> bool:
+def require_access() -> bool:
     """Whether this visitor may use the app; if not, the way in is drawn.
 
     ``[auth]`` in the secrets turns on Streamlit's own sign-in (OpenID Connect),
@@ -57,18 +57,18 @@ def current_actor() -> Actor:
 
 
 @functools.cache
-def _log_that_it_is_open() -> None:
+def _log_public_access() -> None:
     logger.warning(
         "Everybody who reaches this app may use it and change its test set: set [auth] or "
         "ASR_INVITE, or ASR_OPEN_TO_ALL=1 if that is meant"
     )
 
 
-def warn_if_open_to_all() -> None:
+def warn_if_public() -> None:
     """On the test bench of an app that others reach too, and that lets everybody in."""
     if _can_sign_in() or setting("ASR_INVITE") or setting("ASR_OPEN_TO_ALL") or _is_local():
         return
-    _log_that_it_is_open()
+    _log_public_access()
     st.warning(
         "Everybody who has the address of this app can hear, change and delete what is stored "
         "here. Whoever runs it can ask for a sign-in or a secret link (see Deploying in the "

@@ -5,21 +5,21 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from widgets.typed import is_typed_into
+from widgets.text_fields import has_edits
 
 
 def two_pages() -> None:
     import streamlit as st
 
-    from widgets.typed import KEPT, is_typed_into, typed
+    from widgets.text_fields import PERSIST, field_key, has_edits
 
     if st.checkbox("Other page", key="other"):
         st.text("Other")
     else:
         given = st.session_state.setdefault("case", "stored")
-        st.text_input("Said", key=typed("said", given), persist_state=KEPT)
-        st.text_input("Note", key=typed("note"), persist_state=KEPT)
-    st.session_state["counts"] = is_typed_into(st.session_state)
+        st.text_input("Said", key=field_key("said", given), persist_state=PERSIST)
+        st.text_input("Note", key=field_key("note"), persist_state=PERSIST)
+    st.session_state["counts"] = has_edits(st.session_state)
 
 
 @pytest.fixture
@@ -35,21 +35,21 @@ def there_and_back(app: AppTest) -> None:
 
 def test_what_was_typed_is_there_after_another_page(app: AppTest) -> None:
     assert app.text_input(key="said").value == "stored"
-    app.text_input(key="said").set_value("typed").run()
+    app.text_input(key="said").set_value("field_key").run()
     app.text_input(key="note").set_value("odd").run()
     there_and_back(app)
     assert not app.exception
-    assert [field.value for field in app.text_input] == ["typed", "odd"]
+    assert [field.value for field in app.text_input] == ["field_key", "odd"]
 
 
 def test_a_field_that_nobody_typed_into_follows_what_it_is_given(app: AppTest) -> None:
     app.session_state["case"] = "changed"
     there_and_back(app)
     assert app.text_input(key="said").value == "changed"
-    app.text_input(key="said").set_value("typed").run()
+    app.text_input(key="said").set_value("field_key").run()
     app.session_state["case"] = "changed again"
     app.run()
-    assert app.text_input(key="said").value == "typed"
+    assert app.text_input(key="said").value == "field_key"
 
 
 def test_only_what_was_typed_counts_also_on_another_page(app: AppTest) -> None:
@@ -62,5 +62,5 @@ def test_only_what_was_typed_counts_also_on_another_page(app: AppTest) -> None:
 
 
 def test_a_field_that_was_emptied_counts() -> None:
-    assert is_typed_into({"given": {"said": "stored"}, "said": ""})
-    assert not is_typed_into({"given": {"said": "stored"}})
+    assert has_edits({"given": {"said": "stored"}, "said": ""})
+    assert not has_edits({"given": {"said": "stored"}})
