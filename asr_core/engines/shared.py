@@ -19,7 +19,7 @@ from typing import IO
 from asr_core.engines.base import Engine, EngineName, Hypothesis, Window, never_cancelled
 from asr_core.errors import LimitError
 from asr_core.models.allowlist import enforces_allowlist
-from asr_core.models.cache import cached_path, folder_size_bytes, lock_in_use
+from asr_core.models.cache import cached_path, lock_in_use, model_size_bytes
 from asr_core.models.catalogue import CATALOGUE
 from asr_core.ops.budget import Reservation, Resource, process_budget
 from asr_core.ops.malloc import trim_heap
@@ -196,7 +196,7 @@ def memory_bytes(directory: Path) -> float:
     card = next((c for c in CATALOGUE.values() if cached_path(c.name).resolve() == directory), None)
     if card is not None:
         return card.memory_mb * 1e6
-    return _FIXED_BYTES + _TIMES * folder_size_bytes(directory)
+    return _FIXED_BYTES + _TIMES * model_size_bytes(directory)
 
 
 def _room(amount: float) -> Reservation | None:

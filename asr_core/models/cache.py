@@ -16,11 +16,14 @@ from typing import IO
 from asr_core.errors import ModelError
 
 __all__ = [
+    "KEPT_GRAPHS",
     "cache_dir",
     "cached_path",
     "find_missing_file",
     "folder_size_bytes",
+    "has_room",
     "lock_in_use",
+    "model_size_bytes",
     "publish",
     "record_use",
     "reserve_space",
@@ -38,6 +41,9 @@ _FRESH_S = 60.0
 
 _SPARE_BYTES = 200e6
 """Stays free on the disk, for everything else."""
+
+KEPT_GRAPHS = "graphs"
+"""Folder inside a model's that holds what the ONNX engine made from the weights."""
 
 _CT2_FILES = ("model.bin", "config.json", "tokenizer.json")
 _TRANSFORMERS_FILES = ("config.json", "tokenizer.json")
@@ -83,6 +89,11 @@ def folder_size_bytes(folder: Path) -> int:
     return total
 
 
+def model_size_bytes(directory: Path) -> int:
+    """Return what a model's own files take on the disk, without the graphs made from them."""
+    return folder_size_bytes(directory) - folder_size_bytes(directory / KEPT_GRAPHS)
+
+
 # --- arriving --------------------------------------------------------------------
 
 
@@ -117,9 +128,8 @@ def publish(folder: Path, target: Path) -> Path:
     except OSError:
         if not target.is_dir():
             raise
-        if find_missing_file(target) is not None or folder_size_bytes(target) < folder_size_bytes(
-            folder
-        ):
+        is_smaller = model_size_bytes(target) < model_size_bytes(folder)
+        if find_missing_file(target) is not None or is_smaller:
             shutil.rmtree(target)  # left by a hand, an old version or a broken copy
             folder.rename(target)
     return target
@@ -206,6 +216,19 @@ def reserve_space(n_bytes: int, settings: Mapping[str, str] = os.environ) -> Non
             f"The model takes {n_bytes / 1e6:.0f} MB, and the disk has {free / 1e6:.0f} MB free; "
             "free some space, or set ASR_MODELS_DIR to another disk."
         )
+
+
+def has_room(directory: Path, n_bytes: int, settings: Mapping[str, str] = os.environ) -> bool:
+    """Return whether ``n_bytes`` may be added to a model's folder without evicting a model."""
+    if shutil.disk_usage(directory).free < n_bytes + _SPARE_BYTES:
+        return False
+    if not directory.resolve().is_relative_to(cache_dir().resolve()):
+        return True
+    try:
+        most = _most_bytes(settings)
+    except ModelError:  # for whoever fetches a model
+        return False
+    return most is None or folder_size_bytes(cache_dir()) + n_bytes <= most
 
 
 def _most_bytes(settings: Mapping[str, str]) -> float | None:

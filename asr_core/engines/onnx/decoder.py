@@ -11,10 +11,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx.decoder_graph import cross_attention_graph, decoder_graph
 from asr_core.engines.onnx.dimensions import EMBEDDINGS, DecoderDimensions
+from asr_core.engines.onnx.graph_cache import GraphCache
 from asr_core.engines.onnx.kv_cache import CrossAttentionCache, KVCache, SelfAttentionCache
-from asr_core.engines.onnx.session import create_session
 from asr_core.models.ctranslate2_format import FloatArrays, read_config
 
 __all__ = ["N_BEST", "DecoderOutput", "OnnxDecoder"]
@@ -62,6 +61,7 @@ class OnnxDecoder:
 
     Args:
         directory: a model in CTranslate2 format.
+        graphs: keeps the model's graphs.
         n_threads: of one call.
 
     Raises:
@@ -69,23 +69,33 @@ class OnnxDecoder:
         ModelError: it cannot be read.
     """
 
-    def __init__(self, directory: Path, *, n_threads: int) -> None:
+    def __init__(self, directory: Path, graphs: GraphCache, *, n_threads: int) -> None:
         config = read_config(directory)
-        arrays = FloatArrays(directory / "model.bin")
-        self._dimensions = DecoderDimensions.from_arrays(arrays)
-        cross = cross_attention_graph(arrays, self._dimensions)
-        step = decoder_graph(
-            arrays,
-            self._dimensions,
-            suppressed=config.get("suppress_ids") or [],
-            n_best=N_BEST,
-            alignment_heads=config.get("alignment_heads") or _upper_half(self._dimensions),
-        )
-        self._positions = arrays["decoder/position_encodings/encodings"]
-        self._arrays = arrays
         self.suppressed_at_first = tuple(config.get("suppress_ids_begin") or [])
-        self._cross_attention = create_session(cross, n_threads=n_threads)
-        self._decoder = create_session(step, n_threads=n_threads)
+        self._arrays = arrays = FloatArrays(directory / "model.bin")
+        self._dimensions = dimensions = DecoderDimensions.from_arrays(arrays)
+        self._positions = arrays["decoder/position_encodings/encodings"]
+
+        def build_cross_attention() -> bytes:
+            from asr_core.engines.onnx.decoder_graph import cross_attention_graph  # imports onnx
+
+            return cross_attention_graph(arrays, dimensions)
+
+        def build_decoder() -> bytes:
+            from asr_core.engines.onnx.decoder_graph import decoder_graph
+
+            return decoder_graph(
+                arrays,
+                dimensions,
+                suppressed=config.get("suppress_ids") or [],
+                n_best=N_BEST,
+                alignment_heads=config.get("alignment_heads") or _upper_half(dimensions),
+            )
+
+        self._cross_attention = graphs.session(
+            "cross_attention", build_cross_attention, n_threads=n_threads
+        )
+        self._decoder = graphs.session("decoder", build_decoder, n_threads=n_threads)
 
     @property
     def n_vocabulary(self) -> int:

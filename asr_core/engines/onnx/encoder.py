@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.onnx.encoder_graph import encoder_graph
-from asr_core.engines.onnx.session import create_session
+from asr_core.engines.onnx.graph_cache import GraphCache
 from asr_core.models.ctranslate2_format import FloatArrays
 
 __all__ = ["OnnxEncoder"]
@@ -19,6 +18,7 @@ class OnnxEncoder:
 
     Args:
         directory: a model in CTranslate2 format.
+        graphs: keeps the model's graph.
         n_threads: of one call.
 
     Raises:
@@ -26,11 +26,17 @@ class OnnxEncoder:
         ModelError: it cannot be read.
     """
 
-    def __init__(self, directory: Path, *, n_threads: int) -> None:
+    def __init__(self, directory: Path, graphs: GraphCache, *, n_threads: int) -> None:
         arrays = FloatArrays(directory / "model.bin")
         self.n_mels = arrays.shape("encoder/conv1/weight")[1]
+
+        def build() -> bytes:
+            from asr_core.engines.onnx.encoder_graph import encoder_graph  # imports onnx
+
+            return encoder_graph(arrays)
+
         # In order, so that one chunk of a feed-forward block is over before the next begins.
-        self._session = create_session(encoder_graph(arrays), n_threads=n_threads, in_order=True)
+        self._session = graphs.session("encoder", build, n_threads=n_threads, in_order=True)
 
     def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode log-mel windows.

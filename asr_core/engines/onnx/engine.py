@@ -18,6 +18,7 @@ from asr_core.engines.base import EngineName
 from asr_core.engines.onnx.beam_search import BeamRequest, BeamState, beam_search
 from asr_core.engines.onnx.decoder import OnnxDecoder
 from asr_core.engines.onnx.encoder import OnnxEncoder
+from asr_core.engines.onnx.graph_cache import GraphCache
 from asr_core.engines.whisper.confidence import relative_likelihoods
 from asr_core.engines.whisper.timing import token_frames
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
@@ -66,8 +67,9 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
     ) -> None:
         n_workers, n_each = split_threads(n_threads)
         try:
-            self._encoder = OnnxEncoder(directory, n_threads=n_each)
-            self._decoder = OnnxDecoder(directory, n_threads=n_each)
+            graphs = GraphCache(directory)
+            self._encoder = OnnxEncoder(directory, graphs, n_threads=n_each)
+            self._decoder = OnnxDecoder(directory, graphs, n_threads=n_each)
         except KeyError as error:
             raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
         is_multilingual = self._decoder.n_vocabulary >= MULTILINGUAL_SIZE
