@@ -4,7 +4,7 @@
     python scripts/reference.py --check    only fail on what is broken
 
 Fails where a name of ``__all__`` or a type cannot be resolved, where a docstring refers to a name
-of this package that is not there, and where a document links to a file that is not there.
+of this package that is not there, and where a document links to or names a file or a test that is not there.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
             broken = build(Path(folder))
     else:
         broken = build(ROOT / "build" / "reference")
-    broken += broken_links()
+    broken += broken_links() + broken_names()
     for sentence in broken:
         print(sentence, file=sys.stderr)
     return 1 if broken else 0
@@ -83,12 +83,9 @@ def _reads_like_a_name(text: str) -> bool:
 
 def broken_links() -> list[str]:
     """Return a sentence for each link in a Markdown file to a file or heading that is missing."""
-    listed = subprocess.run(
-        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
     broken = []
-    for document in (ROOT / line for line in listed.splitlines()):
-        for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+    for document, text in documents():
+        for link in re.findall(r"\]\(([^)\s]+)\)", text):
             if "://" in link:
                 continue
             path, _, heading = link.partition("#")
@@ -96,6 +93,45 @@ def broken_links() -> list[str]:
             if not target.exists() or (heading and heading not in _headings(target)):
                 broken.append(f"{document.relative_to(ROOT)}: {link} is not there")
     return broken
+
+
+def broken_names() -> list[str]:
+    """Return a sentence for each file or test that a Markdown file names and that is missing."""
+    files = [Path(line) for line in _tracked()]
+    modules = {path.name for path in files}
+    tests = "".join((ROOT / path).read_text() for path in files if path.match("test_*.py"))
+
+    def is_there(name: str) -> bool:
+        if _IN_A_FOLDER.fullmatch(name):
+            return (ROOT / name).exists()
+        if name.endswith(".py"):
+            return name in modules
+        return not name.startswith("test_") or f"def {name.removesuffix('…')}" in tests
+
+    return [
+        f"{document.relative_to(ROOT)}: {name} is not there"
+        for document, text in documents()
+        if document.name != "CHANGELOG.md"
+        for name in re.findall(r"`([\w./-]+…?)`", text)
+        if not is_there(name)
+    ]
+
+
+_IN_A_FOLDER = re.compile(
+    r"(asr_core|benchmarks|deploy|docs|examples|pages|scripts|tests|widgets)/(?!\.env)[\w./-]*"
+)
+
+
+def documents() -> list[tuple[Path, str]]:
+    """Return the Markdown files and their texts."""
+    paths = [ROOT / line for line in _tracked("*.md")]
+    return [(path, path.read_text(encoding="utf-8")) for path in paths]
+
+
+def _tracked(*patterns: str) -> list[str]:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [line for line in listed.stdout.splitlines() if (ROOT / line).is_file()]
 
 
 def _headings(document: Path) -> set[str]:

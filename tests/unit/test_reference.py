@@ -19,5 +19,6 @@ def test_links_arguments_and_values_are_no_broken_references(text: str) -> None:
     assert reference.unresolved(f"<p>See <code>{text}</code>.</p>") == []
 
 
-def test_no_document_links_to_what_is_not_there() -> None:
+def test_no_document_refers_to_what_is_not_there() -> None:
     assert reference.broken_links() == []
+    assert reference.broken_names() == []
