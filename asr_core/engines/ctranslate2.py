@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 from asr_core.engines.base import EngineName
 from asr_core.engines.cpu_features import use_widest_instructions
 from asr_core.engines.whisper.confidence import relative_likelihoods
+from asr_core.engines.whisper.engine import WhisperEngine
+from asr_core.engines.whisper.hypotheses import DecodingResult, TokenTimings
+from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
-from asr_core.engines.whisper.windows import (
-    DecodingRequest,
-    DecodingResult,
-    TokenTimings,
-    WhisperEngine,
-)
 from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
 from asr_core.models.ctranslate2_format import locate_arrays
@@ -31,7 +28,7 @@ _CUDA_BATCH = 8
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
-    """See :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
+    """See :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.
@@ -64,8 +61,8 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             n_parallel=n_workers,
             batch_size=usual_batch,
             background_batch_size=batch_size or usual_batch,
-            encodes_batches=self._on_cuda,
-            has_beams=True,
+            batches_encoder=self._on_cuda,
+            supports_beam_search=True,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -99,7 +96,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     def _on_cpu(self, encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
         return np.asarray(encoded.to_device(ctranslate2.Device.cpu) if self._on_cuda else encoded)
 
-    def _take(
+    def _select(
         self, encoded: ctranslate2.StorageView, indices: list[int]
     ) -> ctranslate2.StorageView:
         if indices == list(range(encoded.shape[0])):
@@ -107,7 +104,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         rows = np.ascontiguousarray(self._on_cpu(encoded)[indices])
         return ctranslate2.StorageView.from_array(rows)
 
-    def _join(self, encoded: list[ctranslate2.StorageView]) -> ctranslate2.StorageView:
+    def _concatenate(self, encoded: list[ctranslate2.StorageView]) -> ctranslate2.StorageView:
         rows = np.concatenate([self._on_cpu(part) for part in encoded])
         return ctranslate2.StorageView.from_array(rows)
 
@@ -118,11 +115,11 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     def _decode(
         self, encoded: ctranslate2.StorageView, requests: list[DecodingRequest]
     ) -> list[DecodingResult]:
-        n_prompt = len(requests[0].prompt)
+        n_prompt = len(requests[0].prefix)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
             encoded,
-            [request.prompt for request in requests],
+            [request.prefix for request in requests],
             beam_size=requests[0].beam_size,
             num_hypotheses=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
@@ -153,7 +150,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         for at in range(0, len(texts), size):
             rows = list(range(at, at + size))
             results += self._model.align(
-                self._take(encoded, rows),
+                self._select(encoded, rows),
                 # CTranslate2 adds the last token itself: no time stamps.
                 requests[0].previous + requests[0].start[:-1],
                 [texts[i] for i in rows],

@@ -20,14 +20,11 @@ from asr_core.engines.onnx.decoder import OnnxDecoder
 from asr_core.engines.onnx.encoder import OnnxEncoder
 from asr_core.engines.onnx.graph_cache import GraphCache
 from asr_core.engines.whisper.confidence import relative_likelihoods
+from asr_core.engines.whisper.engine import WhisperEngine
+from asr_core.engines.whisper.hypotheses import DecodingResult, TokenTimings
+from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.engines.whisper.timing import token_frames
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
-from asr_core.engines.whisper.windows import (
-    DecodingRequest,
-    DecodingResult,
-    TokenTimings,
-    WhisperEngine,
-)
 from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
 from asr_core.models.capabilities import MULTILINGUAL_SIZE
@@ -45,7 +42,7 @@ _BEAM_MARGIN = 1.5  # log-probability behind the best at which a beam drops (doc
 class OnnxEngine(WhisperEngine[EncoderOutput]):
     """A Whisper model on the CPU, int8.
 
-    Implements :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
+    Implements :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.
@@ -78,8 +75,8 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             self._encoder.n_mels,
             n_parallel=n_workers,
             background_batch_size=batch_size or (1 if live else _WINDOWS_PER_BATCH),
-            has_beams=True,
-            checks_drafts=True,
+            supports_beam_search=True,
+            verifies_drafts=True,
         )
 
     @property
@@ -93,10 +90,10 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
     def _encode(self, features: NDArray[np.float32]) -> EncoderOutput:
         return self._encoder(features)
 
-    def _take(self, encoded: EncoderOutput, indices: list[int]) -> EncoderOutput:
+    def _select(self, encoded: EncoderOutput, indices: list[int]) -> EncoderOutput:
         return encoded if indices == list(range(len(encoded))) else encoded[indices]
 
-    def _join(self, encoded: list[EncoderOutput]) -> EncoderOutput:
+    def _concatenate(self, encoded: list[EncoderOutput]) -> EncoderOutput:
         return np.concatenate(encoded)
 
     def _language_probabilities(self, encoded: EncoderOutput) -> list[dict[str, float]]:

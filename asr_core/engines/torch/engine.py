@@ -13,14 +13,11 @@ from transformers import WhisperForConditionalGeneration
 
 from asr_core.engines.base import EngineName
 from asr_core.engines.torch.decoder import Sound, TorchDecoder
+from asr_core.engines.whisper.engine import WhisperEngine
+from asr_core.engines.whisper.hypotheses import DecodingResult, TokenTimings
+from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.engines.whisper.timing import token_frames
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
-from asr_core.engines.whisper.windows import (
-    DecodingRequest,
-    DecodingResult,
-    TokenTimings,
-    WhisperEngine,
-)
 from asr_core.errors import ModelError
 from asr_core.models.capabilities import MULTILINGUAL_SIZE
 from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
@@ -33,7 +30,7 @@ _PATIENT_GPU_BATCH = 16
 
 
 class TransformersEngine(WhisperEngine[Sound]):
-    """See :class:`~asr_core.engines.whisper.windows.WhisperEngine`.
+    """See :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 
     Decodes greedily, step by step: the library's ``generate`` takes neither a shortened
     encoder context nor windows with prefixes of different lengths.
@@ -73,8 +70,8 @@ class TransformersEngine(WhisperEngine[Sound]):
             model.config.num_mel_bins,
             batch_size=_GPU_BATCH if on_gpu else 1,
             background_batch_size=batch_size or (_PATIENT_GPU_BATCH if on_gpu else _PATIENT_BATCH),
-            checks_drafts=True,
-            encodes_batches=on_gpu,
+            verifies_drafts=True,
+            batches_encoder=on_gpu,
         )
         self._encoder: Any = model.model.encoder
         self._decoder = TorchDecoder(model, _alignment_heads(directory, config, model.config))
@@ -99,12 +96,12 @@ class TransformersEngine(WhisperEngine[Sound]):
             hidden = layer(hidden, None)
         return Sound(encoder.layer_norm(hidden))
 
-    def _take(self, encoded: Sound, indices: list[int]) -> Sound:
+    def _select(self, encoded: Sound, indices: list[int]) -> Sound:
         if indices == list(range(len(encoded.encoded))):
             return encoded
         return Sound(encoded.encoded[indices])
 
-    def _join(self, encoded: list[Sound]) -> Sound:
+    def _concatenate(self, encoded: list[Sound]) -> Sound:
         return Sound(torch.cat([part.encoded for part in encoded]))
 
     @torch.inference_mode()
@@ -119,7 +116,7 @@ class TransformersEngine(WhisperEngine[Sound]):
 
     @torch.inference_mode()
     def _decode(self, encoded: Sound, requests: list[DecodingRequest]) -> list[DecodingResult]:
-        prompts = torch.tensor([request.prompt for request in requests], device=self._device)
+        prompts = torch.tensor([request.prefix for request in requests], device=self._device)
         n_new = max(request.max_new_tokens for request in requests)
         past = self._decoder.begin(encoded, prompts.shape[1] + n_new)
         hidden = self._decoder.read(prompts, past)

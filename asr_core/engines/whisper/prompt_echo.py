@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 
 from asr_core.transcript import Word, comparison_key, join_words
 
-__all__ = ["is_misled", "may_be_misled"]
+__all__ = ["echoes_prompt", "may_echo_prompt"]
 
 _RUN = 12
 """Bytes without spaces that a text and its prompt share, in a row, for it to be suspect: two
@@ -28,7 +28,7 @@ _MIN_LENGTH = 0.8
 """Beside the text without the prompt; less, and words are missing."""
 
 
-def may_be_misled(words: Sequence[Word], prompt: str, *, is_partial: bool = False) -> bool:
+def may_echo_prompt(words: Sequence[Word], prompt: str, *, is_partial: bool = False) -> bool:
     """Return whether a prompt may have changed more than the spelling: the text shares much
     with it, or begins late, or there is none, which the next look at the same audio mends."""
     if not prompt.strip():
@@ -37,7 +37,7 @@ def may_be_misled(words: Sequence[Word], prompt: str, *, is_partial: bool = Fals
     return (is_late and not is_partial) or any(_shared(_bytes(join_words(words)), _bytes(prompt)))
 
 
-def is_misled(text: str, prompt: str, plain: str) -> bool:
+def echoes_prompt(text: str, prompt: str, plain: str) -> bool:
     """Return whether ``plain``, decoded of the same speech without the prompt, is to be trusted
     more: it lacks what the text shares with the prompt, or says more."""
     written, heard = _bytes(text), _bytes(plain)

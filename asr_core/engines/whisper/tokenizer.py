@@ -102,7 +102,7 @@ class WhisperTokenizer:
             return [self.start, self.no_timestamps]
         return [self.start, self.language_tokens[language], self._tasks[task], self.no_timestamps]
 
-    def previous_text(self, prompt: str) -> list[int]:
+    def prompt_tokens(self, prompt: str) -> list[int]:
         """The tokens that carry ``prompt``, its last words if it is long."""
         if not prompt.strip():
             return []

@@ -17,7 +17,8 @@ from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.torch.engine import TransformersEngine
-from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
+from asr_core.engines.whisper.hypotheses import DecodingResult
+from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.errors import Cancelled, EngineError, ModelError
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -117,7 +118,7 @@ def test_what_the_beam_disputes_is_less_probable(
     decode = inner._decode
 
     def alone(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
-        return [replace(text, alternatives=(), weights=()) for text in decode(rows, requests)]
+        return [replace(text, alternatives=(), likelihoods=()) for text in decode(rows, requests)]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inner, "_decode", alone)

@@ -22,7 +22,8 @@ from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.onnx.quantization import QuantizedWeight
 from asr_core.engines.torch.decoder import Sound
 from asr_core.engines.torch.engine import TransformersEngine
-from asr_core.engines.whisper.windows import DecodingRequest, DecodingResult
+from asr_core.engines.whisper.hypotheses import DecodingResult
+from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.transcript import comparison_key
 
 

@@ -42,10 +42,10 @@ def test_chinese_is_split_into_characters(tokenizer: WhisperTokenizer) -> None:
 
 
 def test_prompts_keep_their_end_and_fit(tokenizer: WhisperTokenizer) -> None:
-    tokens = tokenizer.previous_text("word " * 1000 + "last")
+    tokens = tokenizer.prompt_tokens("word " * 1000 + "last")
     assert len(tokens) == 223
     assert tokenizer.decode(tokens[-1:]) == " last"
-    assert tokenizer.previous_text("  ") == []
+    assert tokenizer.prompt_tokens("  ") == []
 
 
 def test_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:

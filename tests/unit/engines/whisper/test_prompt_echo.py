@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.engines.whisper.prompt_echo import is_misled, may_be_misled
+from asr_core.engines.whisper.prompt_echo import echoes_prompt, may_echo_prompt
 from asr_core.transcript import Word
 
 TERMS = "Kubernetes, Terraform, Acme GmbH, Jane Doe"
@@ -29,8 +29,8 @@ def words(text: str, start_s: float = 0.1) -> list[Word]:
     ],
 )
 def test_a_prompt_in_place_of_the_speech_or_before_it_is_an_echo(prompt: str, text: str) -> None:
-    assert may_be_misled(words(text), prompt)
-    assert is_misled(text, prompt, SPEECH)
+    assert may_echo_prompt(words(text), prompt)
+    assert echoes_prompt(text, prompt, SPEECH)
 
 
 @pytest.mark.parametrize(
@@ -44,20 +44,20 @@ def test_a_prompt_in_place_of_the_speech_or_before_it_is_an_echo(prompt: str, te
     ],
 )
 def test_words_of_the_prompt_that_are_said_are_written(prompt: str, text: str, plain: str) -> None:
-    assert not is_misled(text, prompt, plain)
+    assert not echoes_prompt(text, prompt, plain)
 
 
 def test_nothing_is_suspect_without_a_prompt_or_for_a_single_term() -> None:
-    assert not may_be_misled(words(SPEECH), "")
-    assert not may_be_misled(words(""), "")
-    assert not may_be_misled(words("We run it on Kubernetes."), TERMS)
-    assert not may_be_misled(words(SPEECH), TERMS)
-    assert not may_be_misled(words("the best of times, it was the worst of times"), "It was")
+    assert not may_echo_prompt(words(SPEECH), "")
+    assert not may_echo_prompt(words(""), "")
+    assert not may_echo_prompt(words("We run it on Kubernetes."), TERMS)
+    assert not may_echo_prompt(words(SPEECH), TERMS)
+    assert not may_echo_prompt(words("the best of times, it was the worst of times"), "It was")
 
 
 def test_words_that_are_left_out_since_the_prompt_has_them_are_suspect() -> None:
     rest = "ask not what your country can do for you."
-    assert may_be_misled(words(rest, start_s=2.0), "And so my fellow Americans,")
-    assert not may_be_misled(words(rest, start_s=0.3), "And so my fellow Americans,")
-    assert is_misled(rest, "And so my fellow Americans,", SPEECH)
-    assert is_misled("And so.", SPEECH, SPEECH)
+    assert may_echo_prompt(words(rest, start_s=2.0), "And so my fellow Americans,")
+    assert not may_echo_prompt(words(rest, start_s=0.3), "And so my fellow Americans,")
+    assert echoes_prompt(rest, "And so my fellow Americans,", SPEECH)
+    assert echoes_prompt("And so.", SPEECH, SPEECH)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.engines.whisper.windows import _plausible
+from asr_core.engines.whisper.hypotheses import limit_duration
 from asr_core.transcript import Word
 
 
@@ -11,11 +11,11 @@ from asr_core.transcript import Word
 )
 def test_a_number_takes_as_long_as_its_digits(text: str, seconds: float) -> None:
     word = Word(text, 1.0, 1.0 + seconds, 0.9)
-    assert _plausible(word, is_first=False) == word
+    assert limit_duration(word, is_first=False) == word
 
 
 @pytest.mark.parametrize("text", [" I", " a", " 3.", " word", " I'd"])
-def test_a_pause_is_taken_off_a_word(text: str) -> None:
+def test_a_pause_is_cut_off_a_word(text: str) -> None:
     word = Word(text, 1.0, 4.0, 0.9)
-    assert _plausible(word, is_first=False).end < 2.0
-    assert _plausible(word, is_first=True).start > 3.0
+    assert limit_duration(word, is_first=False).end < 2.0
+    assert limit_duration(word, is_first=True).start > 3.0
