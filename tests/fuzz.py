@@ -29,12 +29,12 @@ from asr_core.audio.decode import AudioFile
 from asr_core.audio.timeline import MAX_INSERTED_SILENCE_S
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.errors import AsrError
-from asr_core.evaluation.archives import opened_zip
+from asr_core.evaluation.archives import open_zip
 from asr_core.evaluation.cases import parse_tags
 from asr_core.evaluation.conditions import Condition
 from asr_core.evaluation.layouts import read_listing
-from asr_core.evaluation.manifests import Entry
-from asr_core.evaluation.set_files import picker
+from asr_core.evaluation.manifests import ManifestEntry
+from asr_core.evaluation.set_files import file_opener
 from asr_core.full_context.time_range import RangeReader, TimeRange
 from asr_core.models.ctranslate2_format import read_arrays, read_config
 from asr_core.ops.limits import UsageLimits
@@ -160,10 +160,10 @@ def _manifest(rng: random.Random, _: list[bytes]) -> None:
     contents = {**_SEEDS, name: _damaged(_SEEDS[name], rng)}
     files = {path: functools.partial(io.BytesIO, data) for path, data in contents.items()}
     for entry in read_listing(files, name).entries:
-        if isinstance(entry, Entry):
+        if isinstance(entry, ManifestEntry):
             assert 0 <= entry.stretch.start_s < (entry.stretch.end_s or np.inf)
             with contextlib.suppress(AsrError):
-                picker(files, "d")(entry.path)
+                file_opener(files, "d")(entry.path)
 
 
 def _set() -> bytes:
@@ -179,7 +179,7 @@ def _set() -> bytes:
 def _archive(rng: random.Random, _: list[bytes]) -> None:
     """Headers at both ends are damaged alike."""
     data = _damaged(_SET, rng) if rng.random() < 0.5 else _damaged(_SET[::-1], rng)[::-1]
-    with opened_zip(io.BytesIO(data)) as files:
+    with open_zip(io.BytesIO(data)) as files:
         for read in files.values():
             with contextlib.suppress(AsrError):
                 read()

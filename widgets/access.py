@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from asr_core.evaluation.roles import Actor, actor_of
+from asr_core.evaluation.roles import Actor, resolve_actor
 from asr_core.ops.rate_limit import KeyedBuckets
 from asr_core.server.visitors import is_invitation
 from widgets.secrets import setting
@@ -53,7 +53,7 @@ def require_access() -> bool:
 def current_actor() -> Actor:
     """Return who this visitor is to the test bench: by what the identity provider verified."""
     claims = st.user.to_dict() if _can_sign_in() else {}
-    return actor_of(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
+    return resolve_actor(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
 
 
 @functools.cache

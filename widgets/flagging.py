@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_int16
-from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
+from asr_core.evaluation.cases import MAX_NAME, MAX_REFERENCE
 from asr_core.evaluation.store import REASONS, Flag, NewCase, Store, open_store
 from asr_core.evaluation.trial import Trial
 from asr_core.full_context import Job
@@ -89,7 +89,9 @@ def _line_popover(key: str, source: _Source) -> None:
         line = heard.segments[i]
         before = next((s.text for s in source.shown.segments if s.start == line.start), line.text)
         field = field_key(f"flag-said-{key}-{i}", before)
-        said = st.text_area("What was said", max_chars=MAX_SAID, key=field, persist_state=PERSIST)
+        said = st.text_area(
+            "What was said", max_chars=MAX_REFERENCE, key=field, persist_state=PERSIST
+        )
         said = said.strip()
         language = line.language or heard.language or "en"
         stretch = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
@@ -107,8 +109,8 @@ def flag_trial(store: Store, key: str, trial: Trial, samples: Samples) -> None:
         return
     with st.popover("Flag", icon=":material/flag:", key=f"flag-trial-{key}"):
         flag = Flag(
-            "other", trial.text, trial.said, f"{trial.name}, {trial.condition.title}",
-            trial.setup.title, trial.language, 0.0, trial.heard.audio_s,
+            "other", trial.text, trial.reference, f"{trial.name}, {trial.condition.title}",
+            trial.system.title, trial.language, 0.0, trial.result.audio_s,
         )  # fmt: skip
         _flag_form(f"trial-{key}", flag, lambda: samples, with_test_set=False)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from asr_core.evaluation.cases import Case, NewCase
     from asr_core.evaluation.experiment import Plan
     from asr_core.evaluation.layouts import Listing
-    from asr_core.evaluation.manifests import Problem
-    from asr_core.evaluation.results import Row
+    from asr_core.evaluation.manifests import EntryError
+    from asr_core.evaluation.results import Summary
     from asr_core.evaluation.set_files import DiskFiles
     from asr_core.evaluation.trial import Trial
 
@@ -125,7 +125,7 @@ class _Set:
     name: str
     cases: Sequence[tuple[Case, NewCase]]
     n_rows: int
-    left_out: Sequence[Problem]
+    left_out: Sequence[EntryError]
 
 
 def _evaluate(options: argparse.Namespace, say: Say) -> int:
@@ -150,25 +150,25 @@ def _evaluate(options: argparse.Namespace, say: Say) -> int:
     n_left_out = len(recordings.left_out)
     if n_left_out:
         say(f"Scored without {n_left_out} of {recordings.n_rows} rows: see above.")
-    failed = n_left_out or any(trial.heard.error for trial in trials)
+    failed = n_left_out or any(trial.result.error for trial in trials)
     return code or (0 if passed and written and not failed else 1)
 
 
 def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
     """Return the trials in order, and an exit code other than 0 if they are not all."""
-    from asr_core.evaluation.experiment import carry_out
+    from asr_core.evaluation.experiment import run_plan
 
-    n_trials = len(plan.cases) * len(plan.conditions) * len(plan.setups)
+    n_trials = len(plan.cases) * len(plan.conditions) * len(plan.systems)
     trials: list[Trial] = []
     errors: Counter[str] = Counter()
     code = 0
     try:
-        for trial in carry_out(plan):
+        for trial in run_plan(plan):
             trials.append(trial)
-            if trial.heard.error:
-                errors[trial.heard.error] += 1
-                if errors[trial.heard.error] == 1:  # a thousand recordings, one sentence
-                    say(f"{trial.name}, {trial.condition}: {trial.heard.error}")
+            if trial.result.error:
+                errors[trial.result.error] += 1
+                if errors[trial.result.error] == 1:  # a thousand recordings, one sentence
+                    say(f"{trial.name}, {trial.condition}: {trial.result.error}")
             if len(trials) % 25 == 0 or len(trials) == n_trials:
                 say(f"{len(trials)} of {n_trials}")
     except AsrError as error:  # the next model cannot be loaded; what the others heard stays
@@ -185,7 +185,7 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
         if n > 1:
             say(f"{n} times: {text}")
     order = {case.id: i for i, case in enumerate(plan.cases)}
-    trials.sort(key=lambda t: (plan.setups.index(t.setup), str(t.condition), order[t.case_id]))
+    trials.sort(key=lambda t: (plan.systems.index(t.system), str(t.condition), order[t.case_id]))
     return trials, code
 
 
@@ -194,13 +194,13 @@ def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
     from asr_core.audio.encode import to_float32
     from asr_core.evaluation.conditions import CLEAN, Condition
     from asr_core.evaluation.experiment import Plan
-    from asr_core.evaluation.trial import MODES, Setup
+    from asr_core.evaluation.trial import MODES, SystemConfig
 
     conditions = [Condition.parse(text) for text in options.condition or [str(CLEAN)]]
     noises = {c.noise: decode(c.noise) for c in conditions if c.noise}
     modes = {"full": MODES[:1], "streaming": MODES[1:], "both": MODES}[options.mode]
-    setups = [
-        Setup(model, options.engine, mode, options.detect_language, options.prompt,
+    systems = [
+        SystemConfig(model, options.engine, mode, options.detect_language, options.prompt,
               options.beam_size)
         for model in options.model or ["base"]
         for mode in modes
@@ -209,7 +209,7 @@ def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
     return Plan(
         [case for case, _ in recordings.cases],
         list(dict.fromkeys(conditions)),
-        list(dict.fromkeys(setups)),
+        list(dict.fromkeys(systems)),
         lambda case: to_float32(samples[case.id]),
         noises,
         options.seed,
@@ -224,11 +224,11 @@ def _check_languages(plan: Plan) -> None:
     from asr_core.models import check_request
 
     spoken = sorted({case.language for case in plan.cases})
-    for setup in plan.setups:
+    for system in plan.systems:
         refusals: list[ModelError] = []
-        for language in [] if setup.detects_language else spoken:
+        for language in [] if system.detects_language else spoken:
             try:
-                check_request(setup.model, language)
+                check_request(system.model, language)
             except ModelError as error:
                 refusals.append(error)
         if refusals and len(refusals) == len(spoken):
@@ -247,20 +247,20 @@ def _read_set(path: Path, language: str, say: Say) -> _Set:
     from datetime import UTC, datetime
 
     from asr_core.evaluation.cases import Case, NewCase
-    from asr_core.evaluation.manifests import Problem, read_cases
-    from asr_core.evaluation.set_files import picker
+    from asr_core.evaluation.manifests import EntryError, read_cases
+    from asr_core.evaluation.set_files import file_opener
 
     files, listing = _listing(path, say)
-    open_file = picker(files, listing.folder, str(Path.cwd()))
+    open_file = file_opener(files, listing.folder, str(Path.cwd()))
     found = dict(read_cases(listing.entries, open_file, language, say))
     now = datetime.now(UTC)
     cases = [
-        (Case(f"{place:06d}", new.name, new.said, new.language, new.seconds, new.tags,
+        (Case(f"{place:06d}", new.name, new.reference, new.language, new.seconds, new.tags,
               new.digest, now), new)
         for place, new in sorted(found.items())
         if isinstance(new, NewCase)
     ]  # fmt: skip
-    left_out = [new for _, new in sorted(found.items()) if isinstance(new, Problem)]
+    left_out = [new for _, new in sorted(found.items()) if isinstance(new, EntryError)]
     return _Set(path.name, cases, len(found), left_out)
 
 
@@ -356,35 +356,39 @@ def _write_reports(
 def _print_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say) -> bool:
     """Print the table; return whether every row is within the limit."""
     from asr_core.evaluation.report import percent
-    from asr_core.evaluation.results import by_condition
+    from asr_core.evaluation.results import summarise_by_condition
 
     passed = True
     print("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
-    for (condition, setup), row in by_condition(trials).items():
+    for (condition, system), row in summarise_by_condition(trials).items():
         counts, wordless = row.counts, row.wordless
-        begin = [sanitise(str(condition)), sanitise(setup)]
+        begin = [sanitise(str(condition)), sanitise(system)]
         n_cases = row.n_cases - wordless.n_cases
         if n_cases:
             print(
                 *begin, percent(row.words.rate),
                 f"{percent(row.words.low)} to {percent(row.words.high)}", percent(row.characters),
                 f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
-                row.n_invented - wordless.n_invented, n_cases, sep="\t",
+                row.n_hallucinated - wordless.n_hallucinated, n_cases, sep="\t",
             )  # fmt: skip
         if wordless.n_cases:
-            print(*begin, wordless, "–", "–", "–", wordless.n_invented, wordless.n_cases, sep="\t")
+            print(
+                *begin, wordless, "–", "–", "–", wordless.n_hallucinated, wordless.n_cases, sep="\t"
+            )
         if limit_percent is not None and (problem := _above(row, limit_percent)):
             passed = False
-            say(f"{condition}, {setup}: {problem}.")
+            say(f"{condition}, {system}: {problem}.")
     return passed
 
 
-def _above(row: Row, limit_percent: float) -> str | None:
+def _above(row: Summary, limit_percent: float) -> str | None:
     """Return why a row is not within the limit, if it is not."""
     from asr_core.evaluation.report import percent
 
     if row.words.rate is None:
-        return f"{row.wordless}, of which no rate can be told" if row.wordless.n_invented else None
+        return (
+            f"{row.wordless}, of which no rate can be told" if row.wordless.n_hallucinated else None
+        )
     if 100 * row.words.rate > limit_percent:
         return f"{percent(row.words.rate)} is above {limit_percent:g} %"
     return None

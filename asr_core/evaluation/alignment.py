@@ -1,4 +1,4 @@
-"""What was said beside what was heard, to be read: what differs is what was counted."""
+"""Word alignment of reference and hypothesis for display, consistent with the error counts."""
 
 from __future__ import annotations
 
@@ -10,76 +10,83 @@ from typing import NamedTuple
 
 import jiwer
 
-from asr_core.evaluation.normalise import Normalised, normalised, written_words
+from asr_core.evaluation.normalise import NormalisedText, normalise_text, word_spans
 from asr_core.transcript import Word
 
-__all__ = ["Aligned", "aligned"]
+__all__ = ["AlignedWord", "align"]
 
 
 @dataclass(frozen=True)
-class Aligned:
-    """Words that were said beside those heard there: as few as the numbers in them allow.
+class AlignedWord:
+    """A reference word and the hypothesis words aligned with it.
+
+    Numbers can join several words on either side: "twenty five" aligns with "25".
 
     Attributes:
-        said: as written; empty where nothing was said.
-        heard: empty where it was left out.
-        errors: how many of those counted are here; none where both say the same, however it
-            is written, and where the normaliser leaves out what is written.
-        right: of each word of ``heard``, whether no error is in it.
-        start_s: when it was heard; of what was left out, when the last word ended.
+        reference: as written; empty for an insertion.
+        hypothesis: empty for a deletion.
+        n_errors: errors counted here; 0 where both sides normalise to the same text, and for
+            words that the normaliser drops.
+        is_correct: for each word of ``hypothesis``, whether no error falls on it.
+        start_s: start of the hypothesis, or for a deletion the end of the word before.
     """
 
-    said: str
-    heard: tuple[Word, ...]
-    errors: int
-    right: tuple[bool, ...]
+    reference: str
+    hypothesis: tuple[Word, ...]
+    n_errors: int
+    is_correct: tuple[bool, ...]
     start_s: float
 
 
-Places = tuple[int, int]
-"""The first of some written words, and the one after the last; the same where there is none."""
+WordRange = tuple[int, int]
+"""Start and end index (exclusive) among the written words; equal for an empty range."""
 
 
 class _Column(NamedTuple):
-    """A step of jiwer's alignment, or several, with the written words that they come from."""
+    """One or more alignment steps of jiwer, with the written words they come from."""
 
-    said: Places
-    heard: Places
-    wrong: tuple[Places, ...]
+    reference: WordRange
+    hypothesis: WordRange
+    errors: tuple[WordRange, ...]
 
     def overlaps(self, after: _Column) -> bool:
-        """Whether a written word of this one is in the one after it, too."""
-        return after.said[0] < self.said[1] or after.heard[0] < self.heard[1]
+        """Return whether ``after``, the next column, shares a written word with this one."""
+        return after.reference[0] < self.reference[1] or after.hypothesis[0] < self.hypothesis[1]
 
-    def with_next(self, after: _Column) -> _Column:
-        """Return this one and the one after it as one."""
+    def merge(self, after: _Column) -> _Column:
+        """Return this column and the next as one."""
         return _Column(
-            (self.said[0], max(self.said[1], after.said[1])),
-            (self.heard[0], max(self.heard[1], after.heard[1])),
-            self.wrong + after.wrong,
+            (self.reference[0], max(self.reference[1], after.reference[1])),
+            (self.hypothesis[0], max(self.hypothesis[1], after.hypothesis[1])),
+            self.errors + after.errors,
         )
 
 
-def aligned(said: str, heard: Sequence[Word], language: str) -> list[Aligned]:
-    """Return the alignment that ``score`` counts errors of, in the words as they were written."""
-    text = "".join(word.text for word in heard)
-    reference, hypothesis = normalised(said, language), normalised(text, language)
-    written = written_words(said)
-    said_places = _places(reference, [start for start, _ in written])
-    heard_places = _places(hypothesis, [0, *accumulate(len(word.text) for word in heard)][:-1])
-    columns = _merged(_columns(_steps(reference, hypothesis), said_places, heard_places))
-    pairs: list[Aligned] = []
+def align(reference: str, hypothesis: Sequence[Word], language: str) -> list[AlignedWord]:
+    """Return the alignment on which ``score`` counts errors, in the words as written."""
+    expected = normalise_text(reference, language)
+    found = normalise_text("".join(word.text for word in hypothesis), language)
+    written = word_spans(reference)
+    hypothesis_starts = [0, *accumulate(len(word.text) for word in hypothesis)][:-1]
+    columns = _merge_overlapping(
+        _columns(
+            _steps(expected, found),
+            _word_ranges(expected, [start for start, _ in written]),
+            _word_ranges(found, hypothesis_starts),
+        )
+    )
+    pairs: list[AlignedWord] = []
     last_end = 0.0
-    for column in _with_uncounted(columns, len(written), len(heard)):
-        first, end = column.said
-        words = tuple(heard[slice(*column.heard)])
-        wrong = {place for places in column.wrong for place in range(*places)}
+    for column in _with_dropped_words(columns, len(written), len(hypothesis)):
+        first, end = column.reference
+        words = tuple(hypothesis[slice(*column.hypothesis)])
+        wrong = {place for places in column.errors for place in range(*places)}
         pairs.append(
-            Aligned(
-                said[written[first][0] : written[end - 1][1]] if first < end else "",
+            AlignedWord(
+                reference[written[first][0] : written[end - 1][1]] if first < end else "",
                 words,
-                len(column.wrong),
-                tuple(place not in wrong for place in range(*column.heard)),
+                len(column.errors),
+                tuple(place not in wrong for place in range(*column.hypothesis)),
                 words[0].start if words else last_end,
             )
         )
@@ -87,41 +94,48 @@ def aligned(said: str, heard: Sequence[Word], language: str) -> list[Aligned]:
     return pairs
 
 
-def _places(text: Normalised, starts: Sequence[int]) -> list[Places]:
-    """Return of each word of ``text`` the written words it comes from, by where those start."""
+def _word_ranges(text: NormalisedText, starts: Sequence[int]) -> list[WordRange]:
+    """Return the written words behind each normalised word.
+
+    Args:
+        text: the normalised text.
+        starts: of the written words, in characters of the source.
+    """
     return [
         (bisect_right(starts, start) - 1, bisect_left(starts, end))
         for start, end in zip(text.starts, text.ends, strict=True)
     ]
 
 
-def _steps(reference: Normalised, hypothesis: Normalised) -> Iterator[tuple[str, int, int]]:
-    """Yield jiwer's kind of each step and the places of its words."""
+def _steps(reference: NormalisedText, hypothesis: NormalisedText) -> Iterator[tuple[str, int, int]]:
+    """Yield each alignment step: jiwer's type and the two word indices."""
     [chunks] = jiwer.process_words(reference.text, hypothesis.text).alignments
     for chunk in chunks:
-        n_said = chunk.ref_end_idx - chunk.ref_start_idx
-        n_heard = chunk.hyp_end_idx - chunk.hyp_start_idx
-        for k in range(max(n_said, n_heard)):
+        n_reference = chunk.ref_end_idx - chunk.ref_start_idx
+        n_hypothesis = chunk.hyp_end_idx - chunk.hyp_start_idx
+        for k in range(max(n_reference, n_hypothesis)):
             yield chunk.type, chunk.ref_start_idx + k, chunk.hyp_start_idx + k
 
 
 def _columns(
-    steps: Iterable[tuple[str, int, int]], said: Sequence[Places], heard: Sequence[Places]
+    steps: Iterable[tuple[str, int, int]],
+    reference: Sequence[WordRange],
+    hypothesis: Sequence[WordRange],
 ) -> Iterator[_Column]:
-    said_end = heard_end = 0
-    for kind, i, j in steps:
-        at_said = (said_end, said_end) if kind == "insert" else said[i]
-        at_heard = (heard_end, heard_end) if kind == "delete" else heard[j]
-        yield _Column(at_said, at_heard, () if kind == "equal" else (at_heard,))
-        said_end, heard_end = max(said_end, at_said[1]), max(heard_end, at_heard[1])
+    reference_end = hypothesis_end = 0
+    for step, i, j in steps:
+        a = (reference_end, reference_end) if step == "insert" else reference[i]
+        b = (hypothesis_end, hypothesis_end) if step == "delete" else hypothesis[j]
+        yield _Column(a, b, () if step == "equal" else (b,))
+        reference_end, hypothesis_end = max(reference_end, a[1]), max(hypothesis_end, b[1])
 
 
-def _merged(columns: Iterable[_Column]) -> Iterator[_Column]:
-    """Yield ``columns``, those together that share a written word."""
+def _merge_overlapping(columns: Iterable[_Column]) -> Iterator[_Column]:
+    """Yield ``columns``, merging neighbours that share a written word."""
     last: _Column | None = None
     for column in columns:
         if last is not None and last.overlaps(column):
-            last = last.with_next(column)
+            last = last.merge(column)
         else:
             if last is not None:
                 yield last
@@ -130,14 +144,19 @@ def _merged(columns: Iterable[_Column]) -> Iterator[_Column]:
         yield last
 
 
-def _with_uncounted(columns: Iterable[_Column], n_said: int, n_heard: int) -> Iterator[_Column]:
-    """Yield ``columns`` and between them the written words that the normaliser leaves out."""
-    said_end = heard_end = 0
-    for column in [*columns, _Column((n_said, n_said), (n_heard, n_heard), ())]:
-        if said_end < column.said[0]:
-            yield _Column((said_end, column.said[0]), (heard_end, heard_end), ())
-        if heard_end < column.heard[0]:
-            yield _Column((column.said[0],) * 2, (heard_end, column.heard[0]), ())
-        said_end, heard_end = column.said[1], column.heard[1]
-        if column.said[0] < said_end or column.heard[0] < heard_end:
+def _with_dropped_words(
+    columns: Iterable[_Column], n_reference: int, n_hypothesis: int
+) -> Iterator[_Column]:
+    """Yield ``columns`` with the written words between them that the normaliser drops."""
+    end = _Column((n_reference, n_reference), (n_hypothesis, n_hypothesis), ())
+    reference_end = hypothesis_end = 0
+    for column in [*columns, end]:
+        if reference_end < column.reference[0]:
+            dropped = (reference_end, column.reference[0])
+            yield _Column(dropped, (hypothesis_end, hypothesis_end), ())
+        if hypothesis_end < column.hypothesis[0]:
+            dropped = (hypothesis_end, column.hypothesis[0])
+            yield _Column((column.reference[0],) * 2, dropped, ())
+        reference_end, hypothesis_end = column.reference[1], column.hypothesis[1]
+        if column.reference[0] < reference_end or column.hypothesis[0] < hypothesis_end:
             yield column

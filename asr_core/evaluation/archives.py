@@ -21,7 +21,7 @@ from asr_core.errors import AudioError, ManifestError
 from asr_core.evaluation.set_files import Files
 from asr_core.text.plain_text import shorten
 
-__all__ = ["opened_zip"]
+__all__ = ["open_zip"]
 
 MAX_MEMBER_BYTES = 100_000_000  # five minutes at 48 kHz, two channels, 24 bits: 86 MB
 _MAX_TOTAL_BYTES = 4_000_000_000  # of all that is unpacked, twice what the store holds
@@ -63,7 +63,7 @@ class _SmallReads(io.RawIOBase):
 
 
 @contextmanager
-def opened_zip(source: BinaryIO | Path) -> Iterator[Files]:
+def open_zip(source: BinaryIO | Path) -> Iterator[Files]:
     """The files of a ZIP, by path; one that is there twice can't be told and is refused.
 
     Args:

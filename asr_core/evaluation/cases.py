@@ -18,12 +18,12 @@ from asr_core.text.plain_text import sanitise, shorten
 __all__ = [
     "MAX_CASE_S",
     "MAX_NAME",
-    "MAX_SAID",
+    "MAX_REFERENCE",
     "Case",
     "NewCase",
-    "check_texts",
-    "digest_of",
     "parse_tags",
+    "sample_digest",
+    "validate_texts",
 ]
 
 MAX_CASE_S = 300.0
@@ -31,7 +31,7 @@ MAX_CASE_S = 300.0
 
 # Characters. Every tester's page shows every case: what one stores, all others load.
 MAX_NAME = 200
-MAX_SAID = 10_000  # more than anybody says in MAX_CASE_S
+MAX_REFERENCE = 10_000  # more than anybody says in MAX_CASE_S
 _MAX_TAGS, _MAX_TAG, _MAX_VALUE = 20, 50, 200
 
 
@@ -48,14 +48,14 @@ class NewCase:
     """
 
     name: str
-    said: str
+    reference: str
     samples: NDArray[np.int16]
     language: str = "en"
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", sanitise(self.name))
-        object.__setattr__(self, "said", sanitise(self.said))
+        object.__setattr__(self, "reference", sanitise(self.reference))
         object.__setattr__(self, "tags", {sanitise(t): sanitise(v) for t, v in self.tags.items()})
         called = shorten(self.name)
         _check_language(called, self.language)
@@ -73,7 +73,7 @@ class NewCase:
 
     @property
     def digest(self) -> str:
-        return digest_of(self.samples)
+        return sample_digest(self.samples)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Case:
 
     id: str
     name: str
-    said: str
+    reference: str
     language: str
     seconds: float
     tags: Mapping[str, str]
@@ -98,7 +98,7 @@ class Case:
     owner: str = ""
 
 
-def check_texts(name: str, said: str, language: str, tags: Mapping[str, str]) -> None:
+def validate_texts(name: str, reference: str, language: str, tags: Mapping[str, str]) -> None:
     """Check what is written about a case before it is stored.
 
     Raises:
@@ -108,9 +108,9 @@ def check_texts(name: str, said: str, language: str, tags: Mapping[str, str]) ->
     _check_language(called, language)
     if len(name) > MAX_NAME:
         raise ManifestError(f"The name {called} is longer than {MAX_NAME} characters; shorten it.")
-    if len(said) > MAX_SAID:
+    if len(reference) > MAX_REFERENCE:
         raise ManifestError(
-            f"{called}: its words have {len(said)} characters; at most {MAX_SAID} are kept."
+            f"{called}: its words have {len(reference)} characters; at most {MAX_REFERENCE} are kept."
         )
     if len(tags) > _MAX_TAGS:
         raise ManifestError(f"{called} has {len(tags)} tags; at most {_MAX_TAGS} are kept.")
@@ -130,7 +130,7 @@ def _check_language(called: str, language: str) -> None:
         )
 
 
-def digest_of(samples: NDArray[np.int16]) -> str:
+def sample_digest(samples: NDArray[np.int16]) -> str:
     """sha256 of the samples."""
     return hashlib.sha256(np.ascontiguousarray(samples, "<i2").tobytes()).hexdigest()
 

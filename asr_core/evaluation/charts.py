@@ -10,8 +10,8 @@ from typing import Any
 
 import altair as alt
 
-from asr_core.evaluation.conditions import KINDS, Condition
-from asr_core.evaluation.results import Calibration, Row
+from asr_core.evaluation.conditions import CONDITION_TYPES, Condition
+from asr_core.evaluation.results import Calibration, Summary
 
 __all__ = ["calibration_chart", "condition_heatmap", "curve_chart", "tag_chart"]
 
@@ -20,14 +20,14 @@ _PERCENT = ".0%"
 _GREY = "#888888"
 
 
-def _rate_fields(row: Row) -> dict[str, Any]:
+def _rate_fields(row: Summary) -> dict[str, Any]:
     words = row.words
     return {
         "rate": words.rate,
         "low": words.low,
         "high": words.high,
         "cases": row.n_cases,
-        "said": row.counts.n_said,
+        "said": row.counts.n_reference,
         "shown": "–" if words.rate is None else f"{words.rate:.1%}",
         "between": "–" if words.low is None else f"{words.low:.1%} to {words.high:.1%}",
     }
@@ -49,12 +49,12 @@ _TOOLTIP = [
 ]
 
 
-def condition_heatmap(rows: Mapping[tuple[Condition, str], Row]) -> Any:
+def condition_heatmap(rows: Mapping[tuple[Condition, str], Summary]) -> Any:
     """Condition × setup; the more errors, the darker."""
     order = list(dict.fromkeys(condition.title for condition, _ in rows))
     values = [
-        {"condition": condition.title, "setup": setup, **_rate_fields(row)}
-        for (condition, setup), row in rows.items()
+        {"condition": condition.title, "setup": system, **_rate_fields(row)}
+        for (condition, system), row in rows.items()
     ]
     base = alt.Chart(_data(values)).encode(
         x=alt.X("setup:N", title="Model", axis=alt.Axis(labelAngle=0, labelLimit=140)),
@@ -80,12 +80,12 @@ def condition_heatmap(rows: Mapping[tuple[Condition, str], Row]) -> Any:
     )
 
 
-def tag_chart(rows: Mapping[tuple[str, str], Row], tag: str) -> Any:
+def tag_chart(rows: Mapping[tuple[str, str], Summary], tag: str) -> Any:
     """A point with its 95 % interval for each value of ``tag`` and setup."""
     order = list(dict.fromkeys(value for value, _ in rows))
     values = [
-        {"value": value, "setup": setup, **_rate_fields(row)}
-        for (value, setup), row in rows.items()
+        {"value": value, "setup": system, **_rate_fields(row)}
+        for (value, system), row in rows.items()
         if row.words.rate is not None
     ]
     base = alt.Chart(_data(values)).encode(
@@ -109,18 +109,20 @@ def tag_chart(rows: Mapping[tuple[str, str], Row], tag: str) -> Any:
     )  # fmt: skip
 
 
-def curve_chart(rows: Mapping[tuple[str, float, str], Row], kind: str) -> Any:
+def curve_chart(rows: Mapping[tuple[str, float, str], Summary], kind: str) -> Any:
     """Errors against how much there is of ``kind``, with a band for the interval."""
     values = [
-        {"value": value, "setup": setup, **_rate_fields(row)}
-        for (each, value, setup), row in rows.items()
+        {"value": value, "setup": system, **_rate_fields(row)}
+        for (each, value, system), row in rows.items()
         if each == kind and row.words.rate is not None
     ]
-    name = KINDS[kind].name
+    name = CONDITION_TYPES[kind].name
     base = alt.Chart(_data(values)).encode(
-        x=alt.X("value:Q", title=f"{name}, {KINDS[kind].unit}", scale=alt.Scale(zero=False)),
+        x=alt.X(
+            "value:Q", title=f"{name}, {CONDITION_TYPES[kind].unit}", scale=alt.Scale(zero=False)
+        ),
         color=alt.Color("setup:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
-        tooltip=[alt.Tooltip("value:Q", title=KINDS[kind].unit), *_TOOLTIP],
+        tooltip=[alt.Tooltip("value:Q", title=CONDITION_TYPES[kind].unit), *_TOOLTIP],
     )
     y = alt.Y("rate:Q", title=_ERRORS, axis=alt.Axis(format=_PERCENT), scale=alt.Scale(domainMin=0))
     return (

@@ -15,13 +15,20 @@ from numpy.typing import NDArray
 
 from asr_core.errors import ConditionError
 
-__all__ = ["CLEAN", "KINDS", "Condition", "Kind", "Surroundings", "varied"]
+__all__ = [
+    "CLEAN",
+    "CONDITION_TYPES",
+    "Condition",
+    "ConditionAssets",
+    "ConditionType",
+    "apply_condition",
+]
 
 Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ConditionAssets:
     """What conditions take from outside the case.
 
     Attributes:
@@ -34,7 +41,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True)
-class Kind:
+class ConditionType:
     """One sort of condition.
 
     Attributes:
@@ -57,20 +64,24 @@ class Kind:
         return bool(self.unit)
 
 
-KINDS: dict[str, Kind] = {
-    "clean": Kind("As recorded", "As recorded"),
-    "white": Kind("White noise", "White noise, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
-    "pink": Kind("Pink noise", "Pink noise, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
-    "babble": Kind("Other voices", "Other voices, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
-    "noise": Kind("Own noise", "{} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
-    "pitch": Kind("Pitch", "Pitch {:+g} semitones", "semitones", -12, 12, (-6, -3, 3, 6)),
-    "speed": Kind("Speed", "Speed × {}", "× speed", 0.5, 2, (0.7, 0.85, 1.2, 1.5)),
-    "room": Kind("Room", "Room, echo of {} s", "s echo", 0.15, 1.2, (0.3, 0.6, 1.0)),
-    "telephone": Kind("Telephone", "Telephone, landline"),
-    "amr": Kind("Mobile phone", "Mobile phone, {} kbit/s", "kbit/s", 4.75, 12.2, (12.2, 4.75)),
-    "clip": Kind("Overdrive", "Overdriven by {} dB", "dB", 0, 60, (10, 20, 30)),
-    "gain": Kind("Loudness", "Loudness {:+g} dB", "dB", -60, 40, (-40, -20, 20)),
-    "loss": Kind("Packet loss", "{} % of packets lost", "% lost", 0, 90, (5, 10, 20)),
+CONDITION_TYPES: dict[str, ConditionType] = {
+    "clean": ConditionType("As recorded", "As recorded"),
+    "white": ConditionType("White noise", "White noise, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
+    "pink": ConditionType("Pink noise", "Pink noise, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
+    "babble": ConditionType(
+        "Other voices", "Other voices, {} dB", "dB SNR", -20, 60, (20, 10, 5, 0)
+    ),
+    "noise": ConditionType("Own noise", "{} dB", "dB SNR", -20, 60, (20, 10, 5, 0)),
+    "pitch": ConditionType("Pitch", "Pitch {:+g} semitones", "semitones", -12, 12, (-6, -3, 3, 6)),
+    "speed": ConditionType("Speed", "Speed × {}", "× speed", 0.5, 2, (0.7, 0.85, 1.2, 1.5)),
+    "room": ConditionType("Room", "Room, echo of {} s", "s echo", 0.15, 1.2, (0.3, 0.6, 1.0)),
+    "telephone": ConditionType("Telephone", "Telephone, landline"),
+    "amr": ConditionType(
+        "Mobile phone", "Mobile phone, {} kbit/s", "kbit/s", 4.75, 12.2, (12.2, 4.75)
+    ),
+    "clip": ConditionType("Overdrive", "Overdriven by {} dB", "dB", 0, 60, (10, 20, 30)),
+    "gain": ConditionType("Loudness", "Loudness {:+g} dB", "dB", -60, 40, (-40, -20, 20)),
+    "loss": ConditionType("Packet loss", "{} % of packets lost", "% lost", 0, 90, (5, 10, 20)),
 }
 
 _AMR_KBIT_S = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
@@ -94,9 +105,11 @@ class Condition:
     noise: str = ""
 
     def __post_init__(self) -> None:
-        kind = KINDS.get(self.kind)
+        kind = CONDITION_TYPES.get(self.kind)
         if kind is None:
-            raise ConditionError(f"{self.kind!r} is no condition; there are {', '.join(KINDS)}.")
+            raise ConditionError(
+                f"{self.kind!r} is no condition; there are {', '.join(CONDITION_TYPES)}."
+            )
         if kind.has_value and not kind.low <= self.value <= kind.high:
             raise ConditionError(
                 f"{self.kind} takes {kind.low:g} to {kind.high:g} {kind.unit}, not {self.value:g}."
@@ -116,7 +129,7 @@ class Condition:
         """
         head, _, noise = text.strip().partition("@")
         name, _, value = head.partition(":")
-        kind = KINDS.get(name)
+        kind = CONDITION_TYPES.get(name)
         if kind is not None and kind.has_value != bool(value):
             example = f"{name}:{kind.usual[0]:g}" if kind.has_value else name
             raise ConditionError(f"{text!r} is written {example}.")
@@ -126,13 +139,13 @@ class Condition:
             raise ConditionError(f"{value!r} in {text!r} is no number.") from None
 
     def __str__(self) -> str:
-        text = f"{self.kind}:{self.value:g}" if KINDS[self.kind].has_value else self.kind
+        text = f"{self.kind}:{self.value:g}" if CONDITION_TYPES[self.kind].has_value else self.kind
         return f"{text}@{self.noise}" if self.noise else text
 
     @property
     def title(self) -> str:
         """For people."""
-        pattern = KINDS[self.kind].title
+        pattern = CONDITION_TYPES[self.kind].title
         shown = pattern.format(self.value if "+" in pattern else f"{self.value:g}")
         return f"{self.noise}, {shown}" if self.noise else shown
 
@@ -140,8 +153,8 @@ class Condition:
 CLEAN = Condition("clean")
 
 
-def varied(
-    samples: Samples, condition: Condition, seed: str, surroundings: Surroundings | None = None
+def apply_condition(
+    samples: Samples, condition: Condition, seed: str, assets: ConditionAssets | None = None
 ) -> Samples:
     """``samples`` under ``condition``: the same seed makes the same audio, bit for bit.
 
@@ -157,40 +170,40 @@ def varied(
     digest = hashlib.sha256(f"{seed}/{condition}".encode()).digest()
     rng = np.random.default_rng(list(digest))
     make = _makers()[condition.kind]
-    return make(samples, condition, rng, surroundings or Surroundings())
+    return make(samples, condition, rng, assets or ConditionAssets())
 
 
-_Maker = Callable[[Samples, Condition, np.random.Generator, Surroundings], Samples]
+_Maker = Callable[[Samples, Condition, np.random.Generator, ConditionAssets], Samples]
 
 
 def _makers() -> dict[str, _Maker]:
     from asr_core.evaluation import distortions as d
 
     def own_noise(
-        samples: Samples, c: Condition, _: np.random.Generator, s: Surroundings
+        samples: Samples, c: Condition, _: np.random.Generator, s: ConditionAssets
     ) -> Samples:
         if c.noise not in s.noises:
             raise ConditionError(f"There is no noise called {c.noise!r}; add it first.")
-        return d.with_noise(samples, s.noises[c.noise], c.value)
+        return d.add_noise(samples, s.noises[c.noise], c.value)
 
     def others(
-        samples: Samples, c: Condition, rng: np.random.Generator, s: Surroundings
+        samples: Samples, c: Condition, rng: np.random.Generator, s: ConditionAssets
     ) -> Samples:
         if not s.voices:
             raise ConditionError("Other voices come from other cases; add a second one.")
-        return d.with_noise(samples, d.babble(s.voices, len(samples), rng), c.value)
+        return d.add_noise(samples, d.babble(s.voices, len(samples), rng), c.value)
 
     return {
-        "white": lambda x, c, rng, _: d.with_noise(x, d.white_noise(len(x), rng), c.value),
-        "pink": lambda x, c, rng, _: d.with_noise(x, d.pink_noise(len(x), rng), c.value),
+        "white": lambda x, c, rng, _: d.add_noise(x, d.white_noise(len(x), rng), c.value),
+        "pink": lambda x, c, rng, _: d.add_noise(x, d.pink_noise(len(x), rng), c.value),
         "babble": others,
         "noise": own_noise,
-        "pitch": lambda x, c, *_: d.pitched(x, c.value),
-        "speed": lambda x, c, *_: d.tempo(x, c.value),
-        "room": lambda x, c, rng, _: d.in_a_room(x, c.value, rng),
+        "pitch": lambda x, c, *_: d.shift_pitch(x, c.value),
+        "speed": lambda x, c, *_: d.change_tempo(x, c.value),
+        "room": lambda x, c, rng, _: d.add_reverberation(x, c.value, rng),
         "telephone": lambda x, *_: d.telephone(x),
         "amr": lambda x, c, *_: d.amr(x, c.value),
-        "clip": lambda x, c, *_: d.clipped(x, c.value),
-        "gain": lambda x, c, *_: d.louder(x, c.value),
-        "loss": lambda x, c, rng, _: d.opus_with_losses(x, c.value, rng),
+        "clip": lambda x, c, *_: d.clip(x, c.value),
+        "gain": lambda x, c, *_: d.change_gain(x, c.value),
+        "loss": lambda x, c, rng, _: d.opus_with_loss(x, c.value, rng),
     }

@@ -21,18 +21,18 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.rtc.concealment import conceal_loss
 
 __all__ = [
+    "add_noise",
+    "add_reverberation",
     "amr",
     "babble",
-    "clipped",
-    "in_a_room",
-    "louder",
-    "opus_with_losses",
+    "change_gain",
+    "change_tempo",
+    "clip",
+    "opus_with_loss",
     "pink_noise",
-    "pitched",
+    "shift_pitch",
     "telephone",
-    "tempo",
     "white_noise",
-    "with_noise",
 ]
 
 Samples = NDArray[np.float32]
@@ -43,14 +43,14 @@ _N_VOICES = 5
 _PACKET_S = 0.02  # what a browser sends at once
 
 
-def pitched(samples: Samples, semitones: float) -> Samples:
+def shift_pitch(samples: Samples, semitones: float) -> Samples:
     """Higher or lower at the same speed, formants and all, as another throat would be."""
     stretch = _stretch()
     stretch.setTransposeSemitones(semitones)
     return _stretched(stretch, samples, len(samples))
 
 
-def tempo(samples: Samples, factor: float) -> Samples:
+def change_tempo(samples: Samples, factor: float) -> Samples:
     """Faster (above 1) or slower at the same pitch."""
     stretch = _stretch()
     stretch.setTimeFactor(factor)
@@ -99,7 +99,7 @@ def babble(voices: Sequence[Samples], n_samples: int, rng: np.random.Generator) 
     return mixed
 
 
-def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
+def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
     """``noise`` added so that the voice is ``snr_db`` above it, by mean power over the whole
     recording; repeated where it is shorter."""
     noise = np.resize(noise, len(samples))
@@ -107,7 +107,9 @@ def with_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
     return samples + noise * np.float32(wanted / max(_rms(noise), 1e-9))
 
 
-def in_a_room(samples: Samples, reverberation_s: float, rng: np.random.Generator) -> Samples:
+def add_reverberation(
+    samples: Samples, reverberation_s: float, rng: np.random.Generator
+) -> Samples:
     """As a microphone hears it a few metres away in a room whose sound takes
     ``reverberation_s`` to fall by 60 dB (image sources, Allen & Berkley 1979)."""
     size = np.array([6.0, 4.5, 2.8]) * rng.uniform(0.9, 1.1, 3)
@@ -139,18 +141,18 @@ def amr(samples: Samples, kbit_s: float) -> Samples:
     return _through_codec(samples, "libopencore_amrnb", 8000, kbit_s)
 
 
-def clipped(samples: Samples, overdrive_db: float) -> Samples:
+def clip(samples: Samples, overdrive_db: float) -> Samples:
     """A microphone turned up so far that peaks ``overdrive_db`` above its limit are cut off."""
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-9)
     return _as_samples(np.clip(samples * (10 ** (overdrive_db / 20) / peak), -1, 1) * peak)
 
 
-def louder(samples: Samples, gain_db: float) -> Samples:
+def change_gain(samples: Samples, gain_db: float) -> Samples:
     """Louder or, below 0, quieter; what goes beyond full scale is cut off."""
     return _as_samples(np.clip(samples * 10 ** (gain_db / 20), -1, 1))
 
 
-def opus_with_losses(samples: Samples, percent: float, rng: np.random.Generator) -> Samples:
+def opus_with_loss(samples: Samples, percent: float, rng: np.random.Generator) -> Samples:
     """Over WebRTC with ``percent`` of the packets lost, the holes filled as for speakers."""
     return _through_codec(samples, "libopus", 48000, 32, lost=percent / 100, rng=rng)
 

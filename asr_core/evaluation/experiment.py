@@ -18,12 +18,12 @@ from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import AsrError, EngineError
 from asr_core.evaluation.cases import Case
-from asr_core.evaluation.conditions import Condition, Surroundings, varied
-from asr_core.evaluation.trial import Heard, Setup, Trial, hear
+from asr_core.evaluation.conditions import Condition, ConditionAssets, apply_condition
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult, run_trial
 from asr_core.languages import LANGUAGES
 from asr_core.models import resolve
 
-__all__ = ["Plan", "carry_out"]
+__all__ = ["Plan", "run_plan"]
 
 Samples = NDArray[np.float32]
 
@@ -40,7 +40,7 @@ class Plan:
 
     cases: Sequence[Case]
     conditions: Sequence[Condition]
-    setups: Sequence[Setup]
+    systems: Sequence[SystemConfig]
     samples: Callable[[Case], Samples]
     noises: Mapping[str, Samples] = field(default_factory=dict)
     seed: str = "1"
@@ -51,16 +51,16 @@ class Plan:
         Raises:
             ConditionError: it lacks what it needs.
         """
-        others = _Voices(sorted((c for c in self.cases if c.id != case.id), key=_digest), self)
-        surroundings = Surroundings(others, self.noises)
-        return varied(self.samples(case), condition, f"{self.seed}/{case.digest}", surroundings)
+        others = _OtherCases(sorted((c for c in self.cases if c.id != case.id), key=_digest), self)
+        assets = ConditionAssets(others, self.noises)
+        return apply_condition(self.samples(case), condition, f"{self.seed}/{case.digest}", assets)
 
 
 def _digest(case: Case) -> tuple[str, str]:
     return case.digest, case.id
 
 
-class _Voices(Sequence[Samples]):
+class _OtherCases(Sequence[Samples]):
     """Of other cases; each is read when it is needed."""
 
     def __init__(self, cases: Sequence[Case], plan: Plan) -> None:
@@ -75,11 +75,11 @@ class _Voices(Sequence[Samples]):
     def __getitem__(self, index: slice) -> Sequence[Samples]: ...
     def __getitem__(self, index: int | slice) -> Samples | Sequence[Samples]:
         if isinstance(index, slice):
-            return _Voices(self._cases[index], self._plan)
+            return _OtherCases(self._cases[index], self._plan)
         return self._plan.samples(self._cases[index])
 
 
-class _Patient:
+class _BackgroundEngine:
     """An engine whose calls all give way to those who speak at the live page."""
 
     def __init__(self, engine: Engine) -> None:
@@ -94,7 +94,7 @@ class _Patient:
         return self._engine.transcribe(windows, background=True, **options)
 
 
-def carry_out(
+def run_plan(
     plan: Plan,
     done: Iterable[tuple[str, str, int]] = (),
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -109,20 +109,22 @@ def carry_out(
         AsrError: a model cannot be fetched or loaded.
     """
     known = set(done)
-    for place, setup in enumerate(plan.setups):
+    for place, system in enumerate(plan.systems):
         todo = [
             (case, condition)
             for case, condition in itertools.product(plan.cases, plan.conditions)
             if (case.id, str(condition), place) not in known
         ]
         if todo and not is_cancelled():
-            engine = cast(Engine, _Patient(load_engine(resolve(setup.model), setup.engine)))
-            yield from _side_by_side(plan, setup, engine, iter(todo), is_cancelled)
+            engine = cast(
+                Engine, _BackgroundEngine(load_engine(resolve(system.model), system.engine))
+            )
+            yield from _side_by_side(plan, system, engine, iter(todo), is_cancelled)
 
 
 def _side_by_side(
     plan: Plan,
-    setup: Setup,
+    system: SystemConfig,
     engine: Engine,
     todo: Iterator[tuple[Case, Condition]],
     is_cancelled: Callable[[], bool],
@@ -134,7 +136,7 @@ def _side_by_side(
                 step = next(todo, None)
                 if step is None:
                     break
-                running.add(pool.submit(_trial, plan, *step, setup, engine))
+                running.add(pool.submit(_trial, plan, *step, system, engine))
             if not running:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -142,14 +144,18 @@ def _side_by_side(
                 yield future.result()
 
 
-def _trial(plan: Plan, case: Case, condition: Condition, setup: Setup, engine: Engine) -> Trial:
+def _trial(
+    plan: Plan, case: Case, condition: Condition, system: SystemConfig, engine: Engine
+) -> Trial:
     try:
-        if not setup.detects_language and case.language not in engine.languages:
+        if not system.detects_language and case.language not in engine.languages:
             raise EngineError(
-                f"The model {setup.model} does not know {LANGUAGES[case.language]}; choose a "
+                f"The model {system.model} does not know {LANGUAGES[case.language]}; choose a "
                 "multilingual model such as base."
             )
-        heard = hear(plan.audio(case, condition), case.language, setup, engine)
+        result = run_trial(plan.audio(case, condition), case.language, system, engine)
     except AsrError as error:
-        heard = Heard(audio_s=case.seconds, error=str(error))
-    return Trial(case.id, case.name, case.said, case.language, condition, setup, heard, case.tags)
+        result = TrialResult(audio_s=case.seconds, error=str(error))
+    return Trial(
+        case.id, case.name, case.reference, case.language, condition, system, result, case.tags
+    )

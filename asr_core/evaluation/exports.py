@@ -45,23 +45,23 @@ def _tables(cases: list[Case]) -> dict[str, list[str]]:
         known = {tag: case.tags.get(tag, "") for tag in tags}
         common = {"name": case.name, "language": case.language, **known}
         hugging_face.append(
-            as_json({"file_name": _path(case), "transcription": case.said, **common})
+            as_json({"file_name": _path(case), "transcription": case.reference, **common})
         )
         nemo.append(
             as_json(
                 {
                     "audio_filepath": _path(case),
-                    "text": case.said,
+                    "text": case.reference,
                     "duration": round(case.seconds, 3),
                     **common,
                 }
             )
         )
-        kaldi.append((case.id, " ".join(case.said.split()), case.tags.get("speaker", case.id)))
+        kaldi.append((case.id, " ".join(case.reference.split()), case.tags.get("speaker", case.id)))
     return {
         "metadata.jsonl": hugging_face,
         "manifest.jsonl": nemo,
         "wav.scp": [f"{key} flac -c -d -s audio/{key}.flac |" for key, _, _ in kaldi],
-        "text": [f"{key} {said}" for key, said, _ in kaldi],
+        "text": [f"{key} {reference}" for key, reference, _ in kaldi],
         "utt2spk": [f"{key} {'_'.join(speaker.split())}" for key, _, speaker in kaldi],
     }

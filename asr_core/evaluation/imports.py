@@ -8,17 +8,17 @@ from typing import Any
 
 from asr_core.errors import AsrError
 from asr_core.evaluation.cases import NewCase
-from asr_core.evaluation.layouts import Limits, find_listing, read_listing
-from asr_core.evaluation.manifests import Entry, Problem, read_cases
-from asr_core.evaluation.set_files import Files, picker
+from asr_core.evaluation.layouts import TableLimits, find_listing, read_listing
+from asr_core.evaluation.manifests import EntryError, ManifestEntry, read_cases
+from asr_core.evaluation.set_files import Files, file_opener
 
-__all__ = ["Imported", "import_set"]
+__all__ = ["ImportReport", "import_set"]
 
-_LIMITS = Limits(rows=20_000, table_bytes=20_000_000)
+_TABLE_LIMITS = TableLimits(rows=20_000, table_bytes=20_000_000)
 
 
 @dataclass(frozen=True)
-class Imported:
+class ImportReport:
     """What became of a set.
 
     Attributes:
@@ -45,7 +45,7 @@ def import_set(
     files: Files,
     language: str = "en",
     progress: Callable[[int, int], None] = lambda i, n: None,
-) -> Imported:
+) -> ImportReport:
     """Store every recording that is listed among ``files``.
 
     Args:
@@ -57,12 +57,12 @@ def import_set(
         ManifestError: nothing lists them, or it is too long or cannot be read.
     """
     name, note = find_listing(files)
-    listing = read_listing(files, name, _LIMITS)
+    listing = read_listing(files, name, _TABLE_LIMITS)
     entries = listing.entries
     n_stored = 0
     problems: list[str] = []
     notes = [note] if note else []
-    cases = read_cases(entries, picker(files, listing.folder), language, notes.append)
+    cases = read_cases(entries, file_opener(files, listing.folder), language, notes.append)
     for i, (place, found) in enumerate(cases, 1):
         try:
             if isinstance(found, AsrError):
@@ -73,10 +73,10 @@ def import_set(
             if len(problems) < _N_SENTENCES:
                 problems.append(_sentence(entries[place], error))
         progress(i, len(entries))
-    return Imported(n_stored, len(entries), tuple(problems), tuple(notes[:_N_SENTENCES]))
+    return ImportReport(n_stored, len(entries), tuple(problems), tuple(notes[:_N_SENTENCES]))
 
 
-def _sentence(entry: Entry | Problem, error: AsrError) -> str:
-    if isinstance(error, Problem) or isinstance(entry, Problem):
+def _sentence(entry: ManifestEntry | EntryError, error: AsrError) -> str:
+    if isinstance(error, EntryError) or isinstance(entry, EntryError):
         return str(error)
-    return str(Problem(entry.where, str(error).rstrip(".")))
+    return str(EntryError(entry.where, str(error).rstrip(".")))

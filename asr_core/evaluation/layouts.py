@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from asr_core.errors import AsrError, ManifestError
-from asr_core.evaluation.manifests import Entry, Problem, read_entries
+from asr_core.evaluation.manifests import EntryError, ManifestEntry, read_entries
 from asr_core.evaluation.set_files import Files, is_hidden
-from asr_core.evaluation.tables import numbered_lines, text_of
+from asr_core.evaluation.tables import decode_text, numbered_lines
 from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 from asr_core.text.plain_text import shorten
 
-__all__ = ["Limits", "Listing", "NothingListed", "find_listing", "read_listing", "read_split"]
+__all__ = ["Listing", "NothingListed", "TableLimits", "find_listing", "read_listing", "read_split"]
 
 _NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
           "manifest.tsv", "test.tsv", "validated.tsv")  # fmt: skip
@@ -48,11 +48,11 @@ class Listing:
 
     name: str
     folder: str
-    entries: Sequence[Entry | Problem]
+    entries: Sequence[ManifestEntry | EntryError]
 
 
 @dataclass(frozen=True)
-class Limits:
+class TableLimits:
     """How much is read of tables; None for any amount."""
 
     rows: int | None = None
@@ -150,7 +150,7 @@ def _speakers_folder(chapter: str) -> str:
 # --- read --------------------------------------------------------------------------
 
 
-def read_listing(files: Files, name: str, limits: Limits = Limits()) -> Listing:
+def read_listing(files: Files, name: str, limits: TableLimits = TableLimits()) -> Listing:
     """Read the file, or the folder of LibriSpeech, that lists the recordings.
 
     Raises:
@@ -174,15 +174,17 @@ def read_listing(files: Files, name: str, limits: Limits = Limits()) -> Listing:
     return Listing(name, folder, read_entries(PurePosixPath(name).name, content, limits.rows))
 
 
-def _listing(name: str, folder: str, entries: Iterable[Entry | Problem], limits: Limits) -> Listing:
-    found: list[Entry | Problem] = []
+def _listing(
+    name: str, folder: str, entries: Iterable[ManifestEntry | EntryError], limits: TableLimits
+) -> Listing:
+    found: list[ManifestEntry | EntryError] = []
     for entry in entries:
         if len(found) == limits.rows:
             raise ManifestError(
                 f"{shorten(name)} has more than {limits.rows} lines, which is the most."
             )
         found.append(entry)
-    problems = [entry for entry in found if isinstance(entry, Problem)]
+    problems = [entry for entry in found if isinstance(entry, EntryError)]
     if len(problems) == len(found):
         raise problems[0] if problems else ManifestError(f"{shorten(name)} lists no recording.")
     return Listing(name, folder, found)
@@ -196,7 +198,7 @@ def read_split(files: Files, split: str) -> Listing | None:
     listing = read_listing(files, name)
     entries = [
         entry for entry in listing.entries
-        if isinstance(entry, Problem)
+        if isinstance(entry, EntryError)
         or PurePosixPath(entry.path.replace("\\", "/")).parts[:1] == (split,)
     ]  # fmt: skip
     return Listing(name, listing.folder, entries)
@@ -205,7 +207,7 @@ def read_split(files: Files, split: str) -> Listing | None:
 class _Reader:
     """Tables among files, no larger than they may be."""
 
-    def __init__(self, files: Files, limits: Limits) -> None:
+    def __init__(self, files: Files, limits: TableLimits) -> None:
         self._files, self._most = files, limits.table_bytes
 
     def content(self, name: str) -> bytes:
@@ -227,7 +229,7 @@ class _Reader:
     def keyed_lines(self, name: str) -> Iterator[tuple[str, str, str]]:
         """Yield where each line is, its first word and the others, as Kaldi has them."""
         called = PurePosixPath(name).name
-        for number, line in numbered_lines(text_of(shorten(name), self.content(name))):
+        for number, line in numbered_lines(decode_text(shorten(name), self.content(name))):
             key, *rest = line.split(maxsplit=1)
             yield f"line {number} of {shorten(called)}", key, "".join(rest).strip()
 
@@ -238,21 +240,21 @@ class _Reader:
         return {key: value for _, key, value in self.keyed_lines(name)}
 
 
-def _librispeech(read: _Reader, chapter: str) -> Iterator[Entry | Problem]:
+def _librispeech(read: _Reader, chapter: str) -> Iterator[ManifestEntry | EntryError]:
     folder = _folder(chapter)
     speaker = PurePosixPath(folder).parent.name
     tags: Mapping[str, str] = {"speaker": speaker} if speaker else {}
-    for where, key, said in read.keyed_lines(chapter):
-        yield Entry(f"{folder}/{key}", said, None, tags, where)
+    for where, key, reference in read.keyed_lines(chapter):
+        yield ManifestEntry(f"{folder}/{key}", reference, None, tags, where)
 
 
-def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
+def _kaldi(read: _Reader, folder: str) -> Iterator[ManifestEntry | EntryError]:
     in_folder: Callable[[str], str] = lambda name: str(PurePosixPath(folder) / name)  # noqa: E731
     sounds = read.keyed(in_folder("wav.scp"))
     segments = read.keyed(in_folder("segments"))
     speakers = read.keyed(in_folder("utt2spk"))
     seen: set[str] = set()
-    for where, key, said in read.keyed_lines(in_folder("text")):
+    for where, key, reference in read.keyed_lines(in_folder("text")):
         try:
             if key in seen:
                 raise ManifestError(f"{shorten(key)} is there twice")
@@ -262,10 +264,10 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[Entry | Problem]:
             )  # fmt: skip
             path = _sound(recording, sounds)
         except AsrError as error:
-            yield Problem(where, str(error).rstrip("."))
+            yield EntryError(where, str(error).rstrip("."))
             continue
         tags = {"speaker": speakers[key]} if key in speakers else {}
-        yield Entry(path, said, None, tags, where, stretch, key)
+        yield ManifestEntry(path, reference, None, tags, where, stretch, key)
 
 
 def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, TimeRange]:

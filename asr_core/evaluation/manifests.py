@@ -16,13 +16,20 @@ from asr_core.audio.decode import AudioFile
 from asr_core.audio.encode import to_int16
 from asr_core.errors import AsrError, ManifestError
 from asr_core.evaluation.cases import MAX_CASE_S, NewCase
-from asr_core.evaluation.stretches import StretchReader
-from asr_core.evaluation.tables import Row, Unread, column_name, numbered_lines, rows_of, text_of
+from asr_core.evaluation.range_reader import SequentialRangeReader
+from asr_core.evaluation.tables import (
+    InvalidRow,
+    TableRow,
+    decode_text,
+    normalise_column,
+    numbered_lines,
+    read_rows,
+)
 from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 from asr_core.languages import language_code
 from asr_core.text.plain_text import shorten
 
-__all__ = ["Entry", "Problem", "file_stem", "read_cases", "read_entries"]
+__all__ = ["EntryError", "ManifestEntry", "file_stem", "read_cases", "read_entries"]
 
 _PATH = ("file_name", "audio_filepath", "path", "audio", "file", "filename", "wav_filename",
          "audio_file", "audio_path", "file_path", "filepath")  # fmt: skip
@@ -43,7 +50,7 @@ _LJ_FIELDS = (2, 3)  # id, text as printed, text as it is read
 _FLEURS_FIELDS = 7  # id, file, text, the same in small letters, its letters, samples, gender
 
 
-class Problem(ManifestError):
+class EntryError(ManifestError):
     """What is wrong with one row, so that it is left out.
 
     Attributes:
@@ -58,7 +65,7 @@ class Problem(ManifestError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """A row of a manifest.
 
     Attributes:
@@ -70,7 +77,7 @@ class Entry:
     """
 
     path: str
-    said: str
+    reference: str
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
@@ -91,7 +98,9 @@ def file_stem(path: str) -> str:
     return PurePosixPath(path.replace("\\", "/")).stem
 
 
-def read_entries(name: str, content: bytes, most: int | None = None) -> list[Entry | Problem]:
+def read_entries(
+    name: str, content: bytes, most: int | None = None
+) -> list[ManifestEntry | EntryError]:
     """Return the rows of the manifest called ``name``, or what is wrong with them.
 
     Args:
@@ -101,17 +110,17 @@ def read_entries(name: str, content: bytes, most: int | None = None) -> list[Ent
         ManifestError: it is no manifest, has too many rows, or none of them can be used.
     """
     called = shorten(name)
-    text = text_of(called, content)
-    rows = rows_of(name, text, (frozenset(_PATH), frozenset(_SAID)))
-    entries: list[Entry | Problem] = []
+    text = decode_text(called, content)
+    rows = read_rows(name, text, (frozenset(_PATH), frozenset(_SAID)))
+    entries: list[ManifestEntry | EntryError] = []
     for row in _without_header(called, text) if rows is None else rows:
         if len(entries) == most:
             raise ManifestError(f"{called} has more than {most} lines, which is the most.")
         try:
             entries.append(_entry(row))
-        except Problem as problem:
-            entries.append(Problem(problem.where, problem.reason, called))
-    problems = [entry for entry in entries if isinstance(entry, Problem)]
+        except EntryError as problem:
+            entries.append(EntryError(problem.where, problem.reason, called))
+    problems = [entry for entry in entries if isinstance(entry, EntryError)]
     if problems and len(problems) == len(entries):
         raise problems[0]
     return entries
@@ -120,7 +129,7 @@ def read_entries(name: str, content: bytes, most: int | None = None) -> list[Ent
 # --- tables without a header -------------------------------------------------------
 
 
-def _without_header(called: str, text: str) -> Iterator[Row | Unread]:
+def _without_header(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
     lines = numbered_lines(text)
     _, first = next(lines, (1, ""))
     if len(first.split("|")) in _LJ_FIELDS and "\t" not in first:
@@ -134,7 +143,7 @@ def _without_header(called: str, text: str) -> Iterator[Row | Unread]:
     )
 
 
-def _lj_speech(called: str, text: str) -> Iterator[Row | Unread]:
+def _lj_speech(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
     rows = [(number, line.split("|")) for number, line in numbered_lines(text)]
     n_columns = len(rows[0][1])
     if not _is_spoken([cells for _, cells in rows if len(cells) == n_columns]):
@@ -144,9 +153,11 @@ def _lj_speech(called: str, text: str) -> Iterator[Row | Unread]:
         )
     for number, cells in rows:
         if len(cells) == n_columns:
-            yield Row(number, {"file": cells[0], "text": cells[-1]})
+            yield TableRow(number, {"file": cells[0], "text": cells[-1]})
         else:
-            yield Unread(number, f"it has {len(cells)} fields, but the first line has {n_columns}")
+            yield InvalidRow(
+                number, f"it has {len(cells)} fields, but the first line has {n_columns}"
+            )
 
 
 def _is_spoken(rows: Sequence[Sequence[str]]) -> bool:
@@ -159,40 +170,40 @@ def _is_spoken(rows: Sequence[Sequence[str]]) -> bool:
     return 2 * n_same >= n_printed or n_spoken > 2 * n_printed
 
 
-def _fleurs(text: str) -> Iterator[Row | Unread]:
+def _fleurs(text: str) -> Iterator[TableRow | InvalidRow]:
     for number, line in numbered_lines(text):
         cells = line.split("\t")
         if len(cells) == _FLEURS_FIELDS:
-            yield Row(number, {"file": cells[1], "text": cells[3], "gender": cells[6].lower()})
+            yield TableRow(number, {"file": cells[1], "text": cells[3], "gender": cells[6].lower()})
         else:
-            yield Unread(number, f"it has {len(cells)} fields instead of {_FLEURS_FIELDS}")
+            yield InvalidRow(number, f"it has {len(cells)} fields instead of {_FLEURS_FIELDS}")
 
 
 # --- rows --------------------------------------------------------------------------
 
 
-def _entry(row: Row | Unread) -> Entry:
+def _entry(row: TableRow | InvalidRow) -> ManifestEntry:
     where = f"line {row.line}"
-    if isinstance(row, Unread):
-        raise Problem(where, row.problem)
+    if isinstance(row, InvalidRow):
+        raise EntryError(where, row.problem)
     try:
         return _read(where, row.fields)
     except AsrError as error:  # of the language, or of a stretch without length
-        raise Problem(where, str(error).rstrip(".")) from None
+        raise EntryError(where, str(error).rstrip(".")) from None
     except ValueError as error:
-        raise Problem(where, str(error)) from None
+        raise EntryError(where, str(error)) from None
 
 
-def _read(where: str, fields: Mapping[str, Any]) -> Entry:
+def _read(where: str, fields: Mapping[str, Any]) -> ManifestEntry:
     """Raises ValueError with what is wrong, as it goes on after "line 7: "."""
     known = _known(fields)
     path = _text(known, _PATH, "file")
-    said = _text(known, _SAID, "words")
+    reference = _text(known, _SAID, "words")
     if path is None or not path.strip():
         raise ValueError(f"it names no file ({', '.join(_PATH[:3])} …)")
     if len(path) > _MAX_PATH:
         raise ValueError(f"the path of the file is longer than {_MAX_PATH} characters")
-    if said is None:
+    if reference is None:
         raise ValueError(
             f"it tells no words ({', '.join(_SAID[:3])} …); leave them empty where nobody speaks"
         )
@@ -200,19 +211,19 @@ def _read(where: str, fields: Mapping[str, Any]) -> Entry:
     tags = {
         key.strip().lower(): str(value).strip()
         for key, value in fields.items()
-        if column_name(key) not in _KNOWN | _NO_TAGS
+        if normalise_column(key) not in _KNOWN | _NO_TAGS
         and isinstance(value, str | int | bool)
         and key.strip()
         and str(value).strip()
     }
     code = language_code(language) if language else None
-    return Entry(path, said, code, tags, where, _stretch(known))
+    return ManifestEntry(path, reference, code, tags, where, _stretch(known))
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for key, value in fields.items():
-        name = column_name(key)
+        name = normalise_column(key)
         if name in _KNOWN:
             if name in known and known[name] != value:
                 raise ValueError(f"it has {name} twice, written in two ways")
@@ -263,11 +274,11 @@ def _seconds(value: Any, what: str) -> float | None:
 
 
 def read_cases(
-    entries: Sequence[Entry | Problem],
+    entries: Sequence[ManifestEntry | EntryError],
     open_file: Callable[[str], BinaryIO],
     language: str = "en",
     note: Callable[[str], None] = lambda text: None,
-) -> Iterator[tuple[int, NewCase | Problem]]:
+) -> Iterator[tuple[int, NewCase | EntryError]]:
     """Yield the place of each entry with its case, or with what is wrong with it.
 
     They come file by file, so that one which many rows are of is decoded once. One
@@ -280,28 +291,30 @@ def read_cases(
     """
     by_path: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
-        if isinstance(entry, Problem):
+        if isinstance(entry, EntryError):
             yield place, entry
         else:
             by_path.setdefault(entry.path, []).append(place)
     for path, places in by_path.items():
-        rows = [(place, entry) for place in places if isinstance(entry := entries[place], Entry)]
+        rows = [
+            (place, entry) for place in places if isinstance(entry := entries[place], ManifestEntry)
+        ]
         rows.sort(key=lambda row: row[1].stretch.start_s)
         yield from _cases_of_file(path, rows, open_file, language, note)
 
 
 def _cases_of_file(
     path: str,
-    rows: Iterable[tuple[int, Entry]],
+    rows: Iterable[tuple[int, ManifestEntry]],
     open_file: Callable[[str], BinaryIO],
     language: str,
     note: Callable[[str], None],
-) -> Iterator[tuple[int, NewCase | Problem]]:
+) -> Iterator[tuple[int, NewCase | EntryError]]:
     rows = iter(rows)
     try:
         with open_file(path) as file:
             audio = AudioFile(file, path)
-            reader = StretchReader(audio, MAX_CASE_S)
+            reader = SequentialRangeReader(audio, MAX_CASE_S)
             for place, entry in rows:
                 try:
                     yield place, _case(entry, reader, language)
@@ -314,10 +327,10 @@ def _cases_of_file(
             yield place, _problem(entry, error)
 
 
-def _case(entry: Entry, reader: StretchReader, language: str) -> NewCase:
+def _case(entry: ManifestEntry, reader: SequentialRangeReader, language: str) -> NewCase:
     samples = to_int16(reader.samples(entry.stretch))
-    return NewCase(entry.title, entry.said, samples, entry.language or language, entry.tags)
+    return NewCase(entry.title, entry.reference, samples, entry.language or language, entry.tags)
 
 
-def _problem(entry: Entry, error: AsrError) -> Problem:
-    return Problem(entry.where or entry.title, str(error).rstrip("."))
+def _problem(entry: ManifestEntry, error: AsrError) -> EntryError:
+    return EntryError(entry.where or entry.title, str(error).rstrip("."))

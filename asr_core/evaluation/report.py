@@ -12,23 +12,23 @@ import altair as alt
 import jinja2
 
 from asr_core.evaluation import charts
-from asr_core.evaluation.alignment import aligned
+from asr_core.evaluation.alignment import align
 from asr_core.evaluation.metrics import normaliser
 from asr_core.evaluation.results import (
-    Row,
-    by_condition,
-    by_tag,
-    calibration,
-    confusions,
+    Summary,
+    collect_tags,
+    count_confusions,
     curve_kinds,
-    curves,
-    tags_of,
-    worst,
+    measure_calibration,
+    rank_worst,
+    summarise_by_condition,
+    summarise_by_tag,
+    summarise_curves,
 )
 from asr_core.evaluation.trial import Trial
 from asr_core.transcript import join_words
 
-__all__ = ["curve_kinds", "percent", "row_cells", "to_csv", "to_html", "to_json"]
+__all__ = ["curve_kinds", "percent", "summary_fields", "to_csv", "to_html", "to_json"]
 
 _N_WORST = 30
 
@@ -44,29 +44,29 @@ def _cells(trial: Trial) -> dict[str, Any]:
     return {
         "case": trial.name,
         "condition": str(trial.condition),
-        "model": trial.setup.title,
-        "said": trial.said,
+        "model": trial.system.title,
+        "said": trial.reference,
         "heard": trial.text,
-        "said_normalised": normalise(trial.said),
+        "said_normalised": normalise(trial.reference),
         "heard_normalised": normalise(trial.text),
         "language": trial.language,
-        "words": score.words.n_said,
+        "words": score.words.n_reference,
         "substitutions": score.words.substitutions,
         "deletions": score.words.deletions,
         "insertions": score.words.insertions,
         "wer": score.words.rate,
         "cer": score.characters.rate,
         "raw_wer": score.raw_words.rate,
-        "invented_words": score.n_invented,
-        "audio_s": round(trial.heard.audio_s, 3),
-        "took_s": round(trial.heard.took_s, 3),
-        "error": trial.heard.error,
+        "invented_words": score.n_hallucinated,
+        "audio_s": round(trial.result.audio_s, 3),
+        "took_s": round(trial.result.processing_s, 3),
+        "error": trial.result.error,
     }
 
 
 def to_csv(trials: Sequence[Trial]) -> str:
     """A line a trial, with a column for each tag."""
-    tags = list(tags_of(trials))
+    tags = list(collect_tags(trials))
     rows = [{**_cells(t), **{f"tag:{tag}": t.tags.get(tag, "") for tag in tags}} for t in trials]
     out = io.StringIO()
     if rows:
@@ -86,27 +86,27 @@ def to_json(trials: Sequence[Trial], left_out: Sequence[str] = ()) -> str:
     rows = [
         {
             **_cells(trial),
-            "setup": trial.setup.to_dict(),
+            "setup": trial.system.to_dict(),
             "tags": dict(trial.tags),
-            "latencies": list(trial.heard.latencies),
-            "word_times": [[w.text, w.start, w.end, w.probability] for w in trial.heard.words],
+            "latencies": list(trial.result.latencies),
+            "word_times": [[w.text, w.start, w.end, w.probability] for w in trial.result.words],
         }
         for trial in trials
     ]
     summary = [
-        {"condition": str(condition), "model": setup, **row_cells(row)}
-        for (condition, setup), row in by_condition(trials).items()
+        {"condition": str(condition), "model": system, **summary_fields(row)}
+        for (condition, system), row in summarise_by_condition(trials).items()
     ]
     everything = {"summary": summary, "left_out": list(left_out), "trials": rows}
     return json.dumps(everything, ensure_ascii=False, indent=1)
 
 
-def row_cells(row: Row) -> dict[str, Any]:
+def summary_fields(row: Summary) -> dict[str, Any]:
     """The figures of a row, for tables."""
     return {
         "cases": row.n_cases,
         "cases_without_words": row.wordless.n_cases,
-        "words": row.counts.n_said,
+        "words": row.counts.n_reference,
         "wer": row.words.rate,
         "wer_low": row.words.low,
         "wer_high": row.words.high,
@@ -115,7 +115,7 @@ def row_cells(row: Row) -> dict[str, Any]:
         "substitutions": row.counts.substitutions,
         "deletions": row.counts.deletions,
         "insertions": row.counts.insertions,
-        "invented_words": row.n_invented,
+        "invented_words": row.n_hallucinated,
         "real_time_factor": row.real_time_factor,
         "latency_p50_s": row.latency_s[0] if row.latency_s else None,
         "latency_p95_s": row.latency_s[1] if row.latency_s else None,
@@ -129,26 +129,26 @@ def to_html(trials: Sequence[Trial], title: str, left_out: Sequence[str] = ()) -
     Args:
         left_out: which rows of the set were not heard, and why.
     """
-    rows = by_condition(trials)
+    rows = summarise_by_condition(trials)
     drawn = [charts.condition_heatmap(rows)]
-    drawn += [charts.tag_chart(by_tag(trials, tag), tag) for tag in tags_of(trials)]
+    drawn += [charts.tag_chart(summarise_by_tag(trials, tag), tag) for tag in collect_tags(trials)]
     kinds = curve_kinds(trials)
-    points = curves(trials, kinds)
+    points = summarise_curves(trials, kinds)
     drawn += [charts.curve_chart(points, kind) for kind in kinds]
-    known = calibration(trials)
+    known = measure_calibration(trials)
     drawn += [charts.calibration_chart(known)] if known.bins else []
     return _template().render(
         title=title,
         left_out=left_out,
-        rows=[(condition.title, setup, row) for (condition, setup), row in rows.items()],
+        rows=[(condition.title, system, row) for (condition, system), row in rows.items()],
         plots=[_svg(chart) for chart in drawn],
         calibration_error=known.error,
         worst=[
-            (trial, aligned(trial.said, trial.heard.words, trial.language))
-            for trial in worst(trials, _N_WORST)
-            if trial.score.words.errors or trial.heard.error
+            (trial, align(trial.reference, trial.result.words, trial.language))
+            for trial in rank_worst(trials, _N_WORST)
+            if trial.score.words.errors or trial.result.error
         ],
-        confusions=confusions(trials),
+        confusions=count_confusions(trials),
         normaliser=normaliser,
         join_words=join_words,
         percent=percent,

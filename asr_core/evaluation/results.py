@@ -10,29 +10,35 @@ from typing import TypeVar
 
 import numpy as np
 
-from asr_core.evaluation.alignment import aligned
-from asr_core.evaluation.conditions import CLEAN, KINDS, Condition
-from asr_core.evaluation.metrics import Counts, Difference, Interval, difference, interval
+from asr_core.evaluation.alignment import align
+from asr_core.evaluation.conditions import CLEAN, CONDITION_TYPES, Condition
+from asr_core.evaluation.metrics import (
+    Difference,
+    ErrorCounts,
+    Interval,
+    bootstrap_interval,
+    paired_difference,
+)
 from asr_core.evaluation.trial import Trial
 from asr_core.transcript import comparison_key, join_words
 
 __all__ = [
     "Calibration",
-    "Change",
     "Confusion",
-    "Row",
-    "Wordless",
-    "by_condition",
-    "by_tag",
-    "calibration",
-    "changes",
-    "compared",
-    "condition_order",
-    "confusions",
+    "Summary",
+    "TrialPair",
+    "WordlessSummary",
+    "collect_tags",
+    "compare",
+    "condition_sort_key",
+    "count_confusions",
     "curve_kinds",
-    "curves",
-    "tags_of",
-    "worst",
+    "measure_calibration",
+    "pair_trials",
+    "rank_worst",
+    "summarise_by_condition",
+    "summarise_by_tag",
+    "summarise_curves",
 ]
 
 Key = TypeVar("Key", bound=Hashable)
@@ -41,7 +47,7 @@ _N_BINS = 10
 
 
 @dataclass(frozen=True)
-class Wordless:
+class WordlessSummary:
     """Trials of recordings in which nothing is said: no rate can be told of them.
 
     Attributes:
@@ -49,16 +55,16 @@ class Wordless:
     """
 
     n_cases: int = 0
-    n_invented: int = 0
+    n_hallucinated: int = 0
 
     def __str__(self) -> str:
         recordings = "1 recording" if self.n_cases == 1 else f"{self.n_cases} recordings"
-        words = "1 word" if self.n_invented == 1 else f"{self.n_invented} words"
+        words = "1 word" if self.n_hallucinated == 1 else f"{self.n_hallucinated} words"
         return f"no words: {recordings}, {words} invented"
 
 
 @dataclass(frozen=True)
-class Row:
+class Summary:
     """Many trials together; those of recordings without words are in no rate.
 
     Attributes:
@@ -74,38 +80,40 @@ class Row:
 
     n_cases: int
     n_trials: int
-    counts: Counts
+    counts: ErrorCounts
     words: Interval
     raw_rate: float | None
     characters: float | None
-    n_invented: int
+    n_hallucinated: int
     real_time_factor: float | None
     latency_s: tuple[float, float] | None
     n_failed: int
-    wordless: Wordless = Wordless()
+    wordless: WordlessSummary = WordlessSummary()
 
     @classmethod
-    def of(cls, trials: Sequence[Trial]) -> Row:
+    def of(cls, trials: Sequence[Trial]) -> Summary:
         """The trials of any cases; a case counts once for the interval."""
-        good = [trial for trial in trials if trial.heard.error is None]
-        said = [trial for trial in good if trial.score.words.n_said]
-        wordless = [trial for trial in good if not trial.score.words.n_said]
-        audio_s = sum(trial.heard.audio_s for trial in good)
-        latencies = [s for trial in good for s in trial.heard.latencies]
+        good = [trial for trial in trials if trial.result.error is None]
+        spoken = [trial for trial in good if trial.score.words.n_reference]
+        wordless = [trial for trial in good if not trial.score.words.n_reference]
+        audio_s = sum(trial.result.audio_s for trial in good)
+        latencies = [s for trial in good for s in trial.result.latencies]
         return cls(
             n_cases=len({trial.case_id for trial in trials}),
             n_trials=len(trials),
-            counts=sum((trial.score.words for trial in said), Counts()),
-            words=interval(list(_per_case(said).values())),
-            raw_rate=sum((trial.score.raw_words for trial in said), Counts()).rate,
-            characters=sum((trial.score.characters for trial in said), Counts()).rate,
-            n_invented=sum(trial.score.n_invented for trial in good),
-            real_time_factor=sum(t.heard.took_s for t in good) / audio_s if audio_s else None,
+            counts=sum((trial.score.words for trial in spoken), ErrorCounts()),
+            words=bootstrap_interval(list(_per_case(spoken).values())),
+            raw_rate=sum((trial.score.raw_words for trial in spoken), ErrorCounts()).rate,
+            characters=sum((trial.score.characters for trial in spoken), ErrorCounts()).rate,
+            n_hallucinated=sum(trial.score.n_hallucinated for trial in good),
+            real_time_factor=sum(t.result.processing_s for t in good) / audio_s
+            if audio_s
+            else None,
             latency_s=_percentiles(latencies),
             n_failed=len(trials) - len(good),
-            wordless=Wordless(
+            wordless=WordlessSummary(
                 len({trial.case_id for trial in wordless}),
-                sum(trial.score.n_invented for trial in wordless),
+                sum(trial.score.n_hallucinated for trial in wordless),
             ),
         )
 
@@ -117,8 +125,8 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float] | None:
     return float(middle), float(high)
 
 
-def _per_case(trials: Iterable[Trial]) -> dict[str, Counts]:
-    totals: dict[str, Counts] = defaultdict(Counts)
+def _per_case(trials: Iterable[Trial]) -> dict[str, ErrorCounts]:
+    totals: dict[str, ErrorCounts] = defaultdict(ErrorCounts)
     for trial in trials:
         totals[trial.case_id] += trial.score.words
     return dict(totals)
@@ -131,35 +139,37 @@ def _grouped(trials: Iterable[Trial], key: Callable[[Trial], Key]) -> dict[Key, 
     return dict(groups)
 
 
-def condition_order(condition: Condition) -> tuple[int, str, float]:
+def condition_sort_key(condition: Condition) -> tuple[int, str, float]:
     """As they are listed: kind by kind, from mild to hard."""
     falling = condition.kind in ("white", "pink", "babble", "noise", "amr")
     value = -condition.value if falling else condition.value
-    return list(KINDS).index(condition.kind), condition.noise, value
+    return list(CONDITION_TYPES).index(condition.kind), condition.noise, value
 
 
-def by_condition(trials: Iterable[Trial]) -> dict[tuple[Condition, str], Row]:
+def summarise_by_condition(trials: Iterable[Trial]) -> dict[tuple[Condition, str], Summary]:
     """A row for each condition and setup's title, in the order they are listed."""
-    groups = _grouped(trials, lambda trial: (trial.condition, trial.setup.title))
-    order = sorted(groups, key=lambda key: (condition_order(key[0]), key[1]))
-    return {key: Row.of(groups[key]) for key in order}
+    groups = _grouped(trials, lambda trial: (trial.condition, trial.system.title))
+    order = sorted(groups, key=lambda key: (condition_sort_key(key[0]), key[1]))
+    return {key: Summary.of(groups[key]) for key in order}
 
 
-def by_tag(trials: Iterable[Trial], tag: str) -> dict[tuple[str, str], Row]:
+def summarise_by_tag(trials: Iterable[Trial], tag: str) -> dict[tuple[str, str], Summary]:
     """A row for each value of ``tag`` and setup's title, the most errors first."""
     tagged = [trial for trial in trials if tag in trial.tags]
-    groups = _grouped(tagged, lambda trial: (trial.tags[tag], trial.setup.title))
-    rows = {key: Row.of(group) for key, group in groups.items()}
+    groups = _grouped(tagged, lambda trial: (trial.tags[tag], trial.system.title))
+    rows = {key: Summary.of(group) for key, group in groups.items()}
     return dict(sorted(rows.items(), key=lambda item: -(item[1].words.rate or 0.0)))
 
 
-def curves(trials: Iterable[Trial], kinds: Sequence[str]) -> dict[tuple[str, float, str], Row]:
+def summarise_curves(
+    trials: Iterable[Trial], kinds: Sequence[str]
+) -> dict[tuple[str, float, str], Summary]:
     """A row for each kind of condition, how much of it, and setup's title.
 
     The recording as it is stands in pitch and speed where nothing is changed.
     """
     points = _points(trials)
-    return {key: Row.of(points[key]) for key in sorted(points) if key[0] in kinds}
+    return {key: Summary.of(points[key]) for key in sorted(points) if key[0] in kinds}
 
 
 def curve_kinds(trials: Iterable[Trial]) -> list[str]:
@@ -175,21 +185,21 @@ def _points(trials: Iterable[Trial]) -> dict[tuple[str, float, str], list[Trial]
     present = {trial.condition.kind for trial in trials}
     for trial in trials:
         condition = trial.condition
-        points[(condition.kind, condition.value, trial.setup.title)].append(trial)
+        points[(condition.kind, condition.value, trial.system.title)].append(trial)
         if condition == CLEAN:
             for kind, value in unchanged.items():
                 if kind in present:
-                    points[(kind, value, trial.setup.title)].append(trial)
+                    points[(kind, value, trial.system.title)].append(trial)
     return dict(points)
 
 
-def worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:
+def rank_worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:
     """The most errors per word first; what failed or was made up before all."""
 
     def badness(trial: Trial) -> tuple[bool, float, int]:
         counts = trial.score.words
-        rate = counts.errors / max(counts.n_said, 1)
-        return trial.heard.error is not None, rate, counts.errors
+        rate = counts.errors / max(counts.n_reference, 1)
+        return trial.result.error is not None, rate, counts.errors
 
     return sorted(trials, key=badness, reverse=True)[:n]
 
@@ -198,22 +208,22 @@ def worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:
 class Confusion:
     """One word heard for another, with how often and in which cases."""
 
-    said: str
-    heard: str
+    reference: str
+    hypothesis: str
     count: int
     cases: tuple[str, ...]
 
 
-def confusions(trials: Iterable[Trial], n: int = 20) -> list[Confusion]:
+def count_confusions(trials: Iterable[Trial], n: int = 20) -> list[Confusion]:
     """The most often misheard words first."""
     found: Counter[tuple[str, str]] = Counter()
     cases: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for trial in trials:
         if not trial.score.words.errors:
             continue
-        for pair in aligned(trial.said, trial.heard.words, trial.language):
-            if pair.said and pair.heard and pair.errors:
-                key = _plain(pair.said), _plain(join_words(pair.heard))
+        for pair in align(trial.reference, trial.result.words, trial.language):
+            if pair.reference and pair.hypothesis and pair.n_errors:
+                key = _plain(pair.reference), _plain(join_words(pair.hypothesis))
                 found[key] += 1
                 cases[key][trial.name] = None
     ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
@@ -238,15 +248,15 @@ class Calibration:
     error: float | None
 
 
-def calibration(trials: Iterable[Trial]) -> Calibration:
+def measure_calibration(trials: Iterable[Trial]) -> Calibration:
     """Of all words heard where something was said."""
     confidence: list[float] = []
     right: list[bool] = []
     for trial in trials:
-        if not trial.said:
+        if not trial.reference:
             continue
-        for pair in aligned(trial.said, trial.heard.words, trial.language):
-            for word, is_right in zip(pair.heard, pair.right, strict=True):
+        for pair in align(trial.reference, trial.result.words, trial.language):
+            for word, is_right in zip(pair.hypothesis, pair.is_correct, strict=True):
                 if comparison_key(word.text):
                     confidence.append(word.probability)
                     right.append(is_right)
@@ -263,7 +273,7 @@ def calibration(trials: Iterable[Trial]) -> Calibration:
 
 
 @dataclass(frozen=True)
-class Change:
+class TrialPair:
     """One case and condition in two runs."""
 
     first: Trial
@@ -275,37 +285,37 @@ class Change:
         return self.second.score.words.errors - self.first.score.words.errors
 
 
-def changes(first: Iterable[Trial], second: Iterable[Trial]) -> list[Change]:
+def pair_trials(first: Iterable[Trial], second: Iterable[Trial]) -> list[TrialPair]:
     """What both heard, what became worse first."""
     before = {(t.case_id, t.condition): t for t in first}
     both = (
-        Change(before[key], trial)
+        TrialPair(before[key], trial)
         for trial in second
         if (key := (trial.case_id, trial.condition)) in before
     )
     return sorted(both, key=lambda change: -change.errors)
 
 
-def compared(pairs: Sequence[Change]) -> dict[Condition | None, Difference]:
+def compare(pairs: Sequence[TrialPair]) -> dict[Condition | None, Difference]:
     """Of each condition, and under None of all together; those without words left out."""
     good = [
         pair for pair in pairs
-        if pair.first.heard.error is None and pair.second.heard.error is None
-        and pair.first.score.words.n_said
+        if pair.first.result.error is None and pair.second.result.error is None
+        and pair.first.score.words.n_reference
     ]  # fmt: skip
-    groups: dict[Condition | None, list[Change]] = {None: good}
-    for pair in sorted(good, key=lambda pair: condition_order(pair.first.condition)):
+    groups: dict[Condition | None, list[TrialPair]] = {None: good}
+    for pair in sorted(good, key=lambda pair: condition_sort_key(pair.first.condition)):
         groups.setdefault(pair.first.condition, []).append(pair)
     return {condition: _difference(group) for condition, group in groups.items() if group}
 
 
-def _difference(pairs: Sequence[Change]) -> Difference:
+def _difference(pairs: Sequence[TrialPair]) -> Difference:
     first = _per_case(pair.first for pair in pairs)
     second = _per_case(pair.second for pair in pairs)
-    return difference([first[key] for key in first], [second[key] for key in first])
+    return paired_difference([first[key] for key in first], [second[key] for key in first])
 
 
-def tags_of(trials: Iterable[Trial]) -> Mapping[str, list[str]]:
+def collect_tags(trials: Iterable[Trial]) -> Mapping[str, list[str]]:
     """The tags in use, each with its values."""
     found: dict[str, set[str]] = defaultdict(set)
     for trial in trials:

@@ -13,7 +13,7 @@ from enum import IntEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
-__all__ = ["NOBODY", "Actor", "Role", "actor_of", "role_of", "verified_email"]
+__all__ = ["NOBODY", "Actor", "Role", "resolve_actor", "resolve_role", "verified_email"]
 
 _MOST_CHARACTERS = 254  # of an address (RFC 5321)
 
@@ -107,7 +107,7 @@ def _is_plain_address(text: str) -> bool:
     )
 
 
-def role_of(email: str | None, lists: Mapping[str, Sequence[str] | str]) -> Role:
+def resolve_role(email: str | None, lists: Mapping[str, Sequence[str] | str]) -> Role:
     """Return the highest role whose list in ``lists`` has a pattern for ``email``.
 
     Args:
@@ -136,7 +136,7 @@ def _patterns(given: Sequence[str] | str) -> Sequence[str]:
     return [given] if isinstance(given, str) else [each for each in given if isinstance(each, str)]
 
 
-def actor_of(claims: Mapping[str, Any], lists: Mapping[str, Sequence[str] | str]) -> Actor:
+def resolve_actor(claims: Mapping[str, Any], lists: Mapping[str, Sequence[str] | str]) -> Actor:
     """Return who acts, from the claims of a sign-in (empty without one) and ``[roles]``."""
     email = verified_email(claims)
-    return Actor(email or "", role_of(email, lists))
+    return Actor(email or "", resolve_role(email, lists))

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from asr_core.errors import AsrError, StoreError
-from asr_core.evaluation.experiment import Plan, carry_out
+from asr_core.evaluation.experiment import Plan, run_plan
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Run, Store
 from asr_core.ops.metrics import count_error
 
-__all__ = ["RunState", "Runner", "plan_of", "runner_of"]
+__all__ = ["RunState", "Runner", "build_plan", "get_runner"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class RunState(Enum):
 
 
 @dataclass
-class _Work:
+class _QueuedRun:
     """A run that was started in this process."""
 
     run_id: str
@@ -47,7 +47,7 @@ class _Work:
     error: str | None = None
 
 
-def plan_of(run: Run, store: Store) -> Plan:
+def build_plan(run: Run, store: Store) -> Plan:
     """The cases that are still there, with their audio from ``store``.
 
     Raises:
@@ -58,7 +58,7 @@ def plan_of(run: Run, store: Store) -> Plan:
     wanted = {condition.noise for condition in run.conditions if condition.noise}
     noises = {n.name: store.samples(n.id) for n in store.noises() if n.name in wanted}
     return Plan(
-        cases, run.conditions, run.setups, lambda case: store.samples(case.id), noises, run.seed
+        cases, run.conditions, run.systems, lambda case: store.samples(case.id), noises, run.seed
     )
 
 
@@ -76,7 +76,7 @@ class Runner:
     def __init__(self, store: Store) -> None:
         self._store = store.acting(_SERVER)
         self._lock = threading.Lock()  # guards the two below
-        self._works: dict[str, _Work] = {}
+        self._works: dict[str, _QueuedRun] = {}
         self._thread: threading.Thread | None = None
 
     def start(self, run: Run, actor: Actor) -> None:
@@ -88,7 +88,7 @@ class Runner:
         _check(run, actor)
         with self._lock:
             self._works.pop(run.id, None)
-            self._works[run.id] = _Work(run.id)
+            self._works[run.id] = _QueuedRun(run.id)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="asr-runs", daemon=True)
                 self._thread.start()
@@ -132,19 +132,19 @@ class Runner:
                     self._thread = None
                     return
                 work.is_running = True
-            self._carry_out(work)
+            self._execute(work)
             with self._lock:
                 work.is_running = False
                 if work.error is None and self._works.get(work.run_id) is work:
                     del self._works[work.run_id]
 
-    def _carry_out(self, work: _Work) -> None:
+    def _execute(self, work: _QueuedRun) -> None:
         try:
             run = self._store.run(work.run_id)
             if run is None:
                 return
-            plan = plan_of(run, self._store)
-            for trial in carry_out(plan, self._store.done(run.id), work.cancel.is_set):
+            plan = build_plan(run, self._store)
+            for trial in run_plan(plan, self._store.done(run.id), work.cancel.is_set):
                 self._store.add_trial(run, trial)
         except AsrError as error:
             count_error("run", error)
@@ -159,7 +159,7 @@ _making = threading.Lock()
 _runners: dict[Hashable, Runner] = {}
 
 
-def runner_of(store: Store) -> Runner:
+def get_runner(store: Store) -> Runner:
     """The one runner of ``store`` in this process. Any thread may call."""
     with _making:
         return _runners.setdefault(store.shared, Runner(store))

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from asr_core.errors import AudioError
 from asr_core.text.plain_text import shorten
 
-__all__ = ["DiskFiles", "Files", "is_hidden", "picker"]
+__all__ = ["DiskFiles", "Files", "file_opener", "is_hidden"]
 
 Files = Mapping[str, Callable[[], BinaryIO]]
 """By path; each is read when its turn comes, and raises AsrError."""
@@ -66,7 +66,7 @@ def _opened(path: Path) -> BinaryIO:
         ) from None
 
 
-def picker(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
+def file_opener(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
     """Return what opens a file of ``files`` by the path that a table in ``folder`` writes.
 
     The path counts from the table's folder, from one above it, or from ``tops``. Failing that,

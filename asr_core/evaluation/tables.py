@@ -20,7 +20,14 @@ from typing import Any
 from asr_core.errors import ManifestError
 from asr_core.text.plain_text import shorten
 
-__all__ = ["Row", "Unread", "column_name", "numbered_lines", "rows_of", "text_of"]
+__all__ = [
+    "InvalidRow",
+    "TableRow",
+    "decode_text",
+    "normalise_column",
+    "numbered_lines",
+    "read_rows",
+]
 
 # More columns than any table of recordings has; a header of millions of them would
 # make every short line below as long as itself.
@@ -46,7 +53,7 @@ csv.field_size_limit(2**31 - 1)  # what is too long is said for its line, by the
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of a table.
 
     Attributes:
@@ -59,7 +66,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Unread:
+class InvalidRow:
     """A line that is no row.
 
     Attributes:
@@ -70,7 +77,7 @@ class Unread:
     problem: str
 
 
-def text_of(called: str, content: bytes) -> str:
+def decode_text(called: str, content: bytes) -> str:
     """Return the text of a file, without the mark of its encoding.
 
     Raises:
@@ -89,7 +96,7 @@ def text_of(called: str, content: bytes) -> str:
     return text.removeprefix("\ufeff")
 
 
-def column_name(name: str) -> str:
+def normalise_column(name: str) -> str:
     """Return a column's name as it is compared: ``file_name`` of ``File Name``."""
     return re.sub(r"[\s-]+", "_", name.strip("\ufeff \t").strip().lower())
 
@@ -101,9 +108,9 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
             yield number, line[0].rstrip("\r\n")
 
 
-def rows_of(
+def read_rows(
     name: str, text: str, needed: tuple[Container[str], Container[str]]
-) -> Iterator[Row | Unread] | None:
+) -> Iterator[TableRow | InvalidRow] | None:
     """Yield the rows of the table called ``name``; None if it has no header.
 
     Args:
@@ -126,18 +133,18 @@ def rows_of(
 # --- JSON --------------------------------------------------------------------------
 
 
-def _json_lines(text: str) -> Iterator[Row | Unread]:
+def _json_lines(text: str) -> Iterator[TableRow | InvalidRow]:
     for number, line in numbered_lines(text):
         if len(line) > _MAX_LINE:
-            yield Unread(number, f"it is longer than {_MAX_LINE} characters")
+            yield InvalidRow(number, f"it is longer than {_MAX_LINE} characters")
             continue
         try:
             yield _json_row(number, json.loads(line, object_pairs_hook=_Object))
         except (ValueError, RecursionError, MemoryError):  # also numbers of 5,000 digits
-            yield Unread(number, "it is no JSON object")
+            yield InvalidRow(number, "it is no JSON object")
 
 
-def _json_list(called: str, text: str) -> Iterator[Row | Unread]:
+def _json_list(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
     """Yield the objects of a list, each parsed by itself: the whole would take its size many times."""
     decoder = json.JSONDecoder(object_pairs_hook=_Object)
     sign, expected, line, at = "", "[", 1, 0
@@ -187,12 +194,12 @@ class _Object(dict[str, Any]):
         self.doubled = next((key for key, n in times.items() if n > 1), None)
 
 
-def _json_row(number: int, value: Any) -> Row | Unread:
+def _json_row(number: int, value: Any) -> TableRow | InvalidRow:
     if not isinstance(value, _Object):
-        return Unread(number, "it is no JSON object")
+        return InvalidRow(number, "it is no JSON object")
     if value.doubled is not None:
-        return Unread(number, f"it has {shorten(value.doubled)} twice")
-    return Row(number, value)
+        return InvalidRow(number, f"it has {shorten(value.doubled)} twice")
+    return TableRow(number, value)
 
 
 # --- CSV, TSV ----------------------------------------------------------------------
@@ -235,7 +242,7 @@ def _delimiter(lines: _Lines, needed: tuple[Container[str], Container[str]]) -> 
             lines.at, lines.number = at, number
             for delimiter in delimiters:
                 cells = _split(first, delimiter)[:_MAX_COLUMNS]
-                names = [column_name(cell) for cell in cells]
+                names = [normalise_column(cell) for cell in cells]
                 if all(any(name in group for name in names) for group in needed):
                     return delimiter
             break
@@ -258,11 +265,11 @@ def _quoted(lines: _Lines, delimiter: str) -> list[str] | None:
 
 def _separated(
     called: str, lines: _Lines, delimiter: str, needed: tuple[Container[str], Container[str]]
-) -> Iterator[Row | Unread]:
+) -> Iterator[TableRow | InvalidRow]:
     header = _header(lines, delimiter)
     if len(header) > _MAX_COLUMNS:
         raise ManifestError(f"{called} has {len(header)} columns; at most {_MAX_COLUMNS} are read.")
-    names = [column_name(name) for name in header]
+    names = [normalise_column(name) for name in header]
     for name in names:
         if names.count(name) > 1 and any(name in group for group in needed):
             raise ManifestError(f"{called} has two columns called {shorten(name)}; leave one.")
@@ -270,14 +277,14 @@ def _separated(
     records = _records(lines, delimiter, len(header), places[0] if places else 0)
     for number, cells in records:
         if isinstance(cells, str):
-            yield Unread(number, cells)
+            yield InvalidRow(number, cells)
         elif len(cells) != len(header):
             few = "few" if len(cells) < len(header) else "many"
-            yield Unread(
+            yield InvalidRow(
                 number, f"it has too {few} fields: {len(cells)}, but the header has {len(header)}"
             )
         else:
-            yield Row(number, dict(zip(header, cells, strict=True)))
+            yield TableRow(number, dict(zip(header, cells, strict=True)))
 
 
 def _header(lines: _Lines, delimiter: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""One case heard once: under a condition, by a model, in a mode."""
+"""A trial: one case under one condition, transcribed by one system."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from asr_core.streaming import LiveOptions, LiveSession
 from asr_core.streaming.replay import replay
 from asr_core.transcript import Word, join_words
 
-__all__ = ["MODES", "Heard", "Mode", "Setup", "Trial", "hear"]
+__all__ = ["MODES", "Mode", "SystemConfig", "Trial", "TrialResult", "run_trial"]
 
 Mode = Literal["full context", "streaming"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -33,15 +33,19 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, order=True)
-class Setup:
-    """What listens.
+class SystemConfig:
+    """The system under test: a model and how it is run.
 
     Attributes:
         model: catalogue name, hub id or directory.
         engine: ``auto``, ``onnx``, ``ctranslate2`` or ``transformers``.
-        detects_language: instead of being told that of the case.
+        mode: ``full context`` or ``streaming``.
+        detects_language: detect the language instead of using that of the case.
         prompt: names and terms; full context only.
         beam_size: of full context; 1 is greedy.
+
+    Raises:
+        ConditionError: there is no such mode.
     """
 
     model: str
@@ -53,11 +57,11 @@ class Setup:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise ConditionError(f"{self.mode!r} is no mode; there are {' and '.join(MODES)}.")
+            raise ConditionError(f"There is no mode {self.mode!r}; choose {' or '.join(MODES)}.")
 
     @property
     def title(self) -> str:
-        """For people: the model, and what is not as usual."""
+        """The model and every setting that differs from its default, for display."""
         parts = [self.model]
         parts += [self.engine] if self.engine != "auto" else []
         parts += ["streaming"] if self.mode == "streaming" else []
@@ -67,89 +71,101 @@ class Setup:
         return " · ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name, as JSON reports and the store keep them."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What came out of one hearing.
+class TrialResult:
+    """The hypothesis of a trial and what it cost.
 
     Attributes:
-        audio_s: how long the audio was.
-        took_s: how long the model took.
-        latencies: streaming: of each word, how many seconds of audio after its end had
-            to be heard before it was final (on a simulated clock, so that it does not
-            depend on the machine).
-        error: a sentence, if it failed; then there are no words.
+        words: empty if the trial failed.
+        language: code, as given or detected.
+        audio_s: duration of the audio.
+        processing_s: processing time.
+        latencies: streaming only: for each word, the seconds of audio between its end and
+            its becoming final. The clock is simulated, so the machine does not matter.
+        error: a sentence, if the trial failed.
     """
 
     words: tuple[Word, ...] = ()
     language: str | None = None
     audio_s: float = 0.0
-    took_s: float = 0.0
+    processing_s: float = 0.0
     latencies: tuple[float, ...] = ()
     error: str | None = None
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One case × condition × setup, with what was said at the time.
+    """One case × condition × system with its result.
 
     Attributes:
-        language: code of what was said.
+        name: of the case.
+        reference: of the case when the trial was run.
+        language: code of the reference.
         tags: of the case, such as speaker and accent.
     """
 
     case_id: str
     name: str
-    said: str
+    reference: str
     language: str
     condition: Condition
-    setup: Setup
-    heard: Heard
+    system: SystemConfig
+    result: TrialResult
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
-        return join_words(self.heard.words)
+        """The hypothesis as running text."""
+        return join_words(self.result.words)
 
     @property
     def score(self) -> Score:
-        return _scored(self.said, self.text, self.language)
+        """The errors of the hypothesis (cached)."""
+        return _cached_score(self.reference, self.text, self.language)
 
 
-_scored = functools.lru_cache(maxsize=20_000)(score)
+_cached_score = functools.lru_cache(maxsize=20_000)(score)
 
 
-def hear(samples: Samples, language: str, setup: Setup, engine: Engine) -> Heard:
-    """Let ``engine`` hear (n_samples,) float32 as ``setup`` says; in the caller's thread.
+def run_trial(samples: Samples, language: str, system: SystemConfig, engine: Engine) -> TrialResult:
+    """Transcribe one recording in the caller's thread.
+
+    Args:
+        samples: (n_samples,) float32, mono 16 kHz.
+        language: code of the case's language.
+        system: mode and options.
+        engine: of the system's model.
 
     Raises:
         EngineError: the model failed.
     """
-    code = None if setup.detects_language else language
+    code = None if system.detects_language else language
     audio_s = len(samples) / SAMPLE_RATE_HZ
     started = time.perf_counter()
-    if setup.mode == "streaming":
-        words, found, latencies = _streamed(samples, code, engine)
+    if system.mode == "streaming":
+        words, found, latencies = _run_streaming(samples, code, engine)
     else:
-        words, found, latencies = *_whole(samples, code, setup, engine), ()
-    took_s = time.perf_counter() - started
-    return Heard(words, found, audio_s, took_s, latencies)
+        words, found, latencies = *_run_full_context(samples, code, system, engine), ()
+    return TrialResult(words, found, audio_s, time.perf_counter() - started, latencies)
 
 
-def _whole(
-    samples: Samples, language: str | None, setup: Setup, engine: Engine
+def _run_full_context(
+    samples: Samples, language: str | None, system: SystemConfig, engine: Engine
 ) -> tuple[tuple[Word, ...], str | None]:
-    options = FileOptions(language, prompt=setup.prompt, beam_size=setup.beam_size)
+    options = FileOptions(language, prompt=system.prompt, beam_size=system.beam_size)
+    # Rounded to 16 bits, as a stored file would be.
     transcript = transcribe(to_float32(to_int16(samples)), engine, options)
     return transcript.words, transcript.language
 
 
-def _streamed(
+def _run_streaming(
     samples: Samples, language: str | None, engine: Engine
 ) -> tuple[tuple[Word, ...], str | None, tuple[float, ...]]:
-    """On a simulated clock: the same words on any machine."""
+    """Replay the samples on a simulated clock, so that every machine gets the same words."""
     session = LiveSession(LiveOptions(language))
     latencies: list[float] = []
     for snapshot in replay([samples], session, engine, speed=None):

@@ -24,7 +24,7 @@ from asr_core.evaluation.cases import Case, NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import open_store
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from asr_core.models import cache_dir
 from asr_core.transcript import Word
 from tests.browser import networks, outside
@@ -152,20 +152,20 @@ def bench(speech_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     recording = to_int16(decode(speech_files / "beckett.wav"))
     case = store.add_case(NewCase("talk", BECKETT, recording, "en", {"accent": "Irish"}))
     conditions = (CLEAN, Condition("white", 20), Condition("white", 0))
-    setups = (Setup("tiny.en"), Setup("base"))
-    run = store.add_run("seeded", [case.id], conditions, setups)
+    systems = (SystemConfig("tiny.en"), SystemConfig("base"))
+    run = store.add_run("seeded", [case.id], conditions, systems)
     for condition in conditions:
-        for setup in setups:
-            is_wrong = condition == conditions[-1] and setup.model == "base"
+        for system in systems:
+            is_wrong = condition == conditions[-1] and system.model == "base"
             text = BECKETT.replace("matter", "butter") if is_wrong else BECKETT
-            store.add_trial(run, _heard(case, text, condition, setup))
+            store.add_trial(run, _heard(case, text, condition, system))
     opened.close()
 
 
-def _heard(case: Case, text: str, condition: Condition, setup: Setup) -> Trial:
+def _heard(case: Case, text: str, condition: Condition, system: SystemConfig) -> Trial:
     words = tuple(Word(f" {word}", i, i + 1, 0.9) for i, word in enumerate(text.split()))
-    heard = Heard(words, "en", audio_s=10.0, took_s=1.0)
-    return Trial(case.id, case.name, case.said, "en", condition, setup, heard, case.tags)
+    heard = TrialResult(words, "en", audio_s=10.0, processing_s=1.0)
+    return Trial(case.id, case.name, case.reference, "en", condition, system, heard, case.tags)
 
 
 def look_at_the_bench(page: Page) -> None:

@@ -54,7 +54,7 @@ def pack(path: Path, cases: list[NewCase]) -> Path:
         rows = []
         for case in cases:
             archive.writestr(f"set/{case.name}.flac", to_flac(case.samples))
-            rows.append({"file_name": f"{case.name}.flac", "text": case.said, **case.tags})
+            rows.append({"file_name": f"{case.name}.flac", "text": case.reference, **case.tags})
         archive.writestr("set/metadata.jsonl", "\n".join(map(json.dumps, rows)))
     path.write_bytes(file.getvalue())
     return path
@@ -260,6 +260,6 @@ def test_what_the_page_has_confirmed_outlives_the_app(
     store = Store(database_url, tmp_path / "bench" / "audio").acting(Actor("", Role.REVIEWER))
     kept = store.cases()
     print(f"{len(confirmed)} confirmed, {len(kept)} kept")
-    assert set(confirmed) <= {case.said for case in kept}
+    assert set(confirmed) <= {case.reference for case in kept}
     assert all(len(store.samples(case.id)) == 8_000 for case in kept)
     store.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.evaluation.cases import MAX_NAME, MAX_SAID
+from asr_core.evaluation.cases import MAX_NAME, MAX_REFERENCE
 from asr_core.evaluation.exports import write_set
 from asr_core.evaluation.store import Case, Store
 from asr_core.languages import LANGUAGES
@@ -57,7 +57,7 @@ def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
 def _case(store: Store, case: Case) -> None:
     with st.container(border=True):
         # Earlier versions kept words of any length.
-        st.markdown(f"**{escape_markdown(case.said[:MAX_SAID] or 'Nobody speaks')}**")
+        st.markdown(f"**{escape_markdown(case.reference[:MAX_REFERENCE] or 'Nobody speaks')}**")
         tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
         about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
         st.caption(escape_markdown(f"{about} · {tags}" if tags else about))
@@ -83,7 +83,7 @@ def _change(store: Store, case: Case) -> None:
         persist_state=PERSIST,
     )
     said = st.text_area(
-        "What is said", max_chars=MAX_SAID, key=field_key(f"said-{case.id}", case.said),
+        "What is said", max_chars=MAX_REFERENCE, key=field_key(f"said-{case.id}", case.reference),
         persist_state=PERSIST,
     )  # fmt: skip
     codes = list(LANGUAGES)

@@ -11,10 +11,10 @@ from asr_core.evaluation.conditions import Condition
 from asr_core.evaluation.experiment import Plan
 from asr_core.evaluation.metrics import Difference
 from asr_core.evaluation.report import percent
-from asr_core.evaluation.results import Change, changes, compared
-from asr_core.evaluation.runner import plan_of
+from asr_core.evaluation.results import TrialPair, compare, pair_trials
+from asr_core.evaluation.runner import build_plan
 from asr_core.evaluation.store import Run, Store
-from asr_core.evaluation.trial import Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial
 from widgets.markdown import escape_markdown
 from widgets.testbench.pickers import select_in_url
 from widgets.testbench.results_section import run_label
@@ -29,10 +29,10 @@ _N_SHOWN = 10
 def comparison_section(store: Store) -> None:
     """Draw the two pickers and what differs."""
     sides = {
-        f"{setup.title} · {run_label(run)}": (run, setup)
+        f"{system.title} · {run_label(run)}": (run, system)
         for run in store.runs()
         if run.n_done
-        for setup in run.setups
+        for system in run.systems
     }
     if len(sides) < 2:
         st.info("Comparing needs two results: a run with two models, or two runs.")
@@ -44,16 +44,16 @@ def comparison_section(store: Store) -> None:
         st.info("Choose two different ones.")
         return
     with show_errors():
-        pairs = changes(_trials(store, *sides[first]), _trials(store, *sides[second]))
+        pairs = pair_trials(_trials(store, *sides[first]), _trials(store, *sides[second]))
         if not pairs:
             st.info("These two have no recording and condition in common.")
             return
-        _verdicts(compared(pairs))
-        _changed(pairs, plan_of(sides[second][0], store))
+        _verdicts(compare(pairs))
+        _changed(pairs, build_plan(sides[second][0], store))
 
 
-def _trials(store: Store, run: Run, setup: Setup) -> list[Trial]:
-    return [trial for trial in store.trials(run) if trial.setup == setup]
+def _trials(store: Store, run: Run, system: SystemConfig) -> list[Trial]:
+    return [trial for trial in store.trials(run) if trial.system == system]
 
 
 def _verdicts(found: dict[Condition | None, Difference]) -> None:
@@ -96,7 +96,7 @@ def _between(each: Difference) -> str:
     return f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
 
 
-def _changed(pairs: Sequence[Change], plan: Plan) -> None:
+def _changed(pairs: Sequence[TrialPair], plan: Plan) -> None:
     worse = [pair for pair in pairs if pair.errors > 0]
     better = [pair for pair in reversed(pairs) if pair.errors < 0]
     n_same = len(pairs) - len(worse) - len(better)
@@ -108,12 +108,12 @@ def _changed(pairs: Sequence[Change], plan: Plan) -> None:
                     _change(pair, plan)
 
 
-def _change(pair: Change, plan: Plan) -> None:
+def _change(pair: TrialPair, plan: Plan) -> None:
     first, second = pair.first.score.words.rate, pair.second.score.words.rate
     about = escape_markdown(f"{pair.first.name} · {pair.first.condition.title}")
     st.markdown(f"**{about}**: {percent(first)} → {percent(second)}")
     for trial in (pair.first, pair.second):
-        st.caption(escape_markdown(trial.setup.title))
+        st.caption(escape_markdown(trial.system.title))
         word_diff(trial)
     case = next(case for case in plan.cases if case.id == pair.second.case_id)
     with show_errors():

@@ -6,7 +6,7 @@ import streamlit as st
 
 from asr_core.audio.encode import to_flac, to_int16
 from asr_core.evaluation.cases import Case
-from asr_core.evaluation.conditions import CLEAN, KINDS, Condition
+from asr_core.evaluation.conditions import CLEAN, CONDITION_TYPES, Condition
 from asr_core.evaluation.experiment import Plan
 from asr_core.evaluation.spectrogram import spectrogram_png
 from asr_core.evaluation.store import MAX_NOISE_S, Store
@@ -24,11 +24,15 @@ _PER_PAGE = 5  # each with its sound, two minutes at most
 def _usual(store: Store) -> list[Condition]:
     usual = [
         Condition(name, value)
-        for name, kind in KINDS.items()
+        for name, kind in CONDITION_TYPES.items()
         if name != "noise"
         for value in (kind.usual or (0.0,))
     ]
-    own = [Condition("noise", v, n.name) for n in store.noises() for v in KINDS["noise"].usual]
+    own = [
+        Condition("noise", v, n.name)
+        for n in store.noises()
+        for v in CONDITION_TYPES["noise"].usual
+    ]
     return usual + own
 
 
@@ -43,7 +47,7 @@ def choose_conditions(store: Store) -> list[Condition]:
         placeholder="white:7, pitch:-8, room:0.4",
         help="Kind and how much: " + ", ".join(
             f"{name} ({kind.low:g} to {kind.high:g} {kind.unit})"
-            for name, kind in KINDS.items() if kind.has_value
+            for name, kind in CONDITION_TYPES.items() if kind.has_value
         ),
     )  # fmt: skip
     for text in filter(None, (part.strip() for part in others.split(","))):
@@ -55,7 +59,7 @@ def choose_conditions(store: Store) -> list[Condition]:
 def preview(store: Store, cases: list[Case]) -> None:
     """A case under a condition, to hear and to see."""
     case = st.selectbox(
-        "Recording", cases, format_func=lambda c: shorten(c.said or c.name), key="preview-case"
+        "Recording", cases, format_func=lambda c: shorten(c.reference or c.name), key="preview-case"
     )
     condition = st.selectbox(
         "Condition", _usual(store), format_func=lambda c: c.title, key="preview-condition"

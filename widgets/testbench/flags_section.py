@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.evaluation.cases import MAX_SAID
+from asr_core.evaluation.cases import MAX_REFERENCE
 from asr_core.evaluation.store import Flag, Store
 from widgets.markdown import escape_markdown
 from widgets.testbench.pickers import paginate
@@ -48,7 +48,7 @@ def _flag(store: Store, flag: Flag) -> None:
     with st.container(border=True):
         where = f"{flag.source} at {format_clock(flag.start_s)} · {flag.model}"
         st.markdown(f"**{flag.reason.capitalize()}** · {escape_markdown(where)}")
-        st.markdown(f"Heard: {escape_markdown(flag.heard or '–')}  \nSaid: "
+        st.markdown(f"Heard: {escape_markdown(flag.hypothesis or '–')}  \nSaid: "
                     f"{escape_markdown(flag.corrected or '–')}")  # fmt: skip
         if flag.note:
             st.caption(escape_markdown(flag.note))
@@ -78,7 +78,7 @@ def _flag(store: Store, flag: Flag) -> None:
 
 def _accept(store: Store, flag: Flag) -> None:
     said = st.text_area(
-        "What was said", max_chars=MAX_SAID, key=field_key(f"accepted-{flag.id}", flag.corrected),
+        "What was said", max_chars=MAX_REFERENCE, key=field_key(f"accepted-{flag.id}", flag.corrected),
         persist_state=PERSIST,
     )  # fmt: skip
     with show_errors():

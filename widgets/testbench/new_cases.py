@@ -9,8 +9,8 @@ from typing import BinaryIO
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from asr_core.evaluation.archives import opened_zip
-from asr_core.evaluation.cases import MAX_CASE_S, MAX_SAID, NewCase
+from asr_core.evaluation.archives import open_zip
+from asr_core.evaluation.cases import MAX_CASE_S, MAX_REFERENCE, NewCase
 from asr_core.evaluation.imports import import_set
 from asr_core.evaluation.prompts import PROMPT_LISTS
 from asr_core.evaluation.set_files import Files
@@ -60,7 +60,7 @@ def _record(store: Store) -> None:
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
         said = st.text_area(
-            "What you are going to say", max_chars=MAX_SAID, key=field_key(f"free-{n_read}"),
+            "What you are going to say", max_chars=MAX_REFERENCE, key=field_key(f"free-{n_read}"),
             persist_state=PERSIST,
         ).strip()  # fmt: skip
         language = _language("record")
@@ -109,7 +109,7 @@ def _said_in(file: UploadedFile) -> str:
     row = st.container(horizontal=True, vertical_alignment="center")
     said = row.text_input(
         f"What is said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
-        max_chars=MAX_SAID, placeholder="What is said", persist_state=PERSIST,
+        max_chars=MAX_REFERENCE, placeholder="What is said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
     earlier = st.session_state[_EARLIER]
@@ -162,7 +162,7 @@ def _import(store: Store) -> None:
         with show_errors():
             if packed is not None:
                 stored = stored_upload(packed)
-                with opened_zip(stored.path) as files:
+                with open_zip(stored.path) as files:
                     _imported(store, files, language)
             else:
                 _imported(store, {f.name: _opener(f) for f in folder}, language)

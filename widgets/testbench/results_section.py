@@ -10,16 +10,16 @@ import streamlit as st
 from asr_core.audio.encode import to_flac, to_int16
 from asr_core.evaluation import charts, report
 from asr_core.evaluation.results import (
-    Row,
-    by_condition,
-    by_tag,
-    calibration,
-    confusions,
-    curves,
-    tags_of,
-    worst,
+    Summary,
+    collect_tags,
+    count_confusions,
+    measure_calibration,
+    rank_worst,
+    summarise_by_condition,
+    summarise_by_tag,
+    summarise_curves,
 )
-from asr_core.evaluation.runner import plan_of
+from asr_core.evaluation.runner import build_plan
 from asr_core.evaluation.store import Run, Store
 from asr_core.evaluation.trial import Trial
 from widgets.flagging import flag_trial
@@ -62,7 +62,7 @@ def results_section(store: Store) -> None:
         if not trials:
             st.info("Nothing is left with these filters.")
             return
-        _summary(Row.of(trials), run)
+        _summary(Summary.of(trials), run)
         _by_condition(trials)
         _by_tag(trials)
         _curves(trials)
@@ -74,7 +74,7 @@ def results_section(store: Store) -> None:
 
 def _filtered(trials: list[Trial]) -> list[Trial]:
     """Filters stand in the URL, so that a view can be sent to a colleague."""
-    models = list(dict.fromkeys(trial.setup.title for trial in trials))
+    models = list(dict.fromkeys(trial.system.title for trial in trials))
     conditions = {t.condition.title: None for t in trials}
     with st.expander("Filters", icon=":material/filter_alt:"):
         only_models = st.multiselect("Models", models, key="model-is", bind="query-params")
@@ -85,12 +85,12 @@ def _filtered(trials: list[Trial]) -> list[Trial]:
     return [
         t
         for t in tagged
-        if (not only_models or t.setup.title in only_models)
+        if (not only_models or t.system.title in only_models)
         and (not only_conditions or t.condition.title in only_conditions)
     ]
 
 
-def _summary(row: Row, run: Run) -> None:
+def _summary(row: Summary, run: Run) -> None:
     if run.n_done < run.n_trials:
         st.warning(f"So far {run.n_done} of {run.n_trials} trials.", icon=":material/hourglass:")
     words, latency = row.words, row.latency_s
@@ -102,7 +102,9 @@ def _summary(row: Row, run: Run) -> None:
     )  # fmt: skip
     cells[1].metric("Character errors", report.percent(row.characters))
     cells[2].metric(
-        "Invented words", row.n_invented, help="Where nothing was said, or three and more in a row."
+        "Invented words",
+        row.n_hallucinated,
+        help="Where nothing was said, or three and more in a row.",
     )
     speed = row.real_time_factor
     cells[3].metric(
@@ -113,7 +115,7 @@ def _summary(row: Row, run: Run) -> None:
     st.caption(
         f"95 % interval of word errors {report.percent(words.low)} to {report.percent(words.high)} "
         f"· {counts.substitutions} substituted, {counts.deletions} left out, {counts.insertions} "
-        f"added, of {counts.n_said} words · as written {report.percent(row.raw_rate)} · "
+        f"added, of {counts.n_reference} words · as written {report.percent(row.raw_rate)} · "
         f"{row.n_cases} recordings, {row.n_trials} trials"
         + (f", {row.n_failed} failed" if row.n_failed else "")
         + (f" · words final after {latency[0]:.1f} s (95 %: {latency[1]:.1f} s)" if latency else "")
@@ -121,20 +123,20 @@ def _summary(row: Row, run: Run) -> None:
 
 
 def _by_condition(trials: Sequence[Trial]) -> None:
-    rows = by_condition(trials)
+    rows = summarise_by_condition(trials)
     st.altair_chart(charts.condition_heatmap(rows), key="heatmap")
     with st.expander("All figures"):
         st.dataframe(
             [
-                {"condition": condition.title, "model": setup, **report.row_cells(row)}
-                for (condition, setup), row in rows.items()
+                {"condition": condition.title, "model": system, **report.summary_fields(row)}
+                for (condition, system), row in rows.items()
             ],
             hide_index=True,
         )
 
 
 def _by_tag(trials: Sequence[Trial]) -> None:
-    tags = list(tags_of(trials))
+    tags = list(collect_tags(trials))
     if not tags:
         st.caption("Give recordings tags, such as their accent, to see on whom the model fails.")
         return
@@ -144,19 +146,19 @@ def _by_tag(trials: Sequence[Trial]) -> None:
     kept = dict(times.most_common(_MOST_VALUES))
     if len(times) > len(kept):
         st.caption(f"The {len(kept)} most frequent of {len(times)} values.")
-    rows = by_tag([trial for trial in trials if trial.tags.get(tag) in kept], tag)
+    rows = summarise_by_tag([trial for trial in trials if trial.tags.get(tag) in kept], tag)
     st.altair_chart(charts.tag_chart(rows, tag), key="tags")
 
 
 def _curves(trials: Sequence[Trial]) -> None:
     kinds = report.curve_kinds(trials)
-    points = curves(trials, kinds)
+    points = summarise_curves(trials, kinds)
     for kind in kinds:
         st.altair_chart(charts.curve_chart(points, kind), key=f"curve-{kind}")
 
 
 def _calibration(trials: Sequence[Trial]) -> None:
-    found = calibration(trials)
+    found = measure_calibration(trials)
     if found.error is None:
         return
     st.altair_chart(charts.calibration_chart(found), key="calibration")
@@ -167,13 +169,18 @@ def _calibration(trials: Sequence[Trial]) -> None:
 
 
 def _confusions(trials: Sequence[Trial]) -> None:
-    found = confusions(trials)
+    found = count_confusions(trials)
     if not found:
         return
     st.subheader("Most often misheard", anchor=False)
     st.dataframe(
         [
-            {"Said": c.said, "Heard": c.heard, "Times": c.count, "In": ", ".join(c.cases[:3])}
+            {
+                "Said": c.reference,
+                "Heard": c.hypothesis,
+                "Times": c.count,
+                "In": ", ".join(c.cases[:3]),
+            }
             for c in found
         ],
         hide_index=True,
@@ -182,27 +189,27 @@ def _confusions(trials: Sequence[Trial]) -> None:
 
 def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
     st.subheader("The worst first", anchor=False)
-    wrong = [t for t in worst(trials) if t.score.words.errors or t.heard.error]
+    wrong = [t for t in rank_worst(trials) if t.score.words.errors or t.result.error]
     if not wrong:
         st.success("Everything was heard right.")
         return
-    plan = plan_of(run, store)
+    plan = build_plan(run, store)
     cases = {case.id: case for case in plan.cases}
     for trial in paginate(wrong, _PER_PAGE, "worst-page"):
         with st.container(border=True):
             tags = " · ".join(f"{tag}: {value}" for tag, value in trial.tags.items())
-            about = f"{trial.name} · {trial.condition.title} · {trial.setup.title}"
+            about = f"{trial.name} · {trial.condition.title} · {trial.system.title}"
             st.markdown(
                 f"**{report.percent(trial.score.words.rate)}** · {escape_markdown(about)}"
                 + (f"  \n{escape_markdown(tags)}" if tags else "")
             )
-            if trial.heard.error:
-                st.error(escape_markdown(trial.heard.error))
+            if trial.result.error:
+                st.error(escape_markdown(trial.result.error))
             word_diff(trial)
             with show_errors():
                 samples = to_int16(plan.audio(cases[trial.case_id], trial.condition))
                 st.audio(to_flac(samples), format="audio/flac")
-                key = f"{trial.case_id}-{trial.condition}-{run.setups.index(trial.setup)}"
+                key = f"{trial.case_id}-{trial.condition}-{run.systems.index(trial.system)}"
                 flag_trial(store, key, trial, samples)
 
 

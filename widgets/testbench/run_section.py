@@ -6,9 +6,9 @@ from datetime import datetime
 
 import streamlit as st
 
-from asr_core.evaluation.runner import Runner, RunState, runner_of
+from asr_core.evaluation.runner import Runner, RunState, get_runner
 from asr_core.evaluation.store import Run, Store
-from asr_core.evaluation.trial import MODES, Mode, Setup
+from asr_core.evaluation.trial import MODES, Mode, SystemConfig
 from asr_core.models import NOT_OFFERED
 from widgets.markdown import escape_markdown
 from widgets.settings import current_settings, offered
@@ -37,13 +37,13 @@ def run_section(store: Store) -> None:
                 preview(store, chosen)
             with right.popover("Noises of your own", icon=":material/add:", width="stretch"):
                 noise_library(store)
-            setups = _chosen_setups()
-            run = _named(len(chosen), len(conditions), setups)
-            n_trials = len(chosen) * len(conditions) * len(setups)
-            seconds = sum(case.seconds for case in chosen) * len(conditions) * len(setups)
+            systems = _chosen_setups()
+            run = _named(len(chosen), len(conditions), systems)
+            n_trials = len(chosen) * len(conditions) * len(systems)
+            seconds = sum(case.seconds for case in chosen) * len(conditions) * len(systems)
             st.caption(
                 f"{_counted(len(chosen), 'recording')} × {_counted(len(conditions), 'condition')}"
-                f" × {_counted(len(setups), 'model')} = {_counted(n_trials, 'trial')}, "
+                f" × {_counted(len(systems), 'model')} = {_counted(n_trials, 'trial')}, "
                 f"{seconds / 60:.0f} minutes of audio. "
                 "The results are stored, with the words that were heard."
             )
@@ -53,8 +53,8 @@ def run_section(store: Store) -> None:
             ):  # fmt: skip
                 with show_errors():
                     ids = [case.id for case in reversed(chosen)]
-                    started = store.add_run(run, ids, conditions, setups)
-                    runner_of(store).start(started, store.actor)
+                    started = store.add_run(run, ids, conditions, systems)
+                    get_runner(store).start(started, store.actor)
                     st.rerun()
     _watched(store)
 
@@ -63,7 +63,7 @@ def _counted(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _chosen_setups() -> list[Setup]:
+def _chosen_setups() -> list[SystemConfig]:
     offer = offered()
     usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
@@ -98,19 +98,19 @@ def _chosen_setups() -> list[Setup]:
             "Names and terms", key=field_key("run-prompt"), help="Full context.", max_chars=1000,
             persist_state=PERSIST,
         )  # fmt: skip
-    setups = []
+    systems = []
     for model in models:
         for mode in modes:
             whole = mode == "full context"
             terms = prompt.strip() if whole else ""
-            setups.append(Setup(model, "auto", mode, detects, terms))
+            systems.append(SystemConfig(model, "auto", mode, detects, terms))
             if greedy and whole:
-                setups.append(Setup(model, "auto", mode, detects, terms, beam_size=1))
-    return list(dict.fromkeys(setups))
+                systems.append(SystemConfig(model, "auto", mode, detects, terms, beam_size=1))
+    return list(dict.fromkeys(systems))
 
 
-def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
-    models = ", ".join(dict.fromkeys(setup.model.rsplit("/", 1)[-1] for setup in setups))
+def _named(n_cases: int, n_conditions: int, systems: list[SystemConfig]) -> str:
+    models = ", ".join(dict.fromkeys(system.model.rsplit("/", 1)[-1] for system in systems))
     usual = f"{models}, {n_cases} × {n_conditions}"
     name = st.text_input(
         "Name", placeholder=usual, key=field_key("run-name"), max_chars=200, persist_state=PERSIST
@@ -119,7 +119,7 @@ def _named(n_cases: int, n_conditions: int, setups: list[Setup]) -> str:
 
 
 def _watched(store: Store) -> None:
-    runner = runner_of(store)
+    runner = get_runner(store)
     busy = any(runner.state(run) in (RunState.RUNNING, RunState.WAITING) for run in store.runs())
     st.fragment(run_every=1.0 if busy else None)(_runs)(store, runner, busy)
 

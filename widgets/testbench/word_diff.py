@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import streamlit as st
 
-from asr_core.evaluation.alignment import Aligned, aligned
+from asr_core.evaluation.alignment import AlignedWord, align
 from asr_core.evaluation.metrics import normaliser
 from asr_core.evaluation.trial import Trial
 from asr_core.transcript import join_words
@@ -26,13 +26,13 @@ _STYLES = {
 
 def word_diff(trial: Trial) -> None:
     """Draw what was said, struck through what was not heard, underlined what was instead."""
-    pairs = aligned(trial.said, trial.heard.words, trial.language)
+    pairs = align(trial.reference, trial.result.words, trial.language)
     if not pairs:
         st.caption("Nothing was said, and nothing heard.")
         return
     spans = " ".join(_spans(pairs))
     st.html(f'<p style="{_TEXT}">{spans}</p>{_as_compared(trial)}')
-    times = list(dict.fromkeys(f"{pair.start_s:.1f}" for pair in pairs if pair.errors))
+    times = list(dict.fromkeys(f"{pair.start_s:.1f}" for pair in pairs if pair.n_errors))
     if times:
         more = " …" if len(times) > _N_TIMES else ""
         st.caption(f"Wrong at {', '.join(times[:_N_TIMES])}{more} s")
@@ -43,22 +43,22 @@ def _as_compared(trial: Trial) -> str:
     normalise = normaliser(trial.language)
     rows = "".join(
         f'<div dir="auto" style="{_TEXT}">{title}: {html.escape(normalise(text)) or "–"}</div>'
-        for title, text in (("Said", trial.said), ("Heard", trial.text))
+        for title, text in (("Said", trial.reference), ("Heard", trial.text))
     )
     return f"<details><summary>As compared</summary>{rows}</details>"
 
 
-def _spans(pairs: Iterable[Aligned]) -> Iterator[str]:
+def _spans(pairs: Iterable[AlignedWord]) -> Iterator[str]:
     for pair in pairs:
         time = f"{pair.start_s:.1f} s"
-        heard = join_words(pair.heard)
-        if not pair.errors:
-            yield f'<span title="{time}">{html.escape(pair.said or heard)}</span>'
+        heard = join_words(pair.hypothesis)
+        if not pair.n_errors:
+            yield f'<span title="{time}">{html.escape(pair.reference or heard)}</span>'
             continue
-        if pair.said:
-            yield _span(pair.said, "left out", f"said at about {time}")
-        if pair.heard:
-            confidence = min(word.probability for word in pair.heard)
+        if pair.reference:
+            yield _span(pair.reference, "left out", f"said at about {time}")
+        if pair.hypothesis:
+            confidence = min(word.probability for word in pair.hypothesis)
             yield _span(heard, "heard", f"heard at {time}, confidence {confidence:.0%}")
 
 

@@ -1,5 +1,5 @@
 """Texts as they are compared: what is written otherwise but says the same is made the same."""
 
-from asr_core.evaluation.normalise.texts import Normalised, normalised, written_words
+from asr_core.evaluation.normalise.text import NormalisedText, normalise_text, word_spans
 
-__all__ = ["Normalised", "normalised", "written_words"]
+__all__ = ["NormalisedText", "normalise_text", "word_spans"]

@@ -13,9 +13,9 @@ import unicodedata
 import regex
 from whisper_normalizer.basic import ADDITIONAL_DIACRITICS
 
-from asr_core.evaluation.normalise.traced import Traced
+from asr_core.evaluation.normalise.traced_text import TracedText
 
-__all__ = ["KEPT", "SPACELESS", "plain_characters"]
+__all__ = ["KEPT", "SPACELESS", "normalise_characters"]
 
 KEPT = ".,;:!?'-+/%$¢£€¥₹°"
 """Symbols that numbers and contractions need; all others are spaces."""
@@ -49,10 +49,10 @@ _DOTLESS = frozenset(("tr", "az"))  # whose I is the capital of ı
 _LONGEST_CACHED = 16
 
 
-def plain_characters(text: str, language: str) -> Traced:
+def normalise_characters(text: str, language: str) -> TracedText:
     """Return ``text`` in lower case with only letters, marks, ASCII digits, spaces and KEPT."""
     if text.isascii() and language not in _DOTLESS:
-        return Traced(text.lower().translate(_ASCII), range(len(text)))
+        return TracedText(text.lower().translate(_ASCII), range(len(text)))
     pieces: list[str] = []
     origins: list[int] = []
     for match in _CLUSTER.finditer(text):
@@ -61,7 +61,7 @@ def plain_characters(text: str, language: str) -> Traced:
         piece = plain(cluster, language)
         pieces.append(piece)
         origins += [match.start()] * len(piece)
-    return Traced("".join(pieces), origins)
+    return TracedText("".join(pieces), origins)
 
 
 def _plain(cluster: str, language: str) -> str:

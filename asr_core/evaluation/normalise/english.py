@@ -12,18 +12,18 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 from asr_core.evaluation.normalise.english_numerals import is_numeric
 from asr_core.evaluation.normalise.lexemes import Lexeme
-from asr_core.evaluation.normalise.traced import Traced
+from asr_core.evaluation.normalise.traced_text import TracedText
 
-__all__ = ["american", "without_fillers", "written_out"]
+__all__ = ["drop_fillers", "expand_contractions", "to_american"]
 
 FILLERS = frozenset(("hmm", "mm", "mhm", "mmm", "uh", "um"))
 
 
-def written_out(text: Traced) -> Traced:
+def expand_contractions(text: TracedText) -> TracedText:
     """Return ``text`` with contractions and what numbers come with in full."""
     for mark, pattern, words in _rules():
         if mark in text.text:
-            text = text.replaced(pattern, words)
+            text = text.sub(pattern, words)
     return text
 
 
@@ -62,7 +62,7 @@ _DENOMINATORS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8:
 _FRACTIONS = [(n, d) for d in _DENOMINATORS for n in range(1, d)]
 
 
-def without_fillers(found: Iterable[Lexeme]) -> Iterator[Lexeme]:
+def drop_fillers(found: Iterable[Lexeme]) -> Iterator[Lexeme]:
     """Yield what is more than a sound; mm after a number is a unit."""
     last = ""
     for lexeme in found:
@@ -71,7 +71,7 @@ def without_fillers(found: Iterable[Lexeme]) -> Iterator[Lexeme]:
             last = lexeme.text
 
 
-def american(word: str) -> str:
+def to_american(word: str) -> str:
     """Return ``word`` in American spelling."""
     return str(_spellings().get(word, word))
 

@@ -10,10 +10,10 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from asr_core.evaluation.normalise.english_numerals import Numeral, is_numeric, numeral
-from asr_core.evaluation.normalise.lexemes import POINT, Lexeme, spread
+from asr_core.evaluation.normalise.english_numerals import Numeral, is_numeric, parse_numeral
+from asr_core.evaluation.normalise.lexemes import POINT, Lexeme, split_lexeme
 
-__all__ = ["in_digits"]
+__all__ = ["spell_digits"]
 
 Words = Sequence[Lexeme]
 
@@ -65,7 +65,7 @@ _BARE_PLURALS = {"1" + "0" * n: name for n, name in
                  ((2, "hundreds"), (3, "thousands"), (6, "millions"), (9, "billions"))}  # fmt: skip
 
 
-def in_digits(words: Words) -> list[Lexeme]:
+def spell_digits(words: Words) -> list[Lexeme]:
     """Return ``words`` with each digit of a number as a word of its own."""
     return list(_tidied(list(_spelled(_with_zeros(words)))))
 
@@ -91,7 +91,7 @@ def _spelled(words: Words) -> Iterator[Lexeme]:
         text = words[i].text
         if is_numeric(text) or text in _BEFORE_NUMBERS:
             end, texts = _amount(words, i, after_month)
-            yield from spread(words[i]._replace(end=words[end - 1].end), texts)
+            yield from split_lexeme(words[i]._replace(end=words[end - 1].end), texts)
             i = end
         else:
             yield words[i]
@@ -103,9 +103,11 @@ def _amount(words: Words, i: int, after_month: bool) -> tuple[int, list[str]]:
     """Return the place after the amount or the word at ``i``, and the words that it is."""
     sign = words[i].text if words[i].text in _SIGNS else ""
     at = i + bool(sign)
-    found = numeral(words, at) if at < len(words) else None
+    found = parse_numeral(words, at) if at < len(words) else None
     if words[i].text in ("minus", "negative"):
-        return i + 1, ["minus" if at + 1 < len(words) and numeral(words, i + 1) else words[i].text]
+        return i + 1, [
+            "minus" if at + 1 < len(words) and parse_numeral(words, i + 1) else words[i].text
+        ]
     if found is None:
         return i + 1, [] if sign else [words[i].text.replace("%", "percent")]
     unit = _after(words, found.end)
@@ -127,7 +129,7 @@ def _money(words: Words, found: Numeral, currency: str, end: int) -> tuple[int, 
     """Return "$3.50" as "3 dollars 5 0", and so "three dollars and fifty cents"."""
     cents = found.fraction if len(found.fraction) == 2 else ""
     at = end + (end < len(words) and words[end].text == "and")
-    more = numeral(words, at) if at < len(words) and not found.fraction else None
+    more = parse_numeral(words, at) if at < len(words) and not found.fraction else None
     if more and len(more.whole) <= 2 and not more.fraction and _after(words, more.end) in _CENTS:
         cents, end = more.whole.zfill(2), more.end + 1
     if not cents:
@@ -169,7 +171,7 @@ def _tidied(words: list[Lexeme]) -> Iterator[Lexeme]:
         if word.text == "oclock" and _is_half_day(after):
             continue
         if word.text in ("am", "pm") and (is_digit or before == "oclock"):
-            yield from spread(word, word.text)
+            yield from split_lexeme(word, word.text)
         else:
             yield word
         before = word.text

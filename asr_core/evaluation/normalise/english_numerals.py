@@ -9,7 +9,7 @@ from whisper_normalizer.english import EnglishNumberNormalizer
 
 from asr_core.evaluation.normalise.lexemes import POINT, Lexeme
 
-__all__ = ["Numeral", "is_numeric", "numeral"]
+__all__ = ["Numeral", "is_numeric", "parse_numeral"]
 
 Words = Sequence[Lexeme]
 Meaning = dict[str, tuple[int, str]]
@@ -62,7 +62,7 @@ def is_numeric(text: str) -> bool:
     return text[:1].isdecimal() or text in _NUMERIC
 
 
-def numeral(words: Words, i: int) -> Numeral | None:
+def parse_numeral(words: Words, i: int) -> Numeral | None:
     """Return the number that begins at ``words[i]``, as long as can be; None if none does."""
     found = _written(words, i) or _repeated(words, i) or _half(words, i) or _cardinal(words, i)
     if words[i].text == POINT and (digits := _fraction(words, i + 1))[0]:

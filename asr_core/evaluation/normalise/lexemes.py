@@ -9,9 +9,9 @@ from typing import NamedTuple
 import regex
 
 from asr_core.evaluation.normalise.characters import KEPT, SPACELESS
-from asr_core.evaluation.normalise.traced import Traced
+from asr_core.evaluation.normalise.traced_text import TracedText
 
-__all__ = ["POINT", "Lexeme", "lexemes", "spread"]
+__all__ = ["POINT", "Lexeme", "lexemes", "split_lexeme"]
 
 POINT = "point"
 """Between the whole and the fraction of a number."""
@@ -54,7 +54,7 @@ _PATTERNS = {
 }
 
 
-def lexemes(text: Traced, *, english: bool) -> Iterator[Lexeme]:
+def lexemes(text: TracedText, *, english: bool) -> Iterator[Lexeme]:
     """Yield what ``text`` is made of; thousands lose their separators."""
     pause = ""
     for match in _PATTERNS[english, text.text.isascii()].finditer(text.text):
@@ -88,6 +88,6 @@ def _marked(number: str) -> str:
     return "".join([*groups, last])
 
 
-def spread(found: Lexeme, texts: Iterable[str]) -> list[Lexeme]:
+def split_lexeme(found: Lexeme, texts: Iterable[str]) -> list[Lexeme]:
     """Return a lexeme for each of ``texts``, such as characters, all where ``found`` stands."""
     return [Lexeme(text, found.start, found.end, found.pause) for text in texts]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from text_to_num import find_numbers
 
-from asr_core.evaluation.normalise.lexemes import Lexeme, spread
+from asr_core.evaluation.normalise.lexemes import Lexeme, split_lexeme
 
-__all__ = ["in_digits"]
+__all__ = ["spell_digits"]
 
 _READ = frozenset(("da", "de", "es", "fr", "it", "nl", "pt"))
 # One only beside other numbers and before "million".
@@ -36,11 +36,11 @@ class _Token:
         return False
 
 
-def in_digits(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
+def spell_digits(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
     """Return ``words`` with each digit of a number as a word of its own."""
     found: list[Lexeme] = []
     for word in _in_figures(words, language) if language in _READ else words:
-        found += spread(word, word.text) if word.text[0].isdecimal() else [word]
+        found += split_lexeme(word, word.text) if word.text[0].isdecimal() else [word]
     return found
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 
 from asr_core.evaluation.normalise.lexemes import Lexeme
 
-__all__ = ["in_millions"]
+__all__ = ["collapse_zeros"]
 
 _NAMES = {12: "trillion", 9: "billion", 6: "million"}
 
 
-def in_millions(words: Iterable[Lexeme]) -> Iterator[Lexeme]:
+def collapse_zeros(words: Iterable[Lexeme]) -> Iterator[Lexeme]:
     """Yield ``words`` with the last six, nine or twelve zeros of a run of digits as one."""
     run: list[Lexeme] = []
     for word in words:

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from asr_core.errors import StoreError
 from asr_core.evaluation.roles import NOBODY, Actor
+from asr_core.evaluation.store.audio_files import AudioFiles
 from asr_core.evaluation.store.database import Database
-from asr_core.evaluation.store.records import Audit, audit_of, now
+from asr_core.evaluation.store.records import Audit, audit_from_row, utc_now
 from asr_core.evaluation.store.schema import AuditRow, CaseRow, FlagRow, NoiseRow, RunRow
-from asr_core.evaluation.store.sounds import Sounds
 
-__all__ = ["Access", "check_number"]
+__all__ = ["Access", "check_capacity"]
 
 logger = logging.getLogger(__name__)
 
@@ -40,10 +40,10 @@ class Access:
 
     def __init__(self, url: str | sa.URL, folder: Path, max_mb: float) -> None:
         self._database = Database(url)
-        self._sounds = Sounds(folder)
+        self._audio_files = AudioFiles(folder)
         self._max_bytes = max_mb * 1e6
         self._actor = NOBODY
-        self._sounds.sweep(self._audio_ids())
+        self._audio_files.sweep(self._audio_ids())
 
     def acting(self, actor: Actor) -> Self:
         """Return the same store in the hands of ``actor``.
@@ -83,7 +83,7 @@ class Access:
         self._check(self._actor.may_audit, "Only operators may read who changed what.")
         with self._database.reading() as session:
             order = sa.select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
-            return [audit_of(row) for row in session.scalars(order)]
+            return [audit_from_row(row) for row in session.scalars(order)]
 
     # --- rights --------------------------------------------------------------------
 
@@ -120,7 +120,7 @@ class Access:
             return
         who, role = self._actor.name, self._actor.role.name.lower()
         first = known[:_N_IDS]
-        session.add(AuditRow(at=now(), who=who, role=role, what=what, n=len(known), ids=first))
+        session.add(AuditRow(at=utc_now(), who=who, role=role, what=what, n=len(known), ids=first))
         session.flush()
         line = f"{who or 'nobody'} ({role}): {what}, {len(known)}: {' '.join(first)}"
         # Not before: a change that fails was none.
@@ -132,7 +132,7 @@ class Access:
         """Delete a row that its owner or a reviewer may delete, with its audio."""
         self._check_adding()
         if has_audio:
-            self._sounds.check_deletable([row_id])
+            self._audio_files.check_deletable([row_id])
 
         def work(session: Session) -> None:
             row = session.get(table, row_id)
@@ -143,7 +143,7 @@ class Access:
                 self._note(session, what, [row_id])
 
         self._database.deleting(work)
-        self._sounds.delete([row_id] if has_audio else [])
+        self._audio_files.delete([row_id] if has_audio else [])
         self._database.keep_spare()
 
     def _keep(self, flac: bytes) -> tuple[str, int]:
@@ -151,13 +151,13 @@ class Access:
         with self._database.reading() as session:
             self._check_size(session, len(flac))
         name = uuid.uuid4().hex
-        self._sounds.write(name, flac)
+        self._audio_files.write(name, flac)
         return name, len(flac)
 
     def _add(self, row: Any, name: str, n_bytes: int) -> Any:
         with self._cleaning_up(name), self._database.writing() as session:
             self._check_size(session, n_bytes)
-            check_number(session, type(row))
+            check_capacity(session, type(row))
             session.add(row)
             session.flush()
             session.expunge(row)
@@ -169,7 +169,7 @@ class Access:
         try:
             yield
         except BaseException:
-            self._sounds.delete([name])
+            self._audio_files.delete([name])
             raise
 
     def _check_size(self, session: Session, n_bytes: int) -> None:
@@ -189,7 +189,7 @@ class Access:
             ]
 
 
-def check_number(session: Session, table: type[Any]) -> None:
+def check_capacity(session: Session, table: type[Any]) -> None:
     """Check that there is a place left in ``table``; raises StoreError."""
     most, what = _MOST_ROWS[table]
     if (session.scalar(sa.select(sa.func.count()).select_from(table)) or 0) >= most:

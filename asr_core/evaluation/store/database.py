@@ -19,7 +19,7 @@ from alembic.util.exc import CommandError
 from sqlalchemy.orm import Session
 
 from asr_core.errors import StoreError
-from asr_core.evaluation.store.spare import Spare
+from asr_core.evaluation.store.spare_file import SpareFile
 
 __all__ = ["Database"]
 
@@ -86,21 +86,21 @@ class Database:
             ) from None
         except (sa.exc.NoSuchModuleError, ModuleNotFoundError) as error:
             raise StoreError(f"The test-bench database cannot be opened: {error}.") from None
-        self._spare = Spare(None)
+        self._spare = SpareFile(None)
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin_immediate)
             if known.database and not known.database.startswith((":memory:", "file:")):
-                self._spare = Spare(Path(f"{known.database}.spare"))
+                self._spare = SpareFile(Path(f"{known.database}.spare"))
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        with self._told(_CUT_OFF):
+        with self._translate_errors(_CUT_OFF):
             self._migrate()
         self.keep_spare()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """One transaction: all of it or nothing."""
-        with self._told(), Session(self._engine) as session, session.begin():
+        with self._translate_errors(), Session(self._engine) as session, session.begin():
             yield session
 
     def deleting(self, work: Callable[[Session], Result]) -> Result:
@@ -112,7 +112,7 @@ class Database:
             with self.writing() as session:
                 return work(session)
         except StoreError as error:
-            if not (_wants_room(error.__cause__) and self._spare.release()):
+            if not (_needs_space(error.__cause__) and self._spare.release()):
                 raise
         with self.writing() as session:
             return work(session)
@@ -124,14 +124,17 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """No transaction: a reader never keeps a writer waiting for long."""
-        with self._told(_CUT_OFF), Session(self._readers, expire_on_commit=False) as session:
+        with (
+            self._translate_errors(_CUT_OFF),
+            Session(self._readers, expire_on_commit=False) as session,
+        ):
             yield session
 
     def close(self) -> None:
         self._engine.dispose()
 
     @contextmanager
-    def _told(self, read_only: str = _READ_ONLY) -> Iterator[None]:
+    def _translate_errors(self, read_only: str = _READ_ONLY) -> Iterator[None]:
         try:
             yield
         except sa.exc.IntegrityError:
@@ -182,7 +185,7 @@ def _code(error: BaseException | None) -> int | str:
     return code & 0xFF if code is not None else getattr(orig, "sqlstate", None) or 0
 
 
-def _wants_room(error: BaseException | None) -> bool:
+def _needs_space(error: BaseException | None) -> bool:
     """Full disks show in several ways, by what could not be written first."""
     return _code(error) in (_FULL, _IOERR, _CANTOPEN)
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from asr_core.errors import StoreError
-from asr_core.evaluation.cases import MAX_NAME, MAX_SAID, Case, NewCase
+from asr_core.evaluation.cases import MAX_NAME, MAX_REFERENCE, Case, NewCase
 from asr_core.evaluation.conditions import Condition
 from asr_core.evaluation.store.schema import AuditRow, CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from asr_core.languages import LANGUAGES
 from asr_core.text.plain_text import sanitise, shorten
 from asr_core.transcript import Word
@@ -22,17 +22,17 @@ __all__ = [
     "Flag",
     "Noise",
     "Run",
-    "audit_of",
-    "case_of",
-    "check_run",
-    "checked_flag",
-    "flag_of",
-    "noise_of",
-    "now",
-    "row_of_case",
-    "row_of_trial",
-    "run_of",
-    "trial_of",
+    "audit_from_row",
+    "case_from_row",
+    "case_to_row",
+    "flag_from_row",
+    "noise_from_row",
+    "run_from_row",
+    "trial_from_row",
+    "trial_to_row",
+    "utc_now",
+    "validate_flag",
+    "validate_run",
 ]
 
 REASONS = (
@@ -65,14 +65,14 @@ class Run:
     seed: str
     case_ids: tuple[str, ...]
     conditions: tuple[Condition, ...]
-    setups: tuple[Setup, ...]
+    systems: tuple[SystemConfig, ...]
     created_at: datetime
     n_done: int = 0
     owner: str = ""
 
     @property
     def n_trials(self) -> int:
-        return len(self.case_ids) * len(self.conditions) * len(self.setups)
+        return len(self.case_ids) * len(self.conditions) * len(self.systems)
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Flag:
     """
 
     reason: str
-    heard: str
+    hypothesis: str
     corrected: str
     source: str
     model: str
@@ -123,13 +123,13 @@ class Audit:
 
 
 # Of a run. Every tester's page lists all runs with their models.
-_MAX_CONDITIONS, _MAX_SETUPS = 200, 50
+_MAX_CONDITIONS, _MAX_SYSTEMS = 200, 50
 _MAX_CONDITION = 200  # characters; the column's
 _MAX_MODEL, _MAX_PROMPT = 300, 1000
 _MAX_NOTE = 1000
 
 
-def checked_flag(flag: Flag) -> Flag:
+def validate_flag(flag: Flag) -> Flag:
     """Return ``flag`` with plain texts, and the names of its source and model shortened.
 
     Raises:
@@ -137,14 +137,14 @@ def checked_flag(flag: Flag) -> Flag:
     """
     if flag.reason not in REASONS or flag.language not in LANGUAGES:
         raise StoreError("This flag has no known reason or language.")
-    if max(len(flag.heard), len(flag.corrected)) > MAX_SAID or len(flag.note) > _MAX_NOTE:
+    if max(len(flag.hypothesis), len(flag.corrected)) > MAX_REFERENCE or len(flag.note) > _MAX_NOTE:
         raise StoreError(
-            f"A flag holds at most {MAX_SAID} characters of words and {_MAX_NOTE} of a note; "
+            f"A flag holds at most {MAX_REFERENCE} characters of words and {_MAX_NOTE} of a note; "
             "shorten it."
         )
     return replace(
         flag,
-        heard=sanitise(flag.heard),
+        hypothesis=sanitise(flag.hypothesis),
         corrected=sanitise(flag.corrected),
         note=sanitise(flag.note),
         source=shorten(flag.source, MAX_NAME),
@@ -152,7 +152,9 @@ def checked_flag(flag: Flag) -> Flag:
     )
 
 
-def check_run(name: str, conditions: Sequence[Condition], setups: Sequence[Setup]) -> None:
+def validate_run(
+    name: str, conditions: Sequence[Condition], systems: Sequence[SystemConfig]
+) -> None:
     """Check what is asked for before it is stored.
 
     Raises:
@@ -160,23 +162,23 @@ def check_run(name: str, conditions: Sequence[Condition], setups: Sequence[Setup
     """
     if len(name) > MAX_NAME:
         raise StoreError(f"The name of a run has at most {MAX_NAME} characters; shorten it.")
-    if len(conditions) > _MAX_CONDITIONS or len(setups) > _MAX_SETUPS:
+    if len(conditions) > _MAX_CONDITIONS or len(systems) > _MAX_SYSTEMS:
         raise StoreError(
-            f"A run takes at most {_MAX_CONDITIONS} conditions and {_MAX_SETUPS} models; "
+            f"A run takes at most {_MAX_CONDITIONS} conditions and {_MAX_SYSTEMS} models; "
             "divide it into several."
         )
     for condition in map(str, conditions):
         if len(condition) > _MAX_CONDITION:
             raise StoreError(f"The condition {shorten(condition)} is too long.")
-    for setup in setups:
-        if len(setup.model) > _MAX_MODEL or len(setup.prompt) > _MAX_PROMPT:
+    for system in systems:
+        if len(system.model) > _MAX_MODEL or len(system.prompt) > _MAX_PROMPT:
             raise StoreError(
-                f"{shorten(setup.model)}: a model's name has at most {_MAX_MODEL} characters, "
+                f"{shorten(system.model)}: a model's name has at most {_MAX_MODEL} characters, "
                 f"its terms {_MAX_PROMPT}."
             )
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
@@ -185,90 +187,95 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def row_of_case(name: str, new: NewCase, n_bytes: int, owner: str) -> CaseRow:
+def case_to_row(name: str, new: NewCase, n_bytes: int, owner: str) -> CaseRow:
     return CaseRow(
         id=name,
         name=new.name,
-        said=new.said,
+        reference=new.reference,
         language=new.language,
         seconds=new.seconds,
         tags=dict(new.tags),
         digest=new.digest,
         n_bytes=n_bytes,
-        created_at=now(),
+        created_at=utc_now(),
         owner=owner,
     )
 
 
-def case_of(row: CaseRow) -> Case:
+def case_from_row(row: CaseRow) -> Case:
     return Case(
-        row.id, row.name, row.said, row.language, row.seconds, row.tags, row.digest,
+        row.id, row.name, row.reference, row.language, row.seconds, row.tags, row.digest,
         _aware(row.created_at), row.owner,
     )  # fmt: skip
 
 
-def noise_of(row: NoiseRow) -> Noise:
+def noise_from_row(row: NoiseRow) -> Noise:
     return Noise(row.id, row.name, row.seconds, row.owner)
 
 
-def audit_of(row: AuditRow) -> Audit:
+def audit_from_row(row: AuditRow) -> Audit:
     return Audit(_aware(row.at), row.who, row.role, row.what, row.n, tuple(row.ids))
 
 
-def run_of(row: RunRow, n_done: int) -> Run:
+def run_from_row(row: RunRow, n_done: int) -> Run:
     return Run(
         row.id,
         row.name,
         row.seed,
         tuple(row.case_ids),
         tuple(Condition.parse(text) for text in row.conditions),
-        tuple(Setup(**setup) for setup in row.setups),
+        tuple(SystemConfig(**system) for system in row.systems),
         _aware(row.created_at),
         n_done,
         row.owner,
     )
 
 
-def flag_of(row: FlagRow) -> Flag:
+def flag_from_row(row: FlagRow) -> Flag:
     return Flag(
-        row.reason, row.heard, row.corrected, row.source, row.model, row.language, row.start_s,
+        row.reason, row.hypothesis, row.corrected, row.source, row.model, row.language, row.start_s,
         row.end_s, row.note, row.state, row.has_audio, row.id, _aware(row.created_at),
         row.owner,
     )  # fmt: skip
 
 
-def row_of_trial(run: Run, trial: Trial) -> TrialRow:
+def trial_to_row(run: Run, trial: Trial) -> TrialRow:
     return TrialRow(
         run_id=run.id,
         case_id=trial.case_id,
         condition=str(trial.condition),
-        setup=run.setups.index(trial.setup),
+        system=run.systems.index(trial.system),
         name=trial.name,
-        said=trial.said,
+        reference=trial.reference,
         language=trial.language,
         tags=dict(trial.tags),
-        heard=_heard_to_json(trial.heard),
+        result=_result_to_json(trial.result),
     )
 
 
-def trial_of(row: TrialRow, run: Run) -> Trial:
+def trial_from_row(row: TrialRow, run: Run) -> Trial:
     return Trial(
         row.case_id,
         row.name,
-        row.said,
+        row.reference,
         row.language,
         Condition.parse(row.condition),
-        run.setups[row.setup],
-        _heard_from_json(row.heard),
+        run.systems[row.system],
+        _result_from_json(row.result),
         row.tags,
     )
 
 
-def _heard_to_json(heard: Heard) -> dict[str, Any]:
-    words = [[w.text, w.start, w.end, w.probability] for w in heard.words]
-    return {**vars(heard), "words": words, "latencies": list(heard.latencies)}
+def _result_to_json(result: TrialResult) -> dict[str, Any]:
+    fields = {**vars(result), "latencies": list(result.latencies)}
+    fields["words"] = [[w.text, w.start, w.end, w.probability] for w in result.words]
+    fields["took_s"] = fields.pop("processing_s")  # its name in stores since the first version
+    return fields
 
 
-def _heard_from_json(data: dict[str, Any]) -> Heard:
-    words = tuple(Word(*word) for word in data["words"])
-    return Heard(**{**data, "words": words, "latencies": tuple(data["latencies"])})
+def _result_from_json(data: dict[str, Any]) -> TrialResult:
+    fields = dict(data)
+    fields["processing_s"] = fields.pop("took_s", 0.0)
+    fields["words"] = tuple(Word(*word) for word in data["words"])
+    fields["latencies"] = tuple(data["latencies"])
+    return TrialResult(**fields)

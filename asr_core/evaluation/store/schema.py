@@ -55,7 +55,7 @@ class CaseRow(Base):
     __tablename__ = "cases"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     name: Mapped[str] = mapped_column(PlainText)
-    said: Mapped[str] = mapped_column(PlainText)
+    reference: Mapped[str] = mapped_column("said", PlainText)
     language: Mapped[str] = mapped_column(String(8))
     seconds: Mapped[float] = mapped_column(Float)
     tags: Mapped[dict[str, str]] = mapped_column(PlainJSON)
@@ -85,7 +85,7 @@ class RunRow(Base):
     seed: Mapped[str] = mapped_column(PlainText)
     case_ids: Mapped[list[str]] = mapped_column(PlainJSON)
     conditions: Mapped[list[str]] = mapped_column(PlainJSON)
-    setups: Mapped[list[dict[str, Any]]] = mapped_column(PlainJSON)
+    systems: Mapped[list[dict[str, Any]]] = mapped_column("setups", PlainJSON)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
     owner: Mapped[str] = mapped_column(PlainText, default="", server_default="")
 
@@ -98,12 +98,12 @@ class TrialRow(Base):
     run_id: Mapped[str] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
     condition: Mapped[str] = mapped_column(String(200))
-    setup: Mapped[int] = mapped_column(Integer)  # which of the run's setups
+    system: Mapped[int] = mapped_column("setup", Integer)  # index in the run's systems
     name: Mapped[str] = mapped_column(PlainText)
-    said: Mapped[str] = mapped_column(PlainText)
+    reference: Mapped[str] = mapped_column("said", PlainText)
     language: Mapped[str] = mapped_column(String(8))
     tags: Mapped[dict[str, str]] = mapped_column(PlainJSON)
-    heard: Mapped[dict[str, Any]] = mapped_column(PlainJSON)
+    result: Mapped[dict[str, Any]] = mapped_column("heard", PlainJSON)
 
     __table_args__ = (
         UniqueConstraint("run_id", "case_id", "condition", "setup", name="one_trial_each"),
@@ -117,7 +117,7 @@ class FlagRow(Base):
     __tablename__ = "flags"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     reason: Mapped[str] = mapped_column(String(32))
-    heard: Mapped[str] = mapped_column(PlainText)
+    hypothesis: Mapped[str] = mapped_column("heard", PlainText)
     corrected: Mapped[str] = mapped_column(PlainText)
     note: Mapped[str] = mapped_column(PlainText)
     source: Mapped[str] = mapped_column(PlainText)

@@ -17,26 +17,26 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac
 from asr_core.errors import StoreError
-from asr_core.evaluation.cases import MAX_CASE_S, MAX_NAME, Case, NewCase, check_texts
+from asr_core.evaluation.cases import MAX_CASE_S, MAX_NAME, Case, NewCase, validate_texts
 from asr_core.evaluation.conditions import Condition
-from asr_core.evaluation.store.access import Access, check_number
+from asr_core.evaluation.store.access import Access, check_capacity
 from asr_core.evaluation.store.records import (
     Flag,
     Noise,
     Run,
-    case_of,
-    check_run,
-    checked_flag,
-    flag_of,
-    noise_of,
-    now,
-    row_of_case,
-    row_of_trial,
-    run_of,
-    trial_of,
+    case_from_row,
+    case_to_row,
+    flag_from_row,
+    noise_from_row,
+    run_from_row,
+    trial_from_row,
+    trial_to_row,
+    utc_now,
+    validate_flag,
+    validate_run,
 )
 from asr_core.evaluation.store.schema import CaseRow, FlagRow, NoiseRow, RunRow, TrialRow
-from asr_core.evaluation.trial import Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial
 from asr_core.text.plain_text import sanitise, shorten
 
 __all__ = ["DEFAULT_MAX_MB", "MAX_NOISE_S", "Store"]
@@ -69,26 +69,28 @@ class Store(Access):
             ManifestError: a text of it is too long.
         """
         self._check_adding()
-        check_texts(new.name, new.said, new.language, new.tags)
+        validate_texts(new.name, new.reference, new.language, new.tags)
         with self._database.reading() as session:
             known = session.scalars(
-                sa.select(CaseRow).where(CaseRow.digest == new.digest, CaseRow.said == new.said)
+                sa.select(CaseRow).where(
+                    CaseRow.digest == new.digest, CaseRow.reference == new.reference
+                )
             ).first()
             if known is not None:
-                return case_of(known)
+                return case_from_row(known)
         name, n_bytes = self._keep(to_flac(new.samples))
-        row = row_of_case(name, new, n_bytes, self._actor.name)
-        return case_of(self._add(row, name, n_bytes))
+        row = case_to_row(name, new, n_bytes, self._actor.name)
+        return case_from_row(self._add(row, name, n_bytes))
 
     def cases(self) -> list[Case]:
         """Newest first."""
         self._check_reading()
         with self._database.reading() as session:
             order = sa.select(CaseRow).order_by(CaseRow.created_at.desc(), CaseRow.id)
-            return [case_of(row) for row in session.scalars(order)]
+            return [case_from_row(row) for row in session.scalars(order)]
 
     def change_case(
-        self, case_id: str, name: str, said: str, language: str, tags: Mapping[str, str]
+        self, case_id: str, name: str, reference: str, language: str, tags: Mapping[str, str]
     ) -> None:
         """Its words and tags; results of earlier runs keep those they had.
 
@@ -96,19 +98,19 @@ class Store(Access):
             ManifestError: a text is too long.
         """
         self._check_reviewing()
-        check_texts(name, said, language, tags)
+        validate_texts(name, reference, language, tags)
         with self._database.writing() as session:
             row = session.get(CaseRow, case_id)
             if row is None:
                 raise StoreError(f"{shorten(name)} is no longer in the test set.")
-            row.name, row.said, row.language, row.tags = name, said, language, dict(tags)
+            row.name, row.reference, row.language, row.tags = name, reference, language, dict(tags)
             self._note(session, "change case", [case_id])
 
     def delete_cases(self, case_ids: Iterable[str]) -> None:
         """With their audio and all results on them: all of them or none."""
         self._check_adding()
         wanted = set(case_ids)
-        self._sounds.check_deletable(wanted)
+        self._audio_files.check_deletable(wanted)
 
         def work(session: Session) -> None:
             rows = session.execute(
@@ -125,7 +127,7 @@ class Store(Access):
             self._note(session, "delete cases", [case_id for case_id, _ in rows])
 
         self._database.deleting(work)
-        self._sounds.delete(wanted)
+        self._audio_files.delete(wanted)
         self._database.keep_spare()
 
     def _check_result(self, run: RunRow) -> None:
@@ -139,7 +141,7 @@ class Store(Access):
     def flac(self, row_id: str) -> bytes:
         """The audio of a case, noise or flag."""
         self._check_reading()
-        return self._sounds.read(row_id)
+        return self._audio_files.read(row_id)
 
     def samples(self, row_id: str) -> NDArray[np.float32]:
         """(n_samples,) float32, mono 16 kHz, of a case, noise or flag."""
@@ -164,7 +166,7 @@ class Store(Access):
             id=row_id, name=name, seconds=seconds, n_bytes=n_bytes, owner=self._actor.name
         )
         try:
-            return noise_of(self._add(row, row_id, n_bytes))
+            return noise_from_row(self._add(row, row_id, n_bytes))
         except sa.exc.IntegrityError:
             raise StoreError(f"There is a noise called {name} already.") from None
 
@@ -172,7 +174,7 @@ class Store(Access):
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(NoiseRow).order_by(NoiseRow.name))
-            return [noise_of(row) for row in rows]
+            return [noise_from_row(row) for row in rows]
 
     def delete_noise(self, noise_id: str) -> None:
         self._delete_row(NoiseRow, noise_id, "delete noise", has_audio=True)
@@ -184,27 +186,27 @@ class Store(Access):
         name: str,
         case_ids: Sequence[str],
         conditions: Sequence[Condition],
-        setups: Sequence[Setup],
+        systems: Sequence[SystemConfig],
         seed: str = "1",
     ) -> Run:
         self._check_adding()
         name = sanitise(name)
-        check_run(name, conditions, setups)
+        validate_run(name, conditions, systems)
         row = RunRow(
             id=uuid.uuid4().hex,
             name=name,
             seed=seed,
             case_ids=list(case_ids),
             conditions=[str(condition) for condition in conditions],
-            setups=[setup.to_dict() for setup in setups],
-            created_at=now(),
+            systems=[system.to_dict() for system in systems],
+            created_at=utc_now(),
             owner=self._actor.name,
         )
         with self._database.writing() as session:
-            check_number(session, RunRow)
+            check_capacity(session, RunRow)
             session.add(row)
             session.flush()
-            return run_of(row, 0)
+            return run_from_row(row, 0)
 
     def runs(self) -> list[Run]:
         """Newest first."""
@@ -213,7 +215,7 @@ class Store(Access):
         with self._database.reading() as session:
             n_done = {row[0]: row[1] for row in session.execute(done)}
             order = sa.select(RunRow).order_by(RunRow.created_at.desc(), RunRow.id)
-            return [run_of(row, n_done.get(row.id, 0)) for row in session.scalars(order)]
+            return [run_from_row(row, n_done.get(row.id, 0)) for row in session.scalars(order)]
 
     def run(self, run_id: str) -> Run | None:
         return next((run for run in self.runs() if run.id == run_id), None)
@@ -221,16 +223,16 @@ class Store(Access):
     def done(self, run_id: str) -> set[tuple[str, str, int]]:
         """Case, condition and setup of what has a result."""
         self._check_reading()
-        columns = sa.select(TrialRow.case_id, TrialRow.condition, TrialRow.setup)
+        columns = sa.select(TrialRow.case_id, TrialRow.condition, TrialRow.system)
         with self._database.reading() as session:
             found = session.execute(columns.where(TrialRow.run_id == run_id))
-            return {(case_id, condition, setup) for case_id, condition, setup in found}
+            return {(case_id, condition, system) for case_id, condition, system in found}
 
     def add_trial(self, run: Run, trial: Trial) -> None:
         """Keep a result; one that is there already stays, one whose case or run was
         deleted meanwhile is dropped."""
         self._check_adding()
-        row = row_of_trial(run, trial)
+        row = trial_to_row(run, trial)
         try:
             with self._database.writing() as session:
                 known = session.get(RunRow, run.id)
@@ -245,14 +247,14 @@ class Store(Access):
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(TrialRow).where(TrialRow.run_id == run.id)).all()
-        trials = [trial_of(row, run) for row in rows]
+        trials = [trial_from_row(row, run) for row in rows]
         place = {case_id: i for i, case_id in enumerate(run.case_ids)}
         return sorted(
             trials,
             key=lambda t: (
                 place.get(t.case_id, -1),
                 run.conditions.index(t.condition),
-                run.setups.index(t.setup),
+                run.systems.index(t.system),
             ),
         )
 
@@ -265,7 +267,7 @@ class Store(Access):
     def add_flag(self, flag: Flag, samples: NDArray[np.int16] | None = None) -> Flag:
         """Keep it with (n_samples,) int16 audio of just that stretch, if there is any."""
         self._check_adding()
-        flag = checked_flag(flag)
+        flag = validate_flag(flag)
         kept = samples is not None and len(samples) > 0
         if samples is not None and len(samples) > MAX_CASE_S * SAMPLE_RATE_HZ:
             raise StoreError(f"A flag keeps at most {MAX_CASE_S:.0f} s of sound.")
@@ -273,7 +275,12 @@ class Store(Access):
             self._keep(to_flac(samples)) if samples is not None and kept else (uuid.uuid4().hex, 0)
         )
         flag = replace(
-            flag, id=row_id, has_audio=kept, created_at=now(), state="open", owner=self._actor.name
+            flag,
+            id=row_id,
+            has_audio=kept,
+            created_at=utc_now(),
+            state="open",
+            owner=self._actor.name,
         )
         self._add(FlagRow(**vars(flag), n_bytes=n_bytes), row_id, n_bytes)
         return flag
@@ -283,7 +290,7 @@ class Store(Access):
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(FlagRow).order_by(FlagRow.created_at.desc()))
-            return sorted(map(flag_of, rows), key=lambda flag: flag.state != "open")
+            return sorted(map(flag_from_row, rows), key=lambda flag: flag.state != "open")
 
     def dismiss_flag(self, flag_id: str) -> None:
         self._check_reviewing()
@@ -293,7 +300,7 @@ class Store(Access):
                 row.state = "dismissed"
                 self._note(session, "dismiss flag", [flag_id])
 
-    def accept_flag(self, flag: Flag, said: str, tags: Mapping[str, str]) -> Case:
+    def accept_flag(self, flag: Flag, reference: str, tags: Mapping[str, str]) -> Case:
         """Into the test set, with the words that were said, in one step.
 
         Raises:
@@ -302,13 +309,13 @@ class Store(Access):
         self._check_reviewing()
         pcm = np.round(self.samples(flag.id) * 32768).clip(-32768, 32767).astype(np.int16)
         source = shorten(flag.source, MAX_NAME - 20)
-        new = NewCase(f"{source} {flag.start_s:.0f} s", said, pcm, flag.language, tags)
-        check_texts(new.name, new.said, new.language, new.tags)
+        new = NewCase(f"{source} {flag.start_s:.0f} s", reference, pcm, flag.language, tags)
+        validate_texts(new.name, new.reference, new.language, new.tags)
         name, n_bytes = self._keep(self.flac(flag.id))
-        row = row_of_case(name, new, n_bytes, flag.owner)
+        row = case_to_row(name, new, n_bytes, flag.owner)
         with self._cleaning_up(name), self._database.writing() as session:
             self._check_size(session, n_bytes)
-            check_number(session, CaseRow)
+            check_capacity(session, CaseRow)
             flagged = session.get(FlagRow, flag.id)
             if flagged is None:
                 raise StoreError("This flag is no longer there.")
@@ -316,7 +323,7 @@ class Store(Access):
             flagged.state = "accepted"
             session.flush()
             self._note(session, "accept flag", [flag.id])
-            return case_of(row)
+            return case_from_row(row)
 
     def delete_flag(self, flag_id: str) -> None:
         self._delete_row(FlagRow, flag_id, "delete flag", has_audio=True)

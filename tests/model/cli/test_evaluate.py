@@ -21,7 +21,7 @@ def folder(tmp_path: Path, failures: list[NewCase]) -> Path:
     rows = []
     for new in failures:
         (tmp_path / f"{new.name}.flac").write_bytes(to_flac(new.samples))
-        row = {"file_name": f"{new.name}.flac", "transcription": new.said, **new.tags}
+        row = {"file_name": f"{new.name}.flac", "transcription": new.reference, **new.tags}
         rows.append(json.dumps(row))
     (tmp_path / "metadata.jsonl").write_text("\n".join(rows))
     return tmp_path
@@ -177,12 +177,12 @@ def test_a_report_that_cannot_be_written_at_the_end_loses_no_result(
     gone, kept = folder / "gone" / "out.csv", folder / "out.json"
     gone.parent.mkdir()
 
-    def carry_out(plan: trials.Plan) -> Iterator[Trial]:
-        yield from heard(plan)
+    def run_plan(plan: trials.Plan) -> Iterator[Trial]:
+        yield from original(plan)
         gone.parent.rmdir()
 
-    heard = trials.carry_out
-    monkeypatch.setattr(trials, "carry_out", carry_out)
+    original = trials.run_plan
+    monkeypatch.setattr(trials, "run_plan", run_plan)
     arguments = ["evaluate", str(folder), "--model", "tiny.en"]
     assert main([*arguments, "--csv", str(gone), "--json", str(kept)]) == 1
     printed = capsys.readouterr()
@@ -207,12 +207,12 @@ def test_what_was_heard_before_it_was_stopped_is_printed(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def carry_out(plan: trials.Plan) -> Iterator[Trial]:
-        yield next(heard(plan))
+    def run_plan(plan: trials.Plan) -> Iterator[Trial]:
+        yield next(original(plan))
         raise KeyboardInterrupt
 
-    heard = trials.carry_out
-    monkeypatch.setattr(trials, "carry_out", carry_out)
+    original = trials.run_plan
+    monkeypatch.setattr(trials, "run_plan", run_plan)
     assert main(["evaluate", str(folder), "--model", "tiny.en"]) == 130
     printed = capsys.readouterr()
     assert printed.out.splitlines()[1].endswith("\t1")

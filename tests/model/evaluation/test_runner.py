@@ -13,14 +13,14 @@ import pytest
 
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
-from asr_core.evaluation.experiment import carry_out
-from asr_core.evaluation.results import by_condition
-from asr_core.evaluation.runner import Runner, RunState, plan_of
+from asr_core.evaluation.experiment import run_plan
+from asr_core.evaluation.results import summarise_by_condition
+from asr_core.evaluation.runner import Runner, RunState, build_plan
 from asr_core.evaluation.store import Run, Store
-from asr_core.evaluation.trial import Setup
+from asr_core.evaluation.trial import SystemConfig
 from tests.support.evaluation import REVIEWER
 
-SETUPS = (Setup("tiny.en"), Setup("tiny.en", mode="streaming"))
+SYSTEMS = (SystemConfig("tiny.en"), SystemConfig("tiny.en", mode="streaming"))
 CONDITIONS = (CLEAN, Condition("babble", 5), Condition("loss", 10))
 
 Eventually = Callable[..., None]
@@ -29,23 +29,23 @@ Eventually = Callable[..., None]
 @pytest.fixture
 def run(store: Store, failures: list[NewCase], tiny_en: Path) -> Run:
     ids = [store.add_case(new).id for new in failures]
-    return store.add_run("r", ids, CONDITIONS, SETUPS)
+    return store.add_run("r", ids, CONDITIONS, SYSTEMS)
 
 
 def _texts(store: Store, run: Run) -> list[tuple[str, str, str, str]]:
-    return [(t.name, str(t.condition), t.setup.title, t.text) for t in store.trials(run)]
+    return [(t.name, str(t.condition), t.system.title, t.text) for t in store.trials(run)]
 
 
 _RUN = """
 import sys
 from pathlib import Path
-from asr_core.roles import Actor, Role
-from asr_core.testbench.runner import plan_of
-from asr_core.testbench.store import Store
-from asr_core.testbench.trials import carry_out
+from asr_core.evaluation.experiment import run_plan
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.runner import build_plan
+from asr_core.evaluation.store import Store
 store = Store(sys.argv[1], Path(sys.argv[2])).acting(Actor("", Role.REVIEWER))
 run = store.run(sys.argv[3])
-for trial in carry_out(plan_of(run, store), store.done(run.id)):
+for trial in run_plan(build_plan(run, store), store.done(run.id)):
     store.add_trial(run, trial)
     print("one", flush=True)
 """
@@ -54,7 +54,7 @@ for trial in carry_out(plan_of(run, store), store.done(run.id)):
 def test_a_run_that_was_killed_twice_ends_with_the_same_table(
     store: Store, run: Run, database_url: str, tmp_path: Path, eventually: Eventually
 ) -> None:
-    whole = store.add_run("whole", run.case_ids, CONDITIONS, SETUPS)
+    whole = store.add_run("whole", run.case_ids, CONDITIONS, SYSTEMS)
     runner = Runner(store)
     runner.start(whole, REVIEWER)
     eventually(lambda: store.run(whole.id).n_done == whole.n_trials, 120)
@@ -76,7 +76,10 @@ def test_a_run_that_was_killed_twice_ends_with_the_same_table(
 
     assert _texts(store, run) == _texts(store, whole)
     tables = [
-        {key: (row.words, row.counts, row.n_invented) for key, row in by_condition(trials).items()}
+        {
+            key: (row.words, row.counts, row.n_hallucinated)
+            for key, row in summarise_by_condition(trials).items()
+        }
         for trials in (store.trials(run), store.trials(whole))
     ]
     assert tables[0] == tables[1]
@@ -102,7 +105,7 @@ def test_a_model_that_cannot_be_had_is_said(
     store: Store, failures: list[NewCase], eventually: Eventually
 ) -> None:
     case = store.add_case(failures[0])
-    run = store.add_run("r", [case.id], [CLEAN], [Setup("/no/such/model")])
+    run = store.add_run("r", [case.id], [CLEAN], [SystemConfig("/no/such/model")])
     runner = Runner(store)
     runner.start(run, REVIEWER)
     eventually(lambda: runner.state(run) is RunState.FAILED, 30)
@@ -113,15 +116,15 @@ def test_a_condition_that_lacks_something_fails_alone(
     store: Store, failures: list[NewCase], tiny_en: Path
 ) -> None:
     case = store.add_case(failures[2])
-    run = store.add_run("r", [case.id], [Condition("babble", 5), CLEAN], [SETUPS[0]])
-    errors = {str(t.condition): t.heard.error for t in carry_out(plan_of(run, store))}
+    run = store.add_run("r", [case.id], [Condition("babble", 5), CLEAN], [SYSTEMS[0]])
+    errors = {str(t.condition): t.result.error for t in run_plan(build_plan(run, store))}
     assert errors["clean"] is None
     assert "second one" in (errors["babble:5"] or "")
 
 
 def test_streaming_tells_its_latency(store: Store, failures: list[NewCase], tiny_en: Path) -> None:
     ids = [store.add_case(new).id for new in failures]
-    trials = list(carry_out(plan_of(store.add_run("r", ids, [CLEAN], SETUPS), store)))
-    streamed = [t for t in trials if t.setup.mode == "streaming"]
-    assert all(len(t.heard.latencies) == len(t.heard.words) for t in streamed)
+    trials = list(run_plan(build_plan(store.add_run("r", ids, [CLEAN], SYSTEMS), store)))
+    streamed = [t for t in trials if t.system.mode == "streaming"]
+    assert all(len(t.result.latencies) == len(t.result.words) for t in streamed)
     assert [t.score.words.errors < 4 for t in trials if t.name == "whole"] == [True, True]

@@ -18,7 +18,7 @@ from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Flag, Store, open_store
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from tests.support.evaluation import REVIEWER
 
 FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
@@ -58,10 +58,10 @@ def opened(disk: Path, failures: list[NewCase]) -> Iterator[Store]:
     opened = Store(f"sqlite:///{disk}/bench.db", disk / "audio")
     store = opened.acting(REVIEWER)
     cases = [store.add_case(new) for new in failures]
-    run = store.add_run("r", [case.id for case in cases], [CLEAN], [Setup("base")])
+    run = store.add_run("r", [case.id for case in cases], [CLEAN], [SystemConfig("base")])
     for case in cases:
-        heard = Heard(error="x" * 10_000)
-        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, Setup("base"), heard)
+        heard = TrialResult(error="x" * 10_000)
+        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, SystemConfig("base"), heard)
         store.add_trial(run, trial)
     store.add_noise("street", failures[0].samples)
     store.add_flag(FLAG, failures[1].samples)
@@ -104,7 +104,7 @@ def test_a_full_disk_refuses_rows_with_a_sentence(opened: Store, disk: Path) -> 
     _fill(disk)
     with pytest.raises(StoreError, match=r"full; make room.*Nothing was changed"):
         for i in range(1000):  # until the room that the database had is used up
-            opened.add_run(f"{i} " + "x" * 150, ["c" * 32] * 100, [CLEAN], [Setup("base")])
+            opened.add_run(f"{i} " + "x" * 150, ["c" * 32] * 100, [CLEAN], [SystemConfig("base")])
     _read_all_but_runs(opened)
 
 
@@ -117,8 +117,8 @@ _IN_A_NEW_PROCESS = """
 import sys
 from pathlib import Path
 from asr_core.errors import StoreError
-from asr_core.roles import Actor, Role
-from asr_core.testbench.store import Store
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 disk = Path(sys.argv[1])
 store = Store(f"sqlite:///{disk}/bench.db", disk / "audio").acting(Actor("", Role.REVIEWER))
 cases = store.cases()
@@ -173,7 +173,7 @@ CHANGES: dict[str, Callable[[Store, NewCase], object]] = {
     "change": lambda store, _: store.change_case(store.cases()[0].id, "n", "s", "en", {}),
     "delete cases": lambda store, _: store.delete_cases([c.id for c in store.cases()]),
     "delete a noise": lambda store, _: store.delete_noise(store.noises()[0].id),
-    "add a run": lambda store, _: store.add_run("x", [], [CLEAN], [Setup("base")]),
+    "add a run": lambda store, _: store.add_run("x", [], [CLEAN], [SystemConfig("base")]),
     "delete a run": lambda store, _: store.delete_run(store.runs()[0].id),
     "dismiss": lambda store, _: store.dismiss_flag(store.flags()[0].id),
     "delete a flag": lambda store, _: store.delete_flag(store.flags()[0].id),
@@ -224,7 +224,7 @@ def cut_off(opened: Store, disk: Path) -> Path:
 def test_what_was_cut_off_is_taken_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
     _fill(cut_off)
     _read_all(opened)
-    assert "half done" not in {case.said for case in opened.cases()}
+    assert "half done" not in {case.reference for case in opened.cases()}
 
 
 def test_what_was_cut_off_is_said_on_a_read_only_disk(opened: Store, cut_off: Path) -> None:

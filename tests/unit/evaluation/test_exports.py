@@ -14,7 +14,7 @@ from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.exports import write_set
 from asr_core.evaluation.layouts import read_listing
 from asr_core.evaluation.manifests import read_cases
-from asr_core.evaluation.set_files import DiskFiles, picker
+from asr_core.evaluation.set_files import DiskFiles, file_opener
 from asr_core.evaluation.store import Store
 
 
@@ -32,11 +32,13 @@ def test_what_went_out_comes_in_again(
     files = DiskFiles(tmp_path / "set")
     for table in ("metadata.jsonl", "manifest.jsonl", "wav.scp"):
         listing = read_listing(files, table)
-        found = [each for _, each in read_cases(listing.entries, picker(files, listing.folder))]
+        found = [
+            each for _, each in read_cases(listing.entries, file_opener(files, listing.folder))
+        ]
         cases = [case for case in found if isinstance(case, NewCase)]
         assert len(cases) == len(found)
         assert {case.digest for case in cases} == {new.digest for new in failures}
-        assert {case.said for case in cases} == {new.said for new in failures}
+        assert {case.reference for case in cases} == {new.reference for new in failures}
         if table != "wav.scp":
             assert {case.tags["accent"] for case in cases} == {"Irish", "Scots"}
     nemo = [

@@ -23,12 +23,12 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.errors import AsrError, AudioError, ManifestError, StoreError
 from asr_core.evaluation import archives
-from asr_core.evaluation.archives import opened_zip
+from asr_core.evaluation.archives import open_zip
 from asr_core.evaluation.cases import NewCase
-from asr_core.evaluation.imports import Imported, import_set
+from asr_core.evaluation.imports import ImportReport, import_set
 from asr_core.evaluation.manifests import read_entries
 from asr_core.evaluation.store import Flag, Store
-from asr_core.evaluation.trial import Setup
+from asr_core.evaluation.trial import SystemConfig
 
 Member = tuple[str, bytes | str]
 
@@ -69,8 +69,8 @@ def _changed(data: bytes, name: bytes, central: int, local: int, make: Any) -> b
     return bytes(changed)
 
 
-def _import(store: Store, packed: bytes) -> Imported:
-    with opened_zip(io.BytesIO(packed)) as files:
+def _import(store: Store, packed: bytes) -> ImportReport:
+    with open_zip(io.BytesIO(packed)) as files:
         found = import_set(store.add_case, files)
     assert all(len(problem) < 1000 for problem in found.problems)
     return found
@@ -90,8 +90,8 @@ SET: list[Member] = [
 
 def test_a_good_set_is_stored_from_bytes_and_from_a_path(store: Store, tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(_packed(SET))
-    assert _import(store, _packed(SET)) == Imported(2, 2, ())
-    with opened_zip(tmp_path / "set.zip") as files:
+    assert _import(store, _packed(SET)) == ImportReport(2, 2, ())
+    with open_zip(tmp_path / "set.zip") as files:
         assert import_set(store.add_case, files).n_stored == 2
     assert len(store.cases()) == 2
 
@@ -190,13 +190,13 @@ def test_a_huge_field_of_a_table_is_said_for_its_line(store: Store) -> None:
 def test_line_ends_of_all_systems_are_read(table: str) -> None:
     [entry] = read_entries("m.tsv", table.encode())
     assert not isinstance(entry, ManifestError)
-    assert (entry.path, entry.said) == ("a.wav", "hello")
+    assert (entry.path, entry.reference) == ("a.wav", "hello")
 
 
 def test_a_line_separator_inside_a_text_ends_no_line(store: Store) -> None:
     line = '{"file_name": "a.wav", "text": "one\u2028two\x85three"}\n'
     assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
-    assert store.cases()[0].said == "one\u2028two\ufffdthree"
+    assert store.cases()[0].reference == "one\u2028two\ufffdthree"
 
 
 def test_a_table_of_a_million_columns_is_refused() -> None:
@@ -225,7 +225,7 @@ def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
     assert found.problems == (
         "Line 4: a.wav lasts 0.2 s only; this stretch begins at 9.0 s.",
     )  # fmt: skip
-    assert {case.said: round(case.seconds, 3) for case in store.cases()} == {
+    assert {case.reference: round(case.seconds, 3) for case in store.cases()} == {
         "0": 0.1, "0.05": 0.1, "0.1": 0.1,
     }  # fmt: skip
 
@@ -239,7 +239,7 @@ def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
         ("__MACOSX/set/test/._metadata.csv", b"\0\5\x16\7"),
     ]
     found = _import(store, _packed(members))
-    assert [case.said for case in store.cases()] == ["y"]
+    assert [case.reference for case in store.cases()] == ["y"]
     assert found.problems == ("Line 3: only-here.wav is not there.",)
     assert found.notes == (
         "set/test/metadata.csv is taken; set/train/metadata.csv is left aside.",
@@ -250,7 +250,7 @@ def test_texts_are_plain_once_they_are_stored(store: Store) -> None:
     line = _row(text="x\x00y\ufffe\ud800\u202ez", **{"a\nb": "c\x1b[2J"})
     assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
     [case] = store.cases()
-    assert case.said == "x\ufffdy\ufffd\ufffdz"
+    assert case.reference == "x\ufffdy\ufffd\ufffdz"
     assert dict(case.tags) == {"a\nb": "c\ufffd[2J"}
 
 
@@ -260,19 +260,19 @@ def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[Ne
     flag = Flag("noise", "a\x00", "\ud800", "x" * 999, "m\x00", "en", 0.0, 1.0, "\u202e")
     made = store.add_flag(flag)
     assert store.flags() == [made]
-    assert (made.heard, made.corrected, len(made.source), made.note) == (
+    assert (made.hypothesis, made.corrected, len(made.source), made.note) == (
         "a\ufffd",
         "\ufffd",
         200,
         "",
     )
-    run = store.add_run("r\x00", [case.id], [], [Setup("m", prompt="\ud800")])
+    run = store.add_run("r\x00", [case.id], [], [SystemConfig("m", prompt="\ud800")])
     assert run.name == "r\ufffd"
-    assert store.runs()[0].setups[0].prompt == "\ufffd"
+    assert store.runs()[0].systems[0].prompt == "\ufffd"
     assert store.add_noise("n\x00", failures[0].samples).name == "n\ufffd"
     store.change_case(case.id, "n\x00", "\ud800", "en", {"\x1b": "\u202e."})
     changed = store.cases()[0]
-    assert (changed.name, changed.said, changed.tags) == ("n\ufffd", "\ufffd", {"\ufffd": "."})
+    assert (changed.name, changed.reference, changed.tags) == ("n\ufffd", "\ufffd", {"\ufffd": "."})
     too_long = {
         "name": lambda: store.change_case(case.id, "x" * 201, "", "en", {}),
         "words": lambda: store.change_case(case.id, "x", "x" * 10_001, "en", {}),
@@ -280,7 +280,7 @@ def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[Ne
         "flag": lambda: store.add_flag(Flag("noise", "x" * 10_001, "", "", "", "en", 0, 1)),
         "reason": lambda: store.add_flag(Flag("<b>", "", "", "", "", "en", 0, 1)),
         "run": lambda: store.add_run("x" * 201, [], [], []),
-        "model": lambda: store.add_run("x", [], [], [Setup("x" * 301)]),
+        "model": lambda: store.add_run("x", [], [], [SystemConfig("x" * 301)]),
         "noise": lambda: store.add_noise("x" * 41, failures[0].samples),
         "seconds": lambda: store.add_noise("x", np.zeros(16_000 * 121, np.int16)),
         "sound": lambda: store.add_flag(
@@ -305,7 +305,7 @@ def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
 
 
 def test_a_member_without_a_name_is_borne() -> None:
-    with opened_zip(io.BytesIO(_central_directory_of(1, b""))) as files:
+    with open_zip(io.BytesIO(_central_directory_of(1, b""))) as files:
         assert list(files) == [""]
         with pytest.raises(AudioError, match="damaged"):
             files[""]()
@@ -314,12 +314,12 @@ def test_a_member_without_a_name_is_borne() -> None:
 def test_a_list_of_millions_of_files_is_refused_before_it_is_read() -> None:
     with (
         pytest.raises(ManifestError, match="more than 20000 files"),
-        opened_zip(io.BytesIO(_central_directory_of(200_000))),
+        open_zip(io.BytesIO(_central_directory_of(200_000))),
     ):
         pass
     with (
         pytest.raises(ManifestError, match="100000 files"),
-        opened_zip(io.BytesIO(_central_directory_of(100_000))),
+        open_zip(io.BytesIO(_central_directory_of(100_000))),
     ):
         pass
 
@@ -356,14 +356,14 @@ def test_what_is_unpacked_is_counted(store: Store, monkeypatch: pytest.MonkeyPat
 _IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
-from asr_core.roles import Actor, Role
-from asr_core.testbench.archives import opened_zip
-from asr_core.testbench.imports import import_set
-from asr_core.testbench.store import Store
+from asr_core.evaluation.archives import open_zip
+from asr_core.evaluation.imports import import_set
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 folder = Path(sys.argv[1])
 store = Store(f"sqlite:///{folder}/b.db", folder / "audio").acting(Actor("", Role.REVIEWER))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-with opened_zip(folder / "set.zip") as files:
+with open_zip(folder / "set.zip") as files:
     found = import_set(store.add_case, files)
 print(found.n_stored, found.problems[0])
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

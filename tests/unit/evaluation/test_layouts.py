@@ -15,11 +15,11 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.cli.evaluate import _read_set
 from asr_core.errors import ManifestError
-from asr_core.evaluation.archives import opened_zip
+from asr_core.evaluation.archives import open_zip
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.layouts import find_listing, read_listing
 from asr_core.evaluation.manifests import read_cases
-from asr_core.evaluation.set_files import DiskFiles, Files, picker
+from asr_core.evaluation.set_files import DiskFiles, Files, file_opener
 
 Members = Mapping[str, "str | int"]
 """Texts by path, and sounds that are so many milliseconds long."""
@@ -41,9 +41,9 @@ def _read(files: Files, name: str | None = None, top: str = "") -> tuple[Found, 
     listing = read_listing(files, name)
     cases: Found = {}
     said = [note] if note else []
-    for _, found in sorted(read_cases(listing.entries, picker(files, listing.folder, top))):
+    for _, found in sorted(read_cases(listing.entries, file_opener(files, listing.folder, top))):
         if isinstance(found, NewCase):
-            cases[found.name] = (found.said, round(1000 * found.seconds))
+            cases[found.name] = (found.reference, round(1000 * found.seconds))
         else:
             said.append(str(found))
     return cases, said
@@ -65,7 +65,7 @@ def read(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., tuple[
         with zipfile.ZipFile(packed, "w") as archive:
             for path, value in members.items():
                 archive.writestr(path, _content(value))
-        with opened_zip(packed) as files:
+        with open_zip(packed) as files:
             return _read(files, name)
 
     return of_folder if request.param == "folder" else of_zip
@@ -273,7 +273,7 @@ def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
     (tmp_path / "set" / "metadata.csv").write_text(table)
     said: list[str] = []
     found = _read_set(tmp_path / "set" / "test", "en", said.append)
-    assert [case.said for case, _ in found.cases] == ["y"]
+    assert [case.reference for case, _ in found.cases] == ["y"]
     assert [str(each) for each in found.left_out] == ["Line 4: test/2.wav is not there."]
 
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from asr_core.audio.encode import to_flac
 from asr_core.errors import AudioError, ManifestError
 from asr_core.evaluation.cases import NewCase, parse_tags
-from asr_core.evaluation.manifests import Entry, Problem, read_cases, read_entries
-from asr_core.evaluation.stretches import StretchReader
+from asr_core.evaluation.manifests import EntryError, ManifestEntry, read_cases, read_entries
+from asr_core.evaluation.range_reader import SequentialRangeReader
 from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 
 
@@ -32,7 +32,11 @@ from asr_core.full_context.time_range import WHOLE_FILE, TimeRange
 )  # fmt: skip
 def test_the_usual_tables_are_read(name: str, content: str) -> None:
     [entry] = read_entries(name, content.encode())
-    assert (entry.path, entry.said, dict(entry.tags)) == ("a.wav", "Hello you", {"accent": "Scots"})
+    assert (entry.path, entry.reference, dict(entry.tags)) == (
+        "a.wav",
+        "Hello you",
+        {"accent": "Scots"},
+    )
 
 
 def test_languages_are_read_however_they_are_written() -> None:
@@ -67,7 +71,11 @@ def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
     found = dict(read_cases(read_entries("m.csv", table), open_file))
     assert isinstance(found[0], NewCase)
     problems = [found[place] for place in (1, 2, 3)]
-    assert [p.where for p in problems if isinstance(p, Problem)] == ["line 3", "line 4", "line 5"]
+    assert [p.where for p in problems if isinstance(p, EntryError)] == [
+        "line 3",
+        "line 4",
+        "line 5",
+    ]
     assert str(problems[0]) == "Line 3: gone.wav is not there."
 
 
@@ -117,9 +125,11 @@ def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
 
 def test_a_duration_is_no_stretch_in_other_tables() -> None:
     table = b"file_name,text,duration\na.wav,x,1\n"
-    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)] == [WHOLE_FILE]
+    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)] == [
+        WHOLE_FILE
+    ]
     table = b"file_name,text,offset,duration\na.wav,x,1.5,1\na.wav,x,,\n"
-    stretches = [e.stretch for e in read_entries("m.csv", table) if isinstance(e, Entry)]
+    stretches = [e.stretch for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)]
     assert stretches == [TimeRange(1.5, 2.5), WHOLE_FILE]
 
 
@@ -143,7 +153,7 @@ def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], rea
     entries = read_entries("m.json", table)
     found = dict(read_cases(entries, lambda path: io.BytesIO(_ramp(3.0))))
     bad, good = found[0], found[1]
-    assert isinstance(bad, Problem)
+    assert isinstance(bad, EntryError)
     assert (bad.where, bad.reason) == ("line 1", reason)
     assert isinstance(good, NewCase)
 
@@ -166,7 +176,7 @@ def test_no_more_of_a_long_file_is_held_than_a_stretch() -> None:
                 n_read += 1
                 yield np.zeros(160_000, np.float32)
 
-    reader = StretchReader(Hours(), 300.0)  # type: ignore[arg-type]
+    reader = SequentialRangeReader(Hours(), 300.0)  # type: ignore[arg-type]
     for start in range(0, 3600, 20):
         assert len(reader.samples(TimeRange(start, start + 30.0))) == 480_000
         assert len(reader._held) <= 4

@@ -16,7 +16,7 @@ from alembic.config import Config
 import asr_core
 from asr_core.audio.encode import to_flac
 from asr_core.errors import StoreError
-from asr_core.evaluation.cases import NewCase, digest_of
+from asr_core.evaluation.cases import NewCase, sample_digest
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store, open_store
 from asr_core.evaluation.store import database as database_module
@@ -46,7 +46,7 @@ def first_version(database_url: str, tmp_path: Path, failures: list[NewCase]) ->
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
-        values = {"digest": digest_of(failures[0].samples), "no_audio": False}
+        values = {"digest": sample_digest(failures[0].samples), "no_audio": False}
         for statement in _TABLES.split(";"):
             connection.execute(sa.text(statement), values)
     engine.dispose()
@@ -65,7 +65,7 @@ def test_what_the_first_version_kept_is_there_and_belongs_to_nobody(
     opened = Store(first_version, tmp_path / "audio")
     store = opened.acting(REVIEWER)
     [case], [noise], [run], [flag] = store.cases(), store.noises(), store.runs(), store.flags()
-    assert (case.said, dict(case.tags), run.n_done) == ("Ever tried.", {"accent": "Irish"}, 1)
+    assert (case.reference, dict(case.tags), run.n_done) == ("Ever tried.", {"accent": "Irish"}, 1)
     assert [each.owner for each in (case, noise, run, flag)] == ["", "", "", ""]
     assert len(store.trials(run)) == 1
     assert len(store.samples("c1")) > 0
@@ -133,7 +133,7 @@ _OPEN = """
 import sys
 from pathlib import Path
 import asr_core
-from asr_core.testbench.store import Store
+from asr_core.evaluation.store import Store
 Store("sqlite:///" + sys.argv[1], Path(sys.argv[1]).parent / "audio")
 print(Path(asr_core.__file__).parent.parent)
 """

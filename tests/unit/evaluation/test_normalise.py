@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from asr_core.evaluation.metrics import score
-from asr_core.evaluation.normalise import normalised
+from asr_core.evaluation.normalise import normalise_text
 
 _INFLECT = inflect.engine()
 
 
 def words(text: str, language: str = "en") -> str:
-    return normalised(text, language).text
+    return normalise_text(text, language).text
 
 
 def spelled(number: str | int, **options: str | int) -> str:
@@ -237,7 +237,7 @@ def test_what_changes_the_word_counts(one: str, other: str, language: str) -> No
 
 @given(st.text(), st.sampled_from(["en", "de", "hi", "th", "yue", "tr", "xx"]))
 def test_each_word_says_where_it_was_written(text: str, language: str) -> None:
-    found = normalised(text, language)
+    found = normalise_text(text, language)
     assert all(word and len(word.split()) == 1 for word in found.words)
     spans = list(zip(found.starts, found.ends, strict=True))
     assert len(spans) == len(found.words)

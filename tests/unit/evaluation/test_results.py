@@ -12,21 +12,21 @@ import pytest
 from asr_core.evaluation.conditions import CLEAN, Condition
 from asr_core.evaluation.report import curve_kinds, to_csv, to_html, to_json
 from asr_core.evaluation.results import (
-    Row,
-    Wordless,
-    by_condition,
-    by_tag,
-    calibration,
-    changes,
-    compared,
-    confusions,
-    curves,
-    worst,
+    Summary,
+    WordlessSummary,
+    compare,
+    count_confusions,
+    measure_calibration,
+    pair_trials,
+    rank_worst,
+    summarise_by_condition,
+    summarise_by_tag,
+    summarise_curves,
 )
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from asr_core.transcript import Word
 
-TINY, BASE = Setup("tiny.en"), Setup("base")
+TINY, BASE = SystemConfig("tiny.en"), SystemConfig("base")
 
 
 def trial(
@@ -34,11 +34,13 @@ def trial(
     said: str,
     heard: str,
     condition: Condition = CLEAN,
-    setup: Setup = BASE,
+    system: SystemConfig = BASE,
     **tags: str,
 ) -> Trial:
     words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(heard.split()))
-    return Trial(case, case, said, "en", condition, setup, Heard(words, "en", 4.0, 1.0), tags)
+    return Trial(
+        case, case, said, "en", condition, system, TrialResult(words, "en", 4.0, 1.0), tags
+    )
 
 
 LOUD, SOFT = Condition("white", 0), Condition("white", 20)
@@ -52,38 +54,43 @@ TRIALS = [
 
 
 def test_a_row_adds_up_words_and_counts_cases_once() -> None:
-    row = Row.of(TRIALS)
-    assert (row.n_cases, row.n_trials, row.counts.n_said, row.counts.errors) == (2, 5, 15, 3)
+    row = Summary.of(TRIALS)
+    assert (row.n_cases, row.n_trials, row.counts.n_reference, row.counts.errors) == (2, 5, 15, 3)
     assert row.words.rate == pytest.approx(0.2)
     assert row.real_time_factor == pytest.approx(0.25)
 
 
 def test_conditions_are_listed_from_mild_to_hard() -> None:
-    rows = by_condition(TRIALS)
+    rows = summarise_by_condition(TRIALS)
     assert [condition for condition, _ in rows] == [CLEAN, SOFT, LOUD]
     assert rows[LOUD, "base"].counts.errors == 3
 
 
 def test_tags_are_listed_with_the_most_errors_first() -> None:
-    assert [value for value, _ in by_tag(TRIALS, "accent")] == ["Scots", "Irish"]
-    assert by_tag(TRIALS, "age") == {}
+    assert [value for value, _ in summarise_by_tag(TRIALS, "accent")] == ["Scots", "Irish"]
+    assert summarise_by_tag(TRIALS, "age") == {}
 
 
 def test_a_curve_begins_where_nothing_is_changed() -> None:
     trials = [*TRIALS, trial("a", "one red house", "one", Condition("pitch", 3))]
-    values = [value for kind, value, _ in curves(trials, ["pitch"]) if kind == "pitch"]
+    values = [value for kind, value, _ in summarise_curves(trials, ["pitch"]) if kind == "pitch"]
     assert values == [0.0, 3.0]
     assert curve_kinds(trials) == ["pitch", "white"]
 
 
 def test_the_worst_come_first_and_confusions_are_counted() -> None:
-    assert worst(TRIALS, 1)[0].text == "one bread mouse"
-    first = confusions(TRIALS)[0]
-    assert (first.said, first.heard, first.count, first.cases) == ("red", "bread", 2, ("a", "b"))
+    assert rank_worst(TRIALS, 1)[0].text == "one bread mouse"
+    first = count_confusions(TRIALS)[0]
+    assert (first.reference, first.hypothesis, first.count, first.cases) == (
+        "red",
+        "bread",
+        2,
+        ("a", "b"),
+    )
 
 
 def test_calibration_compares_confidence_with_what_was_right() -> None:
-    found = calibration(TRIALS)
+    found = measure_calibration(TRIALS)
     [(confidence, right, n)] = found.bins
     assert (confidence, right, n) == (pytest.approx(0.9), pytest.approx(12 / 15), 15)
     assert found.error == pytest.approx(0.1)
@@ -91,33 +98,33 @@ def test_calibration_compares_confidence_with_what_was_right() -> None:
 
 def test_two_results_are_compared_on_what_both_heard() -> None:
     better = [trial("a", "one red house", "one red house", LOUD, TINY)]
-    pairs = changes(TRIALS, better)
+    pairs = pair_trials(TRIALS, better)
     assert [pair.errors for pair in pairs] == [-2]
-    assert compared(pairs)[None].verdict == "better"
-    assert compared(changes(TRIALS, TRIALS))[None].verdict == "same"
-    assert changes(TRIALS, [trial("z", "x", "y")]) == []
+    assert compare(pairs)[None].verdict == "better"
+    assert compare(pair_trials(TRIALS, TRIALS))[None].verdict == "same"
+    assert pair_trials(TRIALS, [trial("z", "x", "y")]) == []
 
 
 def test_a_failed_trial_is_counted_and_shown_but_makes_no_rate() -> None:
-    failed = Trial("c", "c", "some words", "en", CLEAN, BASE, Heard(error="It failed."))
-    row = Row.of([*TRIALS, failed])
-    assert (row.n_failed, row.counts.n_said) == (1, 15)
-    assert worst([*TRIALS, failed])[0] is failed
+    failed = Trial("c", "c", "some words", "en", CLEAN, BASE, TrialResult(error="It failed."))
+    row = Summary.of([*TRIALS, failed])
+    assert (row.n_failed, row.counts.n_reference) == (1, 15)
+    assert rank_worst([*TRIALS, failed])[0] is failed
 
 
 def test_what_is_invented_where_nothing_is_said_is_in_no_rate() -> None:
     silent = trial("c", "", "thanks for watching")
     music = trial("d", "[music]", "")
-    row = Row.of([*TRIALS, silent, music])
+    row = Summary.of([*TRIALS, silent, music])
     assert (row.words, row.characters, row.raw_rate, row.counts) == (
-        Row.of(TRIALS).words, Row.of(TRIALS).characters, Row.of(TRIALS).raw_rate,
-        Row.of(TRIALS).counts,
+        Summary.of(TRIALS).words, Summary.of(TRIALS).characters, Summary.of(TRIALS).raw_rate,
+        Summary.of(TRIALS).counts,
     )  # fmt: skip
-    assert (row.n_cases, row.wordless) == (4, Wordless(2, 3))
+    assert (row.n_cases, row.wordless) == (4, WordlessSummary(2, 3))
     assert str(row.wordless) == "no words: 2 recordings, 3 words invented"
-    assert str(Wordless(1, 1)) == "no words: 1 recording, 1 word invented"
-    pairs = changes([*TRIALS, silent], [*TRIALS, trial("c", "", "")])
-    assert compared(pairs)[None].verdict == "same"
+    assert str(WordlessSummary(1, 1)) == "no words: 1 recording, 1 word invented"
+    pairs = pair_trials([*TRIALS, silent], [*TRIALS, trial("c", "", "")])
+    assert compare(pairs)[None].verdict == "same"
 
 
 def test_what_was_left_out_is_in_the_report() -> None:

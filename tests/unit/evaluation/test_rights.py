@@ -14,7 +14,7 @@ from asr_core.evaluation.conditions import CLEAN
 from asr_core.evaluation.roles import NOBODY, Actor, Role
 from asr_core.evaluation.runner import Runner
 from asr_core.evaluation.store import Flag, Noise, Run, Store
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 
 ANNE, BERT = (Actor(f"{name}@lab.example", Role.TESTER) for name in ("anne", "bert"))
 CHIEF = Actor("chief@lab.example", Role.REVIEWER)
@@ -38,8 +38,8 @@ class Things:
 def things(store: Store, failures: list[NewCase]) -> Things:
     hers = store.acting(ANNE)
     case = hers.add_case(failures[2])
-    run = hers.add_run("r", [case.id], [CLEAN], [Setup("tiny.en")])
-    trial = Trial(case.id, "n", "Fail", "en", CLEAN, Setup("tiny.en"), Heard())
+    run = hers.add_run("r", [case.id], [CLEAN], [SystemConfig("tiny.en")])
+    trial = Trial(case.id, "n", "Fail", "en", CLEAN, SystemConfig("tiny.en"), TrialResult())
     hers.add_trial(run, trial)
     noise = hers.add_noise("street", failures[2].samples)
     return Things(case, noise, run, hers.add_flag(FLAG, failures[2].samples), trial, failures[1])
@@ -62,7 +62,7 @@ READING: dict[str, Call] = {
 ADDING: dict[str, Call] = {
     "add_case": lambda store, things: store.add_case(things.new),
     "add_noise": lambda store, things: store.add_noise("rain", things.new.samples),
-    "add_run": lambda store, _: store.add_run("x", [], [CLEAN], [Setup("base")]),
+    "add_run": lambda store, _: store.add_run("x", [], [CLEAN], [SystemConfig("base")]),
     "add_flag": lambda store, _: store.add_flag(FLAG),
 }
 DELETING: dict[str, Call] = {
@@ -145,7 +145,7 @@ def test_one_recording_of_another_keeps_all_from_being_deleted(
 
 def test_a_recording_in_anothers_run_is_left_to_reviewers(store: Store, things: Things) -> None:
     """With it would go the other's results."""
-    store.acting(BERT).add_run("his", [things.case.id], [CLEAN], [Setup("base")])
+    store.acting(BERT).add_run("his", [things.case.id], [CLEAN], [SystemConfig("base")])
     _refused(store, things, ANNE, DELETING["delete_cases"])
     store.acting(CHIEF).delete_cases([things.case.id])
 

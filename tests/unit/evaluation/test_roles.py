@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from asr_core.evaluation.roles import NOBODY, Actor, Role, actor_of, role_of, verified_email
+from asr_core.evaluation.roles import (
+    NOBODY,
+    Actor,
+    Role,
+    resolve_actor,
+    resolve_role,
+    verified_email,
+)
 
 LISTS = {
     "testers": ["*@lab.example"],
@@ -31,25 +38,25 @@ LISTS = {
     ],
 )
 def test_the_highest_list_decides(email: str | None, role: Role) -> None:
-    assert role_of(email, LISTS) is role
+    assert resolve_role(email, LISTS) is role
 
 
 def test_without_lists_everybody_reviews_and_nobody_operates() -> None:
-    assert role_of(None, {}) is Role.REVIEWER
+    assert resolve_role(None, {}) is Role.REVIEWER
 
 
 def test_a_single_text_is_one_pattern_and_not_its_letters() -> None:
     lists = {"operators": "*@lab.example"}
-    assert role_of("root@lab.example", lists) is Role.OPERATOR
-    assert role_of("somebody@else.example", lists) is Role.GUEST
-    assert role_of("root@lab.example", {"operators": [7, "root@*"]}) is Role.OPERATOR
+    assert resolve_role("root@lab.example", lists) is Role.OPERATOR
+    assert resolve_role("somebody@else.example", lists) is Role.GUEST
+    assert resolve_role("root@lab.example", {"operators": [7, "root@*"]}) is Role.OPERATOR
 
 
 @pytest.mark.parametrize("verified", [True, "true"])
 def test_a_verified_address_counts_in_lower_case(verified: Any) -> None:
     claims = {"email": "Root@Lab.Example", "email_verified": verified}
     assert verified_email(claims) == "root@lab.example"
-    assert actor_of(claims, LISTS) == Actor("root@lab.example", Role.OPERATOR)
+    assert resolve_actor(claims, LISTS) == Actor("root@lab.example", Role.OPERATOR)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +65,7 @@ def test_a_verified_address_counts_in_lower_case(verified: Any) -> None:
 def test_whatever_else_is_not_verified(verified: Any) -> None:
     claims = {"email": "root@lab.example", "email_verified": verified}
     assert verified_email(claims) is None
-    assert actor_of(claims, LISTS) == NOBODY
+    assert resolve_actor(claims, LISTS) == NOBODY
     assert verified_email({"email": "root@lab.example"}) is None
 
 

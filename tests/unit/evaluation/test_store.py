@@ -19,12 +19,12 @@ from asr_core.errors import StoreError
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
 from asr_core.evaluation.store import Flag, Store, open_store
-from asr_core.evaluation.store.sounds import Sounds
-from asr_core.evaluation.trial import Heard, Setup, Trial
+from asr_core.evaluation.store.audio_files import AudioFiles
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from asr_core.transcript import Word
 from tests.support.evaluation import REVIEWER
 
-SETUPS = (Setup("tiny.en"), Setup("base", mode="streaming", prompt="Nagg"))
+SYSTEMS = (SystemConfig("tiny.en"), SystemConfig("base", mode="streaming", prompt="Nagg"))
 FLAG = Flag("noise", "fell better", "Fail better.", "talk.wav", "base", "en", 3.0, 4.5, "loud")
 
 
@@ -37,8 +37,8 @@ def test_a_case_comes_back_as_it_was_given(
 ) -> None:
     case = store.add_case(failures[0])
     assert store.cases() == [case]
-    assert (case.name, case.said, dict(case.tags)) == (
-        "whole", failures[0].said, {"accent": "Irish", "speaker": "a"},
+    assert (case.name, case.reference, dict(case.tags)) == (
+        "whole", failures[0].reference, {"accent": "Irish", "speaker": "a"},
     )  # fmt: skip
     pcm = np.round(store.samples(case.id) * 32768).astype(np.int16)
     assert np.array_equal(pcm, failures[0].samples)
@@ -51,23 +51,23 @@ def test_a_case_can_be_corrected(store: Store, failures: list[NewCase]) -> None:
     case = store.add_case(failures[1])
     store.change_case(case.id, "new", "Ever tried!", "fr", {"accent": "Manx"})
     [changed] = store.cases()
-    assert (changed.name, changed.said, changed.language, changed.tags) == (
+    assert (changed.name, changed.reference, changed.language, changed.tags) == (
         "new", "Ever tried!", "fr", {"accent": "Manx"},
     )  # fmt: skip
 
 
-def _trial(case_id: str, condition: Condition, setup: Setup, text: str = "Fail") -> Trial:
-    heard = Heard((Word(f" {text}", 0.1, 0.5, 0.75),), "en", 1.5, 0.25, (0.5,))
-    return Trial(case_id, "n", "Fail better.", "en", condition, setup, heard, {"accent": "x"})
+def _trial(case_id: str, condition: Condition, system: SystemConfig, text: str = "Fail") -> Trial:
+    heard = TrialResult((Word(f" {text}", 0.1, 0.5, 0.75),), "en", 1.5, 0.25, (0.5,))
+    return Trial(case_id, "n", "Fail better.", "en", condition, system, heard, {"accent": "x"})
 
 
 def test_a_run_keeps_its_trials_and_each_once(store: Store, failures: list[NewCase]) -> None:
     cases = [store.add_case(new) for new in failures]
     conditions = [CLEAN, Condition("white", 5)]
-    run = store.add_run("first", [c.id for c in cases], conditions, SETUPS)
-    trial = _trial(cases[0].id, conditions[1], SETUPS[1])
+    run = store.add_run("first", [c.id for c in cases], conditions, SYSTEMS)
+    trial = _trial(cases[0].id, conditions[1], SYSTEMS[1])
     store.add_trial(run, trial)
-    store.add_trial(run, replace(trial, heard=Heard()))
+    store.add_trial(run, replace(trial, result=TrialResult()))
     [known] = store.runs()
     assert (known.n_done, known.n_trials) == (1, 12)
     assert store.trials(known) == [trial]
@@ -76,14 +76,14 @@ def test_a_run_keeps_its_trials_and_each_once(store: Store, failures: list[NewCa
 
 def test_deleted_means_deleted(store: Store, failures: list[NewCase], tmp_path: Path) -> None:
     cases = [store.add_case(new) for new in failures]
-    run = store.add_run("r", [c.id for c in cases], [CLEAN], SETUPS)
+    run = store.add_run("r", [c.id for c in cases], [CLEAN], SYSTEMS)
     for case in cases:
-        store.add_trial(run, _trial(case.id, CLEAN, SETUPS[0], "Supercalifragilistic"))
+        store.add_trial(run, _trial(case.id, CLEAN, SYSTEMS[0], "Supercalifragilistic"))
     store.delete_cases([case.id for case in cases])
     [left] = store.runs()
     assert (store.cases(), store.trials(left), left.n_trials) == ([], [], 0)
     assert _files(tmp_path / "audio") == []
-    store.add_trial(run, _trial(cases[0].id, CLEAN, SETUPS[0]))  # one that was under way
+    store.add_trial(run, _trial(cases[0].id, CLEAN, SYSTEMS[0]))  # one that was under way
     assert store.trials(left) == []
     store.delete_run(run.id)
     assert store.runs() == []
@@ -193,7 +193,7 @@ def test_many_write_at_once(
 
     def write(which: Store, first: int) -> None:
         for i in range(first, first + 15):
-            which.add_case(replace(failures[2], said=f"number {i}"))
+            which.add_case(replace(failures[2], reference=f"number {i}"))
 
     threads = [
         threading.Thread(target=write, args=(which, 100 * k))
@@ -203,7 +203,7 @@ def test_many_write_at_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len({case.said for case in store.cases()}) == 60
+    assert len({case.reference for case in store.cases()}) == 60
     assert all(len(store.samples(case.id)) for case in store.cases())
     second.close()
 
@@ -212,9 +212,9 @@ _WRITER = """
 import sys
 from pathlib import Path
 import numpy as np
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.store import Store
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.cases import NewCase
+from asr_core.evaluation.store import Store
 store = Store(sys.argv[1], Path(sys.argv[2])).acting(Actor("", Role.REVIEWER))
 print("ready", flush=True)
 rng = np.random.default_rng()
@@ -267,4 +267,4 @@ def test_a_sweep_bears_that_a_file_goes_meanwhile(tmp_path: Path) -> None:
     """A link to nowhere is one that is listed and gone when looked at."""
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / "x.part").symlink_to(tmp_path / "gone")
-    Sounds(tmp_path).sweep([])
+    AudioFiles(tmp_path).sweep([])

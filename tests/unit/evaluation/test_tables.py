@@ -10,7 +10,7 @@ import string
 import pytest
 
 from asr_core.errors import ManifestError
-from asr_core.evaluation.manifests import Entry, Problem, read_entries
+from asr_core.evaluation.manifests import EntryError, ManifestEntry, read_entries
 
 HEADER = "file_name,transcription,accent\n"
 
@@ -19,7 +19,9 @@ def _rows(name: str, content: str | bytes) -> list[tuple[str, str] | str]:
     """The file and the words of each row, or where it is and what is wrong with it."""
     data = content.encode() if isinstance(content, str) else content
     return [
-        (entry.path, entry.said) if isinstance(entry, Entry) else f"{entry.where}: {entry.reason}"
+        (entry.path, entry.reference)
+        if isinstance(entry, ManifestEntry)
+        else f"{entry.where}: {entry.reason}"
         for entry in read_entries(name, data)
     ]
 
@@ -175,8 +177,8 @@ def test_whatever_is_done_to_quotes_no_row_takes_the_words_of_another() -> None:
             found = read_entries(name, "\n".join([f"path{sign}text", *lines]).encode())
             assert len(found) == len(words)
             for word, entry in zip(words, found, strict=True):
-                if isinstance(entry, Problem):
+                if isinstance(entry, EntryError):
                     assert name == "m.csv"
                 else:
                     assert entry.path == f"{word}.wav"
-                    assert set(entry.said) <= set(f'{word}" ')
+                    assert set(entry.reference) <= set(f'{word}" ')

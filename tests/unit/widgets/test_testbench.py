@@ -15,7 +15,7 @@ from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Flag, Store, open_store
-from asr_core.evaluation.trial import Setup
+from asr_core.evaluation.trial import SystemConfig
 from widgets.testbench import pickers
 
 ROLES = {
@@ -48,7 +48,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
         store = opened.acting(actor)
         sound = np.full(4000, len(actor.name), np.int16)
         case = store.add_case(NewCase(f"of {actor.name}", "said", sound))
-        store.add_run("r", [case.id], [CLEAN], [Setup("base")])
+        store.add_run("r", [case.id], [CLEAN], [SystemConfig("base")])
         store.add_noise(f"n{len(actor.name)}", sound)
         store.add_flag(FLAG, sound)
     return opened
@@ -84,7 +84,7 @@ def test_who_acts_is_who_the_provider_verified(claims: dict[str, Any] | None, sh
 def all_sections(claims: dict | None) -> None:
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    from asr_core.evaluation.runner import runner_of
+    from asr_core.evaluation.runner import get_runner
     from widgets.testbench import run_section
     from widgets.testbench.cases_section import cases_section
     from widgets.testbench.condition_picker import noise_library
@@ -97,7 +97,7 @@ def all_sections(claims: dict | None) -> None:
     for draw in (cases_section, flags_section, noise_library):
         with show_errors():
             draw(store)
-    run_section._runs(store, runner_of(store), False)
+    run_section._runs(store, get_runner(store), False)
 
 
 def buttons(app: AppTest) -> list[str]:
@@ -131,7 +131,7 @@ def test_only_what_may_be_changed_has_buttons(
 def test_many_runs_and_noises_come_page_by_page(bench: Store) -> None:
     store = bench.acting(Actor("", Role.REVIEWER))
     for i in range(25):
-        store.add_run(f"{i}", [], [CLEAN], [Setup("base")])
+        store.add_run(f"{i}", [], [CLEAN], [SystemConfig("base")])
         store.add_noise(f"{i}", np.full(200, i, np.int16))
     app = signed_in(all_sections, claims_of("chief@lab.example"))
     assert not app.exception
@@ -217,7 +217,7 @@ def test_tags_that_cannot_be_typed_are_kept() -> None:
 
 def diff_page() -> None:
     from asr_core.evaluation.conditions import CLEAN
-    from asr_core.evaluation.trial import Heard, Setup, Trial
+    from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
     from asr_core.transcript import Word
     from widgets.testbench.word_diff import word_diff
 
@@ -225,7 +225,15 @@ def diff_page() -> None:
         Word(f" {w}", i, i + 1, 0.5) for i, w in enumerate(["It's", "25", "or", "<b>26</b>"])
     )
     word_diff(
-        Trial("a", "a", "It is twenty five or 27 now", "en", CLEAN, Setup("base"), Heard(heard))
+        Trial(
+            "a",
+            "a",
+            "It is twenty five or 27 now",
+            "en",
+            CLEAN,
+            SystemConfig("base"),
+            TrialResult(heard),
+        )
     )
 
 

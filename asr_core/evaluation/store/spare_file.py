@@ -11,12 +11,12 @@ import errno
 import os
 from pathlib import Path
 
-__all__ = ["Spare"]
+__all__ = ["SpareFile"]
 
 _BYTES = 4_000_000  # holds the journal of deleting some 2,000 cases with their results
 
 
-class Spare:
+class SpareFile:
     """Any thread and any process may call; without the file everything works as well, as
     long as there is room."""
 

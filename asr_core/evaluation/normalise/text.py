@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import regex
 
 from asr_core.evaluation.normalise import english, english_numbers, other_numbers
-from asr_core.evaluation.normalise.characters import SPACELESS, plain_characters
+from asr_core.evaluation.normalise.characters import SPACELESS, normalise_characters
 from asr_core.evaluation.normalise.english_numerals import is_numeric
 from asr_core.evaluation.normalise.lexemes import Lexeme, lexemes
-from asr_core.evaluation.normalise.zeros import in_millions
+from asr_core.evaluation.normalise.zeros import collapse_zeros
 
-__all__ = ["Normalised", "normalised", "written_words"]
+__all__ = ["NormalisedText", "normalise_text", "word_spans"]
 
 Span = tuple[int, int]
 
@@ -36,7 +36,7 @@ _BESIDE_SPACELESS = regex.compile(rf"(?<=[{SPACELESS}]\p{{M}}*) | (?=[{SPACELESS
 
 
 @dataclass(frozen=True)
-class Normalised:
+class NormalisedText:
     """A text as it is compared.
 
     Attributes:
@@ -63,21 +63,21 @@ class Normalised:
         return self.text if self.text.isascii() else _BESIDE_SPACELESS.sub("", self.text)
 
 
-def normalised(text: str, language: str) -> Normalised:
+def normalise_text(text: str, language: str) -> NormalisedText:
     """Return ``text`` of ``language``, a code, as it is compared."""
-    normalise = _cached if len(text) <= _LONGEST_CACHED else _normalised
+    normalise = _cached if len(text) <= _LONGEST_CACHED else _normalise
     return normalise(text, language.lower().partition("-")[0])
 
 
-def _normalised(text: str, language: str) -> Normalised:
+def _normalise(text: str, language: str) -> NormalisedText:
     found = _words(_without_asides(text, language), language)
     if language == "en":
-        found = list(in_millions(english_numbers.in_digits(found)))
-        words = tuple(english.american(word.text) for word in found)
+        found = list(collapse_zeros(english_numbers.spell_digits(found)))
+        words = tuple(english.to_american(word.text) for word in found)
     else:
-        found = list(in_millions(other_numbers.in_digits(found, language)))
+        found = list(collapse_zeros(other_numbers.spell_digits(found, language)))
         words = tuple(word.text for word in found)
-    return Normalised(
+    return NormalisedText(
         tuple(map(sys.intern, words)),
         array("L", (word.start for word in found)),
         array("L", (word.end for word in found)),
@@ -85,10 +85,10 @@ def _normalised(text: str, language: str) -> Normalised:
     )
 
 
-_cached = functools.lru_cache(maxsize=16_384)(_normalised)
+_cached = functools.lru_cache(maxsize=16_384)(_normalise)
 
 
-def written_words(text: str) -> list[Span]:
+def word_spans(text: str) -> list[Span]:
     """Return where each word of ``text`` is, in characters; letters where there are no spaces."""
     if text.isascii():
         return [match.span() for match in re.finditer(r"\S+", text)]
@@ -96,10 +96,10 @@ def written_words(text: str) -> list[Span]:
 
 
 def _words(text: str, language: str) -> list[Lexeme]:
-    plain = plain_characters(text, language)
+    plain = normalise_characters(text, language)
     if language != "en":
         return list(lexemes(plain, english=False))
-    return list(english.without_fillers(lexemes(english.written_out(plain), english=True)))
+    return list(english.drop_fillers(lexemes(english.expand_contractions(plain), english=True)))
 
 
 def _without_asides(text: str, language: str) -> str:
@@ -111,7 +111,7 @@ def _without_asides(text: str, language: str) -> str:
     def blank_wordy(match: re.Match[str]) -> str:
         words = _words(match[0], language)
         if language != "en":
-            words = other_numbers.in_digits(words, language)
+            words = other_numbers.spell_digits(words, language)
         return match[0] if any(is_numeric(word.text) for word in words) else blank(match)
 
     return _ASIDES.sub(blank_wordy, _NOTES.sub(blank, text))

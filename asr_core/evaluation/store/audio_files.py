@@ -12,7 +12,7 @@ from pathlib import Path
 
 from asr_core.errors import StoreError
 
-__all__ = ["Sounds"]
+__all__ = ["AudioFiles"]
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _FORGOTTEN_AFTER_S = 3600
 """A file without a row is being written, or what a crash left behind."""
 
 
-class Sounds:
+class AudioFiles:
     """Any thread, any process may call: files are whole or not there."""
 
     def __init__(self, folder: Path) -> None:

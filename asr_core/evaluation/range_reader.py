@@ -12,7 +12,7 @@ from asr_core.audio.decode import AudioFile, too_long_error
 from asr_core.errors import AsrError, AudioError
 from asr_core.full_context.time_range import TimeRange
 
-__all__ = ["StretchReader"]
+__all__ = ["SequentialRangeReader"]
 
 Samples = NDArray[np.float32]
 
@@ -22,7 +22,7 @@ _MISSING_S = 0.5
 _LEFT_S = 0.01
 
 
-class StretchReader:
+class SequentialRangeReader:
     """Stretches of ``audio``, asked for in the order in which they begin.
 
     Holds no more than the longest of them and a piece.

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-__all__ = ["Traced"]
+__all__ = ["TracedText"]
 
 
 @dataclass(frozen=True)
-class Traced:
+class TracedText:
     """A text that was rewritten.
 
     Attributes:
@@ -21,7 +21,7 @@ class Traced:
     text: str
     origins: Sequence[int]
 
-    def replaced(self, pattern: re.Pattern[str], by: str) -> Traced:
+    def sub(self, pattern: re.Pattern[str], by: str) -> TracedText:
         """Return the text with each match of ``pattern`` replaced.
 
         What match and replacement begin and end with keeps its origin; the rest comes from
@@ -39,7 +39,7 @@ class Traced:
         if not pieces:
             return self
         origins += self.origins[end:]
-        return Traced("".join([*pieces, self.text[end:]]), origins)
+        return TracedText("".join([*pieces, self.text[end:]]), origins)
 
 
 def _carried(old: str, new: str, origins: Sequence[int]) -> list[int]:
