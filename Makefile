@@ -22,10 +22,11 @@ test: $(VENV)/.dev ## run every test, with real weights, speech and a browser
 test-unit: $(VENV)/.dev ## run the tests that need no model, on all cores
 	$(BIN)/python -m pytest tests/unit --numprocesses=auto $(ARGS)
 
-lint: $(VENV)/.dev ## check style, format, types, pins and documents
+lint: $(VENV)/.dev ## check style, types, import contracts, pins and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/reference.py --check
 

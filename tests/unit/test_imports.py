@@ -33,16 +33,6 @@ def test_help_loads_nothing_heavy() -> None:
     assert run("-c", code).stdout.strip().endswith("[]")
 
 
-def test_the_engine_for_a_cpu_does_not_load_torch() -> None:
-    code = (
-        "import sys; from asr_core.engines import load_engine; from asr_core.models import resolve\n"
-        "load_engine(resolve('tiny.en'), 'onnx')\n"
-        "import asr_core.streaming, asr_core.full_context\n"
-        "print([m for m in ('torch', 'transformers', 'streamlit') if m in sys.modules])"
-    )
-    assert run("-c", code).stdout.strip() == "[]"
-
-
 @pytest.mark.parametrize("page", ["live", "upload"])
 def test_a_page_does_not_load_torch_or_the_database(page: str) -> None:
     script = ast.parse((Path("pages") / f"{page}.py").read_text())
