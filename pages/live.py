@@ -84,7 +84,7 @@ def draw_finished(take: Recording) -> None:
 
 
 st.title("Speak and read", anchor=False)
-takes = current_workspace().takes
+takes = current_workspace().recordings
 allowed = limits()
 options, limit_s = live_options(allowed)
 engine = load_chosen_engine(current_settings())

@@ -36,8 +36,8 @@ from asr_core.ops.budget import process_budget
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
 from asr_core.server.health import add_page_check, health, page_fault
 from asr_core.server.hosts import AllowedHosts
-from asr_core.server.uvicorn_limits import bound_messages, end_idle_connections
-from asr_core.server.workspaces import COMES_BACK_S, Workspaces, kept_s
+from asr_core.server.uvicorn_limits import close_idle_connections, limit_message_size
+from asr_core.server.workspaces import RECONNECT_GRACE_S, Workspaces, retention_s
 from asr_core.text.plain_text import shorten
 from widgets.secrets import setting
 from widgets.unsaved import has_unsaved
@@ -86,8 +86,8 @@ def app_options() -> dict[str, Any]:
     install_storage()
     install_rerun_fixes()
     harden_streamlit()
-    end_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
-    bound_messages(MAX_MESSAGE_BYTES)
+    close_idle_connections(_MOST_CONNECTIONS, _MOST_CONNECTIONS_EACH)
+    limit_message_size(MAX_MESSAGE_BYTES)
     _gated.set()
     return {
         "middleware": [Middleware(_LateGate)],
@@ -104,7 +104,7 @@ def workspaces() -> Workspaces:
     """Return those of this process; a thread looks after them. Any thread may call."""
     with _making:
         if not _made:
-            _made.append(Workspaces(_is_open, has_unsaved, kept_s=kept_s()))
+            _made.append(Workspaces(_is_open, has_unsaved, retention_s=retention_s()))
             threading.Thread(
                 target=_look_after, args=[_made[0]], name="asr-keeper", daemon=True
             ).start()
@@ -131,8 +131,8 @@ def _end_left_sessions(kept: Workspaces) -> None:
     sessions = disconnected_sessions()
     if sessions is None:
         return
-    timeout_s = min(COMES_BACK_S, kept_s())
-    event_loop().call_soon_threadsafe(sessions.close_expired, kept.holds, timeout_s)
+    timeout_s = min(RECONNECT_GRACE_S, retention_s())
+    event_loop().call_soon_threadsafe(sessions.close_expired, kept.has_content, timeout_s)
     if isinstance(files := Runtime.instance().uploaded_file_mgr, UploadedFiles):
         manager = session_manager()
         files.keep_only(lambda session_id: manager.get_session_info(session_id) is not None)

@@ -13,7 +13,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from asr_core.full_context import Job
 from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.server.gate import ADDRESS_HEADER, VISITOR_HEADER
-from asr_core.server.workspaces import Workspace, kept_s
+from asr_core.server.workspaces import Workspace, retention_s
 from widgets.site import is_gated, workspaces
 
 __all__ = [
@@ -31,7 +31,7 @@ def current_workspace() -> Workspace:
     may_move = "microphone_opened" not in st.session_state
     session_id, visitor = _session_id(), visitor_id()
     address = st.context.headers.get(ADDRESS_HEADER.decode()) if is_gated() else None
-    return workspaces().of(session_id, visitor, address=address, may_move=may_move)
+    return workspaces().claim(session_id, visitor, address=address, may_move=may_move)
 
 
 def _session_id() -> str:
@@ -88,7 +88,7 @@ def player_url(job: Job) -> str:
 
 def retention_caption() -> None:
     """Say how long things are kept."""
-    minutes = f"{kept_s() / 60:g} minutes"
+    minutes = f"{retention_s() / 60:g} minutes"
     if is_gated():
         st.caption(
             f"What you make here is kept until you clear it, and for {minutes} after this page was "
@@ -103,11 +103,11 @@ def retention_caption() -> None:
 
 def expiry_notice() -> None:
     """Say once that something was freed."""
-    freed_s = workspaces().freed_for(visitor_id())
-    if freed_s is not None:
+    expired_ago_s = workspaces().pop_expired_ago_s(visitor_id())
+    if expired_ago_s is not None:
         st.info(
             "Your earlier takes and transcripts were deleted "
-            f"{max(1, round(freed_s / 60))} min ago: they are kept for {kept_s() / 60:g} minutes "
+            f"{max(1, round(expired_ago_s / 60))} min ago: they are kept for {retention_s() / 60:g} minutes "
             "after your last page was closed.",
             icon=":material/auto_delete:",
         )

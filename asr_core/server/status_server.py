@@ -1,7 +1,7 @@
-"""``/metrics`` and ``/health`` on a port of their own, for whoever watches the app.
+"""Small HTTP server for ``/metrics`` and ``/health``, for monitoring.
 
-Off unless a port is given. Connections that say nothing cost a descriptor for a few
-seconds and hold up nobody.
+It runs only if a port is configured. An idle connection costs a descriptor for a few
+seconds and delays nobody.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ __all__ = ["StatusServer"]
 
 logger = logging.getLogger(__name__)
 
-_REQUEST_S = 5.0
-"""In which a request must have come and its answer gone, however slowly."""
+_TIMEOUT_S = 5.0
+"""Time limit for a request and its response together."""
 
 _MAX_REQUEST_BYTES = 16_384
-_MAX_CONNECTIONS = 64  # a further one takes the place of the oldest
+_MAX_CONNECTIONS = 64  # a further one replaces the oldest
 
 _PLAIN = "text/plain; charset=utf-8"
 
 
 class StatusServer:
-    """Runs in a thread of its own until ``close``.
+    """A server in a thread of its own that runs until ``close``.
 
     Raises:
-        OSError: the port is taken.
+        OSError: the port is in use.
     """
 
     def __init__(self, port: int, address: str = "127.0.0.1") -> None:
-        self._open: dict[asyncio.Task[None], None] = {}  # oldest first; the loop's alone
+        self._open: dict[asyncio.Task[None], None] = {}  # oldest first; only for the loop
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
         started: Future[int] = Future()
@@ -48,7 +48,7 @@ class StatusServer:
         self.port = started.result()
 
     def close(self) -> None:
-        """End the server; whoever is connected is cut off. Any thread may call, once."""
+        """Stop the server and abort its connections. Any thread may call, once."""
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
@@ -80,10 +80,10 @@ class StatusServer:
             oldest.cancel()
         self._open[task] = None
         try:
-            # Also a client that went, and one that sends too much: none is news.
+            # Slow, vanished and oversized clients are nothing to report.
             with suppress(TimeoutError, OSError, EOFError, asyncio.LimitOverrunError):
-                async with asyncio.timeout(_REQUEST_S):
-                    writer.write(_answer(await reader.readuntil(b"\r\n\r\n")))
+                async with asyncio.timeout(_TIMEOUT_S):
+                    writer.write(_response(await reader.readuntil(b"\r\n\r\n")))
                     await writer.drain()
                     writer.close()
                     await writer.wait_closed()
@@ -92,10 +92,10 @@ class StatusServer:
             writer.transport.abort()
 
 
-def _answer(request: bytes) -> bytes:
-    """Return the whole response to ``request``, a head without a body."""
+def _response(request: bytes) -> bytes:
+    """Return the whole response to ``request``, which has no body."""
     method, _, rest = request.partition(b" ")
-    status, kind, body = "400 Bad Request", _PLAIN, b"GET it.\n"
+    status, kind, body = "400 Bad Request", _PLAIN, b"Use GET.\n"
     if method in (b"GET", b"HEAD") and b" " in rest:
         status, kind, body = _page(rest.partition(b" ")[0].partition(b"?")[0])
     head = (
@@ -106,16 +106,16 @@ def _answer(request: bytes) -> bytes:
 
 
 def _page(path: bytes) -> tuple[str, str, bytes]:
-    """Return status, content type and body of what stands at ``path``."""
+    """Return status, content type and body for ``path``."""
     if path == b"/metrics":
         try:
             return "200 OK", CONTENT_TYPE_LATEST, generate_latest(REGISTRY)
         except Exception:
-            logger.exception("The figures cannot be told")
+            logger.exception("The metrics cannot be collected")
             return (
                 "500 Internal Server Error",
                 _PLAIN,
-                b"The figures cannot be told; see the log.\n",
+                b"The metrics cannot be collected; see the log.\n",
             )
     if path == b"/health":
         fault = health()

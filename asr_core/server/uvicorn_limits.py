@@ -1,7 +1,7 @@
-"""Limits that uvicorn (0.54) lacks, or that nobody can set: idle connections, long messages.
+"""Limits on idle connections and message sizes that uvicorn (0.54) lacks.
 
-It waits for the first request of a connection, for the rest of one that has begun, and for
-somebody to read an answer, without an end. Streamlit lets a message have 200 MB.
+Uvicorn waits without end for a connection's first request, for the rest of a request, and
+for a client to read a response. Streamlit allows messages of 200 MB.
 """
 
 from __future__ import annotations
@@ -12,106 +12,109 @@ from typing import Any
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-__all__ = ["bound_messages", "end_idle_connections"]
+__all__ = ["close_idle_connections", "limit_message_size"]
 
-REQUEST_WITHIN_S = 20.0
-"""From the beginning of a connection, or the end of an answer, to the next request."""
+IDLE_TIMEOUT_S = 20.0
+"""Time limit from a connection's start, or the end of a response, to the next request."""
 
-N_LOOKS_UNREAD = 15
-"""Five minutes in which nothing of an answer was read: browsers pause so a recording that is
-not played, and ask for the rest again when it is."""
+MAX_STALLED_CHECKS = 15
+"""Five minutes in which a client read nothing of a response. Browsers stop reading a recording
+that is not being played, and request the rest when it is."""
 
 
-def bound_messages(most_bytes: int) -> None:
-    """Have uvicorn refuse longer messages of WebSockets before it holds them in memory."""
+def limit_message_size(max_bytes: int) -> None:
+    """Make uvicorn refuse longer WebSocket messages before they are held in memory."""
     protocol: Any = WebSocketsSansIOProtocol
     original = protocol.__init__
 
     def init(self: Any, config: Any, *rest: Any, **named: Any) -> None:
-        config.ws_max_size = most_bytes
+        config.ws_max_size = max_bytes
         original(self, config, *rest, **named)
 
     protocol.__init__ = init
 
 
-def end_idle_connections(most: int, most_each: int) -> None:
-    """Have uvicorn end connections that are idle; of more than ``most``, the oldest of them.
+def close_idle_connections(max_total: int, max_per_address: int) -> None:
+    """Make uvicorn close idle connections, and the oldest idle one where there are too many.
 
-    An address has no more than ``most_each``. Those that became WebSockets do not count. To
-    be called before the server starts.
+    Connections that became WebSockets do not count. Call before the server starts.
+
+    Args:
+        max_total: connections of the server.
+        max_per_address: connections of one client address; further ones are refused.
     """
     protocol: Any = AutoHTTPProtocol
     made, lost = protocol.connection_made, protocol.connection_lost
-    watch = _Watch(most, most_each)
+    monitor = _ConnectionMonitor(max_total, max_per_address)
 
     def connection_made(self: Any, transport: Any) -> None:
         made(self, transport)
-        watch.add(self)
+        monitor.add(self)
 
     def connection_lost(self: Any, error: Exception | None) -> None:
-        watch.remove(self)
+        monitor.remove(self)
         lost(self, error)
 
     protocol.connection_made, protocol.connection_lost = connection_made, connection_lost
 
 
-class _Watch:
-    """All plain connections, oldest first; for the server's loop alone."""
+class _ConnectionMonitor:
+    """All HTTP connections, oldest first; only for the server's loop."""
 
-    def __init__(self, most: int, most_each: int) -> None:
-        self._most, self._most_each = most, most_each
-        self._all: dict[Any, str] = {}  # with their addresses
-        self._n_of: Counter[str] = Counter()
+    def __init__(self, max_total: int, max_per_address: int) -> None:
+        self._max_total, self._max_per_address = max_total, max_per_address
+        self._addresses: dict[Any, str] = {}  # by connection
+        self._n_by_address: Counter[str] = Counter()
 
     def add(self, connection: Any) -> None:
         address = connection.client[0] if connection.client else ""
-        if self._n_of[address] >= self._most_each:
+        if self._n_by_address[address] >= self._max_per_address:
             self._forget_upgraded()
-        if self._n_of[address] >= self._most_each or (
-            len(connection.connections) > self._most and not self._made_room()
+        if self._n_by_address[address] >= self._max_per_address or (
+            len(connection.connections) > self._max_total and not self._close_oldest_idle()
         ):
             connection.transport.abort()
             return
-        self._all[connection] = address
-        self._n_of[address] += 1
-        connection.loop.call_later(REQUEST_WITHIN_S, self._look, connection, None, 0)
+        self._addresses[connection] = address
+        self._n_by_address[address] += 1
+        connection.loop.call_later(IDLE_TIMEOUT_S, self._check, connection, None, 0)
 
     def remove(self, connection: Any) -> None:
-        address = self._all.pop(connection, None)
+        address = self._addresses.pop(connection, None)
         if address is not None:
-            self._n_of[address] -= 1
-            if not self._n_of[address]:
-                del self._n_of[address]
+            self._n_by_address[address] -= 1
+            if not self._n_by_address[address]:
+                del self._n_by_address[address]
 
     def _forget_upgraded(self) -> None:
-        for connection in [c for c in self._all if c not in c.connections]:
+        for connection in [c for c in self._addresses if c not in c.connections]:
             self.remove(connection)
 
-    def _made_room(self) -> bool:
-        """End the oldest that is idle: whoever comes now may be a person."""
+    def _close_oldest_idle(self) -> bool:
+        """Close the oldest idle connection in favour of a new one; return whether there was one."""
         self._forget_upgraded()
-        idle = next((connection for connection in self._all if not _is_busy(connection)), None)
+        idle = next((each for each in self._addresses if not _is_busy(each)), None)
         if idle is not None:
             self.remove(idle)
             idle.transport.abort()
         return idle is not None
 
-    def _look(self, connection: Any, before: tuple[Any, int] | None, n_same: int) -> None:
-        """Look again and again, until it has ended or become a WebSocket."""
+    def _check(self, connection: Any, before: tuple[Any, int] | None, n_same: int) -> None:
+        """Check a connection periodically, until it has closed or become a WebSocket."""
         if connection not in connection.connections:
             self.remove(connection)
             return
         now = (connection.cycle, connection.transport.get_write_buffer_size())
         n_same = n_same + 1 if now == before or connection.cycle is None else 0
         if _is_busy(connection):
-            has_stalled = now[1] > 0 and n_same >= N_LOOKS_UNREAD
+            has_stalled = now[1] > 0 and n_same >= MAX_STALLED_CHECKS
         else:
             has_stalled = n_same > 0
         if has_stalled:
             self.remove(connection)
             connection.transport.abort()
             return
-        connection.loop.call_later(REQUEST_WITHIN_S, self._look, connection, now, n_same)
+        connection.loop.call_later(IDLE_TIMEOUT_S, self._check, connection, now, n_same)
 
 
 def _is_busy(connection: Any) -> bool:

@@ -1,8 +1,7 @@
-"""What users have made, with a life of its own.
+"""Users' recordings and files, which outlive the page that shows them.
 
-A workspace holds the takes and the files of one page. It outlives the page: a connection
-that breaks, a laptop that sleeps, a page that is loaded anew finds it again. It ends, with
-all that it holds, when its visitor has had no page for ``kept_s()``.
+A workspace holds the recordings and files of one page. A broken connection, a sleeping laptop
+or a reload finds it again. It is deleted when it has had no page for ``retention_s()``.
 """
 
 from __future__ import annotations
@@ -18,71 +17,72 @@ from dataclasses import dataclass, field
 from asr_core.full_context.jobs import JobQueue
 from asr_core.streaming.recording_controller import RecordingController
 
-__all__ = ["COMES_BACK_S", "Workspace", "Workspaces", "kept_s"]
+__all__ = ["RECONNECT_GRACE_S", "Workspace", "Workspaces", "retention_s"]
 
 logger = logging.getLogger(__name__)
 
-_KEPT_MINUTES = 20.0
+_RETENTION_MINUTES = 20.0
 
-COMES_BACK_S = 30.0
-"""A connection that broke is made again sooner; where nothing was made, nothing is kept after
-that."""
+RECONNECT_GRACE_S = 30.0
+"""Time in which a broken connection is re-established; an empty workspace is kept no longer."""
 
 
-def kept_s() -> float:
-    """Seconds that a workspace is kept without a page; ``ASR_KEEP_MINUTES`` changes it."""
+def retention_s() -> float:
+    """Return the seconds a workspace is kept without a page (``ASR_KEEP_MINUTES``)."""
     try:
-        minutes = float(os.environ.get("ASR_KEEP_MINUTES") or _KEPT_MINUTES)
+        minutes = float(os.environ.get("ASR_KEEP_MINUTES") or _RETENTION_MINUTES)
     except ValueError:
-        minutes = _KEPT_MINUTES
-    return 60 * minutes if minutes > 0 else 60 * _KEPT_MINUTES
+        minutes = _RETENTION_MINUTES
+    return 60 * minutes if minutes > 0 else 60 * _RETENTION_MINUTES
 
 
 @dataclass(eq=False)
 class Workspace:
-    """What one page shows and has made.
+    """The recordings and files of one page.
 
     Attributes:
-        visitor: whose it is.
-        takes: what was spoken; has its own rules for threads.
-        files: what was sent; has its own rules for threads.
-        session_id: of the page that has it now, or had it last.
-        address: that the page was asked for from, where that is known.
-        made_at: on the clock of its ``Workspaces``.
+        visitor: id of the owner.
+        recordings: live recordings, with their own threading rules.
+        files: uploaded files, with their own threading rules.
+        session_id: the page that has it now, or had it last.
+        address: network address of the page, if known.
+        created_at: on the clock of its ``Workspaces``.
     """
 
     visitor: str
     session_id: str
     address: str | None = None
-    made_at: float = 0.0
+    created_at: float = 0.0
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    takes: RecordingController = field(default_factory=RecordingController)
+    recordings: RecordingController = field(default_factory=RecordingController)
     files: JobQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        """Have both take from the visitor's part of the budget."""
-        self.takes.owner = self.visitor
+        """Charge both to the visitor's quota."""
+        self.recordings.owner = self.visitor
         self.files = JobQueue(self.visitor, self.address)
 
     @property
     def is_empty(self) -> bool:
-        """Nothing would be lost with it."""
-        return not self.takes.all and self.takes.queue_position is None and not self.files.jobs
+        """Whether nothing would be lost with it."""
+        if self.recordings.all or self.recordings.queue_position is not None:
+            return False
+        return not self.files.jobs
 
     def close(self) -> None:
-        """End everything in it, and forget it."""
-        self.takes.close()
+        """Stop and delete everything in it."""
+        self.recordings.close()
         self.files.clear()
 
 
 class Workspaces:
-    """All of this process. Any thread may call; the lock is held for moments.
+    """All workspaces of this process. Any thread may call; the lock is held briefly.
 
     Args:
-        is_open: whether the page with this session has a connection now.
-        has_unsaved: whether the page with this session has something that is nowhere else.
-        clock: seconds, monotonic.
-        kept_s: how long a workspace is kept without a page.
+        is_open: returns whether a session's page is connected.
+        has_unsaved: returns whether a session's page has input that is stored nowhere else.
+        clock: monotonic clock, seconds.
+        retention_s: how long a workspace is kept without a page.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class Workspaces:
         has_unsaved: Callable[[str], bool] = lambda session_id: False,
         *,
         clock: Callable[[], float] = time.monotonic,
-        kept_s: float = 60 * _KEPT_MINUTES,
+        retention_s: float = 60 * _RETENTION_MINUTES,
     ) -> None:
         self._is_open, self._has_unsaved = is_open, has_unsaved
-        self._clock, self._kept_s = clock, kept_s
+        self._clock, self._retention_s = clock, retention_s
         self._lock = threading.Lock()  # guards the three below
         self._by_session: dict[str, Workspace] = {}
-        self._seen: dict[Workspace, float] = {}  # when each last had a page
-        self._freed: dict[str, float] = {}  # for whom something was freed, and when
+        self._seen_at: dict[Workspace, float] = {}  # when each last had a page
+        self._expired_at: dict[str, float] = {}  # when work was deleted, by visitor
 
-    def of(
+    def claim(
         self,
         session_id: str,
         visitor: str,
@@ -108,15 +108,16 @@ class Workspaces:
         address: str | None = None,
         may_move: bool = True,
     ) -> Workspace:
-        """Return the workspace of a page; one with nothing in it yet takes over what its
-        visitor left.
+        """Return a page's workspace; an empty page takes over what its visitor left behind.
 
-        A page that is new takes it over at once: it was loaded anew. One that was there before
-        gives the other time to come back, since its connection may only have been cut.
+        A new page takes over at once, as it was reloaded. An older one first gives the other
+        page time to reconnect.
 
         Args:
-            address: that the page was asked for from.
-            may_move: the page does nothing at this moment that belongs to the one it has.
+            session_id: the page's session.
+            visitor: id of the visitor.
+            address: network address of the page.
+            may_move: whether the page is not busy with its present workspace.
         """
         now = self._clock()
         with self._lock:
@@ -125,96 +126,95 @@ class Workspaces:
                 own = None
             found = own
             if own is None or (own.is_empty and may_move):
-                is_new = own is None or now - own.made_at < COMES_BACK_S
-                left = self._left_by(visitor, now - (0.0 if is_new else COMES_BACK_S))
+                is_new = own is None or now - own.created_at < RECONNECT_GRACE_S
+                left = self._abandoned_by(visitor, now - (0.0 if is_new else RECONNECT_GRACE_S))
                 found = left or own or Workspace(visitor, session_id, address, now)
             assert found is not None
             if found is not own:
                 if own is not None:
-                    del self._seen[own]
+                    del self._seen_at[own]
                 self._by_session.pop(found.session_id, None)
                 found.session_id = session_id
                 self._by_session[session_id] = found
-            self._seen[found] = now
+            self._seen_at[found] = now
             return found
 
     def owner_of(self, session_id: str) -> str | None:
-        """Return the visitor whose page has this session."""
+        """Return the visitor id of a session, or None."""
         found = self._by_session.get(session_id)
         return found.visitor if found is not None else None
 
-    def holds(self, session_id: str) -> bool:
-        """Whether a page with this session would find something that it made."""
+    def has_content(self, session_id: str) -> bool:
+        """Return whether a session has anything that its page would find again."""
         found = self._by_session.get(session_id)
         return found is not None and (not found.is_empty or self._has_unsaved(session_id))
 
     def find(self, workspace_id: str, visitor: str) -> Workspace | None:
-        """Return a visitor's workspace by its id; nobody else's."""
+        """Return a workspace by its id if it belongs to ``visitor``, otherwise None."""
         with self._lock:
             return next(
-                (w for w in self._seen if w.id == workspace_id and w.visitor == visitor), None
+                (w for w in self._seen_at if w.id == workspace_id and w.visitor == visitor), None
             )
 
-    def freed_for(self, visitor: str) -> float | None:
-        """Return how many seconds ago something of this visitor's was freed, once; None if
-        nothing was."""
+    def pop_expired_ago_s(self, visitor: str) -> float | None:
+        """Return once how many seconds ago the visitor's work was deleted, or None."""
         with self._lock:
-            freed = self._freed.pop(visitor, None)
-        return None if freed is None else self._clock() - freed
+            expired_at = self._expired_at.pop(visitor, None)
+        return None if expired_at is None else self._clock() - expired_at
 
     def sweep(self) -> None:
-        """End what has had no page for too long. To be called every few seconds."""
+        """Delete workspaces without a page for too long; call every few seconds."""
         now = self._clock()
-        gone: list[Workspace] = []
+        expired: list[Workspace] = []
         with self._lock:
-            for workspace in list(self._seen):
+            for workspace in list(self._seen_at):
                 if self._is_open(workspace.session_id):
-                    self._seen[workspace] = now
-                elif self._is_over(workspace, now):
-                    gone.append(workspace)
-                    del self._seen[workspace]
+                    self._seen_at[workspace] = now
+                elif self._is_expired(workspace, now):
+                    expired.append(workspace)
+                    del self._seen_at[workspace]
                     self._by_session.pop(workspace.session_id, None)
-        for workspace in gone:
+        for workspace in expired:
             if not workspace.is_empty:
-                self._note_freed(workspace.visitor)
+                self._note_expired(workspace.visitor)
             workspace.close()
 
     def close(self) -> None:
-        """End all of them."""
+        """Close all workspaces."""
         with self._lock:
-            everything, self._seen, self._by_session = list(self._seen), {}, {}
+            everything, self._seen_at, self._by_session = list(self._seen_at), {}, {}
         for workspace in everything:
             workspace.close()
 
     def __len__(self) -> int:
-        return len(self._seen)
+        return len(self._seen_at)
 
-    def _left_by(self, visitor: str, until: float) -> Workspace | None:
-        """The newest that has had no page since ``until``, if it holds something."""
+    def _abandoned_by(self, visitor: str, until: float) -> Workspace | None:
+        """Return the visitor's latest non-empty workspace without a page since ``until``."""
         left = [
             workspace
-            for workspace, seen_at in self._seen.items()
+            for workspace, seen_at in self._seen_at.items()
             if workspace.visitor == visitor
             and seen_at <= until
             and not self._is_open(workspace.session_id)
             and not workspace.is_empty
         ]
-        return max(left, key=self._seen.__getitem__, default=None)
+        return max(left, key=self._seen_at.__getitem__, default=None)
 
-    def _is_over(self, workspace: Workspace, now: float) -> bool:
-        without_page_s = now - self._seen[workspace]
-        empty_s = min(COMES_BACK_S, self._kept_s)
+    def _is_expired(self, workspace: Workspace, now: float) -> bool:
+        without_page_s = now - self._seen_at[workspace]
+        empty_s = min(RECONNECT_GRACE_S, self._retention_s)
         if without_page_s <= empty_s:
             return False
         is_empty = workspace.is_empty and not self._has_unsaved(workspace.session_id)
-        return is_empty or without_page_s > self._kept_s
+        return is_empty or without_page_s > self._retention_s
 
-    def _note_freed(self, visitor: str) -> None:
-        logger.info("what a visitor had made was freed")
+    def _note_expired(self, visitor: str) -> None:
+        logger.info("a visitor's workspace was deleted")
         with self._lock:
-            self._freed[visitor] = self._clock()
-            while len(self._freed) > _MAX_NOTES:
-                del self._freed[next(iter(self._freed))]
+            self._expired_at[visitor] = self._clock()
+            while len(self._expired_at) > _MAX_EXPIRY_NOTES:
+                del self._expired_at[next(iter(self._expired_at))]
 
 
-_MAX_NOTES = 1000
+_MAX_EXPIRY_NOTES = 1000

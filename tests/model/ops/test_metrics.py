@@ -144,7 +144,7 @@ def was_ended(connection: socket.socket) -> bool:
 def test_a_connection_that_says_nothing_is_ended(
     server: StatusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(status_server, "_REQUEST_S", 0.2)
+    monkeypatch.setattr(status_server, "_TIMEOUT_S", 0.2)
     [slow] = connections(server, 1)
     slow.settimeout(10)
     assert was_ended(slow)

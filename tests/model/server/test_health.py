@@ -21,7 +21,7 @@ resource = pytest.importorskip("resource", reason="descriptors are counted so on
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """No answer of another test, no model of one."""
-    monkeypatch.setattr(module, "_FRESH_S", 0.0)
+    monkeypatch.setattr(module, "_CACHE_S", 0.0)
     monkeypatch.setattr(module, "_process", module._Health())
     monkeypatch.setattr("asr_core.streaming.scheduler._schedulers", {})
 
@@ -112,7 +112,7 @@ def test_a_model_that_nobody_uses_is_asked_once_a_minute() -> None:
     clock, engine = Clock(), Knowing()
     probe = ModelProbe(engine, clock)  # type: ignore[arg-type]
     for clock.now_s in (0.0, 1.0, 59.0, 60.0, 119.0, 120.0):
-        probe.ask_if_due()
+        probe.start_if_due()
         wait_for_probes()
     assert len(engine.asked) == 3
     assert probe.fault() is None
@@ -121,7 +121,7 @@ def test_a_model_that_nobody_uses_is_asked_once_a_minute() -> None:
 def test_a_model_that_is_put_away_is_not_brought_back_by_a_test() -> None:
     engine = Knowing()
     engine.is_loaded = False  # type: ignore[attr-defined]
-    ModelProbe(engine).ask_if_due()  # type: ignore[arg-type]
+    ModelProbe(engine).start_if_due()  # type: ignore[arg-type]
     wait_for_probes()
     assert not engine.asked
 
@@ -131,13 +131,13 @@ def test_a_model_that_nobody_uses_and_that_hangs_is_told(
 ) -> None:
     clock, engine = Clock(), HangingEngine(tiny_engine)
     probe = ModelProbe(engine, clock)  # type: ignore[arg-type]
-    probe.ask_if_due()
+    probe.start_if_due()
     assert engine.is_asked.wait(10)
     assert probe.fault() is None
     n_threads = threading.active_count()
     for clock.now_s in (61.0, 122.0, 183.0):
         assert "hangs" in (probe.fault() or "")
-        probe.ask_if_due()
+        probe.start_if_due()
     assert threading.active_count() <= n_threads  # one that hangs, not one a minute
     engine.go_on.set()
     eventually(lambda: probe.fault() is None)
@@ -148,9 +148,9 @@ def test_a_model_that_fails_is_told_until_it_answers(
 ) -> None:
     broken = True
     scheduler_for(FailingEngine(tiny_engine, lambda windows: broken))  # type: ignore[arg-type]
-    eventually(lambda: health() == "The model fails at a test (EngineError).")
+    eventually(lambda: health() == "The model fails a test (EngineError).")
     broken = False
-    module._process._probes.popitem()[1]._asked_at = 0.0
+    module._process._probes.popitem()[1]._started_at = 0.0
     health()
     eventually(lambda: health() is None)
 

@@ -308,7 +308,7 @@ def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(gate_module.time, "monotonic", lambda: now)
     monkeypatch.setattr(gate_module.asyncio, "sleep", sleep)
     gate, behind, _ = make()
-    for buckets in (gate._calm, gate._by_visitor, gate._by_address, gate._openings):
+    for buckets in (gate._unthrottled, gate._by_visitor, gate._by_address, gate._openings):
         buckets._clock = lambda: now
     message = {"type": "websocket.receive", "bytes": b"x"}
     connect(gate, *[message] * 210)

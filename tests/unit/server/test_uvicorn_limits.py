@@ -34,9 +34,9 @@ def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> It
 
     for name in ("connection_made", "connection_lost"):
         monkeypatch.setattr(AutoHTTPProtocol, name, getattr(AutoHTTPProtocol, name))
-    monkeypatch.setattr(uvicorn_limits, "REQUEST_WITHIN_S", 0.3)
-    monkeypatch.setattr(uvicorn_limits, "N_LOOKS_UNREAD", 2)
-    uvicorn_limits.end_idle_connections(MOST, MOST_EACH)
+    monkeypatch.setattr(uvicorn_limits, "IDLE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(uvicorn_limits, "MAX_STALLED_CHECKS", 2)
+    uvicorn_limits.close_idle_connections(MOST, MOST_EACH)
     config = uvicorn.Config(app, port=0, lifespan="off", log_level="error", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -12,7 +12,7 @@ def test_a_cookie_of_ours_is_known_and_no_other() -> None:
     cookies = VisitorCookies()
     visitor = Visitor.new()
     value = cookies.write(visitor)
-    assert cookies.read(value) == replace(visitor, is_due=False)
+    assert cookies.read(value) == replace(visitor, needs_cookie=False)
     for other in (None, "", "x", value[:-1], value.replace(value[3], "~"), "a.b.c", value * 50):
         assert cookies.read(other) is None
     assert VisitorCookies().read(value) is None  # another process's
@@ -22,10 +22,10 @@ def test_a_cookie_is_written_anew_when_it_has_grown_old(monkeypatch: pytest.Monk
     cookies = VisitorCookies()
     value = cookies.write(Visitor.new())
     now = time.time()
-    for days, is_due in ((10, False), (20, True)):
+    for days, needs_cookie in ((10, False), (20, True)):
         monkeypatch.setattr(time, "time", lambda days=days: now + days * 86_400)
         visitor = cookies.read(value)
-        assert visitor is not None and visitor.is_due is is_due
+        assert visitor is not None and visitor.needs_cookie is needs_cookie
     monkeypatch.setattr(time, "time", lambda: now + 31 * 86_400)
     assert cookies.read(value) is None
 
@@ -33,7 +33,7 @@ def test_a_cookie_is_written_anew_when_it_has_grown_old(monkeypatch: pytest.Monk
 def test_an_invitation_outlives_a_restart_and_ends_when_it_changes() -> None:
     invited = Visitor("somebody", is_invited=True)
     value = VisitorCookies("north-wind").write(invited)
-    assert VisitorCookies("north-wind").read(value) == replace(invited, is_due=False)
+    assert VisitorCookies("north-wind").read(value) == replace(invited, needs_cookie=False)
     assert VisitorCookies("south-wind").read(value) is None
     assert VisitorCookies().read(value) is None
 

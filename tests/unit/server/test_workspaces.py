@@ -21,12 +21,12 @@ class World:
             self.open.__contains__,
             self.unsaved.__contains__,
             clock=lambda: self.now,
-            kept_s=900,
+            retention_s=900,
         )
 
     def page(self, session: str, visitor: str = "me") -> Workspace:
         self.open.add(session)
-        return self.all.of(session, visitor)
+        return self.all.claim(session, visitor)
 
     def pass_time(self, seconds: float) -> None:
         for _ in range(int(seconds // 5)):
@@ -92,8 +92,8 @@ def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_lat
     empty = world.page("second")
     world.pass_time(10)
     world.open.remove("first")
-    assert world.all.of("second", "me", may_move=False) is empty
-    assert world.all.of("second", "me") is made
+    assert world.all.claim("second", "me", may_move=False) is empty
+    assert world.all.claim("second", "me") is made
 
 
 def test_an_older_page_leaves_the_other_time_to_come_back(
@@ -121,8 +121,8 @@ def test_it_is_kept_fifteen_minutes_without_a_page_then_freed_and_told_once(
     assert len(world.all) == 1 and path.exists()
     world.pass_time(15)
     assert len(world.all) == 0 and not path.exists()
-    assert world.all.freed_for("me") is not None
-    assert world.all.freed_for("me") is None
+    assert world.all.pop_expired_ago_s("me") is not None
+    assert world.all.pop_expired_ago_s("me") is None
 
 
 def test_words_typed_on_a_page_are_kept_as_long_as_transcripts(world: World) -> None:
@@ -131,7 +131,7 @@ def test_words_typed_on_a_page_are_kept_as_long_as_transcripts(world: World) -> 
     world.open.clear()
     world.pass_time(800)
     assert world.all.owner_of("first") == "me"
-    assert world.all.holds("first")
+    assert world.all.has_content("first")
     world.pass_time(110)
     assert world.all.owner_of("first") is None
 
@@ -142,4 +142,4 @@ def test_a_visit_in_which_nothing_was_made_is_forgotten_soon_and_silently(world:
     world.open.clear()
     world.pass_time(40)
     assert len(world.all) == 0
-    assert world.all.freed_for("visitor 1") is None
+    assert world.all.pop_expired_ago_s("visitor 1") is None
