@@ -1,4 +1,4 @@
-"""What the processor's instructions are good for."""
+"""CPU features: the instruction sets that decide precision and speed."""
 
 from __future__ import annotations
 
@@ -9,43 +9,42 @@ from pathlib import Path
 
 __all__ = ["max_int8_weight", "use_widest_instructions"]
 
-_SETTING = "CT2_FORCE_CPU_ISA"
+_CT2_VARIABLE = "CT2_FORCE_CPU_ISA"
 
 _AVX512 = frozenset({"avx512f", "avx512cd", "avx512vl", "avx512bw", "avx512dq"})
-"""What CTranslate2's AVX512 build is compiled with."""
+"""CPU flags that CTranslate2's AVX512 build is compiled with."""
 
-_EXACT = frozenset({"avx512_vnni", "avx_vnni"})
-"""Instructions that add products of bytes up in 32 bits."""
+_VNNI = frozenset({"avx512_vnni", "avx_vnni"})
+"""CPU flags of instructions that accumulate products of bytes in 32 bits."""
 
 _CPUINFO = Path("/proc/cpuinfo")
 
 
 def use_widest_instructions(cpuinfo: Path = _CPUINFO) -> None:
-    """Have CTranslate2 use AVX512 where there is. To be called before it loads
-    the first model of the process.
+    """Make CTranslate2 use AVX512 where the CPU has it; call before it loads the first model.
 
-    By itself it takes AVX2 on processors that are not Intel's; on an AMD EPYC encoder and
-    decoder are a tenth quicker with AVX512. What the user set stays.
+    By default it uses AVX2 on processors that are not Intel's; on an AMD EPYC, encoder and
+    decoder are a tenth faster with AVX512. A setting of the user's takes precedence.
     """
-    if _flags(cpuinfo) >= _AVX512:
-        os.environ.setdefault(_SETTING, "AVX512")
+    if _cpu_flags(cpuinfo) >= _AVX512:
+        os.environ.setdefault(_CT2_VARIABLE, "AVX512")
 
 
-@functools.cache  # asked for each layer
+@functools.cache  # called for each layer
 def max_int8_weight(cpuinfo: Path = _CPUINFO, machine: str | None = None) -> int:
-    """The largest weight that ONNX Runtime multiplies bytes by without an error.
+    """Return the largest weight whose 8-bit products ONNX Runtime accumulates exactly.
 
-    Without VNNI, Intel's and AMD's processors add two such products up in 16 bits: 255 times
-    63, twice, fits, 255 times 127 does not (ONNX Runtime's *reduce_range*). Where the
-    processor cannot be asked, on Windows and macOS, it is taken to have none.
+    Without VNNI, Intel's and AMD's processors add two products in 16 bits: twice 255 * 63 fits,
+    twice 255 * 127 does not (ONNX Runtime's *reduce_range*). Where the CPU cannot be asked, on
+    Windows and macOS, it counts as having none.
     """
     if (machine or platform.machine()).lower() not in ("x86_64", "amd64"):
         return 127
-    return 127 if _flags(cpuinfo) & _EXACT else 63
+    return 127 if _cpu_flags(cpuinfo) & _VNNI else 63
 
 
-def _flags(cpuinfo: Path) -> frozenset[str]:
-    """None where the system is not Linux."""
+def _cpu_flags(cpuinfo: Path) -> frozenset[str]:
+    """Return the CPU's flags; none where the system is not Linux."""
     try:
         lines = cpuinfo.read_text().splitlines()
     except OSError:

@@ -1,4 +1,7 @@
-"""Choosing an engine by the hardware, and loading each model once per process."""
+"""Choice of an engine for this machine, and loading of models.
+
+``_LOADERS`` lists every engine. Loaded models are kept in :mod:`asr_core.engines.registry`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import importlib.util
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from asr_core.engines.base import Engine, EngineName
-from asr_core.engines.shared import SharedEngine, shared
+from asr_core.engines.registry import shared_engine
 from asr_core.errors import AsrError, EngineError, ModelError
 from asr_core.ops.malloc import trim_heap
 
@@ -19,13 +23,13 @@ __all__ = ["choose_engine", "load_engine"]
 
 
 def choose_engine(wanted: EngineName | Literal["auto"] = "auto") -> EngineName:
-    """The engine to use, if ``auto`` the quickest for this machine.
+    """Return the engine to use; for ``"auto"`` the fastest on this machine.
 
-    On a CPU that is ONNX Runtime; on a GPU it is torch where that is, else CTranslate2. Asks
-    the operating system first, so that nothing heavy is imported where there is no GPU.
+    That is ONNX Runtime on a CPU, and torch or else CTranslate2 on a GPU. The operating system
+    is asked first, so that nothing heavy is imported where there is no GPU.
 
     Raises:
-        EngineError: transformers is asked for but not installed.
+        EngineError: ``"transformers"`` is wanted but not installed.
     """
     has_torch = importlib.util.find_spec("torch") and importlib.util.find_spec("transformers")
     if wanted == "transformers" and not has_torch:
@@ -62,61 +66,94 @@ def load_engine(
     batch_size: int | None = None,
     live: bool = False,
 ) -> Engine:
-    """The model in ``directory``, warmed up; loaded once and shared by all callers.
+    """Return the model in ``directory``, warmed up; loaded once and shared by all callers.
 
-    Any thread may call; a second caller waits while the first one loads. Where there is too
-    little memory for one more model, those that nobody uses are put away; they come back by
-    themselves when they are called.
+    Any thread may call; a second caller waits while the first one loads. Where memory is short,
+    idle models are unloaded for this one; their next call loads them again.
 
     Args:
-        n_threads: cores to use; all there are by default.
-        batch_size: windows of a file that are decoded together; what the engine
-            likes best by default.
-        live: people speak while files are transcribed: with ONNX Runtime the windows of a file are
-            decoded one by one, so that speakers wait half as long for a worker; that takes
-            70 MB less (base, two cores) and files a tenth longer. Who loads first decides.
+        directory: of the model, in transformers or CTranslate2 format.
+        engine: which one; ``"auto"`` for the fastest on this machine.
+        n_threads: cores to use; None for all.
+        batch_size: windows of a file to decode together; None for the engine's own choice.
+        live: people speak while files are transcribed. ONNX Runtime then decodes the windows of
+            a file one by one, so that speakers wait half as long for a worker; that saves 70 MB
+            (base, two cores), and files take a tenth longer. The first caller decides.
 
     Raises:
         EngineError: the engine is not installed.
-        LimitError: others use the memory that there is for models.
+        LimitError: the memory for models is in use.
         ModelError: the model cannot be loaded.
     """
     name = choose_engine(engine)
     directory = directory.resolve()
-
-    def load() -> Engine:
-        return _load(name, directory, n_threads, batch_size, live)
-
-    found: SharedEngine = shared((name, directory, n_threads, batch_size), directory, load)
-    found.prepare()
-    return found
+    options = _LoadOptions(n_threads, batch_size, live)
+    key = (name, directory, n_threads, batch_size)
+    shared = shared_engine(key, directory, lambda: _load(name, directory, options))
+    shared.ensure_loaded()
+    return shared
 
 
-class _Warmable(Engine, Protocol):
+class _WarmableEngine(Engine, Protocol):
     def warm_up(self) -> None: ...
 
 
-def _load(
-    name: EngineName,
-    directory: Path,
-    n_threads: int | None,
-    batch_size: int | None,
-    live: bool,
-) -> Engine:
-    def make() -> _Warmable:
-        return _made(name, directory, n_threads, batch_size, live)
+@dataclass(frozen=True)
+class _LoadOptions:
+    """Options of :func:`load_engine`, as the loaders get them."""
 
-    loaded = _explained(make, directory)
-    trim_heap()  # of what the model was made from
-    return loaded
+    n_threads: int | None
+    batch_size: int | None
+    live: bool
 
 
-def _explained(make: Callable[[], _Warmable], directory: Path) -> Engine:
-    """Whatever is wrong with the files of a model, in one sentence: what reads them is not
-    written for files that mean harm, and each library has exceptions of its own."""
+def _load_onnx(directory: Path, options: _LoadOptions) -> _WarmableEngine:
+    from asr_core.engines.onnx.engine import OnnxEngine
+    from asr_core.models.ctranslate2_format import ensure_ctranslate2
+
+    return OnnxEngine(
+        ensure_ctranslate2(directory),
+        n_threads=options.n_threads,
+        batch_size=options.batch_size,
+        live=options.live,
+    )
+
+
+def _load_ctranslate2(directory: Path, options: _LoadOptions) -> _WarmableEngine:
+    from asr_core.engines.ctranslate2 import CTranslate2Engine
+    from asr_core.models.ctranslate2_format import ensure_ctranslate2
+
+    return CTranslate2Engine(
+        ensure_ctranslate2(directory), n_threads=options.n_threads, batch_size=options.batch_size
+    )
+
+
+def _load_transformers(directory: Path, options: _LoadOptions) -> _WarmableEngine:
+    from asr_core.engines.torch.engine import TransformersEngine
+
+    return TransformersEngine(directory, n_threads=options.n_threads, batch_size=options.batch_size)
+
+
+# Each loader imports its library itself, so that only the engine in use is imported.
+_LOADERS: Mapping[EngineName, Callable[[Path, _LoadOptions], _WarmableEngine]] = {
+    "onnx": _load_onnx,
+    "ctranslate2": _load_ctranslate2,
+    "transformers": _load_transformers,
+}
+
+
+def _load(name: EngineName, directory: Path, options: _LoadOptions) -> Engine:
+    """Return the engine, warmed up; whatever is wrong with the files becomes a ModelError.
+
+    The libraries that read a model are not written for files that mean harm, and each raises
+    exceptions of its own.
+    """
+    from asr_core.models.ctranslate2_format import validate_json
+
     try:
-        loaded = make()
-        loaded.warm_up()
+        validate_json(directory)
+        engine = _LOADERS[name](directory, options)
+        engine.warm_up()
     except AsrError:
         raise
     except Exception as error:
@@ -124,29 +161,5 @@ def _explained(make: Callable[[], _Warmable], directory: Path) -> Engine:
             f"The model in {directory} cannot be loaded ({type(error).__name__}); fetch it again, "
             "or choose another one."
         ) from error
-    return loaded
-
-
-def _made(
-    name: EngineName,
-    directory: Path,
-    n_threads: int | None,
-    batch_size: int | None,
-    live: bool,
-) -> _Warmable:
-    from asr_core.models.ctranslate2_format import ensure_ctranslate2, validate_json
-
-    validate_json(directory)
-    if name == "transformers":
-        from asr_core.engines.torch.engine import TransformersEngine
-
-        return TransformersEngine(directory, n_threads=n_threads, batch_size=batch_size)
-
-    directory = ensure_ctranslate2(directory)
-    if name == "ctranslate2":
-        from asr_core.engines.ctranslate2 import CTranslate2Engine
-
-        return CTranslate2Engine(directory, n_threads=n_threads, batch_size=batch_size)
-    from asr_core.engines.onnx.engine import OnnxEngine
-
-    return OnnxEngine(directory, n_threads=n_threads, batch_size=batch_size, live=live)
+    trim_heap()  # frees what the model was built from
+    return engine

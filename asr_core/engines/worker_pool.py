@@ -1,4 +1,4 @@
-"""Whose turn it is at the model: who waits for words goes before who does not."""
+"""Priority access to a model's workers: live calls before background calls."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ from contextlib import contextmanager
 
 __all__ = ["PriorityWorkerPool", "split_threads"]
 
-_MOST_WORKERS = 4
+_MAX_WORKERS = 4
 
 RESERVED_S = 3.0
-"""So long after an urgent call the next one is expected: somebody is speaking."""
+"""Seconds after a live call in which the next one is expected, as somebody is speaking."""
 
-_LOOK_S = 0.2  # how often background callers look whether the speaking is over
+_POLL_S = 0.2  # interval at which background calls check whether the speaker is done
 
 
 def split_threads(n_threads: int | None) -> tuple[int, int]:
-    """How many calls run side by side on a CPU, and the threads of each: more threads make one
-    call faster, more workers serve more speakers, and the small steps of a decoder gain little
-    from a second core.
+    """Return the number of parallel calls on a CPU and the threads of each.
+
+    More threads make one call faster, more workers serve more speakers; the small steps of a
+    decoder gain little from a second core.
 
     Args:
-        n_threads: of all together; as many as there are cores by default.
+        n_threads: for all calls together; None for one per core.
     """
     cores = n_threads or os.cpu_count() or 1
-    n_workers = min(cores, _MOST_WORKERS)
+    n_workers = min(cores, _MAX_WORKERS)
     return n_workers, max(1, cores // n_workers)
 
 
 class PriorityWorkerPool:
-    """The workers of a model. Any thread may call.
+    """Workers of a model, shared by live and background calls; any thread may call.
 
-    An urgent call takes the next worker that is free. A background one lets urgent ones
-    pass and, where there are several workers, leaves one free while somebody speaks.
+    A live call gets the next free worker. A background call lets live ones pass and, where
+    there are several workers, leaves one free while somebody speaks.
 
     Args:
-        n_workers: that can run at the same time.
-        clock: seconds, monotonic.
+        n_workers: calls that can run at once.
+        clock: monotonic, in seconds.
     """
 
     def __init__(self, n_workers: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._n_workers = self._n_free = n_workers
         self._clock = clock
-        self._changed = threading.Condition()  # guards all here; not held while a turn lasts
-        self._n_urgent = 0  # waiting
-        self._urgent_at = float("-inf")
+        self._changed = threading.Condition()  # guards all state; not held while a worker runs
+        self._n_live_waiting = 0
+        self._last_live_at = float("-inf")
 
     @contextmanager
     def acquire(self, *, background: bool) -> Iterator[None]:
@@ -56,7 +57,7 @@ class PriorityWorkerPool:
             if background:
                 self._wait_in_background()
             else:
-                self._wait_urgently()
+                self._wait_live()
             self._n_free -= 1
         try:
             yield
@@ -65,17 +66,17 @@ class PriorityWorkerPool:
                 self._n_free += 1
                 self._changed.notify_all()
 
-    def _wait_urgently(self) -> None:
-        self._n_urgent += 1
+    def _wait_live(self) -> None:
+        self._n_live_waiting += 1
         while not self._n_free:
             self._changed.wait()
-        self._n_urgent -= 1
-        self._urgent_at = self._clock()
+        self._n_live_waiting -= 1
+        self._last_live_at = self._clock()
 
     def _wait_in_background(self) -> None:
-        while self._n_urgent or self._n_free <= self._n_reserved():
-            self._changed.wait(_LOOK_S)
+        while self._n_live_waiting or self._n_free <= self._n_reserved():
+            self._changed.wait(_POLL_S)
 
     def _n_reserved(self) -> int:
-        is_spoken = self._clock() - self._urgent_at < RESERVED_S
-        return 1 if is_spoken and self._n_workers > 1 else 0
+        is_speaking = self._clock() - self._last_live_at < RESERVED_S
+        return 1 if is_speaking and self._n_workers > 1 else 0

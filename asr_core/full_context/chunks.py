@@ -15,7 +15,7 @@ from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, Speech
 
 __all__ = ["SpeechChunk", "speech_chunks"]
 
-MAX_WINDOW_S = 25.0
+MAX_CHUNK_S = 25.0
 """Of 18 to 28 s, on long recordings and on many voices put together: 25 had the fewest words
 wrong (base 4.4 and 6.5 %, 18 s 4.3 and 7.5; tiny.en 4.6 and 7.7, 18 s 4.8 and 7.5 %) and is
 as quick; with 28 s base skipped a passage."""
@@ -73,7 +73,7 @@ def speech_chunks(
             every channel is heard by itself.
         start_s: where in the recording the first piece begins.
 
-    Windows of a channel do not overlap and last at most ``MAX_WINDOW_S``; all come in the
+    Windows of a channel do not overlap and last at most ``MAX_CHUNK_S``; all come in the
     order in which they begin. Speech longer than that is cut where a voice is least likely.
     """
     finders: list[_Finder] = []
@@ -164,7 +164,7 @@ class _Cutter:
         out: list[SpeechSpan] = []
         for span in ended:
             out += self._add(span)
-        if lasting is not None and self._span_with(lasting, n_samples) > _samples(MAX_WINDOW_S):
+        if lasting is not None and self._span_with(lasting, n_samples) > _samples(MAX_CHUNK_S):
             # Do not wait for a pause that may never come.
             out += self._add(replace(lasting, end=n_samples))
         if self._pending and lasting is None:
@@ -193,12 +193,12 @@ class _Cutter:
             joined = max(span.end, pending.end) - pending.start
             near = start - pending.end <= _samples(JOIN_GAP_S)
             overlapping = span.start < pending.end
-            if (near and joined <= _samples(MAX_WINDOW_S)) or overlapping:
+            if (near and joined <= _samples(MAX_CHUNK_S)) or overlapping:
                 span = SpeechSpan(pending.start, max(span.end, pending.end))
             else:
                 out.append(pending)
                 span = SpeechSpan(start, span.end)
-        while span.end is not None and span.end - span.start > _samples(MAX_WINDOW_S):
+        while span.end is not None and span.end - span.start > _samples(MAX_CHUNK_S):
             cut = self._quietest(span.start)
             out.append(SpeechSpan(span.start, cut))
             span = SpeechSpan(cut, span.end)
@@ -207,11 +207,11 @@ class _Cutter:
 
     def _quietest(self, start: int) -> int:
         """The sample in the second half of a window at which a voice is least likely."""
-        low = (start + _samples(MAX_WINDOW_S / 2)) // FRAME_SAMPLES - self._first_frame
-        high = (start + _samples(MAX_WINDOW_S)) // FRAME_SAMPLES - self._first_frame
+        low = (start + _samples(MAX_CHUNK_S / 2)) // FRAME_SAMPLES - self._first_frame
+        high = (start + _samples(MAX_CHUNK_S)) // FRAME_SAMPLES - self._first_frame
         window = self._probabilities[max(low, 0) : high]
         if not window:
-            return start + _samples(MAX_WINDOW_S)
+            return start + _samples(MAX_CHUNK_S)
         smooth = np.convolve(window, np.ones(5) / 5, mode="same")
         frame = self._first_frame + max(low, 0) + int(np.argmin(smooth))
         return frame * FRAME_SAMPLES + FRAME_SAMPLES // 2

@@ -112,14 +112,16 @@ class _Health:
         return self._page_fault
 
     def _model_fault(self) -> str | None:
-        from asr_core.engines.shared import engines
+        from asr_core.engines.registry import shared_engines
         from asr_core.streaming.scheduler import schedulers  # which counts its errors in metrics
 
         running = schedulers()
         if any(scheduler.max_wait_s() > _HANG_TIMEOUT_S for scheduler in running):
             return "The model hangs: somebody has been waiting for words for over a minute."
         busy = [scheduler.engine for scheduler in running if scheduler.n_sessions]
-        known = list(dict.fromkeys([*engines(), *(scheduler.engine for scheduler in running)]))
+        known = list(
+            dict.fromkeys([*shared_engines(), *(scheduler.engine for scheduler in running)])
+        )
         for engine in known:
             if engine not in self._probes:
                 self._probes[engine] = ModelProbe(engine)

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.engines.shared import busy_checks
+from asr_core.engines.registry import busy_checks
 from asr_core.errors import AsrError, LimitError
 from asr_core.ops.budget import Budget, process_budget
 from asr_core.ops.limits import UsageLimits

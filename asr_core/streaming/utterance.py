@@ -155,7 +155,7 @@ class Utterance:
             offset_s: where the window begins on the session's clock.
         """
         final_s = self._known[-1].end - offset_s if self._known else 0.0
-        self.draft = hypothesis.draft_until(final_s + _ROUNDING_S)
+        self.draft = hypothesis.tokens_until(final_s + _ROUNDING_S)
 
     def move_on(self, window_start: int, n_passed: int) -> list[Segment]:
         """Begin the window later, behind ``n_passed`` of its final words.

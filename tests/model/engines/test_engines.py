@@ -162,7 +162,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(on_torch, "_decode", counting)
-        draft = whole.draft_until(9.0)
+        draft = whole.tokens_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
     assert sum(spoken) < len(whole.tokens) / 2
@@ -183,11 +183,11 @@ def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> N
     [hypothesis] = tiny_engine.transcribe([Window(beckett)])
     assert len(hypothesis.token_ends) == len(hypothesis.tokens)
     assert list(hypothesis.token_ends) == sorted(hypothesis.token_ends)
-    assert hypothesis.draft_until(0.0) == ()
-    assert hypothesis.draft_until(99.0) == hypothesis.tokens
-    assert 0 < len(hypothesis.draft_until(5.0)) < len(hypothesis.tokens)
+    assert hypothesis.tokens_until(0.0) == ()
+    assert hypothesis.tokens_until(99.0) == hypothesis.tokens
+    assert 0 < len(hypothesis.tokens_until(5.0)) < len(hypothesis.tokens)
     late = hypothesis.after(5.0)
-    assert hypothesis.draft_until(5.0) + late.tokens == hypothesis.tokens
+    assert hypothesis.tokens_until(5.0) + late.tokens == hypothesis.tokens
     assert late.words == tuple(word for word in hypothesis.words if word.end > 5.0)
     assert len(late.tokens) == len(late.token_ends) == len(late.token_probabilities)
     assert hypothesis.after(0.0) == hypothesis

@@ -118,7 +118,7 @@ def test_a_model_that_nobody_uses_is_asked_once_a_minute() -> None:
     assert probe.fault() is None
 
 
-def test_a_model_that_is_put_away_is_not_brought_back_by_a_test() -> None:
+def test_a_model_that_is_unloaded_is_not_loaded_again_by_a_probe() -> None:
     engine = Knowing()
     engine.is_loaded = False  # type: ignore[attr-defined]
     ModelProbe(engine).start_if_due()  # type: ignore[arg-type]

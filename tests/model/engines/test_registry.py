@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from asr_core.engines import load_engine
-from asr_core.engines import shared as shared_engines
+from asr_core.engines import load_engine, registry
 from asr_core.engines.base import Window
-from asr_core.engines.shared import SharedEngine, memory_bytes
+from asr_core.engines.registry import SharedEngine, estimate_memory_bytes
 from asr_core.errors import LimitError
 from asr_core.models import allowlist
 from asr_core.ops.budget import Budget, Quota, Resource
@@ -27,8 +26,8 @@ SILENCE = Window(np.zeros(16_000, np.float32), language="en")
 CYCLES = """
 import psutil, sys
 from pathlib import Path
-from asr_core.engines import load_engine, shared
-shared._IDLE_S = 0.0
+from asr_core.engines import load_engine, registry
+registry._IDLE_S = 0.0
 def loaded(directory):
     load_engine(Path(directory), "onnx")
     return psutil.Process().memory_info().rss / 1e6
@@ -45,16 +44,16 @@ def room_for_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
     """A process of its own, as it were: memory for base or tiny.en, not for both."""
     allowance = Quota(500e6, 500e6, "This model does not fit: {what} too little memory left.")
     budget = Budget({Resource.MODELS: allowance})
-    monkeypatch.setattr(shared_engines, "process_budget", lambda: budget)
-    monkeypatch.setattr(shared_engines, "_shared", {})
-    monkeypatch.setattr(shared_engines, "_IDLE_S", 0.0)
-    monkeypatch.setattr(shared_engines, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(registry, "process_budget", lambda: budget)
+    monkeypatch.setattr(registry, "_registry", {})
+    monkeypatch.setattr(registry, "_IDLE_S", 0.0)
+    monkeypatch.setattr(registry, "_MEMORY_TIMEOUT_S", 0.0)
     serving = threading.Event()
     serving.set()
     monkeypatch.setattr(allowlist, "_serving", serving)
     yield budget
-    for engine in shared_engines.engines():
-        engine.put_away()
+    for engine in registry.shared_engines():
+        engine.unload()
 
 
 def loaded(directory: Path) -> SharedEngine:
@@ -104,11 +103,11 @@ def test_a_model_at_work_stays(room_for_one: Budget, tiny_en: Path, base: Path) 
 def test_the_command_line_may_take_more_than_there_is(
     room_for_one: Budget, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_engines, "memory_bytes", lambda directory: 1e12)
+    monkeypatch.setattr(registry, "estimate_memory_bytes", lambda directory: 1e12)
     with pytest.raises(LimitError):
         loaded(base)
     monkeypatch.setattr(allowlist, "_serving", threading.Event())
-    shared_engines._shared.clear()
+    registry._registry.clear()
     assert loaded(base).is_loaded
 
 
@@ -119,9 +118,9 @@ def test_a_model_that_cannot_be_loaded_takes_nothing(room_for_one: Budget, tmp_p
 
 
 def test_what_a_model_takes_is_known_or_guessed_from_its_size(base: Path, tmp_path: Path) -> None:
-    assert memory_bytes(base.resolve()) == 370e6
+    assert estimate_memory_bytes(base.resolve()) == 370e6
     (tmp_path / "model.bin").write_bytes(bytes(1_000_000))
-    assert memory_bytes(tmp_path) == pytest.approx(201.3e6)
+    assert estimate_memory_bytes(tmp_path) == pytest.approx(201.3e6)
 
 
 def test_the_memory_of_a_model_that_went_comes_back(tiny_en: Path, base: Path) -> None:
@@ -130,5 +129,5 @@ def test_the_memory_of_a_model_that_went_comes_back(tiny_en: Path, base: Path) -
         env=os.environ | {"ASR_MAX_MODELS_MB": "500"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     alone, first, last = map(float, ran.stdout.split())
-    assert last < first + 15  # a vocabulary that stayed took 12 MB each time
+    assert last < first + 15  # a tokenizer that stayed took 12 MB each time
     assert alone < last
