@@ -1,1 +1,1 @@
-"""The test bench: cases, conditions, runs, scores, flags, and where they are kept."""
+"""Evaluation: test cases, conditions, runs, scores and reports, and the store behind the test bench."""

@@ -1,7 +1,6 @@
-"""Sets from outside, as a ZIP or as many files: bounded before anything is read.
+"""ZIP archives of recordings, read within fixed limits.
 
-A ZIP says what it likes about itself: how many members it has, how large they are, whether
-they are packed at all. Nothing of that is believed; what is read is counted.
+Nothing that the archive's headers claim is trusted; bytes are counted as they are unpacked.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from asr_core.text.plain_text import shorten
 
 __all__ = ["open_zip"]
 
-MAX_MEMBER_BYTES = 100_000_000  # five minutes at 48 kHz, two channels, 24 bits: 86 MB
-_MAX_TOTAL_BYTES = 4_000_000_000  # of all that is unpacked, twice what the store holds
+MAX_MEMBER_BYTES = 100_000_000  # five minutes at 48 kHz, stereo, 24 bits: 86 MB
+_MAX_TOTAL_BYTES = 4_000_000_000  # unpacked; twice the store's default size
 _MAX_MEMBERS = 20_000
 _PIECE_BYTES = 1_000_000
-_MAX_DIRECTORY_BYTES = 5_000_000  # of the table of contents: 46 and a name for each member
+_MAX_DIRECTORY_BYTES = 5_000_000  # central directory: 46 bytes and a name per member
 
-# What the standard library raises for ZIPs that are damaged, or made to do harm.
+# Raised by the standard library for damaged or malicious ZIPs.
 _DAMAGED = (
     zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError,
     EOFError, ValueError, LookupError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
@@ -37,7 +36,7 @@ _DAMAGED = (
 
 
 class _SmallReads(io.RawIOBase):
-    """A file of which nobody reads much at once, whatever its own headers ask for."""
+    """A file that limits each read, whatever sizes its own headers ask for."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -64,13 +63,15 @@ class _SmallReads(io.RawIOBase):
 
 @contextmanager
 def open_zip(source: BinaryIO | Path) -> Iterator[Files]:
-    """The files of a ZIP, by path; one that is there twice can't be told and is refused.
+    """Open a ZIP and provide its files by path.
+
+    Reading a path that occurs more than once raises AudioError.
 
     Args:
         source: a path, or an open binary file, which stays open.
 
     Raises:
-        ManifestError: it is no ZIP, is damaged, or holds too many or too large files.
+        ManifestError: it is not a ZIP, is damaged, or exceeds the limits.
     """
     with _opened(source) as file:
         try:
@@ -106,7 +107,9 @@ def _opened(source: BinaryIO | Path) -> Iterator[BinaryIO]:
 
 def _readers(archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> Files:
     times = Counter(info.filename for info in members)
-    left = [_MAX_TOTAL_BYTES]  # to be unpacked; a table may name one file many times
+    left = [
+        _MAX_TOTAL_BYTES
+    ]  # bytes that may still be unpacked; a table can name one file many times
     return {info.filename: _reader(archive, info, times, left) for info in members}
 
 
@@ -119,7 +122,7 @@ def _reader(
             raise AudioError(f"{called} is {times[info.filename]} times in the ZIP; leave one.")
         if info.flag_bits & 0x1:
             raise AudioError(f"{called} is encrypted; pack the files without a password.")
-        # Others are rare, and some take what memory their header asks for.
+        # Other methods are rare, and some allocate whatever their header asks for.
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise AudioError(
                 f"{called} is packed by a method that is not read here; pack the files in the "

@@ -1,4 +1,4 @@
-"""What a case is: a recording with the words that were said."""
+"""Test cases: recordings with their reference transcripts."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
 ]
 
 MAX_CASE_S = 300.0
-"""Longer ones hide where a model fails; a run could not be stopped in between."""
+"""Longest case; in longer ones errors are hard to locate, and a run stops only between cases."""
 
-# Characters. Every tester's page shows every case: what one stores, all others load.
+# In characters; every tester's page loads every case.
 MAX_NAME = 200
-MAX_REFERENCE = 10_000  # more than anybody says in MAX_CASE_S
+MAX_REFERENCE = 10_000  # more than anybody can say in MAX_CASE_S
 _MAX_TAGS, _MAX_TAG, _MAX_VALUE = 20, 50, 200
 
 
@@ -40,11 +40,12 @@ class NewCase:
     """A case before it is stored.
 
     Attributes:
-        said: the words; empty where nobody speaks. This and all texts are made plain.
+        reference: the transcript; empty for a recording without speech. Control characters are
+            removed from this and all other texts.
         samples: (n_samples,) int16, mono 16 kHz.
 
     Raises:
-        ManifestError: the language is unknown or the recording empty or too long.
+        ManifestError: the language is unknown, or the recording is empty or too long.
     """
 
     name: str
@@ -81,10 +82,11 @@ class Case:
     """A stored case.
 
     Attributes:
-        id: names its audio.
-        digest: of its samples; equal recordings have equal ones.
+        id: names its audio file.
+        reference: the transcript; empty for a recording without speech.
+        digest: SHA-256 of its samples; equal recordings have equal digests.
         tags: such as speaker, accent, device and place.
-        owner: address of who added it; empty if nobody signed in.
+        owner: e-mail address of who added it; empty without sign-in.
     """
 
     id: str
@@ -99,10 +101,10 @@ class Case:
 
 
 def validate_texts(name: str, reference: str, language: str, tags: Mapping[str, str]) -> None:
-    """Check what is written about a case before it is stored.
+    """Check the texts of a case before it is stored.
 
     Raises:
-        ManifestError: something is too long, or the language is unknown.
+        ManifestError: a text is too long, or the language is unknown.
     """
     called = shorten(name)
     _check_language(called, language)
@@ -131,15 +133,15 @@ def _check_language(called: str, language: str) -> None:
 
 
 def sample_digest(samples: NDArray[np.int16]) -> str:
-    """sha256 of the samples."""
+    """Return the SHA-256 of (n_samples,) int16 samples, in hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(samples, "<i2").tobytes()).hexdigest()
 
 
 def parse_tags(text: str) -> dict[str, str]:
-    """``accent=Scots, device=phone`` as a mapping.
+    """Parse ``accent=Scots, device=phone`` into a mapping.
 
     Raises:
-        ManifestError: a part has no value.
+        ManifestError: a part is not written name=value.
     """
     tags: dict[str, str] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):

@@ -1,6 +1,6 @@
-"""Tables → Altair charts, the same on the page and in the report.
+"""Altair charts of result tables, shared by the page and the report.
 
-Colours hold on light and on dark ground; every chart names what its axes show.
+Colours work on light and dark backgrounds.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _TOOLTIP = [
 
 
 def condition_heatmap(rows: Mapping[tuple[Condition, str], Summary]) -> Any:
-    """Condition × setup; the more errors, the darker."""
+    """Draw error rates as a heat map, condition × system."""
     order = list(dict.fromkeys(condition.title for condition, _ in rows))
     values = [
         {"condition": condition.title, "setup": system, **_rate_fields(row)}
@@ -81,7 +81,7 @@ def condition_heatmap(rows: Mapping[tuple[Condition, str], Summary]) -> Any:
 
 
 def tag_chart(rows: Mapping[tuple[str, str], Summary], tag: str) -> Any:
-    """A point with its 95 % interval for each value of ``tag`` and setup."""
+    """Draw a point with its 95 % interval for each value of ``tag`` and system."""
     order = list(dict.fromkeys(value for value, _ in rows))
     values = [
         {"value": value, "setup": system, **_rate_fields(row)}
@@ -110,7 +110,7 @@ def tag_chart(rows: Mapping[tuple[str, str], Summary], tag: str) -> Any:
 
 
 def curve_chart(rows: Mapping[tuple[str, float, str], Summary], kind: str) -> Any:
-    """Errors against how much there is of ``kind``, with a band for the interval."""
+    """Draw error rate against the value of a condition type, with a band for the interval."""
     values = [
         {"value": value, "setup": system, **_rate_fields(row)}
         for (each, value, system), row in rows.items()
@@ -136,7 +136,7 @@ def curve_chart(rows: Mapping[tuple[str, float, str], Summary], kind: str) -> An
 
 
 def calibration_chart(found: Calibration) -> Any:
-    """How often words of a confidence were right; on the line the model knows itself."""
+    """Draw the share of correct words against confidence."""
     values = [{"confidence": mean, "right": share, "n": n} for mean, share, n in found.bins]
     line = alt.Chart(_data([{"x": 0, "y": 0}, {"x": 1, "y": 1}]))
     unit = alt.Scale(domain=[0, 1])

@@ -1,7 +1,7 @@
-"""Variations of a case, each repeatable from a seed.
+"""Acoustic conditions under which cases are tested, each reproducible from a seed.
 
-A condition is written as its kind and how much of it: ``white:10``, ``pitch:-4``,
-``telephone``; a noise of one's own as ``noise:10@street``.
+A condition is written as its type and value: ``white:10``, ``pitch:-4``, ``telephone``; a
+user's own noise as ``noise:10@street``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class ConditionAssets:
-    """What conditions take from outside the case.
+    """Audio that conditions need besides the case.
 
     Attributes:
-        voices: of other cases, for babble, in a fixed order.
+        voices: other cases, for babble, in a fixed order.
         noises: the user's own, by name.
     """
 
@@ -42,14 +42,14 @@ class ConditionAssets:
 
 @dataclass(frozen=True)
 class ConditionType:
-    """One sort of condition.
+    """A type of condition.
 
     Attributes:
-        name: for people.
-        title: the same with how much in place of ``{}``.
-        unit: of how much; empty where there is nothing to choose.
-        low, high: limits of how much.
-        usual: values that a list offers, from mild to hard.
+        name: for display.
+        title: for display, with ``{}`` in place of the value.
+        unit: of the value; empty for types without one.
+        low, high: limits of the value.
+        usual: values offered for selection, from mild to hard.
     """
 
     name: str
@@ -61,6 +61,7 @@ class ConditionType:
 
     @property
     def has_value(self) -> bool:
+        """Whether conditions of this type have a value."""
         return bool(self.unit)
 
 
@@ -89,15 +90,15 @@ _AMR_KBIT_S = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """One variation.
+    """One condition.
 
     Attributes:
-        kind: a key of ``KINDS``.
-        value: how much, in the unit of the kind; 0 where there is nothing to choose.
-        noise: of kind ``noise``: which one.
+        kind: a key of ``CONDITION_TYPES``.
+        value: in the unit of the type; 0 for types without one.
+        noise: for type ``noise``, the name of the noise.
 
     Raises:
-        ConditionError: there is no such kind, or the value is out of its limits.
+        ConditionError: there is no such type, or the value is out of range.
     """
 
     kind: str
@@ -122,10 +123,10 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> Condition:
-        """As written by ``str``.
+        """Parse the text that ``str`` writes.
 
         Raises:
-            ConditionError: see the class; also where the value is no number.
+            ConditionError: see the class; also if the value is not a number.
         """
         head, _, noise = text.strip().partition("@")
         name, _, value = head.partition(":")
@@ -144,7 +145,7 @@ class Condition:
 
     @property
     def title(self) -> str:
-        """For people."""
+        """The condition for display."""
         pattern = CONDITION_TYPES[self.kind].title
         shown = pattern.format(self.value if "+" in pattern else f"{self.value:g}")
         return f"{self.noise}, {shown}" if self.noise else shown
@@ -156,14 +157,16 @@ CLEAN = Condition("clean")
 def apply_condition(
     samples: Samples, condition: Condition, seed: str, assets: ConditionAssets | None = None
 ) -> Samples:
-    """``samples`` under ``condition``: the same seed makes the same audio, bit for bit.
+    """Return ``samples`` under ``condition``, bit for bit the same for the same seed.
 
     Args:
         samples: (n_samples,) float32, mono 16 kHz.
-        seed: any text; of cases that sound different, different ones.
+        condition: what to apply.
+        seed: any text; different recordings get different seeds.
+        assets: voices and noises, for the conditions that mix them in.
 
     Raises:
-        ConditionError: the condition needs voices or a noise that is not there.
+        ConditionError: the condition needs voices or a noise that is missing.
     """
     if condition == CLEAN:
         return samples
@@ -186,7 +189,7 @@ def _makers() -> dict[str, _Maker]:
             raise ConditionError(f"There is no noise called {c.noise!r}; add it first.")
         return d.add_noise(samples, s.noises[c.noise], c.value)
 
-    def others(
+    def other_voices(
         samples: Samples, c: Condition, rng: np.random.Generator, s: ConditionAssets
     ) -> Samples:
         if not s.voices:
@@ -196,7 +199,7 @@ def _makers() -> dict[str, _Maker]:
     return {
         "white": lambda x, c, rng, _: d.add_noise(x, d.white_noise(len(x), rng), c.value),
         "pink": lambda x, c, rng, _: d.add_noise(x, d.pink_noise(len(x), rng), c.value),
-        "babble": others,
+        "babble": other_voices,
         "noise": own_noise,
         "pitch": lambda x, c, *_: d.shift_pitch(x, c.value),
         "speed": lambda x, c, *_: d.change_tempo(x, c.value),

@@ -1,7 +1,7 @@
-"""What can happen to a voice on its way to the model, each a pure function.
+"""Distortions of a speech signal, each a pure function.
 
-Samples are (n_samples,) float32, mono 16 kHz, in and out. Chance comes in as a
-generator, so that the same seed makes the same audio.
+Samples are (n_samples,) float32, mono 16 kHz, in and out. Randomness comes from a generator
+argument, so that the same seed gives the same audio.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ __all__ = [
 Samples = NDArray[np.float32]
 
 _N_VOICES = 5
-"""Of fewer each can be followed, of many more only a hum is left."""
+"""Voices in babble: with fewer each can be followed, with many more only a hum remains."""
 
-_PACKET_S = 0.02  # what a browser sends at once
+_PACKET_S = 0.02  # packet duration browsers use
 
 
 def shift_pitch(samples: Samples, semitones: float) -> Samples:
-    """Higher or lower at the same speed, formants and all, as another throat would be."""
+    """Shift pitch and formants without changing the duration."""
     stretch = _stretch()
     stretch.setTransposeSemitones(semitones)
     return _stretched(stretch, samples, len(samples))
 
 
 def change_tempo(samples: Samples, factor: float) -> Samples:
-    """Faster (above 1) or slower at the same pitch."""
+    """Change the speed by ``factor`` (above 1 is faster) without changing the pitch."""
     stretch = _stretch()
     stretch.setTimeFactor(factor)
     return _stretched(stretch, samples, round(len(samples) / factor))
@@ -66,27 +66,27 @@ def _stretch() -> python_stretch.Signalsmith.Stretch:
 def _stretched(
     stretch: python_stretch.Signalsmith.Stretch, samples: Samples, n_wanted: int
 ) -> Samples:
-    writable = np.array(samples[np.newaxis])  # the library asks for that
+    writable = np.array(samples[np.newaxis])  # the library needs a writable array
     return _fitted(stretch.process(writable)[0], n_wanted)
 
 
 def white_noise(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Equally loud at all frequencies."""
+    """Return (n_samples,) white noise."""
     return rng.standard_normal(n_samples, dtype=np.float32)
 
 
 def pink_noise(n_samples: int, rng: np.random.Generator) -> Samples:
-    """Equally loud in each octave, as rooms and streets roughly are."""
+    """Return (n_samples,) pink noise: equal power per octave, roughly as rooms and streets have."""
     spectrum = np.fft.rfft(rng.standard_normal(n_samples))
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 1))
     return np.fft.irfft(spectrum, n_samples).astype(np.float32)
 
 
 def babble(voices: Sequence[Samples], n_samples: int, rng: np.random.Generator) -> Samples:
-    """Several others speaking at once, equally loud.
+    """Return (n_samples,) of several voices mixed at equal loudness.
 
     Raises:
-        ValueError: nobody else is there.
+        ValueError: there are no voices.
     """
     if not voices:
         raise ValueError("babble needs the voices of other cases")
@@ -100,8 +100,10 @@ def babble(voices: Sequence[Samples], n_samples: int, rng: np.random.Generator) 
 
 
 def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
-    """``noise`` added so that the voice is ``snr_db`` above it, by mean power over the whole
-    recording; repeated where it is shorter."""
+    """Add ``noise`` at a signal-to-noise ratio of ``snr_db``.
+
+    Powers are means over the whole recording; a shorter noise is repeated.
+    """
     noise = np.resize(noise, len(samples))
     wanted = _rms(samples) * 10 ** (-snr_db / 20)
     return samples + noise * np.float32(wanted / max(_rms(noise), 1e-9))
@@ -110,8 +112,13 @@ def add_noise(samples: Samples, noise: Samples, snr_db: float) -> Samples:
 def add_reverberation(
     samples: Samples, reverberation_s: float, rng: np.random.Generator
 ) -> Samples:
-    """As a microphone hears it a few metres away in a room whose sound takes
-    ``reverberation_s`` to fall by 60 dB (image sources, Allen & Berkley 1979)."""
+    """Simulate a microphone a few metres away in a room (image sources, Allen & Berkley 1979).
+
+    Args:
+        samples: the dry signal.
+        reverberation_s: RT60 of the room, seconds.
+        rng: draws the room's size and the positions.
+    """
     size = np.array([6.0, 4.5, 2.8]) * rng.uniform(0.9, 1.1, 3)
     absorption, order = pyroomacoustics.inverse_sabine(reverberation_s, size)
     room = pyroomacoustics.ShoeBox(
@@ -130,30 +137,30 @@ def add_reverberation(
 
 
 def telephone(samples: Samples) -> Samples:
-    """A landline: 300 to 3400 Hz (ITU-T G.712), eight bits a sample by the mu-law (G.711)."""
+    """Simulate a landline: 300 to 3400 Hz (ITU-T G.712), 8-bit mu-law (G.711)."""
     band = scipy.signal.butter(4, (300, 3400), "bandpass", fs=SAMPLE_RATE_HZ, output="sos")
     narrow = _as_samples(scipy.signal.sosfilt(band, samples))
     return _through_codec(narrow, "pcm_mulaw", 8000)
 
 
 def amr(samples: Samples, kbit_s: float) -> Samples:
-    """A mobile phone call, AMR narrowband (3GPP TS 26.071)."""
+    """Simulate a mobile call: AMR narrowband (3GPP TS 26.071) at ``kbit_s``."""
     return _through_codec(samples, "libopencore_amrnb", 8000, kbit_s)
 
 
 def clip(samples: Samples, overdrive_db: float) -> Samples:
-    """A microphone turned up so far that peaks ``overdrive_db`` above its limit are cut off."""
+    """Clip the peaks that exceed full scale after ``overdrive_db`` of gain."""
     peak = max(float(np.abs(samples).max(initial=0.0)), 1e-9)
     return _as_samples(np.clip(samples * (10 ** (overdrive_db / 20) / peak), -1, 1) * peak)
 
 
 def change_gain(samples: Samples, gain_db: float) -> Samples:
-    """Louder or, below 0, quieter; what goes beyond full scale is cut off."""
+    """Amplify by ``gain_db``; values beyond full scale are clipped."""
     return _as_samples(np.clip(samples * 10 ** (gain_db / 20), -1, 1))
 
 
 def opus_with_loss(samples: Samples, percent: float, rng: np.random.Generator) -> Samples:
-    """Over WebRTC with ``percent`` of the packets lost, the holes filled as for speakers."""
+    """Simulate WebRTC: Opus with ``percent`` of the packets lost and concealed."""
     return _through_codec(samples, "libopus", 48000, 32, lost=percent / 100, rng=rng)
 
 
@@ -166,7 +173,16 @@ def _through_codec(
     lost: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Samples:
-    """Encoded and decoded again; each packet is lost with probability ``lost``."""
+    """Encode and decode ``samples``.
+
+    Args:
+        samples: (n_samples,) at 16 kHz.
+        codec: FFmpeg's name of the encoder.
+        rate_hz: sample rate of the codec.
+        kbit_s: bit rate, for codecs that have one.
+        lost: probability that a packet is lost.
+        rng: draws the lost packets.
+    """
     encoder = av.CodecContext.create(codec, "w")
     assert isinstance(encoder, av.AudioCodecContext)
     encoder.sample_rate, encoder.layout = rate_hz, "mono"
@@ -184,8 +200,8 @@ def _through_codec(
         frame.sample_rate, frame.pts = rate_hz, at
         packets += encoder.encode(frame)
     packets += encoder.encode(None)
-    heard = _decoded(packets, _decoder(codec, rate_hz, encoder.extradata), size, lost, rng)
-    return _fitted(_resampled(heard, rate_hz, SAMPLE_RATE_HZ), len(samples))
+    decoded = _decoded(packets, _decoder(codec, rate_hz, encoder.extradata), size, lost, rng)
+    return _fitted(_resampled(decoded, rate_hz, SAMPLE_RATE_HZ), len(samples))
 
 
 def _decoder(codec: str, rate_hz: int, extradata: bytes | None) -> av.AudioCodecContext:
@@ -228,7 +244,7 @@ def _resampled(samples: Samples, from_hz: int, to_hz: int) -> Samples:
 
 
 def _fitted(samples: Samples, n_samples: int) -> Samples:
-    """Cut or filled with silence to ``n_samples``."""
+    """Return ``samples`` cut or zero-padded to ``n_samples``."""
     return np.pad(samples[:n_samples], (0, max(0, n_samples - len(samples)))).astype(np.float32)
 
 

@@ -1,6 +1,6 @@
-"""Cases × conditions × setups, one after the other or side by side: a generator of trials.
+"""Execution of an experiment: cases × conditions × systems as a stream of trials.
 
-Nothing here knows of stores or pages; who takes the trials keeps them.
+This module knows neither stores nor pages; the caller keeps the trials.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be heard.
+    """The cases, conditions and systems of an experiment.
 
     Attributes:
-        samples: gives those of a case; from any thread.
+        samples: returns the (n_samples,) float32 audio of a case; called from any thread.
         noises: the user's own, by name.
-        seed: the same makes the same audio.
+        seed: the same seed gives the same audio.
     """
 
     cases: Sequence[Case]
@@ -46,13 +46,13 @@ class Plan:
     seed: str = "1"
 
     def audio(self, case: Case, condition: Condition) -> Samples:
-        """``case`` under ``condition``, (n_samples,).
+        """Return the (n_samples,) audio of ``case`` under ``condition``.
 
         Raises:
-            ConditionError: it lacks what it needs.
+            ConditionError: the condition needs voices or a noise that is missing.
         """
-        others = _OtherCases(sorted((c for c in self.cases if c.id != case.id), key=_digest), self)
-        assets = ConditionAssets(others, self.noises)
+        voices = _OtherCases(sorted((c for c in self.cases if c.id != case.id), key=_digest), self)
+        assets = ConditionAssets(voices, self.noises)
         return apply_condition(self.samples(case), condition, f"{self.seed}/{case.digest}", assets)
 
 
@@ -61,7 +61,7 @@ def _digest(case: Case) -> tuple[str, str]:
 
 
 class _OtherCases(Sequence[Samples]):
-    """Of other cases; each is read when it is needed."""
+    """Lazy sequence of the audio of other cases."""
 
     def __init__(self, cases: Sequence[Case], plan: Plan) -> None:
         self._cases, self._plan = cases, plan
@@ -80,7 +80,7 @@ class _OtherCases(Sequence[Samples]):
 
 
 class _BackgroundEngine:
-    """An engine whose calls all give way to those who speak at the live page."""
+    """Engine proxy that makes every request yield to live sessions."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -99,30 +99,31 @@ def run_plan(
     done: Iterable[tuple[str, str, int]] = (),
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Iterator[Trial]:
-    """The trials of ``plan``, as they are finished; as many side by side as the engine serves.
+    """Yield the trials of ``plan`` as they finish, as many in parallel as the engine serves.
 
     Args:
-        done: case's id, condition and place of the setup of those to leave out.
-        is_cancelled: asked before each; those that run are finished.
+        plan: what to run.
+        done: trials to skip: case id, condition as text and index of the system.
+        is_cancelled: asked before each trial; those already started are finished.
 
     Raises:
         AsrError: a model cannot be fetched or loaded.
     """
     known = set(done)
-    for place, system in enumerate(plan.systems):
+    for index, system in enumerate(plan.systems):
         todo = [
             (case, condition)
             for case, condition in itertools.product(plan.cases, plan.conditions)
-            if (case.id, str(condition), place) not in known
+            if (case.id, str(condition), index) not in known
         ]
         if todo and not is_cancelled():
             engine = cast(
                 Engine, _BackgroundEngine(load_engine(resolve(system.model), system.engine))
             )
-            yield from _side_by_side(plan, system, engine, iter(todo), is_cancelled)
+            yield from _run_system(plan, system, engine, iter(todo), is_cancelled)
 
 
-def _side_by_side(
+def _run_system(
     plan: Plan,
     system: SystemConfig,
     engine: Engine,

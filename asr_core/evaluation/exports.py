@@ -1,4 +1,4 @@
-"""Test sets out: a ZIP that audiofolder, NeMo and Kaldi read, and our import."""
+"""Export of test sets: a ZIP that audiofolder, NeMo, Kaldi and our own import read."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ __all__ = ["write_set"]
 
 
 def write_set(cases: Iterable[Case], flac: Callable[[str], bytes], file: BinaryIO) -> None:
-    """``cases`` as a ZIP: ``metadata.jsonl`` for audiofolder, ``manifest.jsonl`` for NeMo,
-    ``wav.scp``, ``text`` and ``utt2spk`` for Kaldi, and the audio.
+    """Write ``cases`` and their audio as a ZIP.
+
+    It holds ``metadata.jsonl`` for audiofolder, ``manifest.jsonl`` for NeMo, and ``wav.scp``,
+    ``text`` and ``utt2spk`` for Kaldi.
 
     Args:
-        flac: the audio of a case's id.
+        cases: what to export.
+        flac: returns the audio of a case by its id.
+        file: open for writing in binary mode.
     """
     ordered = sorted(cases, key=lambda case: case.id)
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for case in ordered:
-            # Sound is packed already.
+            # FLAC is compressed already.
             archive.writestr(
                 zipfile.ZipInfo(_path(case)), flac(case.id), compress_type=zipfile.ZIP_STORED
             )
@@ -38,7 +42,7 @@ def _tables(cases: list[Case]) -> dict[str, list[str]]:
     def as_json(row: dict[str, Any]) -> str:
         return json.dumps(row, ensure_ascii=False)
 
-    # Every line has every tag, so that all columns have one type.
+    # Every row has every tag, so that each column has one type.
     tags = sorted({tag for case in cases for tag in case.tags})
     hugging_face, nemo, kaldi = [], [], []
     for case in cases:

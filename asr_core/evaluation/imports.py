@@ -1,4 +1,4 @@
-"""A set of recordings into the store: every line by itself, the others go on."""
+"""Import of test sets into the store, row by row: one bad row does not stop the others."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _TABLE_LIMITS = TableLimits(rows=20_000, table_bytes=20_000_000)
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What became of a set.
+    """The outcome of an import.
 
     Attributes:
-        n_stored: lines whose recording is in the test set now, of ``n_lines``.
-        problems: a sentence for each of the first lines that could not be used.
-        notes: sentences on what was read all the same, such as which of several tables.
+        n_stored: rows whose recording is in the test set now, of ``n_lines``.
+        problems: a sentence for each of the first rows that could not be used.
+        notes: sentences about what was read, such as which of several tables.
     """
 
     n_stored: int
@@ -34,6 +34,7 @@ class ImportReport:
 
     @property
     def n_problems(self) -> int:
+        """Rows that could not be used."""
         return self.n_lines - self.n_stored
 
 
@@ -46,15 +47,16 @@ def import_set(
     language: str = "en",
     progress: Callable[[int, int], None] = lambda i, n: None,
 ) -> ImportReport:
-    """Store every recording that is listed among ``files``.
+    """Store every recording that a table among ``files`` lists.
 
     Args:
-        add_case: of the store; raises AsrError.
-        language: of lines that tell none.
-        progress: called with how many lines are done, of how many.
+        add_case: stores a case; raises AsrError.
+        files: of the set, by path.
+        language: for rows that name none.
+        progress: called with the number of rows done and of all rows.
 
     Raises:
-        ManifestError: nothing lists them, or it is too long or cannot be read.
+        ManifestError: there is no table, or it is too long or cannot be read.
     """
     name, note = find_listing(files)
     listing = read_listing(files, name, _TABLE_LIMITS)

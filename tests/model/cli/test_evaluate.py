@@ -152,7 +152,7 @@ def test_where_it_cannot_write_is_said_before_anything_is_heard(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trials, "carry_out", None)
+    monkeypatch.setattr(trials, "run_plan", None)
     table = folder / "metadata.jsonl"
     before = table.read_bytes()
     assert main(["evaluate", str(table), option, str(folder / place)]) == 2
