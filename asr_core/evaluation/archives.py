@@ -77,7 +77,9 @@ def open_zip(source: BinaryIO | Path) -> Iterator[Files]:
         try:
             archive = zipfile.ZipFile(_SmallReads(file))
         except _DAMAGED:
-            raise ManifestError("This is no ZIP file, or a damaged one; pack it again.") from None
+            raise ManifestError(
+                "This is not a ZIP file, or it is damaged; pack it again."
+            ) from None
         with archive:
             members = [info for info in archive.infolist() if not info.filename.endswith("/")]
             if len(members) > _MAX_MEMBERS:

@@ -61,11 +61,11 @@ class NewCase:
         called = shorten(self.name)
         _check_language(called, self.language)
         if not len(self.samples):
-            raise ManifestError(f"{called} holds no sound.")
+            raise ManifestError(f"{called} has no audio.")
         if self.seconds > MAX_CASE_S:
             raise ManifestError(
-                f"{called} takes {self.seconds:.0f} s; a case is at most {MAX_CASE_S:.0f} s "
-                "long, so that one can see where it fails. Cut it into sentences."
+                f"{called} lasts {self.seconds:.0f} s; a case is at most {MAX_CASE_S:.0f} s "
+                "long. Cut it into sentences, so that errors can be located."
             )
 
     @property
@@ -112,10 +112,10 @@ def validate_texts(name: str, reference: str, language: str, tags: Mapping[str, 
         raise ManifestError(f"The name {called} is longer than {MAX_NAME} characters; shorten it.")
     if len(reference) > MAX_REFERENCE:
         raise ManifestError(
-            f"{called}: its words have {len(reference)} characters; at most {MAX_REFERENCE} are kept."
+            f"{called}: its transcript has {len(reference)} characters; at most {MAX_REFERENCE} are allowed."
         )
     if len(tags) > _MAX_TAGS:
-        raise ManifestError(f"{called} has {len(tags)} tags; at most {_MAX_TAGS} are kept.")
+        raise ManifestError(f"{called} has {len(tags)} tags; at most {_MAX_TAGS} are allowed.")
     for tag, value in tags.items():
         if len(tag) > _MAX_TAG or len(value) > _MAX_VALUE:
             raise ManifestError(
@@ -127,7 +127,7 @@ def validate_texts(name: str, reference: str, language: str, tags: Mapping[str, 
 def _check_language(called: str, language: str) -> None:
     if language not in LANGUAGES:
         raise ManifestError(
-            f"{called}: {shorten(language, 20)!r} is no language that Whisper knows; "
+            f"{called}: {shorten(language, 20)!r} is not a language that Whisper knows; "
             "give a code such as en or de."
         )
 
@@ -148,7 +148,7 @@ def parse_tags(text: str) -> dict[str, str]:
         name, sign, value = (piece.strip() for piece in part.partition("="))
         if not (name and sign and value):
             raise ManifestError(
-                f"{shorten(part)!r} is no tag; write name=value, such as accent=Scots."
+                f"{shorten(part)!r} is not a tag; write name=value, such as accent=Scots."
             )
         tags[name.lower()] = value
     return tags

@@ -109,7 +109,7 @@ class Condition:
         kind = CONDITION_TYPES.get(self.kind)
         if kind is None:
             raise ConditionError(
-                f"{self.kind!r} is no condition; there are {', '.join(CONDITION_TYPES)}."
+                f"{self.kind!r} is not a condition; choose from {', '.join(CONDITION_TYPES)}."
             )
         if kind.has_value and not kind.low <= self.value <= kind.high:
             raise ConditionError(

@@ -1,7 +1,7 @@
-"""Sets as they are unpacked: which files list the recordings, and how.
+"""Layouts of unpacked data sets: which files list the recordings, and how they are read.
 
-One table (audiofolder, NeMo, Common Voice, LJ Speech, FLEURS), Kaldi's files of a data
-folder, or LibriSpeech's transcripts of each chapter.
+Supported are one table (audiofolder, NeMo, Common Voice, LJ Speech, FLEURS), a Kaldi data
+folder, and LibriSpeech's transcript per chapter.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _LIBRISPEECH = ".trans.txt"
 _TESTS = frozenset(("test", "eval", "evaluation"))
 
 _FLAC = re.compile(r"flac -c -d -s (\S+) \|")
-"""How Kaldi is told to unpack FLAC, by our exports and its recipe for LibriSpeech."""
+"""Kaldi's command for FLAC, as our exports and its LibriSpeech recipe write it."""
 
 
 class NothingListed(ManifestError):
-    """There is no table among the files."""
+    """No table among the files."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class Listing:
     """The recordings of a set.
 
     Attributes:
-        name: of the table, or the folder of tables, that lists them.
-        folder: where their paths count from.
+        name: of the table, or of the folder of tables, that lists them.
+        folder: to which their paths are relative.
+        entries: its rows.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class TableLimits:
-    """How much is read of tables; None for any amount."""
+    """Limits on the size of tables; None for no limit."""
 
     rows: int | None = None
     table_bytes: int | None = None
@@ -63,13 +64,13 @@ class TableLimits:
 
 
 def find_listing(files: Iterable[str]) -> tuple[str, str]:
-    """Return the file that lists the others, and a sentence if others could have been taken.
+    """Return the file that lists the others, and a note if there were alternatives (else empty).
 
-    Of LibriSpeech it is the folder of the speakers, with a slash at its end.
+    For LibriSpeech this is the folder of the speakers, with a trailing slash.
 
     Raises:
-        NothingListed: none does.
-        ManifestError: it cannot be told which.
+        NothingListed: there is none.
+        ManifestError: several are equally likely.
     """
     names = sorted(name for name in files if not is_hidden(name))
     tables = [name for name in names if name.lower().endswith(_TABLES)]
@@ -79,28 +80,28 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
         by_name.setdefault(PurePosixPath(name).name.lower(), []).append(name)
     for known in _NAMES:
         if known in by_name:
-            taken = _one(by_name[known])
-            return taken, _others(taken, tables)
+            chosen = _one(by_name[known])
+            return chosen, _choice_note(chosen, tables)
     kaldi = [name for name in by_name.get(_KALDI, []) if _beside(name, "text") in names]
     if kaldi:
-        taken = _one(kaldi)
-        return taken, _others(taken, kaldi)
+        chosen = _one(kaldi)
+        return chosen, _choice_note(chosen, kaldi)
     chapters = [name for name in names if name.lower().endswith(_LIBRISPEECH)]
     if chapters:
         folders = list(dict.fromkeys(_speakers_folder(name) for name in chapters))
-        taken = _one(folders)
-        return taken, _others(taken, folders)
+        chosen = _one(folders)
+        return chosen, _choice_note(chosen, folders)
     if not tables:
         raise NothingListed(
             "No manifest is among the files; add one table (CSV, TSV or JSONL) with a column for "
             "the file and one for the words, such as file_name,transcription."
         )
-    taken = _one(tables)
-    return taken, _others(taken, tables)
+    chosen = _one(tables)
+    return chosen, _choice_note(chosen, tables)
 
 
 def _one(paths: Sequence[str]) -> str:
-    """Return the only one, the only one that lies above the others, or the one for tests."""
+    """Return the path that is alone, or highest in the tree, or the only one for testing."""
     depth = min(len(PurePosixPath(path).parts) for path in paths)
     highest = [path for path in paths if len(PurePosixPath(path).parts) == depth]
     if len(highest) == 1:
@@ -122,15 +123,18 @@ def _one(paths: Sequence[str]) -> str:
     )
 
 
-def _others(taken: str, all_: Sequence[str]) -> str:
-    """Say which of several was taken; metadata and manifest are two forms of one list."""
-    others = [path for path in all_ if path != taken]
+def _choice_note(chosen: str, all_: Sequence[str]) -> str:
+    """Return a note on which of several was chosen, or an empty text.
+
+    ``metadata`` and ``manifest`` in one folder are two forms of one list and need no note.
+    """
+    others = [path for path in all_ if path != chosen]
     stems = {PurePosixPath(path).stem.lower() for path in all_}
     if not others or (stems <= {"metadata", "manifest"} and len({_folder(p) for p in all_}) == 1):
         return ""
     return (
-        f"{shorten(taken)} is taken; {shorten(others[0])}"
-        f"{f' and {len(others) - 1} more are' if len(others) > 1 else ' is'} left aside."
+        f"Using {shorten(chosen)}; ignoring {shorten(others[0])}"
+        f"{f' and {len(others) - 1} more' if len(others) > 1 else ''}."
     )
 
 
@@ -143,7 +147,7 @@ def _beside(path: str, name: str) -> str:
 
 
 def _speakers_folder(chapter: str) -> str:
-    """Return ``test-clean/`` of ``test-clean/84/121123/84-121123.trans.txt``."""
+    """Return ``test-clean/`` for ``test-clean/84/121123/84-121123.trans.txt``."""
     return f"{PurePosixPath(chapter).parent.parent.parent}/"
 
 
@@ -151,10 +155,10 @@ def _speakers_folder(chapter: str) -> str:
 
 
 def read_listing(files: Files, name: str, limits: TableLimits = TableLimits()) -> Listing:
-    """Read the file, or the folder of LibriSpeech, that lists the recordings.
+    """Read the recordings that a table, or a folder of LibriSpeech, lists.
 
     Raises:
-        ManifestError: it can't be read, is longer than ``limits``, or lists none.
+        ManifestError: it cannot be read, exceeds ``limits``, or lists nothing.
     """
     read = _Reader(files, limits)
     folder = _folder(name)
@@ -191,7 +195,7 @@ def _listing(
 
 
 def read_split(files: Files, split: str) -> Listing | None:
-    """Read what audiofolder's table at the top lists of the folder ``split``, if there is one."""
+    """Return the part of audiofolder's top-level table that lies in folder ``split``, if there is one."""
     name = next((name for name in ("metadata.jsonl", "metadata.csv") if name in files), None)
     if name is None:
         return None
@@ -205,13 +209,17 @@ def read_split(files: Files, split: str) -> Listing | None:
 
 
 class _Reader:
-    """Tables among files, no larger than they may be."""
+    """Access to tables among files, within limits."""
 
     def __init__(self, files: Files, limits: TableLimits) -> None:
         self._files, self._most = files, limits.table_bytes
 
     def content(self, name: str) -> bytes:
-        """Raises ManifestError if there is no such file, or it is too large."""
+        """Return a table's bytes.
+
+        Raises:
+            ManifestError: there is no such file, or it is too large.
+        """
         called = shorten(name)
         if name not in self._files:
             raise ManifestError(f"{called} is not there.")
@@ -227,14 +235,14 @@ class _Reader:
         return content
 
     def keyed_lines(self, name: str) -> Iterator[tuple[str, str, str]]:
-        """Yield where each line is, its first word and the others, as Kaldi has them."""
+        """Yield the position, first word and rest of each line, as Kaldi writes them."""
         called = PurePosixPath(name).name
         for number, line in numbered_lines(decode_text(shorten(name), self.content(name))):
             key, *rest = line.split(maxsplit=1)
             yield f"line {number} of {shorten(called)}", key, "".join(rest).strip()
 
     def keyed(self, name: str) -> dict[str, str]:
-        """Return the lines of a file by their first words; none if there is no such file."""
+        """Return the lines of a file by their first word; empty if there is no such file."""
         if name not in self._files:
             return {}
         return {key: value for _, key, value in self.keyed_lines(name)}
@@ -259,7 +267,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[ManifestEntry | EntryError]:
             if key in seen:
                 raise ManifestError(f"{shorten(key)} is there twice")
             seen.add(key)
-            recording, stretch = (
+            recording, time_range = (
                 _segment(key, segments) if segments else (key, WHOLE_FILE)
             )  # fmt: skip
             path = _sound(recording, sounds)
@@ -267,7 +275,7 @@ def _kaldi(read: _Reader, folder: str) -> Iterator[ManifestEntry | EntryError]:
             yield EntryError(where, str(error).rstrip("."))
             continue
         tags = {"speaker": speakers[key]} if key in speakers else {}
-        yield ManifestEntry(path, reference, None, tags, where, stretch, key)
+        yield ManifestEntry(path, reference, None, tags, where, time_range, key)
 
 
 def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, TimeRange]:
@@ -280,7 +288,7 @@ def _segment(key: str, segments: Mapping[str, str]) -> tuple[str, TimeRange]:
             raise ValueError
     except ValueError:
         raise ManifestError(
-            f"segments tells no stretch of {shorten(key)}: {shorten(segments[key])}"
+            f"segments has no valid times for {shorten(key)}: {shorten(segments[key])}"
         ) from None
     return recording, TimeRange(start_s, None if end_s == -1 else end_s)
 

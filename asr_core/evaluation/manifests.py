@@ -1,7 +1,7 @@
-"""Manifests: what the rows of a table say of recordings, and cases made of it.
+"""Manifests: the recordings a table lists, and the cases made of them.
 
 Columns are those of Hugging Face's audiofolder, NeMo, Common Voice, Coqui STT and our own;
-LJ Speech and FLEURS have no header and are known by their form.
+LJ Speech and FLEURS have no header and are recognised by their form.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ __all__ = ["EntryError", "ManifestEntry", "file_stem", "read_cases", "read_entri
 
 _PATH = ("file_name", "audio_filepath", "path", "audio", "file", "filename", "wav_filename",
          "audio_file", "audio_path", "file_path", "filepath")  # fmt: skip
-_SAID = ("transcription", "text", "sentence", "reference", "said", "transcript",
+_REFERENCE = ("transcription", "text", "sentence", "reference", "said", "transcript",
          "normalized_text", "raw_text", "raw_transcription")  # fmt: skip
 _LANGUAGE = ("language", "lang", "locale", "language_code")
 _OFFSET, _DURATION = "offset", "duration"
-_KNOWN = frozenset((*_PATH, *_SAID, *_LANGUAGE, _OFFSET, _DURATION))
+_KNOWN = frozenset((*_PATH, *_REFERENCE, *_LANGUAGE, _OFFSET, _DURATION))
 _NO_TAGS = frozenset(
     ("seconds", "id", "split", "sampling_rate", "sample_rate", "wav_filesize", "sentence_id")
 )
 _NEMO = "audio_filepath"
 
 _MAX_PATH = 1000
-_MAX_SECONDS = 10_000_000.0  # four months; NeMo's users write 100,000 for a length they don't know
+_MAX_SECONDS = 10_000_000.0  # four months; NeMo users write 100,000 for an unknown length
 
-_LJ_FIELDS = (2, 3)  # id, text as printed, text as it is read
+_LJ_FIELDS = (2, 3)  # id, text as printed, text as read aloud
 _FLEURS_FIELDS = 7  # id, file, text, the same in small letters, its letters, samples, gender
 
 
 class EntryError(ManifestError):
-    """What is wrong with one row, so that it is left out.
+    """A row that cannot be used.
 
     Attributes:
         where: such as "line 7".
-        reason: as it goes on after "line 7: ", without a full stop.
+        reason: the end of a sentence that begins "line 7: ", without a full stop.
     """
 
     def __init__(self, where: str, reason: str, called: str = "") -> None:
@@ -69,11 +69,11 @@ class ManifestEntry:
     """A row of a manifest.
 
     Attributes:
-        path: as written there.
-        language: code, or None where the row tells none.
+        path: as the manifest writes it.
+        language: code, or None if the row has none.
         where: such as "line 7".
-        stretch: of the file.
-        name: of the case; empty for that of the file.
+        time_range: part of the file.
+        name: of the case; empty for the name of the file.
     """
 
     path: str
@@ -81,7 +81,7 @@ class ManifestEntry:
     language: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
-    stretch: TimeRange = WHOLE_FILE
+    time_range: TimeRange = WHOLE_FILE
     name: str = ""
 
     @property
@@ -90,28 +90,32 @@ class ManifestEntry:
         if self.name:
             return self.name
         stem = file_stem(self.path)
-        return stem if self.stretch == WHOLE_FILE else f"{stem} from {self.stretch.start_s:g} s"
+        return (
+            stem if self.time_range == WHOLE_FILE else f"{stem} from {self.time_range.start_s:g} s"
+        )
 
 
 def file_stem(path: str) -> str:
-    """Return the name of a file without folders and extension, whoever's path it is."""
+    """Return a file's name without folders and extension, for paths of any system."""
     return PurePosixPath(path.replace("\\", "/")).stem
 
 
 def read_entries(
     name: str, content: bytes, most: int | None = None
 ) -> list[ManifestEntry | EntryError]:
-    """Return the rows of the manifest called ``name``, or what is wrong with them.
+    """Return the rows of a manifest, or for each bad row what is wrong with it.
 
     Args:
-        most: how many rows it may have.
+        name: of the file.
+        content: of the file.
+        most: how many rows are allowed.
 
     Raises:
         ManifestError: it is no manifest, has too many rows, or none of them can be used.
     """
     called = shorten(name)
     text = decode_text(called, content)
-    rows = read_rows(name, text, (frozenset(_PATH), frozenset(_SAID)))
+    rows = read_rows(name, text, (frozenset(_PATH), frozenset(_REFERENCE)))
     entries: list[ManifestEntry | EntryError] = []
     for row in _without_header(called, text) if rows is None else rows:
         if len(entries) == most:
@@ -139,7 +143,7 @@ def _without_header(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
         return _fleurs(text)
     raise ManifestError(
         f"{called} does not begin with the names of its columns: one for the file "
-        f"({', '.join(_PATH[:3])} …) and one for its words ({', '.join(_SAID[:3])} …)."
+        f"({', '.join(_PATH[:3])} …) and one for its words ({', '.join(_REFERENCE[:3])} …)."
     )
 
 
@@ -161,8 +165,11 @@ def _lj_speech(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
 
 
 def _is_spoken(rows: Sequence[Sequence[str]]) -> bool:
-    """Return whether the last column is how the text in the second is read aloud, or the only
-    text there is; in sets of this form it may be a speaker."""
+    """Return whether the last column is a transcript rather than, say, a speaker.
+
+    A transcript repeats most words of the text in the second column as they are read aloud, or
+    is the only text there is.
+    """
     printed = [set(cells[1].lower().split()) for cells in rows]
     spoken = [set(cells[-1].lower().split()) for cells in rows]
     n_printed, n_spoken = (sum(map(len, words)) for words in (printed, spoken))
@@ -188,24 +195,28 @@ def _entry(row: TableRow | InvalidRow) -> ManifestEntry:
         raise EntryError(where, row.problem)
     try:
         return _read(where, row.fields)
-    except AsrError as error:  # of the language, or of a stretch without length
+    except AsrError as error:  # an unknown language, or an empty range
         raise EntryError(where, str(error).rstrip(".")) from None
     except ValueError as error:
         raise EntryError(where, str(error)) from None
 
 
 def _read(where: str, fields: Mapping[str, Any]) -> ManifestEntry:
-    """Raises ValueError with what is wrong, as it goes on after "line 7: "."""
+    """Return the entry of a row.
+
+    Raises:
+        ValueError: with the end of a sentence that begins "line 7: ".
+    """
     known = _known(fields)
     path = _text(known, _PATH, "file")
-    reference = _text(known, _SAID, "words")
+    reference = _text(known, _REFERENCE, "words")
     if path is None or not path.strip():
-        raise ValueError(f"it names no file ({', '.join(_PATH[:3])} …)")
+        raise ValueError(f"it has no file name ({', '.join(_PATH[:3])} …)")
     if len(path) > _MAX_PATH:
         raise ValueError(f"the path of the file is longer than {_MAX_PATH} characters")
     if reference is None:
         raise ValueError(
-            f"it tells no words ({', '.join(_SAID[:3])} …); leave them empty where nobody speaks"
+            f"it has no transcript ({', '.join(_REFERENCE[:3])} …); leave it empty where nobody speaks"
         )
     language = _text(known, _LANGUAGE, "language")
     tags = {
@@ -217,7 +228,7 @@ def _read(where: str, fields: Mapping[str, Any]) -> ManifestEntry:
         and str(value).strip()
     }
     code = language_code(language) if language else None
-    return ManifestEntry(path, reference, code, tags, where, _stretch(known))
+    return ManifestEntry(path, reference, code, tags, where, _range(known))
 
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,12 +243,12 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _text(known: Mapping[str, Any], names: Sequence[str], what: str) -> str | None:
-    """Return the first that is not empty; None if there is none at all."""
+    """Return the first non-empty text of the columns ``names``; None if there is no such column."""
     found: str | None = None
     for name in names:
         value = known.get(name)
         if isinstance(value, dict) and what == "file":
-            value = value.get("path", value)  # as Hugging Face's data sets write sound
+            value = value.get("path", value)  # Hugging Face's form of audio
         if value is None:
             continue
         if not isinstance(value, str):
@@ -248,7 +259,7 @@ def _text(known: Mapping[str, Any], names: Sequence[str], what: str) -> str | No
     return found
 
 
-def _stretch(known: Mapping[str, Any]) -> TimeRange:
+def _range(known: Mapping[str, Any]) -> TimeRange:
     """Return what NeMo's columns mean; a duration alone does in its own manifests only."""
     offset = _seconds(known.get(_OFFSET), _OFFSET)
     duration = _seconds(known.get(_DURATION), _DURATION) if offset is not None or (
@@ -266,7 +277,7 @@ def _seconds(value: Any, what: str) -> float | None:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < _MAX_SECONDS:
-        raise ValueError(f"the {what} {shorten(str(value), 20)!r} is no number of seconds")
+        raise ValueError(f"the {what} {shorten(str(value), 20)!r} is not a number of seconds")
     return seconds
 
 
@@ -279,15 +290,16 @@ def read_cases(
     language: str = "en",
     note: Callable[[str], None] = lambda text: None,
 ) -> Iterator[tuple[int, NewCase | EntryError]]:
-    """Yield the place of each entry with its case, or with what is wrong with it.
+    """Yield the index of each entry with its case, or with what is wrong with it.
 
-    They come file by file, so that one which many rows are of is decoded once. One
-    recording is in memory at a time, and never more of it than a case may have.
+    They come file by file, so that a file with many rows is decoded once. One recording is in
+    memory at a time, and never more of it than a case may have.
 
     Args:
-        open_file: of a path as the manifest writes it; raises AsrError.
-        language: where the manifest tells none.
-        note: takes what is to be known of a file that could be read.
+        entries: rows of a manifest.
+        open_file: opens a path as the manifest writes it; raises AsrError.
+        language: for rows that name none.
+        note: called with remarks on files that could be read.
     """
     by_path: dict[str, list[int]] = {}
     for place, entry in enumerate(entries):
@@ -299,7 +311,7 @@ def read_cases(
         rows = [
             (place, entry) for place in places if isinstance(entry := entries[place], ManifestEntry)
         ]
-        rows.sort(key=lambda row: row[1].stretch.start_s)
+        rows.sort(key=lambda row: row[1].time_range.start_s)
         yield from _cases_of_file(path, rows, open_file, language, note)
 
 
@@ -328,7 +340,7 @@ def _cases_of_file(
 
 
 def _case(entry: ManifestEntry, reader: SequentialRangeReader, language: str) -> NewCase:
-    samples = to_int16(reader.samples(entry.stretch))
+    samples = to_int16(reader.samples(entry.time_range))
     return NewCase(entry.title, entry.reference, samples, entry.language or language, entry.tags)
 
 

@@ -1,4 +1,4 @@
-"""Sentences to read aloud, so that every sound of English comes up.
+"""Sentences to read aloud that cover the sounds of English.
 
 Written for this project. Each list of ten holds all 39 phonemes of General American
 (as CMUdict counts them), the rare ones more than once.

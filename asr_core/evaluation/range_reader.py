@@ -1,4 +1,4 @@
-"""Many stretches of one recording, decoded in one pass."""
+"""Reading of many ranges of one recording in a single decoding pass."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ __all__ = ["SequentialRangeReader"]
 
 Samples = NDArray[np.float32]
 
-# Lengths in tables are rounded: a stretch may end after its file by so much, and one that ends
-# so little before it goes to its end.
+# Durations in tables are rounded: a range may end this much after its file, and one that ends
+# this little before the end extends to it.
 _MISSING_S = 0.5
 _LEFT_S = 0.01
 
 
 class SequentialRangeReader:
-    """Stretches of ``audio``, asked for in the order in which they begin.
+    """Ranges of ``audio``, requested in the order of their starts.
 
-    Holds no more than the longest of them and a piece.
+    Holds no more than the longest of them and one piece.
 
     Args:
-        most_s: how long a stretch may be.
+        audio: read once.
+        most_s: longest range allowed, seconds.
     """
 
     def __init__(self, audio: AudioFile, most_s: float) -> None:
@@ -40,16 +41,16 @@ class SequentialRangeReader:
         self._failed: AsrError | None = None
         self._is_over = False
 
-    def samples(self, stretch: TimeRange) -> Samples:
-        """Return the (n_samples,) of ``stretch``.
+    def samples(self, time_range: TimeRange) -> Samples:
+        """Return the (n_samples,) of ``time_range``.
 
         Raises:
-            AudioError: the file can't be read, ends before, or the stretch is too long.
+            AudioError: the file cannot be read or ends before, or the range is too long.
         """
-        first = round(stretch.start_s * SAMPLE_RATE_HZ)
-        last = None if stretch.end_s is None else round(stretch.end_s * SAMPLE_RATE_HZ)
+        first = round(time_range.start_s * SAMPLE_RATE_HZ)
+        last = None if time_range.end_s is None else round(time_range.end_s * SAMPLE_RATE_HZ)
         most = round(self._most_s * SAMPLE_RATE_HZ)
-        assert first >= self._first, "stretches come in order"
+        assert first >= self._first, "ranges are requested in order"
         enough = first + most + 1
         if last is not None:
             enough = min(enough, last + round(_LEFT_S * SAMPLE_RATE_HZ) + 1)
@@ -62,7 +63,7 @@ class SequentialRangeReader:
         return held if is_to_the_end else held[: (last or 0) - first]
 
     def _read(self, first: int, last: int) -> None:
-        """Hold what is from ``first`` to ``last``, as far as there is so much."""
+        """Decode until ``last`` or the end, and drop what lies before ``first``."""
         while self._held and self._first + len(self._held[0]) <= first:
             self._first += len(self._held.popleft())
         while self._after < last and not self._is_over:
@@ -80,13 +81,13 @@ class SequentialRangeReader:
                 self._first = self._after
 
     def _check(self, first: int, last: int | None, most: int) -> None:
-        lasts = f"{self._name} lasts {self._after / SAMPLE_RATE_HZ:.1f} s only"
+        lasts = f"{self._name} lasts only {self._after / SAMPLE_RATE_HZ:.1f} s"
         if self._after <= first:
-            raise AudioError(f"{lasts}; this stretch begins at {first / SAMPLE_RATE_HZ:.1f} s.")
+            raise AudioError(f"{lasts}; this range begins at {first / SAMPLE_RATE_HZ:.1f} s.")
         end = self._after if last is None else min(last, self._after)
         if end - first > most:
-            what = self._name if first == 0 and last is None else f"This stretch of {self._name}"
+            what = self._name if first == 0 and last is None else f"This range of {self._name}"
             raise too_long_error(what, self._most_s)
         missing_s = ((last or 0) - self._after) / SAMPLE_RATE_HZ
         if first > 0 and missing_s > _MISSING_S:
-            raise AudioError(f"{lasts}; this stretch ends {missing_s:.1f} s after that.")
+            raise AudioError(f"{lasts}; this range ends {missing_s:.1f} s after that.")

@@ -1,4 +1,4 @@
-"""A run to take away: CSV, JSON, and one HTML file that opens without a network."""
+"""Reports of a run: CSV, JSON, and one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _N_WORST = 30
 
 
 def percent(rate: float | None) -> str:
-    """For people."""
+    """Return ``rate`` as a percentage for display; a dash for None."""
     return "–" if rate is None else f"{100 * rate:.1f} %"
 
 
@@ -65,7 +65,7 @@ def _cells(trial: Trial) -> dict[str, Any]:
 
 
 def to_csv(trials: Sequence[Trial]) -> str:
-    """A line a trial, with a column for each tag."""
+    """Return one row per trial, with a column for each tag."""
     tags = list(collect_tags(trials))
     rows = [{**_cells(t), **{f"tag:{tag}": t.tags.get(tag, "") for tag in tags}} for t in trials]
     out = io.StringIO()
@@ -77,12 +77,17 @@ def to_csv(trials: Sequence[Trial]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    """Return a cell whose text no spreadsheet takes for a formula."""
     return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t" and value else value
 
 
 def to_json(trials: Sequence[Trial], left_out: Sequence[str] = ()) -> str:
-    """Everything, word by word; ``left_out`` says which rows of the set were not heard."""
+    """Return the summary and all trials, word by word.
+
+    Args:
+        trials: of the run.
+        left_out: sentences on rows of the set that were not used.
+    """
     rows = [
         {
             **_cells(trial),
@@ -102,7 +107,7 @@ def to_json(trials: Sequence[Trial], left_out: Sequence[str] = ()) -> str:
 
 
 def summary_fields(row: Summary) -> dict[str, Any]:
-    """The figures of a row, for tables."""
+    """Return the figures of a summary by column name."""
     return {
         "cases": row.n_cases,
         "cases_without_words": row.wordless.n_cases,
@@ -124,10 +129,12 @@ def summary_fields(row: Summary) -> dict[str, Any]:
 
 
 def to_html(trials: Sequence[Trial], title: str, left_out: Sequence[str] = ()) -> str:
-    """One page with tables, plots (as SVG) and the worst cases; no script, no network.
+    """Return one page with tables, charts (as SVG) and the worst cases; no scripts, no requests.
 
     Args:
-        left_out: which rows of the set were not heard, and why.
+        trials: of the run.
+        title: of the page.
+        left_out: sentences on rows of the set that were not used.
     """
     rows = summarise_by_condition(trials)
     drawn = [charts.condition_heatmap(rows)]

@@ -1,4 +1,4 @@
-"""Trials → the tables that are read: pure functions, no audio, no model, no store."""
+"""Aggregation of trials into the tables that people read."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ _N_BINS = 10
 
 @dataclass(frozen=True)
 class WordlessSummary:
-    """Trials of recordings in which nothing is said: no rate can be told of them.
+    """Trials with an empty reference, for which there is no error rate.
 
     Attributes:
-        n_invented: words written all the same.
+        n_hallucinated: words in their hypotheses.
     """
 
     n_cases: int = 0
@@ -65,17 +65,18 @@ class WordlessSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """Many trials together; those of recordings without words are in no rate.
+    """Figures of several trials; those with an empty reference are in no rate.
 
     Attributes:
-        words: error rate of words, with its interval over the cases.
-        characters: error rate of characters; None where nothing was said.
-        n_invented: words written where nothing was said.
-        real_time_factor: seconds of work per second of audio.
-        latency_s: streaming: until a word was final, median and 95th percentile.
-        n_failed: trials that gave no result.
-        wordless: of the recordings in which nothing is said; ``n_cases`` and ``n_invented``
-            count these too.
+        words: word error rate, with its interval over the cases.
+        raw_rate: word error rate of the texts as written.
+        characters: character error rate; None without reference words.
+        n_hallucinated: words without speech behind them.
+        real_time_factor: processing time per second of audio.
+        latency_s: streaming only: median and 95th percentile of the time until a word is final.
+        n_failed: trials without a result.
+        wordless: the trials with an empty reference; ``n_cases`` and ``n_hallucinated`` include
+            these.
     """
 
     n_cases: int
@@ -92,7 +93,7 @@ class Summary:
 
     @classmethod
     def of(cls, trials: Sequence[Trial]) -> Summary:
-        """The trials of any cases; a case counts once for the interval."""
+        """Summarise trials of any cases; a case counts once for the interval."""
         good = [trial for trial in trials if trial.result.error is None]
         spoken = [trial for trial in good if trial.score.words.n_reference]
         wordless = [trial for trial in good if not trial.score.words.n_reference]
@@ -140,21 +141,21 @@ def _grouped(trials: Iterable[Trial], key: Callable[[Trial], Key]) -> dict[Key, 
 
 
 def condition_sort_key(condition: Condition) -> tuple[int, str, float]:
-    """As they are listed: kind by kind, from mild to hard."""
+    """Return a key that sorts conditions by type, then from mild to hard."""
     falling = condition.kind in ("white", "pink", "babble", "noise", "amr")
     value = -condition.value if falling else condition.value
     return list(CONDITION_TYPES).index(condition.kind), condition.noise, value
 
 
 def summarise_by_condition(trials: Iterable[Trial]) -> dict[tuple[Condition, str], Summary]:
-    """A row for each condition and setup's title, in the order they are listed."""
+    """Return a summary for each condition and system's title, in display order."""
     groups = _grouped(trials, lambda trial: (trial.condition, trial.system.title))
     order = sorted(groups, key=lambda key: (condition_sort_key(key[0]), key[1]))
     return {key: Summary.of(groups[key]) for key in order}
 
 
 def summarise_by_tag(trials: Iterable[Trial], tag: str) -> dict[tuple[str, str], Summary]:
-    """A row for each value of ``tag`` and setup's title, the most errors first."""
+    """Return a summary for each value of ``tag`` and system's title, most errors first."""
     tagged = [trial for trial in trials if tag in trial.tags]
     groups = _grouped(tagged, lambda trial: (trial.tags[tag], trial.system.title))
     rows = {key: Summary.of(group) for key, group in groups.items()}
@@ -164,16 +165,16 @@ def summarise_by_tag(trials: Iterable[Trial], tag: str) -> dict[tuple[str, str],
 def summarise_curves(
     trials: Iterable[Trial], kinds: Sequence[str]
 ) -> dict[tuple[str, float, str], Summary]:
-    """A row for each kind of condition, how much of it, and setup's title.
+    """Return a summary for each condition type, value and system's title.
 
-    The recording as it is stands in pitch and speed where nothing is changed.
+    The unchanged recording is a point of pitch, speed, loss and gain.
     """
     points = _points(trials)
     return {key: Summary.of(points[key]) for key in sorted(points) if key[0] in kinds}
 
 
 def curve_kinds(trials: Iterable[Trial]) -> list[str]:
-    """Kinds of conditions with more than one value: those a curve can be drawn of."""
+    """Return the condition types with more than one value, for which a curve can be drawn."""
     n_values = Counter(kind for kind, _ in {(kind, value) for kind, value, _ in _points(trials)})
     return sorted(kind for kind, n in n_values.items() if n > 1)
 
@@ -194,19 +195,19 @@ def _points(trials: Iterable[Trial]) -> dict[tuple[str, float, str], list[Trial]
 
 
 def rank_worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:
-    """The most errors per word first; what failed or was made up before all."""
+    """Return the trials with most errors per word first; failed ones before all."""
 
-    def badness(trial: Trial) -> tuple[bool, float, int]:
+    def severity(trial: Trial) -> tuple[bool, float, int]:
         counts = trial.score.words
         rate = counts.errors / max(counts.n_reference, 1)
         return trial.result.error is not None, rate, counts.errors
 
-    return sorted(trials, key=badness, reverse=True)[:n]
+    return sorted(trials, key=severity, reverse=True)[:n]
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """One word heard for another, with how often and in which cases."""
+    """A word recognised as another, with its count and the cases it occurs in."""
 
     reference: str
     hypothesis: str
@@ -215,7 +216,7 @@ class Confusion:
 
 
 def count_confusions(trials: Iterable[Trial], n: int = 20) -> list[Confusion]:
-    """The most often misheard words first."""
+    """Return the ``n`` most frequent confusions."""
     found: Counter[tuple[str, str]] = Counter()
     cases: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     for trial in trials:
@@ -236,12 +237,11 @@ def _plain(word: str) -> str:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How often words of a certain confidence were right.
+    """Confidence against correctness of words.
 
     Attributes:
-        bins: (mean confidence, share that was right, how many) of each tenth.
-        error: mean distance between the two, weighted (expected calibration error,
-            Guo et al. 2017); None without words.
+        bins: (mean confidence, share correct, number of words) of each tenth.
+        error: expected calibration error (Guo et al. 2017); None without words.
     """
 
     bins: tuple[tuple[float, float, int], ...]
@@ -249,7 +249,7 @@ class Calibration:
 
 
 def measure_calibration(trials: Iterable[Trial]) -> Calibration:
-    """Of all words heard where something was said."""
+    """Return the calibration over all hypothesis words of trials with a reference."""
     confidence: list[float] = []
     right: list[bool] = []
     for trial in trials:
@@ -281,12 +281,12 @@ class TrialPair:
 
     @property
     def errors(self) -> int:
-        """More errors in the second; below zero it is better."""
+        """Errors of the second minus errors of the first; negative is better."""
         return self.second.score.words.errors - self.first.score.words.errors
 
 
 def pair_trials(first: Iterable[Trial], second: Iterable[Trial]) -> list[TrialPair]:
-    """What both heard, what became worse first."""
+    """Return the cases and conditions that both runs have, largest deterioration first."""
     before = {(t.case_id, t.condition): t for t in first}
     both = (
         TrialPair(before[key], trial)
@@ -297,7 +297,7 @@ def pair_trials(first: Iterable[Trial], second: Iterable[Trial]) -> list[TrialPa
 
 
 def compare(pairs: Sequence[TrialPair]) -> dict[Condition | None, Difference]:
-    """Of each condition, and under None of all together; those without words left out."""
+    """Return the difference for each condition and, under None, for all; without empty references."""
     good = [
         pair for pair in pairs
         if pair.first.result.error is None and pair.second.result.error is None
@@ -316,7 +316,7 @@ def _difference(pairs: Sequence[TrialPair]) -> Difference:
 
 
 def collect_tags(trials: Iterable[Trial]) -> Mapping[str, list[str]]:
-    """The tags in use, each with its values."""
+    """Return the tags in use, each with its values."""
     found: dict[str, set[str]] = defaultdict(set)
     for trial in trials:
         for tag, value in trial.tags.items():

@@ -1,7 +1,7 @@
-"""Who may do what at the test bench, which all users of an app share.
+"""Roles and permissions at the test bench, which all users of an app share.
 
-The rules stand here, as pure functions of claims and lists; the store asks them before it
-does anything, and pages ask the same ones to hide what would be refused.
+The rules are pure functions of claims and lists. The store enforces them; pages ask the same
+ones to hide what would be refused.
 """
 
 from __future__ import annotations
@@ -15,31 +15,32 @@ from typing import Any
 
 __all__ = ["NOBODY", "Actor", "Role", "resolve_actor", "resolve_role", "verified_email"]
 
-_MOST_CHARACTERS = 254  # of an address (RFC 5321)
+_MAX_ADDRESS = 254  # characters (RFC 5321)
 
 
 class Role(IntEnum):
-    """Each may do what those before it may."""
+    """Levels of permission; each includes those before it."""
 
     GUEST = 0
-    """Speaks and uploads; sees no test bench."""
+    """Uses live and file transcription; has no access to the test bench."""
 
     TESTER = 1
-    """Adds recordings, runs models, reads results, flags; deletes what is their own."""
+    """Adds recordings and flags, runs models, reads results; deletes their own."""
 
     REVIEWER = 2
     """Accepts, dismisses, changes and deletes what others added."""
 
     OPERATOR = 3
-    """Sees how the server does, and who changed what."""
+    """Sees the server's metrics and the audit log."""
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who acts.
+    """The person on whose behalf the store acts.
 
     Attributes:
-        name: verified address; empty for who did not sign in. It marks what they add.
+        name: verified e-mail address; empty without sign-in. It marks what they add.
+        role: their level of permission.
     """
 
     name: str
@@ -47,28 +48,28 @@ class Actor:
 
     @property
     def may_read(self) -> bool:
-        """Cases, runs, results, flags and their audio."""
+        """Permission to read cases, runs, results, flags and their audio."""
         return self.role >= Role.TESTER
 
     @property
     def may_add(self) -> bool:
-        """Cases, noises, runs and flags."""
+        """Permission to add cases, noises, runs and flags."""
         return self.role >= Role.TESTER
 
     @property
     def may_review(self) -> bool:
-        """Change, accept and dismiss what anybody added."""
+        """Permission to change, accept and dismiss what anybody added."""
         return self.role >= Role.REVIEWER
 
     @property
     def may_audit(self) -> bool:
-        """Read who changed what."""
+        """Permission to read who changed what."""
         return self.role >= Role.OPERATOR
 
     def may_delete(self, owner: str) -> bool:
-        """What ``owner`` added: everybody their own, reviewers everything.
+        """Return whether what ``owner`` added may be deleted: one's own, or anything for reviewers.
 
-        What an empty ``owner`` added belongs to nobody.
+        An empty ``owner`` is nobody's own.
         """
         return self.may_review or (self.may_add and bool(owner) and owner == self.name)
 
@@ -77,11 +78,11 @@ NOBODY = Actor("", Role.GUEST)
 
 
 def verified_email(claims: Mapping[str, Any]) -> str | None:
-    """Return the address that the identity provider vouches for, in lower case, or None.
+    """Return the address that the identity provider has verified, in lower case, or None.
 
     Args:
         claims: of the ID token (OpenID Connect). ``email_verified`` must be True, or the
-            text "true", which some providers send; whatever else is not verified.
+            text "true", which some providers send; any other value counts as not verified.
     """
     verified, email = claims.get("email_verified"), claims.get("email")
     if not (verified is True or verified == "true"):
@@ -90,31 +91,30 @@ def verified_email(claims: Mapping[str, Any]) -> str | None:
 
 
 def _is_plain_address(text: str) -> bool:
-    """Return whether it is one address, in characters that pass for no others.
+    """Return whether ``text`` is a single address without look-alike characters.
 
-    Look-alikes such as full-width letters and the Kelvin sign become ASCII letters when they
-    are normalised or lowered, and would so pass for somebody else's address.
+    Full-width letters, the Kelvin sign and others become ASCII letters when they are normalised
+    or lower-cased, and could so pass for somebody else's address.
     """
     local, _, domain = text.partition("@")
     return (
-        0 < len(text) <= _MOST_CHARACTERS
+        0 < len(text) <= _MAX_ADDRESS
         and bool(local and domain)
         and text.count("@") == 1
         and unicodedata.normalize("NFKC", text) == text
         and not set(text) & set(',;:<>()[]\\"*?')
-        # Controls, surrogates and invisible characters; blanks and line ends of all kinds.
+        # Categories C and Z: controls, surrogates, invisible characters and white space.
         and all(unicodedata.category(character)[0] not in "CZ" for character in text)
     )
 
 
 def resolve_role(email: str | None, lists: Mapping[str, Sequence[str] | str]) -> Role:
-    """Return the highest role whose list in ``lists`` has a pattern for ``email``.
+    """Return the highest role whose list in ``lists`` has a pattern that matches ``email``.
 
     Args:
-        email: as ``verified_email`` gave it; None for the unknown.
-        lists: under ``testers``, ``reviewers`` and ``operators`` addresses, in which
-            ``*`` stands for any characters (``*@example.org``). Without any list
-            everybody may do everything but see how the server does.
+        email: as ``verified_email`` returns it.
+        lists: addresses under ``testers``, ``reviewers`` and ``operators``; ``*`` matches any
+            characters (``*@example.org``). Without lists everybody is a reviewer.
     """
     if not lists:
         return Role.REVIEWER
@@ -132,11 +132,11 @@ def resolve_role(email: str | None, lists: Mapping[str, Sequence[str] | str]) ->
 
 
 def _patterns(given: Sequence[str] | str) -> Sequence[str]:
-    """A single text is one pattern, not a list of its letters: one of them may be ``*``."""
+    """Return the patterns; a single text is one pattern, not a list of its letters."""
     return [given] if isinstance(given, str) else [each for each in given if isinstance(each, str)]
 
 
 def resolve_actor(claims: Mapping[str, Any], lists: Mapping[str, Sequence[str] | str]) -> Actor:
-    """Return who acts, from the claims of a sign-in (empty without one) and ``[roles]``."""
+    """Return the actor for the claims of a sign-in (empty without one) and the lists of ``[roles]``."""
     email = verified_email(claims)
     return Actor(email or "", resolve_role(email, lists))

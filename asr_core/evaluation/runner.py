@@ -1,8 +1,7 @@
-"""Runs in the background: started, watched, cancelled and resumed from any page.
+"""Background execution of runs: started, watched, cancelled and resumed from any page.
 
-One thread a store works through the runs that were started, in their order; it ends
-with the last. What is done stands in the store, trial by trial: a run that was cut
-off goes on where it was.
+One thread per store works through the queued runs in order and ends after the last. Every
+finished trial is in the store, so that an interrupted run resumes where it was.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ __all__ = ["RunState", "Runner", "build_plan", "get_runner"]
 logger = logging.getLogger(__name__)
 
 _SERVER = Actor("", Role.REVIEWER)
-"""Carries out what its owner asked for, and may no longer ask for."""
+"""Executes runs whose owners may have lost the permission since they started them."""
 
 
 class RunState(Enum):
-    """Where a run is."""
+    """State of a run."""
 
     WAITING = "waiting"
     RUNNING = "running"
-    PAUSED = "paused"  # cancelled, or cut off; can be resumed
+    PAUSED = "paused"  # cancelled or interrupted; can be resumed
     DONE = "done"
     FAILED = "failed"
 
@@ -48,7 +47,7 @@ class _QueuedRun:
 
 
 def build_plan(run: Run, store: Store) -> Plan:
-    """The cases that are still there, with their audio from ``store``.
+    """Return the plan of ``run``: the cases that still exist, with their audio from ``store``.
 
     Raises:
         StoreError: the store cannot be read.
@@ -71,19 +70,19 @@ def _check(run: Run, actor: Actor) -> None:
 
 
 class Runner:
-    """Any thread may call."""
+    """The queue of runs of a store, safe to use from any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store.acting(_SERVER)
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards _works and _thread
         self._works: dict[str, _QueuedRun] = {}
         self._thread: threading.Thread | None = None
 
     def start(self, run: Run, actor: Actor) -> None:
-        """Begin or resume ``run``, after those that were started before.
+        """Queue ``run``, new or resumed, after those that were started before.
 
         Raises:
-            StoreError: it is not ``actor``'s to start.
+            StoreError: ``actor`` may not start it.
         """
         _check(run, actor)
         with self._lock:
@@ -94,10 +93,10 @@ class Runner:
                 self._thread.start()
 
     def cancel(self, run: Run, actor: Actor) -> None:
-        """Stop it after the trials that are being heard; nothing done is lost.
+        """Stop ``run`` after the trials in progress; finished trials are kept.
 
         Raises:
-            StoreError: it is not ``actor``'s to stop.
+            StoreError: ``actor`` may not stop it.
         """
         _check(run, actor)
         with self._lock:
@@ -106,6 +105,7 @@ class Runner:
                 work.cancel.set()
 
     def state(self, run: Run) -> RunState:
+        """Return the state of ``run``."""
         work = self._works.get(run.id)
         if work is not None and not work.cancel.is_set() and work.error is None:
             if work.is_running:
@@ -117,7 +117,7 @@ class Runner:
         return RunState.FAILED if work is not None and work.error else RunState.PAUSED
 
     def error(self, run_id: str) -> str | None:
-        """A sentence, if the run could not go on."""
+        """Return a sentence if the run failed, else None."""
         work = self._works.get(run_id)
         return work.error if work is not None else None
 
@@ -155,11 +155,11 @@ class Runner:
             work.error = "The run stopped at an error; the log of the server says which."
 
 
-_making = threading.Lock()
+_registry_lock = threading.Lock()
 _runners: dict[Hashable, Runner] = {}
 
 
 def get_runner(store: Store) -> Runner:
-    """The one runner of ``store`` in this process. Any thread may call."""
-    with _making:
+    """Return the runner of ``store`` in this process; any thread may call."""
+    with _registry_lock:
         return _runners.setdefault(store.shared, Runner(store))

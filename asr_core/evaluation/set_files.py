@@ -1,4 +1,4 @@
-"""The files of a set, wherever they lie, and which of them a table means."""
+"""Files of a data set on disk or in an archive, and lookup by the paths tables write."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from asr_core.text.plain_text import shorten
 __all__ = ["DiskFiles", "Files", "file_opener", "is_hidden"]
 
 Files = Mapping[str, Callable[[], BinaryIO]]
-"""By path; each is read when its turn comes, and raises AsrError."""
+"""Openers by path; an opener raises AsrError."""
 
-# In which sets come whose tables leave out the extension; there are texts of that name too.
+# Tried when a table leaves out the extension: a transcript may have the same stem.
 _SOUNDS = frozenset((".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".webm", ".sph"))
 
 _LONGEST = 300  # characters of a path, in messages
 
 
 def is_hidden(path: str) -> bool:
-    """Return whether a system keeps it for itself, such as ``__MACOSX/._a.wav``."""
+    """Return whether a path belongs to the system rather than the set, such as ``__MACOSX/._a.wav``."""
     parts = PurePosixPath(path).parts
     return any(part == "__MACOSX" or (part[:1] == "." and part != "..") for part in parts)
 
 
 class DiskFiles(Mapping[str, Callable[[], BinaryIO]]):
-    """The files below a folder; any other is there too, by its path from the folder."""
+    """The files below a folder; paths outside it, relative to it, can be opened too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,9 +39,9 @@ class DiskFiles(Mapping[str, Callable[[], BinaryIO]]):
     def __getitem__(self, path: str) -> Callable[[], BinaryIO]:
         place = self._folder / path
         try:
-            if not place.is_file():  # opening a pipe would wait for ever
+            if not place.is_file():  # opening a named pipe would block
                 raise KeyError(path)
-        except (OSError, ValueError):  # NUL, half a character, more than a path may have
+        except (OSError, ValueError):  # NUL, a lone surrogate, or too long
             raise KeyError(path) from None
         return functools.partial(_opened, place)
 
@@ -67,12 +67,12 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def file_opener(files: Files, folder: str, *tops: str) -> Callable[[str], BinaryIO]:
-    """Return what opens a file of ``files`` by the path that a table in ``folder`` writes.
+    """Return a function that opens a file by the path that a table in ``folder`` writes.
 
-    The path counts from the table's folder, from one above it, or from ``tops``. Failing that,
-    the file below the table's folder is taken whose path ends most like it, if there is one
-    such only: sets have their sound in ``clips`` or ``wavs``, or tell where it was on another
-    machine. A name may come without its extension.
+    The path may be relative to the table's folder, one of its parents, or ``tops``. Otherwise
+    the file below the table's folder whose path ends most alike is opened, if it is unique: sets
+    keep audio in ``clips`` or ``wavs``, or name its place on another machine. The extension may
+    be missing.
     """
     above = [str(each) for each in PurePosixPath(folder).parents]
     starts = list(dict.fromkeys((folder, *above, "", *tops)))
@@ -86,7 +86,7 @@ def file_opener(files: Files, folder: str, *tops: str) -> Callable[[str], Binary
         same = by_name().get(wanted.name, []) if wanted.name else []
         most = max((_n_alike(wanted, each) for each in same), default=0)
         alike = [each for each in same if _n_alike(wanted, each) == most]
-        # Of one folder: the same sound in two formats.
+        # Several in one folder are one recording in several formats.
         if len({PurePosixPath(each).parent for each in alike}) != 1:
             raise AudioError(f"{shorten(path, _LONGEST)} is not there.")
         return files[min(alike)]()
@@ -102,7 +102,7 @@ def _as_written(path: str, starts: Sequence[str]) -> Iterator[str]:
 
 
 def _by_name(files: Files, folder: str) -> dict[str, list[str]]:
-    """Return the files below ``folder`` by their names, and sounds by these without extension."""
+    """Return the files below ``folder`` by name, and audio files by stem as well."""
     found: dict[str, list[str]] = {}
     below = PurePosixPath(folder)
     for path in files:
@@ -115,12 +115,12 @@ def _by_name(files: Files, folder: str) -> dict[str, list[str]]:
 
 
 def _composed(text: str) -> str:
-    """Return letters and their marks as one, as they aren't in names from a Mac."""
+    """Return ``text`` with combining marks composed; names from macOS have them decomposed."""
     return unicodedata.normalize("NFC", text)
 
 
 def _n_alike(wanted: PurePosixPath, path: str) -> int:
-    """Return of how many folders the ends of two paths are the same."""
+    """Return the number of trailing folders that two paths share."""
     ends = reversed(wanted.parent.parts), reversed(PurePosixPath(path).parent.parts)
     n = 0
     for a, b in zip(*ends, strict=False):

@@ -1,4 +1,4 @@
-"""How a recording looks: loudness by frequency and time, as a picture."""
+"""Spectrogram images."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["spectrogram_png"]
 _RANGE_DB = 80.0
 _MAX_WIDTH = 1200
 
-# Dark blue over magenta and orange to light yellow, as even to the eye as plain steps get.
+# Roughly perceptually uniform: dark blue, magenta, orange, light yellow.
 _COLOURS = np.array(
     [[8, 8, 40], [70, 15, 105], [150, 40, 110], [225, 85, 75], [250, 165, 60], [250, 250, 180]]
 )
 
 
 def spectrogram_png(samples: NDArray[np.float32]) -> bytes:
-    """(n_samples,) mono 16 kHz as a PNG: 0 to 8 kHz upwards, time to the right, 80 dB."""
+    """Return a PNG of (n_samples,) mono 16 kHz samples: 0 to 8 kHz upwards, 80 dB range."""
     padded = np.pad(samples, (0, max(0, 512 - len(samples))))
     _, _, power = scipy.signal.spectrogram(
         padded, SAMPLE_RATE_HZ, nperseg=512, noverlap=512 - 160, mode="psd"

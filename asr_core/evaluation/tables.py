@@ -1,8 +1,8 @@
-"""Tables as their makers write them: CSV, TSV and JSON lines → rows with their lines.
+"""CSV, TSV and JSON tables, read as rows with their line numbers.
 
-Quotes are read as RFC 4180 has them where they are written so. In tables with tabs or bars a
-single quote that is not closed says that nothing in them is quoted (Common Voice); in the
-others it is an error of its line, and never swallows those below.
+Quotes follow RFC 4180. In tables delimited by tabs or bars, a single unclosed quote means that
+nothing is quoted (Common Voice); in others it is an error of its line and never swallows the
+lines below.
 """
 
 from __future__ import annotations
@@ -29,27 +29,26 @@ __all__ = [
     "read_rows",
 ]
 
-# More columns than any table of recordings has; a header of millions of them would
-# make every short line below as long as itself.
+# A header of millions of columns would make every short line as long as itself.
 _MAX_COLUMNS = 200
-_MAX_LINE = 1_000_000  # characters of a JSON line, before it is parsed into many times that
+_MAX_LINE = 1_000_000  # characters of a JSON line; parsed, it takes a multiple of that
 
 _DELIMITERS = "\t,;|"
-_EXCELS = re.compile(r'"?sep=([\t,;|])"?\s*')  # a line before the header
-_UNQUOTED = "\t|"  # texts hold none of them, so that makers see no need of quotes
+_EXCEL_SEPARATOR = re.compile(r'"?sep=([\t,;|])"?\s*')  # Excel's line before the header
+_UNQUOTED = "\t|"  # delimiters that texts do not contain, so that writers do not quote
 
-# UTF-32 first: its mark begins like that of UTF-16.
+# UTF-32 first: its mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 
-# Not splitlines(): texts may hold U+2028, U+0085 and others that it splits at.
+# splitlines() would also split at U+2028, U+0085 and others, which texts may hold.
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 
 _SPACE = re.compile(r"[ \t\r\n]*")  # of JSON
 
-csv.field_size_limit(2**31 - 1)  # what is too long is said for its line, by the store
+csv.field_size_limit(2**31 - 1)  # the store reports fields that are too long
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,10 @@ class TableRow:
 
 @dataclass(frozen=True)
 class InvalidRow:
-    """A line that is no row.
+    """A line that is not a row.
 
     Attributes:
-        problem: as it goes on after "line 7: ".
+        problem: the end of a sentence that begins "line 7: ".
     """
 
     line: int
@@ -78,10 +77,10 @@ class InvalidRow:
 
 
 def decode_text(called: str, content: bytes) -> str:
-    """Return the text of a file, without the mark of its encoding.
+    """Return the text of a file, without byte order mark.
 
     Raises:
-        ManifestError: it is in another encoding than UTF-8, or UTF-16 with its mark.
+        ManifestError: the encoding is neither UTF-8 nor UTF-16 with a byte order mark.
     """
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
     try:
@@ -89,20 +88,22 @@ def decode_text(called: str, content: bytes) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ManifestError(
-            f"{called} is no text in {encoding.upper()} (line {line}); save it as UTF-8."
+            f"{called} is not {encoding.upper()} text (line {line}); save it as UTF-8."
         ) from None
     if text.count("\0") > len(text) // 4:
-        raise ManifestError(f"{called} is no text in UTF-8 (it is full of NUL); save it as such.")
+        raise ManifestError(
+            f"{called} is not UTF-8 text (it is full of NUL characters); save it as UTF-8."
+        )
     return text.removeprefix("\ufeff")
 
 
 def normalise_column(name: str) -> str:
-    """Return a column's name as it is compared: ``file_name`` of ``File Name``."""
+    """Return a column name in the form it is compared in: ``file_name`` for ``File Name``."""
     return re.sub(r"[\s-]+", "_", name.strip("\ufeff \t").strip().lower())
 
 
 def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines that hold something, without their ends, with their numbers."""
+    """Yield the non-blank lines without line ends, with their numbers from 1."""
     for number, line in enumerate(_LINE.finditer(text), 1):
         if line[0].strip():
             yield number, line[0].rstrip("\r\n")
@@ -111,13 +112,15 @@ def numbered_lines(text: str) -> Iterator[tuple[int, str]]:
 def read_rows(
     name: str, text: str, needed: tuple[Container[str], Container[str]]
 ) -> Iterator[TableRow | InvalidRow] | None:
-    """Yield the rows of the table called ``name``; None if it has no header.
+    """Yield the rows of a table; None if it has no header.
 
     Args:
-        needed: names of columns; of each group a header has one.
+        name: of the file; its extension tells the format.
+        text: of the file.
+        needed: two groups of column names; a header has one of each.
 
     Raises:
-        ManifestError: it is no table of its kind at all.
+        ManifestError: it is not a table of its format.
     """
     called = shorten(name)
     if name.lower().endswith((".jsonl", ".ndjson")):
@@ -140,19 +143,26 @@ def _json_lines(text: str) -> Iterator[TableRow | InvalidRow]:
             continue
         try:
             yield _json_row(number, json.loads(line, object_pairs_hook=_Object))
-        except (ValueError, RecursionError, MemoryError):  # also numbers of 5,000 digits
-            yield InvalidRow(number, "it is no JSON object")
+        except (
+            ValueError,
+            RecursionError,
+            MemoryError,
+        ):  # ValueError also for integers of 5,000 digits
+            yield InvalidRow(number, "it is not a JSON object")
 
 
 def _json_list(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
-    """Yield the objects of a list, each parsed by itself: the whole would take its size many times."""
+    """Yield the objects of a JSON list.
+
+    Each is parsed by itself: parsed at once, the list would take a multiple of its size.
+    """
     decoder = json.JSONDecoder(object_pairs_hook=_Object)
     sign, expected, line, at = "", "[", 1, 0
     while True:
         line, at = _after_space(text, line, at)
         sign = text[at : at + 1]
         if not sign or sign not in expected:
-            raise ManifestError(f"{called} is no list in JSON (line {line}).")
+            raise ManifestError(f"{called} is not a JSON list (line {line}).")
         line, at = _after_space(text, line, at + 1)
         if sign == "[" and text[at : at + 1] == "]":
             sign, at = "]", at + 1
@@ -160,7 +170,7 @@ def _json_list(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
             break
         value, length = _first_value(decoder, text, at)
         if not length:
-            raise ManifestError(f"{called} is no list in JSON (line {line}).")
+            raise ManifestError(f"{called} is not a JSON list (line {line}).")
         yield _json_row(line, value)
         line, at = line + text.count("\n", at, at + length), at + length
         expected = ",]"
@@ -169,14 +179,14 @@ def _json_list(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
 
 
 def _after_space(text: str, line: int, at: int) -> tuple[int, int]:
-    """Return the line and the place of what is next."""
+    """Return the line and position of the next character that is not white space."""
     found = _SPACE.match(text, at)
     assert found is not None
     return line + found[0].count("\n"), found.end()
 
 
 def _first_value(decoder: json.JSONDecoder, text: str, at: int) -> tuple[Any, int]:
-    """Return the value that begins at ``at`` and its length, 0 if there is none that is short enough."""
+    """Return the value at ``at`` and its length; length 0 if it is invalid or too long."""
     for most in (10_000, _MAX_LINE):
         try:
             return decoder.raw_decode(text[at : at + most])
@@ -186,7 +196,7 @@ def _first_value(decoder: json.JSONDecoder, text: str, at: int) -> tuple[Any, in
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that knows which of its keys came twice."""
+    """A JSON object that remembers a duplicate key."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -196,7 +206,7 @@ class _Object(dict[str, Any]):
 
 def _json_row(number: int, value: Any) -> TableRow | InvalidRow:
     if not isinstance(value, _Object):
-        return InvalidRow(number, "it is no JSON object")
+        return InvalidRow(number, "it is not a JSON object")
     if value.doubled is not None:
         return InvalidRow(number, f"it has {shorten(value.doubled)} twice")
     return TableRow(number, value)
@@ -206,11 +216,11 @@ def _json_row(number: int, value: Any) -> TableRow | InvalidRow:
 
 
 class _Lines:
-    """The physical lines of a text, with their ends; what is next can be set back.
+    """Iterator over physical lines, with their ends, that can be set back.
 
     Attributes:
-        at: where the next line begins.
-        number: of the last one, from 1.
+        at: position of the next line.
+        number: of the last line returned, from 1.
     """
 
     def __init__(self, text: str) -> None:
@@ -231,12 +241,12 @@ class _Lines:
 
 
 def _delimiter(lines: _Lines, needed: tuple[Container[str], Container[str]]) -> str | None:
-    """Return the delimiter by which the header, which comes next then, names what is needed."""
+    """Return the delimiter with which the header has the columns needed, and stop before it."""
     delimiters = _DELIMITERS
     while lines.at < len(lines.text):
         at, number = lines.at, lines.number
         first = next(lines)
-        if named := _EXCELS.fullmatch(first):
+        if named := _EXCEL_SEPARATOR.fullmatch(first):
             delimiters = named[1]
         elif first.strip():
             lines.at, lines.number = at, number
@@ -255,8 +265,10 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _quoted(lines: _Lines, delimiter: str) -> list[str] | None:
-    """Return the cells of the next record, of one or more lines; None if its quotes are not
-    closed as RFC 4180 has it."""
+    """Return the cells of the next record, which may span lines.
+
+    None if its quotes are not closed as in RFC 4180.
+    """
     try:
         return next(csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True))
     except csv.Error:
@@ -294,14 +306,14 @@ def _header(lines: _Lines, delimiter: str) -> list[str]:
         lines.at, lines.number = at, number
         cells = next(lines).rstrip("\r\n").split(delimiter)
     while cells and not cells[-1].strip():
-        cells.pop()  # commas at the end of every line
+        cells.pop()  # trailing delimiters on every line
     return cells
 
 
 def _records(
     lines: _Lines, delimiter: str, n_columns: int, file_column: int
 ) -> Iterator[tuple[int, list[str] | str]]:
-    """Yield the line and the cells of each record, or what is wrong with it."""
+    """Yield the line number and the cells of each record, or what is wrong with it."""
     is_quoted = delimiter not in _UNQUOTED or _is_quoted(lines, delimiter, n_columns, file_column)
     while lines.at < len(lines.text):
         at, number = lines.at, lines.number
@@ -325,7 +337,7 @@ def _records(
 
 
 def _begins_row(lines: _Lines, delimiter: str, n_columns: int) -> bool:
-    """Return whether what is next has as many fields as the header; also at the end."""
+    """Return whether the next line has as many fields as the header, or there is none."""
     ahead = _Lines(lines.text)
     ahead.at = lines.at
     line = next((line for line in ahead if line.strip()), None)
@@ -333,8 +345,10 @@ def _begins_row(lines: _Lines, delimiter: str, n_columns: int) -> bool:
 
 
 def _is_quoted(lines: _Lines, delimiter: str, n_columns: int, file_column: int) -> bool:
-    """Return whether all quotes of the lines that follow are closed as RFC 4180 has it, and no
-    record is made of lines that are rows by themselves."""
+    """Return whether the remaining lines use quotes as in RFC 4180.
+
+    That is, all are closed and no record is made of lines that are rows by themselves.
+    """
     ahead = _Lines(lines.text)
     ahead.at = lines.at
     while ahead.at < len(ahead.text):
@@ -347,10 +361,10 @@ def _is_quoted(lines: _Lines, delimiter: str, n_columns: int, file_column: int) 
 
 
 def _swallows(lines: _Lines, at: int, delimiter: str, n_columns: int, file_column: int) -> bool:
-    """Return whether the lines from ``at`` to where ``lines`` is are rows of their own.
+    """Return whether the lines of one record are rows by themselves.
 
-    A stray quote in one row and another in a later one enclose what is between. Such lines
-    have as many fields as the header, and name files of one kind.
+    A stray quote in one row and another in a later row enclose what lies between. Such lines have
+    as many fields as the header and name files of one type.
     """
     each = [line.rstrip("\r\n").split(delimiter) for line in _Lines(lines.text[at : lines.at])]
     if any(len(cells) != n_columns for cells in each):

@@ -1,4 +1,4 @@
-"""Texts as they are compared: what is written otherwise but says the same is made the same."""
+"""Text normalisation for scoring: different spellings of the same words become equal."""
 
 from asr_core.evaluation.normalise.text import NormalisedText, normalise_text, word_spans
 

@@ -1,7 +1,7 @@
-"""Characters that say the same made the same: width, case, marks that may be left out, digits.
+"""Unicode normalisation: width, case, optional marks and digits.
 
-A mark that changes the word stays: vowel signs and viramas of Indic scripts, Thai tones, accents.
-Points that most writers leave out go: Arabic and Hebrew vowel points, the tatweel.
+Marks that change a word stay: vowel signs and viramas of Indic scripts, Thai tones, accents.
+Points that most writers leave out are dropped: Arabic and Hebrew vowel points, the tatweel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from asr_core.evaluation.normalise.traced_text import TracedText
 __all__ = ["KEPT", "SPACELESS", "normalise_characters"]
 
 KEPT = ".,;:!?'-+/%$¢£€¥₹°"
-"""Symbols that numbers and contractions need; all others are spaces."""
+"""Symbols that numbers and contractions need; all others become spaces."""
 
 SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}ー\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}"
 """Scripts written without spaces, for a class of ``regex``."""
@@ -34,18 +34,18 @@ _REPLACED = {
 _ARABIC_POINTS = "\u0610-\u061a\u064b-\u0652\u0670\u06d6-\u06dc\u06df-\u06e8\u06ea-\u06ed\u0640"
 _HEBREW_POINTS = "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
 _OPTIONAL = re.compile(f"[{_ARABIC_POINTS}{_HEBREW_POINTS}]")
-_ARABIC_OPTIONAL = re.compile(f"[{_ARABIC_POINTS}]")  # Yiddish tells vowels by its points
+_ARABIC_OPTIONAL = re.compile(f"[{_ARABIC_POINTS}]")  # Yiddish needs its points to tell vowels
 
 _ACCENTS = re.compile("[\u0300-\u036f]")
 _VARIATIONS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
-# NFKC takes the vowel am of Thai and Lao to pieces, between which a tone may stand.
+# NFKC decomposes the vowel am of Thai and Lao; a tone mark may lie between its parts.
 _THAI_AM = re.compile("\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _LAO_AM = re.compile("\u0ecd([\u0ec8-\u0ecb]?)\u0eb2")
 
 _CLUSTER = regex.compile(
     "\\X(?:(?<=\u0e4d[\u0e48-\u0e4b]?)\u0e32|(?<=\u0ecd[\u0ec8-\u0ecb]?)\u0eb2)?"
 )
-_DOTLESS = frozenset(("tr", "az"))  # whose I is the capital of ı
+_DOTLESS = frozenset(("tr", "az"))  # languages whose I is the capital of ı
 _LONGEST_CACHED = 16
 
 
@@ -65,7 +65,7 @@ def normalise_characters(text: str, language: str) -> TracedText:
 
 
 def _plain(cluster: str, language: str) -> str:
-    """Return a grapheme cluster as it is compared."""
+    """Return a grapheme cluster in normalised form."""
     fits = unicodedata.normalize("NFKC", cluster)
     if language in _DOTLESS:
         fits = fits.replace("İ", "i").replace("I", "ı")
@@ -76,7 +76,7 @@ def _plain(cluster: str, language: str) -> str:
         bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", fits))
         fits = unicodedata.normalize("NFC", bare)
         fits = "".join(ADDITIONAL_DIACRITICS.get(character, character) for character in fits)
-    if "⁄" in fits:  # ½ after a digit is another number
+    if "⁄" in fits:  # ½ after a digit is a number of its own
         fits = " " + fits
     out = ""
     for character in _VARIATIONS.sub("", fits):
@@ -94,7 +94,7 @@ def _character(character: str, after: str) -> str:
         return character if character in KEPT else "-"
     if category == "Nd":
         return str(unicodedata.decimal(character))
-    if category in ("Mn", "Mc"):  # one without a letter is what is left of a symbol
+    if category in ("Mn", "Mc"):  # without a letter before it, the mark is the rest of a symbol
         return character if after[-1:].isalnum() or _is_mark(after[-1:]) else ""
     if category in ("Cf", "Me"):
         return ""

@@ -1,5 +1,6 @@
-"""English as Whisper's normaliser makes it (Radford et al. 2022, appendix C), but for numbers:
-contractions written out, fillers left out, American spelling.
+"""English contractions, fillers and spelling.
+
+They follow Whisper's normaliser (Radford et al. 2022, appendix C); numbers have rules of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ FILLERS = frozenset(("hmm", "mm", "mhm", "mmm", "uh", "um"))
 
 
 def expand_contractions(text: TracedText) -> TracedText:
-    """Return ``text`` with contractions and what numbers come with in full."""
+    """Return ``text`` with contractions and units of numbers written out."""
     for mark, pattern, words in _rules():
         if mark in text.text:
             text = text.sub(pattern, words)
@@ -29,7 +30,7 @@ def expand_contractions(text: TracedText) -> TracedText:
 
 @functools.cache
 def _rules() -> list[tuple[str, re.Pattern[str], str]]:
-    """Return what to look for before a pattern is tried, the pattern and what stands for it."""
+    """Return rules: a text that must occur for the rule to apply, a pattern, its replacement."""
     ours = [
         ("clock", r"\bo'? ?clock\b", "oclock"),
         ("mail", r"\be[- ]mail", "email"),
@@ -56,14 +57,14 @@ def _rules() -> list[tuple[str, re.Pattern[str], str]]:
     return [(mark, re.compile(pattern), words) for mark, pattern, words in [*ours, *theirs]]
 
 
-# Those that are no words and no names.
+# Roman numerals that are neither words nor names.
 _ROMAN = {"ii": "2", "iii": "3", "vii": "7", "viii": "8", "xii": "12"}
 _DENOMINATORS = {2: "half", 3: "third", 4: "quarter", 5: "fifth", 6: "sixth", 8: "eighth"}
 _FRACTIONS = [(n, d) for d in _DENOMINATORS for n in range(1, d)]
 
 
 def drop_fillers(found: Iterable[Lexeme]) -> Iterator[Lexeme]:
-    """Yield what is more than a sound; mm after a number is a unit."""
+    """Yield the lexemes that are not fillers; mm after a number is a unit."""
     last = ""
     for lexeme in found:
         if lexeme.text not in FILLERS or (lexeme.text == "mm" and is_numeric(last)):

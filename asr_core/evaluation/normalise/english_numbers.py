@@ -1,7 +1,7 @@
-"""English numbers, however they are written, as their digits.
+"""English numbers in any notation, as digits.
 
-"twenty-five" and "25" are "2 5"; so are "two five" and "2, 5". Digits that are said together
-may be grouped in any way, but none can be wrong, missing or additional without an error.
+"twenty-five" and "25" become "2 5", and so do "two five" and "2, 5". Digits spoken in a row may
+be grouped in any way, but a wrong, missing or additional digit is an error.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def spell_digits(words: Words) -> list[Lexeme]:
 
 
 def _with_zeros(words: Words) -> list[Lexeme]:
-    """Return ``words`` with "oh" as zero where it stands beside numbers."""
+    """Return ``words`` with "oh" next to numbers as zero."""
     found: list[Lexeme] = []
     groups = [list(g) for _, g in itertools.groupby(words, lambda w: w.text in _CALLED_OH)]
     for before, group, after in zip([[], *groups], groups, [*groups[1:], []], strict=False):
@@ -84,7 +84,7 @@ def _with_zeros(words: Words) -> list[Lexeme]:
 
 
 def _spelled(words: Words) -> Iterator[Lexeme]:
-    """Yield the words, and of numbers each digit, then what they count."""
+    """Yield the words; for a number each digit, then its unit."""
     i = 0
     after_month = False
     while i < len(words):
@@ -100,7 +100,7 @@ def _spelled(words: Words) -> Iterator[Lexeme]:
 
 
 def _amount(words: Words, i: int, after_month: bool) -> tuple[int, list[str]]:
-    """Return the place after the amount or the word at ``i``, and the words that it is."""
+    """Return the index after the amount or word at ``i``, and its words."""
     sign = words[i].text if words[i].text in _SIGNS else ""
     at = i + bool(sign)
     found = parse_numeral(words, at) if at < len(words) else None
@@ -126,7 +126,7 @@ def _after(words: Words, i: int) -> str:
 
 
 def _money(words: Words, found: Numeral, currency: str, end: int) -> tuple[int, list[str]]:
-    """Return "$3.50" as "3 dollars 5 0", and so "three dollars and fifty cents"."""
+    """Return "$3.50" and "three dollars and fifty cents" as "3 dollars 5 0"."""
     cents = found.fraction if len(found.fraction) == 2 else ""
     at = end + (end < len(words) and words[end].text == "and")
     more = parse_numeral(words, at) if at < len(words) and not found.fraction else None
@@ -156,9 +156,9 @@ def _ending(found: Numeral) -> str:
 
 
 def _tidied(words: list[Lexeme]) -> Iterator[Lexeme]:
-    """Yield ``words`` without what may be said or left out.
+    """Yield ``words`` without optional ones.
 
-    That is "a" before a hundred and more, the zero before a point, the "o'clock" before "p.m.".
+    These are "a" before a hundred and more, the zero before a point, and "o'clock" before "p.m.".
     """
     before = ""
     for i, word in enumerate(words):

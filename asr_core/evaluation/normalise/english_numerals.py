@@ -1,4 +1,4 @@
-"""English number words: which there are, and how they make up a number."""
+"""Parser of English number words."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["Numeral", "is_numeric", "parse_numeral"]
 
 Words = Sequence[Lexeme]
 Meaning = dict[str, tuple[int, str]]
-"""Of each word, what it counts, and ``th`` of ordinals, ``s`` of plurals, ``ths`` of both."""
+"""Value of each word, and its suffix: ``th`` for ordinals, ``s`` for plurals, ``ths`` for both."""
 
 
 @dataclass(frozen=True)
 class Numeral:
-    """A number that was read.
+    """A parsed number.
 
     Attributes:
-        whole, fraction: digits before and after the point; empty where there are none.
-        end: the place after its last word.
+        whole, fraction: digits before and after the point; empty if there are none.
+        end: index after its last word.
         suffix: as in Meaning.
-        scale: the power of ten that its last word is; 0 if it is none.
+        scale: power of ten that its last word stands for; 0 for other words.
     """
 
     whole: str
@@ -38,18 +38,18 @@ def _meaning(cardinals: dict[str, int], suffixed: Meaning) -> Meaning:
     found: Meaning = {word: (value, "") for word, value in cardinals.items()}
     for word, (value, suffix) in suffixed.items():
         found[word] = value, "s" if suffix == "s" else "th"
-        if suffix not in ("s", "nd"):  # seconds are time
+        if suffix not in ("s", "nd"):  # a second is also a unit of time
             found[f"{word}s"] = value, "ths"
     return found
 
 
-_WHISPERS = EnglishNumberNormalizer()
-_ONES = _meaning(_WHISPERS.ones, {**_WHISPERS.ones_suffixed, "ninth": (9, "th")})
-_TENS = _meaning(_WHISPERS.tens, _WHISPERS.tens_suffixed)
+_WHISPER = EnglishNumberNormalizer()
+_ONES = _meaning(_WHISPER.ones, {**_WHISPER.ones_suffixed, "ninth": (9, "th")})
+_TENS = _meaning(_WHISPER.tens, _WHISPER.tens_suffixed)
 _POWERS: Meaning = {
     word: (len(str(value)) - 1, suffix)
     for word, (value, suffix) in _meaning(
-        {**_WHISPERS.multipliers, "lakh": 10**5, "crore": 10**7}, _WHISPERS.multipliers_suffixed
+        {**_WHISPER.multipliers, "lakh": 10**5, "crore": 10**7}, _WHISPER.multipliers_suffixed
     ).items()
 }
 _NUMERIC = frozenset((*_ONES, *_TENS, *_POWERS, "zero"))
@@ -58,12 +58,12 @@ _SUFFIXES = {"st": "th", "nd": "th", "rd": "th", "th": "th", "s": "s"}
 
 
 def is_numeric(text: str) -> bool:
-    """Whether ``text`` is a number or part of one."""
+    """Return whether ``text`` is a number or part of one."""
     return text[:1].isdecimal() or text in _NUMERIC
 
 
 def parse_numeral(words: Words, i: int) -> Numeral | None:
-    """Return the number that begins at ``words[i]``, as long as can be; None if none does."""
+    """Return the longest number that begins at ``words[i]``; None if there is none."""
     found = _written(words, i) or _repeated(words, i) or _half(words, i) or _cardinal(words, i)
     if words[i].text == POINT and (digits := _fraction(words, i + 1))[0]:
         found = Numeral("", digits[1], digits[0])
@@ -76,7 +76,7 @@ def parse_numeral(words: Words, i: int) -> Numeral | None:
 
 
 def _text(words: Words, i: int) -> str:
-    """Return the word at ``i`` that goes on what stands before; empty after a pause."""
+    """Return the word at ``i`` if it continues the phrase; empty after a pause."""
     return words[i].text if i < len(words) and not words[i].pause else ""
 
 
@@ -92,12 +92,12 @@ def _written(words: Words, i: int) -> Numeral | None:
 
 
 def _may_be_scaled(text: str) -> bool:
-    """Whether ``text`` is what figures are before "thousand"."""
+    """Return whether ``text`` can be the figures before "thousand"."""
     return text.isdecimal() and len(text) <= 3 and text[0] != "0"
 
 
 def _repeated(words: Words, i: int) -> Numeral | None:
-    """Return "double five", of which each digit may be written either way."""
+    """Return "double five" as "55"; None for other words."""
     times = _REPEATED.get(words[i].text, 0)
     text = _text(words, i + 1) if times else ""
     value, suffix = _ONES.get(text, (0 if text in ("0", "zero") else 10, ""))
@@ -106,14 +106,14 @@ def _repeated(words: Words, i: int) -> Numeral | None:
 
 
 def _half(words: Words, i: int) -> Numeral | None:
-    """Return "half a million"."""
+    """Return "half a million" as a number; None for other words."""
     power, suffix = _POWERS.get(_text(words, i + 2), (0, ""))
     is_half = words[i].text == "half" and _text(words, i + 1) == "a" and power and not suffix
     return Numeral("5" + "0" * (power - 1), i + 3) if is_half else None
 
 
 def _fraction(words: Words, i: int) -> tuple[str, int]:
-    """Return the digits from ``i`` on and the place after them."""
+    """Return the digits from ``i`` on and the index after them."""
     if _text(words, i).isdecimal():
         return words[i].text, i + 1
     digits = ""
@@ -139,7 +139,7 @@ def _and_a_half(words: Words, found: Numeral) -> Numeral:
 
 
 def _scaled(words: Words, found: Numeral) -> Numeral:
-    """Return "3.5 million" as its digits."""
+    """Return a number like "3.5 million" in digits."""
     power, suffix = _POWERS.get(_text(words, found.end), (0, ""))
     if not power or found.scale:
         return found
@@ -170,7 +170,7 @@ def _below_hundred(words: Words, i: int) -> Numeral | None:
 
 
 def _group(words: Words, i: int) -> Numeral | None:
-    """Return what can stand before "thousand": a number up to 999, or "twenty-five hundred"."""
+    """Return the number that can precede "thousand": up to 999, or "twenty-five hundred"."""
     text = words[i].text if i < len(words) else ""
     if _may_be_scaled(text) and _power(words, i + 1):
         found = Numeral(text, i + 1)
@@ -194,7 +194,7 @@ def _group(words: Words, i: int) -> Numeral | None:
 
 
 def _term(words: Words, i: int) -> tuple[Numeral, int] | None:
-    """Return a group with the power of ten that follows it, as a number, and that power or 0."""
+    """Return a group times the power of ten that follows it, and that power (0 if none follows)."""
     found = _group(words, i)
     if found is None or found.suffix:
         return (found, 0) if found else None
@@ -209,7 +209,7 @@ def _term(words: Words, i: int) -> tuple[Numeral, int] | None:
 
 
 def _alone(words: Words, i: int) -> tuple[Numeral, int] | None:
-    """Return "thousand" without a number before it, where it is one: after "a"."""
+    """Return "thousand" after "a" as 1000; None elsewhere."""
     power, suffix = _POWERS.get(words[i].text, (0, ""))
     after_a = i > 0 and words[i - 1].text == "a" and not words[i].pause
     if power < 3 or suffix in ("s", "ths") or not (after_a or suffix):

@@ -1,4 +1,4 @@
-"""Words, numbers and signs, in order, with where they stand in the source."""
+"""Tokenisation into words, numbers and symbols with their positions in the source."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from asr_core.evaluation.normalise.traced_text import TracedText
 __all__ = ["POINT", "Lexeme", "lexemes", "split_lexeme"]
 
 POINT = "point"
-"""Between the whole and the fraction of a number."""
+"""Text of the lexeme between whole and fraction."""
 
 
 class Lexeme(NamedTuple):
-    """What numbers are made of, and everything else.
+    """A token: a word, a number or a symbol.
 
     Attributes:
-        text: a word, ASCII digits (with the ending of an ordinal or a plural), or a sign.
+        text: a word, ASCII digits (with the suffix of an ordinal or a plural), or a symbol.
         start, end: in characters of the source.
-        pause: the mark before it that parts sentences or what is listed; empty if none.
+        pause: the punctuation mark before it; empty if there is none.
     """
 
     text: str
@@ -37,11 +37,11 @@ _SPACELESS_WORD = rf"(?=[{SPACELESS}])\X|(?:(?![{SPACELESS}]){_PLAIN})+"
 
 _ENGLISH = (
     r"(?P<number>\d+(?:,\d+)*(?:(?:st|nd|rd|th|s)(?!\w))?)"
-    r"|(?P<point>(?<=\d)\.(?=\d)|(?<![\w.])\.(?=\d))"  # of 3.5 and of .5
+    r"|(?P<point>(?<=\d)\.(?=\d)|(?<![\w.])\.(?=\d))"  # in 3.5 and in .5
     r"|(?P<minus>(?<!\S)-(?=[.$£€¥₹]?\d))|(?P<plus>(?<!\S)\+(?=\d))"
     r"|(?P<sign>[%$¢£€¥₹])"
 )
-# An ordinal is its number: "3e", "3ème" and "troisième" differ from text to text.
+# Ordinals count as their number, since writers mix "3e", "3ème" and "troisième".
 _ENDING = r"(?:[eoa]|er|re|ère|[eè]me|nde?|ste|de|te)(?!\w)"
 _OTHER = rf"(?P<number>\d+(?:[.,']\d+)*)(?:{_ENDING})?"
 _PATTERNS = {
@@ -55,7 +55,7 @@ _PATTERNS = {
 
 
 def lexemes(text: TracedText, *, english: bool) -> Iterator[Lexeme]:
-    """Yield what ``text`` is made of; thousands lose their separators."""
+    """Yield the lexemes of ``text``; thousands separators are dropped."""
     pause = ""
     for match in _PATTERNS[english, text.text.isascii()].finditer(text.text):
         kind = match.lastgroup
@@ -73,10 +73,10 @@ def lexemes(text: TracedText, *, english: bool) -> Iterator[Lexeme]:
 
 
 def _marked(number: str) -> str:
-    """Return ``number`` of a language in which point and comma may each part either.
+    """Return ``number`` of a language that uses point and comma for fractions and thousands.
 
-    One that parts thousands goes, one before a fraction is a point; in dates, addresses and
-    lists there is neither.
+    Thousands separators are dropped, a fraction follows a point; dates, addresses and lists get
+    neither.
     """
     *groups, last = re.split("[.,']", number)
     marks = re.findall("[.,']", number)
@@ -89,5 +89,5 @@ def _marked(number: str) -> str:
 
 
 def split_lexeme(found: Lexeme, texts: Iterable[str]) -> list[Lexeme]:
-    """Return a lexeme for each of ``texts``, such as characters, all where ``found`` stands."""
+    """Return a lexeme for each of ``texts``, such as characters, all at the place of ``found``."""
     return [Lexeme(text, found.start, found.end, found.pause) for text in texts]

@@ -1,4 +1,4 @@
-"""Numbers of the languages that text2num reads, as their digits."""
+"""Numbers in the languages that text2num supports, as digits."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from asr_core.evaluation.normalise.lexemes import Lexeme, split_lexeme
 __all__ = ["spell_digits"]
 
 _READ = frozenset(("da", "de", "es", "fr", "it", "nl", "pt"))
-# One only beside other numbers and before "million".
+# Articles that mean one only next to other numbers and before "million".
 _ARTICLES = frozenset(["ein", "eine", "einer", "een", "en", "et", "un", "une", "una", "um", "uma"])
 
 
 @dataclass(frozen=True)
 class _Token:
-    """A lexeme as text2num asks for it."""
+    """A lexeme with the interface that text2num needs."""
 
     lexeme: Lexeme
 
@@ -45,7 +45,7 @@ def spell_digits(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
 
 
 def _in_figures(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
-    """Return ``words`` with a word for each number."""
+    """Return ``words`` with one word of digits for each number."""
     found: list[Lexeme] = []
     end = 0
     numbers = find_numbers([_Token(word) for word in words], language, threshold=0)
@@ -67,14 +67,14 @@ def _in_figures(words: Sequence[Lexeme], language: str) -> list[Lexeme]:
 
 
 def _power(word: Lexeme, language: str) -> int:
-    """Return which power of ten, from thousand on, ``word`` alone is; else 0."""
+    """Return the power of ten (3 or more) that ``word`` alone stands for; else 0."""
     alone = [number.text for number in find_numbers([_Token(word)], language, threshold=0)]
     power = len(alone[0]) - 1 if alone else 0
     return power if power >= 3 and alone[0] == "1" + "0" * power else 0
 
 
 def _scaled(times: str, power: int, figures: str) -> str:
-    """Return "3.5" times a power of ten, with what ``figures`` has beyond it; empty if none."""
+    """Return ``times`` times a power of ten plus the rest in ``figures``; empty if that is no number."""
     whole, _, fraction = ("1" if times in _ARTICLES else times).partition(".")
     if not whole.isdecimal() or len(whole) > 3 or len(fraction) > power or "." in figures:
         return ""

@@ -1,8 +1,8 @@
-"""A text's words as they are compared, and where each was written.
+"""Normalised words of a text and their positions in the source.
 
-As Whisper's normaliser does (Radford et al. 2022, appendix C): what is in brackets is left out,
-case and punctuation too. Different from it, a number is its digits, in any language; marks that
-change a word stay; scripts without spaces (SPACELESS) go letter by letter, whatever the language.
+It follows Whisper's normaliser (Radford et al. 2022, appendix C): bracketed text, case and
+punctuation are dropped. Unlike there, numbers become digits in any language, marks that change a
+word are kept, and scripts without spaces (SPACELESS) are split into letters whatever the language.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Span = tuple[int, int]
 
 _WITHOUT_SPACES = frozenset(("zh", "yue", "ja", "th", "lo", "my", "km"))
 
-_LONGEST_CACHED = 2000  # characters: some two minutes of speech
+_LONGEST_CACHED = 2000  # characters; about two minutes of speech
 
 _NOTES = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
 _ASIDES = re.compile(r"\([^()]*\)|（[^（）]*）")
@@ -37,12 +37,12 @@ _BESIDE_SPACELESS = regex.compile(rf"(?<=[{SPACELESS}]\p{{M}}*) | (?=[{SPACELESS
 
 @dataclass(frozen=True)
 class NormalisedText:
-    """A text as it is compared.
+    """A normalised text.
 
     Attributes:
-        words: of the text; none holds a space.
-        starts, ends: of each word, where in the source it comes from, in characters; the
-            digits of one number come from the same place.
+        words: without spaces.
+        starts, ends: position of each word in the source, in characters; the digits of one
+            number share a position.
     """
 
     words: tuple[str, ...]
@@ -52,7 +52,7 @@ class NormalisedText:
 
     @property
     def text(self) -> str:
-        """The words with a space between any two."""
+        """The words joined by spaces."""
         return " ".join(self.words)
 
     @property
@@ -64,7 +64,7 @@ class NormalisedText:
 
 
 def normalise_text(text: str, language: str) -> NormalisedText:
-    """Return ``text`` of ``language``, a code, as it is compared."""
+    """Return ``text`` of ``language``, a code, in normalised form."""
     normalise = _cached if len(text) <= _LONGEST_CACHED else _normalise
     return normalise(text, language.lower().partition("-")[0])
 
@@ -89,7 +89,7 @@ _cached = functools.lru_cache(maxsize=16_384)(_normalise)
 
 
 def word_spans(text: str) -> list[Span]:
-    """Return where each word of ``text`` is, in characters; letters where there are no spaces."""
+    """Return start and end of each word, in characters; of each letter in scripts without spaces."""
     if text.isascii():
         return [match.span() for match in re.finditer(r"\S+", text)]
     return [match.span() for match in _WRITTEN.finditer(text)]
@@ -103,7 +103,7 @@ def _words(text: str, language: str) -> list[Lexeme]:
 
 
 def _without_asides(text: str, language: str) -> str:
-    """Return ``text`` with spaces for notes in brackets, and for asides without a number."""
+    """Return ``text`` with brackets blanked, except round brackets that hold a number."""
 
     def blank(match: re.Match[str]) -> str:
         return " " * len(match[0])

@@ -1,4 +1,4 @@
-"""Text whose every character knows where in the source it comes from."""
+"""Text whose characters know their positions in the source."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["TracedText"]
 
 @dataclass(frozen=True)
 class TracedText:
-    """A text that was rewritten.
+    """A rewritten text.
 
     Attributes:
-        origins: of each character of ``text``, its index in the source; never falling.
+        origins: for each character of ``text``, its index in the source; never decreasing.
     """
 
     text: str
@@ -24,8 +24,8 @@ class TracedText:
     def sub(self, pattern: re.Pattern[str], by: str) -> TracedText:
         """Return the text with each match of ``pattern`` replaced.
 
-        What match and replacement begin and end with keeps its origin; the rest comes from
-        where the rest of the match ends.
+        The common prefix and suffix of match and replacement keep their origins; the characters in
+        between get the origin where the differing part of the match ends.
         """
         pieces: list[str] = []
         origins: list[int] = []

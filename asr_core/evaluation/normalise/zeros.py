@@ -1,4 +1,4 @@
-"""Zeros that are counted as one word, as they are said."""
+"""Round millions, counted as one word as they are spoken."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAMES = {12: "trillion", 9: "billion", 6: "million"}
 
 
 def collapse_zeros(words: Iterable[Lexeme]) -> Iterator[Lexeme]:
-    """Yield ``words`` with the last six, nine or twelve zeros of a run of digits as one."""
+    """Yield ``words`` with the last 6, 9 or 12 zeros of a run of digits as one word."""
     run: list[Lexeme] = []
     for word in words:
         if not word.text[0].isdecimal():

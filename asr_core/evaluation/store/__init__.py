@@ -1,4 +1,4 @@
-"""Where the test bench keeps what its users ask it to keep."""
+"""Persistent store of the test bench: cases, noises, runs with their trials, and flags."""
 
 from asr_core.evaluation.cases import Case, NewCase
 from asr_core.evaluation.store.default_store import open_store

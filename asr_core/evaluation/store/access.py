@@ -1,4 +1,4 @@
-"""What every call of the store goes through: who acts, what they may, who did what."""
+"""Permissions, audit log and size limits, which every call of the store goes through."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["Access", "check_capacity"]
 
 logger = logging.getLogger(__name__)
 
-_N_IDS = 10  # of an audit line; what was deleted has no other name any more
+_N_IDS = 10  # kept per audit entry
 
-# Every tester's page lists them: what one adds, all others load.
+# Every tester's page loads them all.
 _MOST_ROWS: dict[type[Any], tuple[int, str]] = {
     CaseRow: (20_000, "recordings"),
     FlagRow: (20_000, "flags"),
@@ -36,7 +36,7 @@ _MOST_ROWS: dict[type[Any], tuple[int, str]] = {
 
 
 class Access:
-    """The database and the audio, in the hands of one who acts."""
+    """The database and the audio files, on behalf of an actor."""
 
     def __init__(self, url: str | sa.URL, folder: Path, max_mb: float) -> None:
         self._database = Database(url)
@@ -46,9 +46,9 @@ class Access:
         self._audio_files.sweep(self._audio_ids())
 
     def acting(self, actor: Actor) -> Self:
-        """Return the same store in the hands of ``actor``.
+        """Return the same store on behalf of ``actor``.
 
-        What was opened is in nobody's hands: it refuses everything until it is told who acts.
+        A store as opened acts for nobody and refuses everything.
         """
         other = copy.copy(self)
         other._actor = actor
@@ -56,30 +56,31 @@ class Access:
 
     @property
     def actor(self) -> Actor:
-        """Who acts; pages ask it what to hide."""
+        """The person on whose behalf the store acts; pages ask it what to hide."""
         return self._actor
 
     @property
     def shared(self) -> Hashable:
-        """The same object for all who act on one store."""
+        """One object that all views of a store have in common."""
         return self._database
 
     def close(self) -> None:
-        """For all who act on it."""
+        """Close the store, for all its actors."""
         self._database.close()
 
     def used_mb(self) -> float:
-        """Of audio."""
+        """Return the size of the audio kept, in MB."""
         self._check_reading()
         with self._database.reading() as session:
             return _used_bytes(session) / 1e6
 
     @property
     def max_mb(self) -> float:
+        """Limit on the size of the audio, in MB."""
         return self._max_bytes / 1e6
 
     def audit(self, limit: int = 100) -> list[Audit]:
-        """Who changed and deleted what, newest first."""
+        """Return the newest ``limit`` entries of the audit log, newest first."""
         self._check(self._actor.may_audit, "Only operators may read who changed what.")
         with self._database.reading() as session:
             order = sa.select(AuditRow).order_by(AuditRow.id.desc()).limit(limit)
@@ -114,7 +115,7 @@ class Access:
     # --- audit ---------------------------------------------------------------------
 
     def _note(self, session: Session, what: str, ids: Iterable[str]) -> None:
-        """Write who does ``what`` in the transaction that does it; nothing for no rows."""
+        """Write an audit entry within the transaction that makes the change; none for no rows."""
         known = list(ids)
         if not known:
             return
@@ -123,13 +124,13 @@ class Access:
         session.add(AuditRow(at=utc_now(), who=who, role=role, what=what, n=len(known), ids=first))
         session.flush()
         line = f"{who or 'nobody'} ({role}): {what}, {len(known)}: {' '.join(first)}"
-        # Not before: a change that fails was none.
+        # Logged after the commit, since the change may still fail.
         sa.event.listen(session, "after_commit", lambda _: logger.info("%s", line), once=True)
 
     # --- audio ---------------------------------------------------------------------
 
     def _delete_row(self, table: type[Any], row_id: str, what: str, *, has_audio: bool) -> None:
-        """Delete a row that its owner or a reviewer may delete, with its audio."""
+        """Delete a row and its audio, if the actor may."""
         self._check_adding()
         if has_audio:
             self._audio_files.check_deletable([row_id])
@@ -147,7 +148,10 @@ class Access:
         self._database.keep_spare()
 
     def _keep(self, flac: bytes) -> tuple[str, int]:
-        """Written before its row; a crash in between leaves a file that is swept."""
+        """Write audio before its row, and return its id and size.
+
+        A crash in between leaves a file that ``sweep`` deletes later.
+        """
         with self._database.reading() as session:
             self._check_size(session, len(flac))
         name = uuid.uuid4().hex
@@ -190,7 +194,11 @@ class Access:
 
 
 def check_capacity(session: Session, table: type[Any]) -> None:
-    """Check that there is a place left in ``table``; raises StoreError."""
+    """Check that ``table`` is not full.
+
+    Raises:
+        StoreError: it is.
+    """
     most, what = _MOST_ROWS[table]
     if (session.scalar(sa.select(sa.func.count()).select_from(table)) or 0) >= most:
         raise StoreError(f"The test bench keeps at most {most} {what}; delete some first.")

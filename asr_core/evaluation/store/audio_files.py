@@ -1,4 +1,4 @@
-"""The audio beside the database: a FLAC file a row, named by its id."""
+"""Audio files of the store: one FLAC file per row, named by the row's id."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ __all__ = ["AudioFiles"]
 
 logger = logging.getLogger(__name__)
 
-_FORGOTTEN_AFTER_S = 3600
-"""A file without a row is being written, or what a crash left behind."""
+_ORPHAN_AGE_S = 3600
+"""Age from which on a file without a row counts as left by a crash, not as being written."""
 
 
 class AudioFiles:
-    """Any thread, any process may call: files are whole or not there."""
+    """A folder of audio files, safe for threads and processes: a file is complete or absent."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def path(self, name: str) -> Path:
-        """Where the audio of a row lies; ``name`` is one of our own ids.
+        """Return the path of a row's audio.
 
         Raises:
-            StoreError: it is none.
+            StoreError: ``name`` is not an id of ours.
         """
         if not name.isalnum():
             raise StoreError(f"{name!r} is no id of this store.")
         return self._folder / name[:2] / f"{name}.flac"
 
     def write(self, name: str, flac: bytes) -> None:
-        """Before the row is written: what is confirmed has its audio.
+        """Write a row's audio durably; called before the row is written.
 
         Raises:
-            StoreError: the disk is full or the folder cannot be written.
+            StoreError: the disk is full or the folder is not writable.
         """
         target = self.path(name)
         part: str | None = None
@@ -62,10 +62,10 @@ class AudioFiles:
             ) from None
 
     def read(self, name: str) -> bytes:
-        """The FLAC of a row.
+        """Return the FLAC of a row.
 
         Raises:
-            StoreError: it is not there.
+            StoreError: it is missing.
         """
         try:
             return self.path(name).read_bytes()
@@ -75,10 +75,10 @@ class AudioFiles:
             ) from None
 
     def check_deletable(self, names: Iterable[str]) -> None:
-        """Before the rows go: what is deleted must not leave its audio behind.
+        """Check that audio can be deleted; called before its rows are.
 
         Raises:
-            StoreError: the folder may only be read.
+            StoreError: the folder is read-only.
         """
         for folder in {self.path(name).parent for name in names}:
             if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
@@ -88,7 +88,7 @@ class AudioFiles:
                 )
 
     def delete(self, names: Iterable[str]) -> None:
-        """After the rows are gone; what fails is swept when the store is opened again."""
+        """Delete audio after its rows; what fails is left to ``sweep``."""
         for name in names:
             try:
                 self.path(name).unlink(missing_ok=True)
@@ -96,10 +96,10 @@ class AudioFiles:
                 logger.warning("A deleted recording is still there: %s", error.strerror)
 
     def sweep(self, known: Iterable[str]) -> None:
-        """Delete what no row names: writes and deletions that a crash cut short."""
+        """Delete old files that no row names, which crashes have left behind."""
         kept = set(known)
         for path in self._folder.glob("*/*"):
-            with contextlib.suppress(OSError):  # another process was quicker; a read-only disk
-                old = time.time() - path.stat().st_mtime > _FORGOTTEN_AFTER_S
+            with contextlib.suppress(OSError):  # deleted by another process, or a read-only disk
+                old = time.time() - path.stat().st_mtime > _ORPHAN_AGE_S
                 if old and path.stem not in kept:
                     path.unlink()

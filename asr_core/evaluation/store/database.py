@@ -1,4 +1,4 @@
-"""A connection to the store's database, and its schema kept up to date."""
+"""The store's database connection and schema upgrades."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 _WAIT_S = 30
-"""For another writer, before giving up."""
+"""Seconds to wait for another writer."""
 
-_LOCK = 0x5EA4  # PostgreSQL's advisory lock for whoever migrates
+_LOCK = 0x5EA4  # PostgreSQL's advisory lock for migrations
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -39,10 +39,10 @@ _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 5, 6, 8
 
 _NO_ROOM = "The disk of the test-bench database is full; make room, or delete recordings."
 _READ_ONLY = "The test-bench database can only be read: its disk or its folder is read-only."
-# Readers need to write only where a crash left a change half done.
-_CUT_OFF = (
-    "A change of the test-bench database was cut off, and its disk is read-only, so it cannot be "
-    "taken back; make it writable once."
+# A reader has to write only to roll back a change that a crash interrupted.
+_INTERRUPTED = (
+    "A change of the test-bench database was interrupted, and its disk is read-only, so the change "
+    "cannot be rolled back; make it writable once."
 )
 _BUSY_SENTENCE = "The test-bench database is busy with another change; try again."
 _DAMAGED = "The test-bench database is damaged; restore it from a backup."
@@ -93,20 +93,20 @@ class Database:
             if known.database and not known.database.startswith((":memory:", "file:")):
                 self._spare = SpareFile(Path(f"{known.database}.spare"))
         self._readers = self._engine.execution_options(isolation_level="AUTOCOMMIT")
-        with self._translate_errors(_CUT_OFF):
+        with self._translate_errors(_INTERRUPTED):
             self._migrate()
         self.keep_spare()
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """One transaction: all of it or nothing."""
+        """Provide a session in one transaction."""
         with self._translate_errors(), Session(self._engine) as session, session.begin():
             yield session
 
     def deleting(self, work: Callable[[Session], Result]) -> Result:
-        """Carry out ``work`` in one transaction, on a full disk too.
+        """Run ``work`` in one transaction, on a full disk too.
 
-        ``work`` may be called twice: the first time may have failed for want of room.
+        ``work`` may be called twice, since the first attempt may fail for lack of space.
         """
         try:
             with self.writing() as session:
@@ -118,23 +118,25 @@ class Database:
             return work(session)
 
     def keep_spare(self) -> None:
-        """Reserve the room for deletions again, after what was deleted is gone."""
+        """Reserve space for later deletions again."""
         self._spare.keep()
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
-        """No transaction: a reader never keeps a writer waiting for long."""
+        """Provide a session without a transaction, so that readers do not keep writers waiting."""
         with (
-            self._translate_errors(_CUT_OFF),
+            self._translate_errors(_INTERRUPTED),
             Session(self._readers, expire_on_commit=False) as session,
         ):
             yield session
 
     def close(self) -> None:
+        """Close all connections."""
         self._engine.dispose()
 
     @contextmanager
     def _translate_errors(self, read_only: str = _READ_ONLY) -> Iterator[None]:
+        """Turn database errors into StoreError with a sentence."""
         try:
             yield
         except sa.exc.IntegrityError:
@@ -146,7 +148,7 @@ class Database:
             raise StoreError(f"{sentence} Nothing was changed.") from error
 
     def _migrate(self) -> None:
-        """Bring the schema up to date; one that is, is only looked at."""
+        """Upgrade the schema if it is not current; a current one is only read."""
         head = ScriptDirectory(str(_MIGRATIONS)).get_current_head()
         with self._readers.connect() as connection:
             found = MigrationContext.configure(connection).get_current_heads()
@@ -169,7 +171,7 @@ class Database:
 
     def _upgrade(self) -> None:
         config = Config()
-        # ConfigParser's interpolation: a % in the path stands twice.
+        # ConfigParser interpolates %, so it is doubled.
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "postgresql":
@@ -186,12 +188,12 @@ def _code(error: BaseException | None) -> int | str:
 
 
 def _needs_space(error: BaseException | None) -> bool:
-    """Full disks show in several ways, by what could not be written first."""
+    """Return whether a full disk may be the cause; it shows in several error codes."""
     return _code(error) in (_FULL, _IOERR, _CANTOPEN)
 
 
 def _reason(error: sa.exc.SQLAlchemyError) -> str:
-    """Without the statement and its parameters, which hold what was said."""
+    """Return the error without statement and parameters, which hold users' texts."""
     orig = getattr(error, "orig", None)
     return str(orig or type(error).__name__).strip().partition("\n")[0]
 
@@ -203,11 +205,10 @@ def _options(url: sa.URL) -> dict[str, Any]:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # the driver leaves BEGIN to us
+    connection.isolation_level = None  # we issue BEGIN, not the driver
     cursor = connection.cursor()
-    # Not WAL: its readers need a file of their own, which a full disk has no room for and a
-    # read-only one no place. Fails while an older version of the app has the database open,
-    # and then can wait.
+    # Not WAL, whose readers create a file: impossible on full and read-only disks. Fails, and is
+    # retried on the next start, while an older version of the app has the database open.
     with contextlib.suppress(sqlite3.DatabaseError):
         cursor.execute("PRAGMA journal_mode=TRUNCATE")
     for pragma in (
@@ -221,7 +222,9 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    """Take the writer's lock first: a transaction that reads and then writes cannot be
-    overtaken in between."""
+    """Begin with the writer's lock.
+
+    Otherwise another writer could commit between the transaction's first read and its write.
+    """
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,4 +1,4 @@
-"""The store of this machine, as the environment says."""
+"""The store that the environment variables configure."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _stores: dict[tuple[str, Path], Store] = {}
 
 
 def open_store() -> Store:
-    """The store of this machine, in nobody's hands yet (see ``Store.acting``).
+    """Return the store of this machine, acting for nobody yet (see ``Store.acting``).
 
     Any thread may call. ``ASR_TESTBENCH_DIR`` is its folder (default:
     ``~/.local/share/asr_core/testbench``), ``ASR_TESTBENCH_URL`` a database elsewhere (any
-    URL of SQLAlchemy), ``ASR_TESTBENCH_MAX_MB`` how much audio it holds (default: 2048).
+    URL of SQLAlchemy), ``ASR_TESTBENCH_MAX_MB`` the limit of its audio (default: 2048).
 
     Raises:
         StoreError: it cannot be opened.
     """
     default = Path.home() / ".local" / "share" / "asr_core" / "testbench"
     folder = Path(os.environ.get("ASR_TESTBENCH_DIR") or default)
-    # Not written as a text, in which ?, # and % have a meaning.
+    # Not as text, in which ?, # and % have a meaning.
     beside = sa.URL.create("sqlite", database=str(folder / "testbench.db"))
     url = os.environ.get("ASR_TESTBENCH_URL") or beside
     try:
         max_mb = float(os.environ.get("ASR_TESTBENCH_MAX_MB") or DEFAULT_MAX_MB)
         folder.mkdir(parents=True, exist_ok=True)
     except ValueError:
-        raise StoreError("ASR_TESTBENCH_MAX_MB is no number; set it to megabytes.") from None
+        raise StoreError("ASR_TESTBENCH_MAX_MB is not a number; set it to megabytes.") from None
     except OSError as error:
         raise StoreError(
-            f"The folder of the test bench cannot be made ({error.strerror}); set "
+            f"The folder of the test bench cannot be created ({error.strerror}); set "
             "ASR_TESTBENCH_DIR to another one."
         ) from None
     with _opening:

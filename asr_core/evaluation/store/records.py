@@ -1,4 +1,4 @@
-"""What the store hands out, and how it stands in the tables."""
+"""Records that the store returns, and their conversion from and to table rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Noise:
-    """A noise of the user's own."""
+    """A noise recording of the user's own."""
 
     id: str
     name: str
@@ -52,11 +52,11 @@ class Noise:
 
 @dataclass(frozen=True)
 class Run:
-    """What was asked for.
+    """A run as it was requested.
 
     Attributes:
         seed: of the conditions.
-        owner: address of who asked for it; empty if nobody signed in.
+        owner: e-mail address of who requested it; empty without sign-in.
         n_done: trials that have a result, of ``n_trials``.
     """
 
@@ -72,18 +72,21 @@ class Run:
 
     @property
     def n_trials(self) -> int:
+        """Number of trials: cases × conditions × systems."""
         return len(self.case_ids) * len(self.conditions) * len(self.systems)
 
 
 @dataclass(frozen=True)
 class Flag:
-    """A place where the model was wrong, as somebody saw it.
+    """A recognition error that a user reported.
 
     Attributes:
         reason: one of ``REASONS``.
-        source: where it was: the file's or the take's name.
-        start_s, end_s: of the stretch, on the source's clock.
-        has_audio: its audio was kept.
+        hypothesis: what the model wrote.
+        corrected: the user's transcript.
+        source: name of the file or recording.
+        start_s, end_s: on the source's clock, seconds.
+        has_audio: whether its audio was kept.
         state: ``open``, ``accepted`` or ``dismissed``.
     """
 
@@ -122,18 +125,18 @@ class Audit:
     ids: tuple[str, ...]
 
 
-# Of a run. Every tester's page lists all runs with their models.
+# Limits of a run; every tester's page loads all runs.
 _MAX_CONDITIONS, _MAX_SYSTEMS = 200, 50
-_MAX_CONDITION = 200  # characters; the column's
+_MAX_CONDITION = 200  # characters, as the column
 _MAX_MODEL, _MAX_PROMPT = 300, 1000
 _MAX_NOTE = 1000
 
 
 def validate_flag(flag: Flag) -> Flag:
-    """Return ``flag`` with plain texts, and the names of its source and model shortened.
+    """Return ``flag`` with sanitised texts, and the names of its source and model shortened.
 
     Raises:
-        StoreError: its reason or language is unknown, or a text too long.
+        StoreError: its reason or language is unknown, or a text is too long.
     """
     if flag.reason not in REASONS or flag.language not in LANGUAGES:
         raise StoreError("This flag has no known reason or language.")
@@ -155,10 +158,10 @@ def validate_flag(flag: Flag) -> Flag:
 def validate_run(
     name: str, conditions: Sequence[Condition], systems: Sequence[SystemConfig]
 ) -> None:
-    """Check what is asked for before it is stored.
+    """Check a run before it is stored.
 
     Raises:
-        StoreError: it is too long or too much.
+        StoreError: it is too large, or a text is too long.
     """
     if len(name) > MAX_NAME:
         raise StoreError(f"The name of a run has at most {MAX_NAME} characters; shorten it.")
@@ -179,11 +182,12 @@ def validate_run(
 
 
 def utc_now() -> datetime:
+    """Return the current time, with its time zone."""
     return datetime.now(UTC)
 
 
 def _aware(moment: datetime) -> datetime:
-    """SQLite gives times back without their zone."""
+    """Return ``moment`` in UTC; SQLite drops the time zone."""
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

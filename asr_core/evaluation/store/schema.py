@@ -1,4 +1,8 @@
-"""The tables of the store. A change here comes with a migration."""
+"""Tables of the store.
+
+A change here needs a migration. Some attributes have newer names than their columns, which
+stay as the first version named them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ __all__ = ["AuditRow", "Base", "CaseRow", "FlagRow", "NoiseRow", "RunRow", "Tria
 
 
 class PlainText(TypeDecorator[str]):
-    """Text that every database and every page can bear, whoever wrote it."""
+    """Text column that stores only characters every database and page accepts."""
 
     impl = Text
     cache_ok = True
@@ -36,7 +40,7 @@ class PlainText(TypeDecorator[str]):
 
 
 class PlainJSON(TypeDecorator[Any]):
-    """The same for the texts inside."""
+    """JSON column whose texts are restricted like ``PlainText``."""
 
     impl = JSON
     cache_ok = True
@@ -46,11 +50,11 @@ class PlainJSON(TypeDecorator[Any]):
 
 
 class Base(DeclarativeBase):
-    """Of all tables."""
+    """Base class of the tables."""
 
 
 class CaseRow(Base):
-    """A recording with the words that were said. ``id`` names its audio file."""
+    """A recording with its reference; ``id`` names its audio file."""
 
     __tablename__ = "cases"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -66,7 +70,7 @@ class CaseRow(Base):
 
 
 class NoiseRow(Base):
-    """A noise of the user's own. ``id`` names its audio file."""
+    """A noise of the user's own; ``id`` names its audio file."""
 
     __tablename__ = "noises"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -77,7 +81,7 @@ class NoiseRow(Base):
 
 
 class RunRow(Base):
-    """What was asked for: which cases, conditions and setups."""
+    """A run as requested: cases, conditions and systems."""
 
     __tablename__ = "runs"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -91,7 +95,7 @@ class RunRow(Base):
 
 
 class TrialRow(Base):
-    """One case × condition × setup of a run, with what was said at the time."""
+    """One case × condition × system of a run, with the reference at the time."""
 
     __tablename__ = "trials"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -112,7 +116,7 @@ class TrialRow(Base):
 
 
 class FlagRow(Base):
-    """A place where the model was wrong. ``id`` names its audio file, if there is one."""
+    """A reported recognition error; ``id`` names its audio file, if there is one."""
 
     __tablename__ = "flags"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -133,7 +137,7 @@ class FlagRow(Base):
 
 
 class AuditRow(Base):
-    """Who changed or deleted what; it stays when what it tells of is gone."""
+    """A change or deletion; it outlives what it is about."""
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -142,4 +146,4 @@ class AuditRow(Base):
     role: Mapped[str] = mapped_column(String(16))
     what: Mapped[str] = mapped_column(String(32))
     n: Mapped[int] = mapped_column(Integer)
-    ids: Mapped[list[str]] = mapped_column(PlainJSON)  # of the first few
+    ids: Mapped[list[str]] = mapped_column(PlainJSON)  # at most ten

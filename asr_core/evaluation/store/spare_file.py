@@ -1,7 +1,7 @@
-"""Room kept free beside the database, so that deleting works on a full disk.
+"""Disk space reserved beside the database, so that deleting works on a full disk.
 
-SQLite needs a journal even to delete. When the disk is full, the spare file makes way for
-it; what was deleted leaves room for the next one.
+SQLite needs a journal even to delete. On a full disk the spare file is emptied to make space for
+it; the deletion then frees space for the next spare file.
 """
 
 from __future__ import annotations
@@ -17,29 +17,31 @@ _BYTES = 4_000_000  # holds the journal of deleting some 2,000 cases with their 
 
 
 class SpareFile:
-    """Any thread and any process may call; without the file everything works as well, as
-    long as there is room."""
+    """A file that reserves disk space; safe for threads and processes.
+
+    It is not needed as long as the disk has space.
+    """
 
     def __init__(self, path: Path | None, n_bytes: int = _BYTES) -> None:
         self._path, self._n_bytes = path, n_bytes
 
     def keep(self) -> None:
-        """Make the file, if it is not there and there is room for it."""
+        """Create the file, unless it exists or there is no space."""
         if self._path is None:
             return
-        with contextlib.suppress(OSError):  # full, or only to be read
+        with contextlib.suppress(OSError):  # full, or read-only
             if self._path.exists() and self._path.stat().st_size >= self._n_bytes:
                 return
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 _allocate(handle, self._n_bytes)
             except OSError:
-                os.ftruncate(handle, 0)  # half of it would only be in the way
+                os.ftruncate(handle, 0)  # a partial file would only use up space
             finally:
                 os.close(handle)
 
     def release(self) -> bool:
-        """Give the room back; returns whether there was any."""
+        """Free the space; return whether there was any."""
         if self._path is None:
             return False
         try:
@@ -51,7 +53,11 @@ class SpareFile:
 
 
 def _allocate(handle: int, n_bytes: int) -> None:
-    """Take room on the disk; raises OSError if there is not so much."""
+    """Allocate disk space.
+
+    Raises:
+        OSError: there is not enough.
+    """
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(handle, 0, n_bytes)
     elif os.write(handle, bytes(n_bytes)) < n_bytes:  # macOS

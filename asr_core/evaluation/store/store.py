@@ -48,10 +48,11 @@ _MAX_NOISE_NAME = 40
 
 
 class Store(Access):
-    """Any thread and any process may call; a change that returned is kept, whole.
+    """The test bench's store, safe to use from any thread and process.
 
-    It is in nobody's hands at first, who may do nothing: ``store.acting(actor)`` gives it to
-    somebody. What they may do is said in :mod:`asr_core.evaluation.roles`.
+    A change is durable and complete when its method returns. A store acts for nobody at first,
+    who may do nothing: ``store.acting(actor)`` returns it on behalf of somebody, with the
+    permissions of :mod:`asr_core.evaluation.roles`.
 
     Raises:
         StoreError: from every method, with a sentence; then nothing was changed.
@@ -63,10 +64,10 @@ class Store(Access):
     # --- cases ---------------------------------------------------------------------
 
     def add_case(self, new: NewCase) -> Case:
-        """Keep it, and give it; one with the same sound and words is given as it is.
+        """Store a case and return it; one with equal audio and reference is returned as it is.
 
         Raises:
-            ManifestError: a text of it is too long.
+            ManifestError: one of its texts is too long.
         """
         self._check_adding()
         validate_texts(new.name, new.reference, new.language, new.tags)
@@ -83,7 +84,7 @@ class Store(Access):
         return case_from_row(self._add(row, name, n_bytes))
 
     def cases(self) -> list[Case]:
-        """Newest first."""
+        """Return all cases, newest first."""
         self._check_reading()
         with self._database.reading() as session:
             order = sa.select(CaseRow).order_by(CaseRow.created_at.desc(), CaseRow.id)
@@ -92,7 +93,7 @@ class Store(Access):
     def change_case(
         self, case_id: str, name: str, reference: str, language: str, tags: Mapping[str, str]
     ) -> None:
-        """Its words and tags; results of earlier runs keep those they had.
+        """Change the texts of a case; results of earlier runs keep the reference they had.
 
         Raises:
             ManifestError: a text is too long.
@@ -107,7 +108,7 @@ class Store(Access):
             self._note(session, "change case", [case_id])
 
     def delete_cases(self, case_ids: Iterable[str]) -> None:
-        """With their audio and all results on them: all of them or none."""
+        """Delete cases with their audio and all their results; all of them or none."""
         self._check_adding()
         wanted = set(case_ids)
         self._audio_files.check_deletable(wanted)
@@ -131,7 +132,7 @@ class Store(Access):
         self._database.keep_spare()
 
     def _check_result(self, run: RunRow) -> None:
-        """A recording takes the results on it along, and those may be another's."""
+        """Check that the actor may delete results of ``run``, as deleting its cases does."""
         self._check(
             self._actor.may_delete(run.owner),
             "Somebody else has a run with this recording: only reviewers may delete it. Nothing "
@@ -139,18 +140,18 @@ class Store(Access):
         )
 
     def flac(self, row_id: str) -> bytes:
-        """The audio of a case, noise or flag."""
+        """Return the audio of a case, noise or flag as FLAC."""
         self._check_reading()
         return self._audio_files.read(row_id)
 
     def samples(self, row_id: str) -> NDArray[np.float32]:
-        """(n_samples,) float32, mono 16 kHz, of a case, noise or flag."""
+        """Return the (n_samples,) float32 audio of a case, noise or flag, mono 16 kHz."""
         return decode(io.BytesIO(self.flac(row_id)))
 
     # --- noises --------------------------------------------------------------------
 
     def add_noise(self, name: str, samples: NDArray[np.int16]) -> Noise:
-        """Keep a noise for conditions; one of that name is taken already: StoreError."""
+        """Store (n_samples,) int16 noise for conditions, under a new name."""
         self._check_adding()
         name = sanitise(name)
         if not name or len(name) > _MAX_NOISE_NAME or set(name) & set("@:/,\n"):
@@ -168,15 +169,17 @@ class Store(Access):
         try:
             return noise_from_row(self._add(row, row_id, n_bytes))
         except sa.exc.IntegrityError:
-            raise StoreError(f"There is a noise called {name} already.") from None
+            raise StoreError(f"There is already a noise called {name}.") from None
 
     def noises(self) -> list[Noise]:
+        """Return all noises by name."""
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(NoiseRow).order_by(NoiseRow.name))
             return [noise_from_row(row) for row in rows]
 
     def delete_noise(self, noise_id: str) -> None:
+        """Delete a noise with its audio."""
         self._delete_row(NoiseRow, noise_id, "delete noise", has_audio=True)
 
     # --- runs ----------------------------------------------------------------------
@@ -189,6 +192,7 @@ class Store(Access):
         systems: Sequence[SystemConfig],
         seed: str = "1",
     ) -> Run:
+        """Store the request for a run."""
         self._check_adding()
         name = sanitise(name)
         validate_run(name, conditions, systems)
@@ -209,7 +213,7 @@ class Store(Access):
             return run_from_row(row, 0)
 
     def runs(self) -> list[Run]:
-        """Newest first."""
+        """Return all runs, newest first."""
         self._check_reading()
         done = sa.select(TrialRow.run_id, sa.func.count()).group_by(TrialRow.run_id)
         with self._database.reading() as session:
@@ -218,10 +222,11 @@ class Store(Access):
             return [run_from_row(row, n_done.get(row.id, 0)) for row in session.scalars(order)]
 
     def run(self, run_id: str) -> Run | None:
+        """Return one run; None if it does not exist."""
         return next((run for run in self.runs() if run.id == run_id), None)
 
     def done(self, run_id: str) -> set[tuple[str, str, int]]:
-        """Case, condition and setup of what has a result."""
+        """Return case id, condition and system's index of the trials with a result."""
         self._check_reading()
         columns = sa.select(TrialRow.case_id, TrialRow.condition, TrialRow.system)
         with self._database.reading() as session:
@@ -229,21 +234,25 @@ class Store(Access):
             return {(case_id, condition, system) for case_id, condition, system in found}
 
     def add_trial(self, run: Run, trial: Trial) -> None:
-        """Keep a result; one that is there already stays, one whose case or run was
-        deleted meanwhile is dropped."""
+        """Store a result.
+
+        An existing result is kept; if the case or the run was deleted meanwhile, the result is dropped.
+        """
         self._check_adding()
         row = trial_to_row(run, trial)
         try:
             with self._database.writing() as session:
                 known = session.get(RunRow, run.id)
                 if known is not None:
-                    self._check_deleting([known.owner])  # who may undo a result may add one
+                    self._check_deleting(
+                        [known.owner]
+                    )  # the permission to delete results covers adding them
                     session.add(row)
         except sa.exc.IntegrityError:
             return
 
     def trials(self, run: Run) -> list[Trial]:
-        """In the order of cases, conditions and setups as they were asked for."""
+        """Return a run's trials, ordered by case, condition and system as requested."""
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(TrialRow).where(TrialRow.run_id == run.id)).all()
@@ -259,18 +268,18 @@ class Store(Access):
         )
 
     def delete_run(self, run_id: str) -> None:
-        """With its results."""
+        """Delete a run with its results."""
         self._delete_row(RunRow, run_id, "delete run", has_audio=False)
 
     # --- flags ---------------------------------------------------------------------
 
     def add_flag(self, flag: Flag, samples: NDArray[np.int16] | None = None) -> Flag:
-        """Keep it with (n_samples,) int16 audio of just that stretch, if there is any."""
+        """Store a flag with the (n_samples,) int16 audio of its time range, if any."""
         self._check_adding()
         flag = validate_flag(flag)
         kept = samples is not None and len(samples) > 0
         if samples is not None and len(samples) > MAX_CASE_S * SAMPLE_RATE_HZ:
-            raise StoreError(f"A flag keeps at most {MAX_CASE_S:.0f} s of sound.")
+            raise StoreError(f"A flag holds at most {MAX_CASE_S:.0f} s of audio.")
         row_id, n_bytes = (
             self._keep(to_flac(samples)) if samples is not None and kept else (uuid.uuid4().hex, 0)
         )
@@ -286,13 +295,14 @@ class Store(Access):
         return flag
 
     def flags(self) -> list[Flag]:
-        """Open ones first, then newest first."""
+        """Return all flags: open ones first, then newest first."""
         self._check_reading()
         with self._database.reading() as session:
             rows = session.scalars(sa.select(FlagRow).order_by(FlagRow.created_at.desc()))
             return sorted(map(flag_from_row, rows), key=lambda flag: flag.state != "open")
 
     def dismiss_flag(self, flag_id: str) -> None:
+        """Mark a flag as dismissed."""
         self._check_reviewing()
         with self._database.writing() as session:
             row = session.get(FlagRow, flag_id)
@@ -301,7 +311,7 @@ class Store(Access):
                 self._note(session, "dismiss flag", [flag_id])
 
     def accept_flag(self, flag: Flag, reference: str, tags: Mapping[str, str]) -> Case:
-        """Into the test set, with the words that were said, in one step.
+        """Add the audio of a flag to the test set with its reference, in one transaction.
 
         Raises:
             ManifestError: a text is too long.
@@ -326,4 +336,5 @@ class Store(Access):
             return case_from_row(row)
 
     def delete_flag(self, flag_id: str) -> None:
+        """Delete a flag with its audio."""
         self._delete_row(FlagRow, flag_id, "delete flag", has_audio=True)

@@ -223,7 +223,7 @@ def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
     found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _sound(1))]))
     assert (found.n_stored, found.n_lines) == (3, 4)
     assert found.problems == (
-        "Line 4: a.wav lasts 0.2 s only; this stretch begins at 9.0 s.",
+        "Line 4: a.wav lasts only 0.2 s; this range begins at 9.0 s.",
     )  # fmt: skip
     assert {case.reference: round(case.seconds, 3) for case in store.cases()} == {
         "0": 0.1, "0.05": 0.1, "0.1": 0.1,
@@ -242,7 +242,7 @@ def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
     assert [case.reference for case in store.cases()] == ["y"]
     assert found.problems == ("Line 3: only-here.wav is not there.",)
     assert found.notes == (
-        "set/test/metadata.csv is taken; set/train/metadata.csv is left aside.",
+        "Using set/test/metadata.csv; ignoring set/train/metadata.csv.",
     )  # fmt: skip
 
 

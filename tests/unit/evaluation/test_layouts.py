@@ -87,8 +87,7 @@ def test_common_voice(read: Callable[..., tuple[Found, list[str]]]) -> None:
     assert found == (
         {"cv_en_1": ('"Drop it.', 100), "cv_en_2": ("Up.", 200)},
         [
-            "cv-corpus-17.0/en/test.tsv is taken; cv-corpus-17.0/en/reported.tsv and 2 more are "
-            "left aside.",
+            "Using cv-corpus-17.0/en/test.tsv; ignoring cv-corpus-17.0/en/reported.tsv and 2 more.",
             "Line 4: cv_en_3.mp3 is not there.",
         ],
     )
@@ -132,7 +131,7 @@ def test_librispeech(read: Callable[..., tuple[Found, list[str]]]) -> None:
     found, said = read(members)
     assert found == {"84-121-0000": ("GO ON", 100), "84-122-0000": ("YES", 200)}
     assert sorted(said) == [
-        "LibriSpeech/test-clean/ is taken; LibriSpeech/dev-clean/ is left aside.",
+        "Using LibriSpeech/test-clean/; ignoring LibriSpeech/dev-clean/.",
         "Line 2 of 84-121.trans.txt: LibriSpeech/test-clean/84/121/84-121-0001 is not there.",
     ]
     assert read(members, "LibriSpeech/test-clean/84/122/84-122.trans.txt") == (
@@ -158,7 +157,7 @@ def test_kaldi(read: Callable[..., tuple[Found, list[str]]], tmp_path: Path) -> 
         "Line 3 of text: wav.scp has a command for r3, and commands are not run; write the path "
         "of a sound file.",
         "Line 4 of text: r9 is not in wav.scp.",
-        "Line 5 of text: segments tells no stretch of u5: r2 2 1.",
+        "Line 5 of text: segments has no valid times for u5: r2 2 1.",
         "Line 6 of text: u6 is not in segments.",
         "Line 7 of text: u1 is there twice.",
     ]

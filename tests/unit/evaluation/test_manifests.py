@@ -125,26 +125,26 @@ def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
 
 def test_a_duration_is_no_stretch_in_other_tables() -> None:
     table = b"file_name,text,duration\na.wav,x,1\n"
-    assert [e.stretch for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)] == [
+    assert [e.time_range for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)] == [
         WHOLE_FILE
     ]
     table = b"file_name,text,offset,duration\na.wav,x,1.5,1\na.wav,x,,\n"
-    stretches = [e.stretch for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)]
+    stretches = [e.time_range for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)]
     assert stretches == [TimeRange(1.5, 2.5), WHOLE_FILE]
 
 
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ({"offset": 3.5}, "long.flac lasts 3.0 s only; this stretch begins at 3.5 s"),
-        ({"offset": 2, "duration": 2}, "long.flac lasts 3.0 s only; this stretch ends 1.0 s after that"),
-        ({"offset": math.nan}, "the offset 'nan' is no number of seconds"),
-        ({"offset": -1}, "the offset '-1' is no number of seconds"),
-        ({"offset": 0, "duration": -1}, "the duration '-1' is no number of seconds"),
-        ({"offset": 1e308}, "the offset '1e+308' is no number of seconds"),
-        ({"offset": True}, "the offset 'True' is no number of seconds"),
-        ({"offset": "1,5"}, "the offset '1,5' is no number of seconds"),
-        ({"offset": [1]}, "the offset '[1]' is no number of seconds"),
+        ({"offset": 3.5}, "long.flac lasts only 3.0 s; this range begins at 3.5 s"),
+        ({"offset": 2, "duration": 2}, "long.flac lasts only 3.0 s; this range ends 1.0 s after that"),
+        ({"offset": math.nan}, "the offset 'nan' is not a number of seconds"),
+        ({"offset": -1}, "the offset '-1' is not a number of seconds"),
+        ({"offset": 0, "duration": -1}, "the duration '-1' is not a number of seconds"),
+        ({"offset": 1e308}, "the offset '1e+308' is not a number of seconds"),
+        ({"offset": True}, "the offset 'True' is not a number of seconds"),
+        ({"offset": "1,5"}, "the offset '1,5' is not a number of seconds"),
+        ({"offset": [1]}, "the offset '[1]' is not a number of seconds"),
         ({"offset": 1_000_000, "duration": 1e-300}, "The range ends before it begins; choose a later end"),
     ],
 )  # fmt: skip
