@@ -1,7 +1,7 @@
-"""Final words kept in the browser's tab: they outlive the app's end and a page loaded anew.
+"""Final words kept in the browser's tab, where they survive a reload and the end of the app.
 
-The tab's own storage (``sessionStorage``) holds them; it ends with the tab, and no other
-tab or page can read it. Nothing of it is sent to the app.
+They lie in the tab's ``sessionStorage``, which ends with the tab and which no other tab or page
+can read. Nothing of it is sent to the app.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ _component = define_component("kept_words")
 
 
 def storage_key(name: str) -> str:
-    """Return where the tab keeps the words of the take ``name`` of this page's workspace."""
+    """Return the storage key of a recording's words in this page's workspace."""
     return f"{_PREFIX}{current_workspace().id}/{name}"
 
 
 def kept_words(names: Iterable[str]) -> None:
-    """Show what the tab kept of workspaces that the server has no more, if there is anything.
+    """Draw the words that the tab kept of workspaces that the server no longer has, if any.
 
     Args:
-        names: the takes of this workspace; the words of others of it are forgotten.
+        names: recordings of this workspace; its other recordings are removed from the tab.
     """
-    takes = [storage_key(name) for name in names]
-    _component(data={"prefix": _PREFIX, "session": storage_key(""), "takes": takes}, key="kept")
+    recordings = [storage_key(name) for name in names]
+    _component(
+        data={"prefix": _PREFIX, "session": storage_key(""), "recordings": recordings}, key="kept"
+    )

@@ -1,7 +1,7 @@
-"""What the browser says about the microphone, in words that help.
+"""Check of the browser's microphone before START is pressed.
 
-The recording component shows the browser's own error, which few understand;
-this one asks the browser beforehand and tells what to do.
+The recording component shows the browser's own error message, which few people understand. This
+one asks the browser beforehand and explains what to do.
 """
 
 from __future__ import annotations
@@ -14,5 +14,5 @@ _component = define_component("microphone_check")
 
 
 def microphone_check() -> None:
-    """Draw nothing, or why the microphone cannot be had and what to do about it."""
+    """Draw why the browser has no microphone and what to do; nothing if it has one."""
     _component(key="microphone-check")

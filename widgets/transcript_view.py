@@ -1,7 +1,7 @@
-"""The words on the page: lines with their times, live or finished.
+"""Transcript as lines with times, growing or finished.
 
-One component draws both. It keeps the lines it has, so a live page sends only
-the newest ones, whatever the length of the session.
+One component draws both. It keeps the lines it has, so a live page sends only the newest ones,
+whatever the length of the session.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from widgets.kept_words import storage_key
 
 __all__ = ["finished_view", "format_clock", "growing_view", "live_view"]
 
+# Finished lines sent with each update of a growing transcript.
 _TAIL_LINES = 20
-"""Finished lines sent with each update of a page that grows."""
 
-_BEHIND_S = 2.0
-"""From this lag on the page says so; below it is the pace of the updates."""
+# Lag from which the page mentions it; less is the pace of the updates.
+_REPORTED_LAG_S = 2.0
 
 _component = define_component("transcript_view")
 
 
 def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
-    """All lines of a take; ``empty`` stands there if it has none."""
+    """Draw all lines of a recording, or ``empty`` if it has none."""
     lines = _lines(segments)
     _component(
         data={"id": name, "first": 0, "lines": lines, "empty": empty, "keep": storage_key(name)},
         key=f"view-{name}",
-        on_resend_change=_nothing,
+        on_resend_change=_ignore,
     )
 
 
 def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | None) -> None:
-    """A take that runs or is being finished: meter, clock, state and words."""
+    """Draw a running recording: level meter, clock, status and words."""
     _growing(
         name,
         snapshot.segments,
         {
-            "openTime": _time(snapshot.committed, snapshot.tentative),
+            "openTime": _start_time(snapshot.committed, snapshot.tentative),
             "committed": join_words(snapshot.committed),
             "tentative": _tentative(snapshot),
             "empty": empty,
@@ -55,27 +55,27 @@ def live_view(name: str, snapshot: Snapshot, empty: str, remaining_s: float | No
 
 
 def growing_view(name: str, segments: Sequence[Segment]) -> None:
-    """The lines of a file that is being transcribed."""
+    """Draw the lines of a file that is being transcribed."""
     _growing(name, segments, {})
 
 
 def _growing(name: str, segments: Sequence[Segment], rest: dict[str, Any]) -> None:
-    """Send the newest lines, and all if the browser asked for them."""
+    """Send the newest lines, or all if the browser asked for them."""
     resend_key = f"resend-{name}"
-    whole = st.session_state.pop(resend_key, False)
-    first = 0 if whole else max(0, len(segments) - _TAIL_LINES)
+    all_lines = st.session_state.pop(resend_key, False)
+    first = 0 if all_lines else max(0, len(segments) - _TAIL_LINES)
     lines = _lines(segments[first:])
     result = _component(
         data={"id": name, "live": True, "first": first, "lines": lines, **rest},
         key=f"view-{name}",
-        on_resend_change=_nothing,
+        on_resend_change=_ignore,
     )
     if result.resend:
         st.session_state[resend_key] = True
 
 
-def _nothing() -> None:
-    """Streamlit wants a callback for a trigger to be delivered."""
+def _ignore() -> None:
+    """Do nothing; Streamlit delivers a trigger only if it has a callback."""
 
 
 def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
@@ -85,8 +85,8 @@ def _lines(segments: Sequence[Segment]) -> list[dict[str, str]]:
     ]
 
 
-def _time(*words: Sequence[Any]) -> str:
-    first = next((some[0] for some in words if some), None)
+def _start_time(*words: Sequence[Any]) -> str:
+    first = next((group[0] for group in words if group), None)
     return format_clock(first.start) if first else ""
 
 
@@ -97,21 +97,21 @@ def _tentative(snapshot: Snapshot) -> str:
 
 def _head(snapshot: Snapshot, remaining_s: float | None) -> dict[str, Any]:
     finishing = snapshot.phase is not Phase.LISTENING
-    status = "Finishing the last words …" if finishing else "Listening"
-    if snapshot.lag_s > _BEHIND_S:
+    status = "Finishing the last words…" if finishing else "Listening"
+    if snapshot.lag_s > _REPORTED_LAG_S:
         status += f" · behind by {snapshot.lag_s:.1f} s"
     if remaining_s is not None and not finishing:
         status += f" · stops in {format_clock(max(0.0, remaining_s))}"
     return {
         "status": status,
-        "dot": "busy" if finishing or snapshot.lag_s > _BEHIND_S else "on",
+        "dot": "busy" if finishing or snapshot.lag_s > _REPORTED_LAG_S else "on",
         "clock": format_clock(snapshot.audio_s),
         "level": -60.0 if finishing else snapshot.level_dbfs,
     }
 
 
 def format_clock(seconds: float) -> str:
-    """The time of a line: ``0:07``, ``1:02:07``."""
+    """Return the start time of a line, such as ``0:07`` or ``1:02:07``."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

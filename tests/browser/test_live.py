@@ -27,7 +27,7 @@ def test_words_appear_while_speaking_and_stay(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(speech_files / "two_cities.wav")
-    page.page.get_by_text("Keep the recording").click()
+    page.page.get_by_text("Keep the audio").click()
     page.start()
     history: list[str] = []
     for _ in range(260):  # 52 s: the recording has 44
@@ -51,7 +51,7 @@ def test_words_appear_while_speaking_and_stay(
     data = json.loads(Path(download.value.path()).read_text())
     assert data["text"].split() == final.split()
     with page.page.expect_download() as download:
-        page.page.get_by_role("button", name="Recording", exact=True).click()
+        page.page.get_by_role("button", name="Audio", exact=True).click()
     assert Path(download.value.path()).stat().st_size > 200_000
     assert download.value.suggested_filename.endswith(".flac")
 
@@ -72,8 +72,8 @@ def test_a_second_take_goes_below_and_clear_forgets(
         wait_until(is_heard, page.page, 30)
         page.stop()
         wait_until(is_kept, page.page, 60)
-    expect(page.page.get_by_role("heading", name="Take 1")).to_be_visible()
-    expect(page.page.get_by_role("heading", name="Take 2")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 2")).to_be_visible()
     for number in range(2):
         assert "ever" in page.committed(number).lower()
     assert page.views().count() == 2
@@ -96,7 +96,7 @@ def test_a_page_loaded_anew_shows_the_takes_before(
     page.stop()
     page.wait_for_end_of_take()
     page.reload()
-    expect(page.page.get_by_role("heading", name="Take 1")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
     assert "ever" in page.committed().lower()
     expect(page.page.get_by_role("button", name="SRT")).to_be_visible()
     expect(page.kept_words()).to_be_hidden()
@@ -119,7 +119,7 @@ def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
     with page.page.expect_download() as download:
         kept.get_by_role("button", name="Save").click()
     assert Path(download.value.path()).read_text().lower().count("ever") >= 2
-    kept.get_by_role("button", name="Forget").click()
+    kept.get_by_role("button", name="Discard").click()
     page.reload()
     expect(kept).to_be_hidden()
 
@@ -172,12 +172,12 @@ def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
             page.open("tiny.en")
             page.start()
             wait_until(page.button("STOP").is_visible, page.page, 40)
-        told = second.page.get_by_text("you are number 1 in line")
+        told = second.page.get_by_text("You are number 1 in the queue")
         expect(told).to_be_visible()
-        expect(third.page.get_by_text("you are number 2 in line")).to_be_visible()
+        expect(third.page.get_by_text("You are number 2 in the queue")).to_be_visible()
         go_to(fourth.page, address, "Speak and read")
         choose(fourth.page, "Model", "tiny.en")
-        turned_away = fourth.page.get_by_text("many people wait already")
+        turned_away = fourth.page.get_by_text("the queue is full")
         expect(turned_away).to_be_visible()
         wait_until(first.committed, first.page, 40)
         second.page.wait_for_timeout(3_000)
@@ -216,7 +216,7 @@ def test_a_refused_microphone_is_explained(live: Live, speech_files: Path) -> No
         {"permission": {"name": "microphone"}, "setting": "denied", "origin": page.address},
     )
     page.start()
-    expect(page.page.get_by_text("refuses the microphone")).to_be_visible(timeout=20_000)
+    expect(page.page.get_by_text("blocking the microphone")).to_be_visible(timeout=20_000)
 
 
 def test_a_missing_microphone_is_explained(app: str, launch: Callable[..., Browser]) -> None:

@@ -113,7 +113,7 @@ def _errors_beside(clean: str, heard: str) -> float:
 
 def _long_loss(page: LivePage) -> tuple[float, int] | None:
     """Length and begin, in seconds, of a loss of sound of nearly ten seconds or more."""
-    note = page.page.get_by_text("The network lost sound")
+    note = page.page.get_by_text("Audio was lost in the network")
     said = note.inner_text() if note.count() else ""
     losses = [
         (float(lost), 60 * int(minutes) + int(seconds))
@@ -160,8 +160,8 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     wait_until(lambda: _long_loss(page), page.page, 60)
     n_words = len(page.committed().split())
     wait_until(lambda: len(page.committed().split()) > n_words + 40, page.page, 60)
-    assert page.page.get_by_role("heading", name="Take 1").count() == 1
-    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    assert page.page.get_by_role("heading", name="Recording 1").count() == 1
+    assert page.page.get_by_role("heading", name="Recording 2").count() == 0
     assert page.committed(0).startswith(before)
     loss = _long_loss(page)
     assert loss
@@ -176,7 +176,7 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
 
     page.stop()
     page.wait_for_end_of_take()
-    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    assert page.page.get_by_role("heading", name="Recording 2").count() == 0
     assert page.committed(0).startswith(before)
     with page.page.expect_download() as download:
         page.page.get_by_role("button", name="JSON", exact=True).click()

@@ -251,7 +251,7 @@ def test_pages_for_those_who_signed_in_send_nothing(
         cookie = {"name": USER_COOKIE_NAME, "value": signed_in(OPERATOR), "url": ADDRESS}
         visitor.context.add_cookies([cookie])
         go_to(visitor, f"{ADDRESS}/operator", "Operator")
-        expect(visitor.get_by_text("Served in time")).to_be_visible()
+        expect(visitor.get_by_text("Capacity")).to_be_visible()
         expect(visitor.get_by_text(OPERATOR)).to_be_visible()
         visitor.wait_for_timeout(3_000)  # it is redrawn every other second
         look_at_the_bench(visitor)

@@ -85,7 +85,7 @@ def test_nothing_of_a_take_crosses(
     sound = spoken_late(speech_files / "beckett.wav", tmp_path)
     owner = LivePage(launch(sound).new_context().new_page(), app)
     owner.open("tiny.en")
-    owner.page.get_by_text("Keep the recording").click()
+    owner.page.get_by_text("Keep the audio").click()
     owner.start()
     wait_until(lambda: "ever" in owner.committed().lower(), owner.page, 30)
     other = LivePage(stranger, app)

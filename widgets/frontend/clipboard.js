@@ -1,7 +1,7 @@
 export async function copy(button, value) {
   let done = true;
   try { await navigator.clipboard.writeText(value); }
-  catch {  // a page that is not on https has no clipboard
+  catch {  // no clipboard API without https
     const area = document.createElement("textarea");
     area.value = value;
     document.body.append(area);
@@ -9,6 +9,6 @@ export async function copy(button, value) {
     done = document.execCommand("copy");
     area.remove();
   }
-  button.textContent = done ? "Copied" : "Copying was refused";
+  button.textContent = done ? "Copied" : "Copying was blocked";
   setTimeout(() => { button.textContent = "Copy"; }, 2000);
 }

@@ -4,24 +4,24 @@ export default function ({ data, parentElement: root }) {
   const $ = (selector) => root.querySelector(selector);
   const all = Object.keys(sessionStorage).filter((key) => key.startsWith(data.prefix));
   const isOurs = (key) => key.startsWith(data.session);
-  all.filter((key) => isOurs(key) && !data.takes.includes(key)).forEach(forget);
+  all.filter((key) => isOurs(key) && !data.recordings.includes(key)).forEach(forget);
   const old = all.filter((key) => !isOurs(key))
     .map((key) => ({ key, ...JSON.parse(sessionStorage.getItem(key)) }))
     .sort((one, other) => one.at - other.at);
-  const text = old.map((take) => take.text).join("\n\n");
+  const text = old.map((recording) => recording.text).join("\n\n");
   $(".kept").hidden = !old.length;
-  $(".takes").replaceChildren(...old.map(element));
+  $(".recordings").replaceChildren(...old.map(element));
   $(".copy").onclick = () => copy($(".copy"), text);
   $(".save").onclick = () => save(text);
-  $(".forget").onclick = () => { old.forEach((take) => forget(take.key)); $(".kept").hidden = true; };
+  $(".forget").onclick = () => { old.forEach((recording) => forget(recording.key)); $(".kept").hidden = true; };
 }
 
 function forget(key) { sessionStorage.removeItem(key); }
 
-function element(take) {
+function element(recording) {
   const p = document.createElement("p"), time = document.createElement("time");
-  time.textContent = "until " + new Date(take.at).toLocaleTimeString([], { timeStyle: "short" });
-  p.append(time, "\n", take.text);
+  time.textContent = "until " + new Date(recording.at).toLocaleTimeString([], { timeStyle: "short" });
+  p.append(time, "\n", recording.text);
   return p;
 }
 

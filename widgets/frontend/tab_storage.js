@@ -3,5 +3,5 @@ export function keep(state, key, version, text) {
   state.kept = version;
   const words = text();
   try { if (words) sessionStorage.setItem(key, JSON.stringify({ at: Date.now(), text: words })); }
-  catch {}  // full, or forbidden: then they are on the page only
+  catch {}  // storage is full or forbidden: the words stay on the page only
 }

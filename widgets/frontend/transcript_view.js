@@ -47,7 +47,7 @@ function lineElement(line) {
 }
 
 function grow(element, text) {
-  // New words are added as nodes of their own, so that only they are read out.
+  // New words are nodes of their own, so that a screen reader announces only them.
   const old = element.textContent;
   if (text === old) return;
   if (old && text.startsWith(old)) element.append(document.createTextNode(text.slice(old.length)));
