@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.pcm import to_float32
 from asr_core.audio.resample import RateConverter
 from asr_core.engines import load_engine
 from asr_core.engines.base import Engine, EngineName, Task
@@ -384,8 +385,7 @@ class _Resampler:
                 "audio is (n_samples,) mono, int16 or floating point, not "
                 f"{block.shape} {block.dtype}"
             )
-        scale = 32768 if block.dtype == np.int16 else 1
-        samples = block.astype(np.float32) / np.float32(scale)
+        samples = to_float32(block)
         if self._rate_hz == SAMPLE_RATE_HZ:
             return samples
         return self._converter.push(samples, self._rate_hz)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.pcm import clip_to_int16
 
 __all__ = [
     "Clip",
@@ -127,4 +128,4 @@ def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
+        file.writeframes(clip_to_int16(samples).tobytes())

@@ -33,7 +33,7 @@ from streamlit_webrtc.sink import AudioSinkTrack
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_float32, to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.models import resolve
@@ -155,7 +155,7 @@ def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> fl
     sound, percent."""
     said, heard = [], []
     for recording, text in takes:
-        sound = recording.astype(np.float32) / 32768
+        sound = to_float32(recording)
         size = 25 * SAMPLE_RATE_HZ
         parts = [sound[at : at + size] for at in range(0, len(sound), size)]
         windows = [Window(part, "en", beam_size=5) for part in parts]

@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError, StoreError

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from asr_core.audio.pcm import to_float32
+
 N_THREADS = 2
 
 Words = list[tuple[str, float, float]]
@@ -139,7 +141,7 @@ def _samples(path: Path) -> np.ndarray:
     """By name some would want the ffmpeg program."""
     with wave.open(str(path)) as file:
         data = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    return data.astype(np.float32) / 32768
+    return to_float32(data)
 
 
 SYSTEMS: dict[str, Callable[[str], Transcriber]] = {

@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation.cases import MAX_NAME, MAX_REFERENCE
 from asr_core.evaluation.store import REASONS, Flag, NewCase, Store, open_store
 from asr_core.evaluation.trial import Trial

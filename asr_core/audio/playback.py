@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
+from asr_core.audio.pcm import clip_to_int16
 
 __all__ = ["is_browser_playable", "write_flac_copy"]
 
@@ -88,7 +89,8 @@ def write_flac_copy(audio: AudioFile, file: BinaryIO, end_s: float | None = None
 
 
 def _frame(samples: NDArray[np.float32]) -> av.AudioFrame:
-    pcm = np.round(np.clip(samples[np.newaxis], -1.0, 1.0) * 32767).astype(np.int16)
-    frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+    frame = av.AudioFrame.from_ndarray(
+        clip_to_int16(samples[np.newaxis]), format="s16", layout="mono"
+    )
     frame.sample_rate = SAMPLE_RATE_HZ
     return frame

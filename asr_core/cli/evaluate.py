@@ -191,7 +191,7 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
 
 def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
     from asr_core.audio.decode import decode
-    from asr_core.audio.encode import to_float32
+    from asr_core.audio.pcm import to_float32
     from asr_core.evaluation.conditions import CLEAN, Condition
     from asr_core.evaluation.experiment import Plan
     from asr_core.evaluation.trial import MODES, SystemConfig

@@ -18,6 +18,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.pcm import clip_to_int16, to_float32
 from asr_core.rtc.concealment import conceal_loss
 
 __all__ = [
@@ -192,7 +193,7 @@ def _through_codec(
     encoder.open()
     size = encoder.frame_size or round(_PACKET_S * rate_hz)
     narrow = _resampled(samples, SAMPLE_RATE_HZ, rate_hz)
-    pcm = (np.clip(narrow, -1, 1) * 32767).astype(np.int16)
+    pcm = clip_to_int16(narrow)
     pcm = np.pad(pcm, (0, -len(pcm) % size))
     packets = []
     for at in range(0, len(pcm), size):
@@ -232,8 +233,7 @@ def _decoded(
             n_lost = 0
         for frame in decoder.decode(packet):
             piece = frame.to_ndarray().reshape(-1)
-            scale = 1.0 if piece.dtype.kind == "f" else 32768.0
-            newest = (piece / scale).astype(np.float32)
+            newest = to_float32(piece)
             pieces.append(newest)
     pieces.append(conceal_loss(newest, n_lost, decoder.sample_rate))
     return np.concatenate(pieces)

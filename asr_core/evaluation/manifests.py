@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 from asr_core.audio.decode import AudioFile
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.errors import AsrError, ManifestError
 from asr_core.evaluation.cases import MAX_CASE_S, NewCase
 from asr_core.evaluation.range_reader import SequentialRangeReader

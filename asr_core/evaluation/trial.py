@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.encode import to_float32, to_int16
+from asr_core.audio.pcm import to_float32, to_int16
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE
 from asr_core.engines import Engine
 from asr_core.engines.base import EngineName

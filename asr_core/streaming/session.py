@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
@@ -232,7 +233,7 @@ class LiveSession:
             self._record(samples)
 
     def _record(self, samples: Samples) -> None:
-        piece = (np.clip(samples, -1, 1) * 32767).astype(np.int16)
+        piece = clip_to_int16(samples)
         with self._recording_lock:
             if not self._keeps_recording:
                 return

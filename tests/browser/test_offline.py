@@ -19,7 +19,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation.cases import Case, NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
 from asr_core.evaluation.roles import Actor, Role

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from asr_core.audio.encode import to_flac, to_int16
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import clip_to_int16
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.support.recordings import with_tracks
@@ -65,7 +66,7 @@ def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
     choose(page.page, "Model", "tiny.en")
     page.page.wait_for_timeout(2_000)
     long = tmp_path / "long.flac"
-    long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
+    long.write_bytes(to_flac(clip_to_int16(np.tile(two_cities, 40))))
     page.drop(long, speech_files / "beckett.wav", speech_files / "two_cities.wav")
     names = page.page.get_by_role("heading", level=3)
     expect(names).to_have_text(["long.flac", "beckett.wav", "two_cities.wav"], timeout=60_000)

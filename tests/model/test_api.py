@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import asr_core
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.full_context import transcribe
 
@@ -28,7 +29,7 @@ def test_a_path_a_file_and_samples_give_the_same_words(
     path = speech_files / "beckett.wav"
     expected = transcribe(path, model.engine).text
     assert expected
-    pcm = (beckett * 32767).astype(np.int16)
+    pcm = clip_to_int16(beckett)
     for audio in (path, str(path), io.BytesIO(path.read_bytes()), beckett):
         assert model.transcribe(audio).text == expected
     assert len(model.transcribe(pcm).words) == len(expected.split())

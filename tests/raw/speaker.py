@@ -20,7 +20,7 @@ from aiortc import (
 )
 
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
 from tests.raw.client import Client, NoPage
 from tests.raw.page import Element

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store

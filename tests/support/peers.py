@@ -18,6 +18,7 @@ from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 from streamlit_webrtc import WebRtcMode
 
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.streaming import RecordingController
 from asr_core.streaming.recording_sink import RecordingSink
 from widgets.workarounds.streamlit_webrtc import _HardenedWorker, harden_webrtc
@@ -32,7 +33,7 @@ def opus(samples: np.ndarray) -> list[bytes]:
     """Packets of 20 ms of (n_samples,) at 16 kHz."""
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = 48_000, "mono", "s16"
-    at_48k = (np.repeat(samples, 3) * 32767).astype(np.int16)
+    at_48k = clip_to_int16(np.repeat(samples, 3))
     packets: list[bytes] = []
     for at in range(0, len(at_48k) - 959, 960):
         frame = av.AudioFrame.from_ndarray(at_48k[None, at : at + 960], "s16", "mono")

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.pcm import clip_to_int16
 
 __all__ = ["bursts", "heard_at", "recorded", "with_tracks"]
 
@@ -114,7 +115,7 @@ def with_tracks(
             streams.append(stream)
         for at in range(0, max(sound.shape[1] for sound in sounds), 4096):
             for stream, sound in zip(streams, sounds, strict=True):
-                data = (sound[:, at : at + 4096] * 32767).astype(np.int16).T.reshape(1, -1)
+                data = clip_to_int16(sound[:, at : at + 4096]).T.reshape(1, -1)
                 if data.size:
                     frame = av.AudioFrame.from_ndarray(data.copy(), "s16", stream.layout.name)
                     frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.audio.encode import to_flac, to_int16
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation.cases import Case
 from asr_core.evaluation.conditions import CLEAN, CONDITION_TYPES, Condition
 from asr_core.evaluation.experiment import Plan

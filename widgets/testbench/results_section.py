@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.audio.encode import to_flac, to_int16
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
 from asr_core.evaluation import charts, report
 from asr_core.evaluation.results import (
     Summary,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.errors import AsrError
 from asr_core.evaluation.store import Store, open_store
 from widgets.access import current_actor

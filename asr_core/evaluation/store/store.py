@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.errors import StoreError
 from asr_core.evaluation.cases import MAX_CASE_S, MAX_NAME, Case, NewCase, validate_texts
 from asr_core.evaluation.conditions import Condition
@@ -317,7 +318,7 @@ class Store(Access):
             ManifestError: a text is too long.
         """
         self._check_reviewing()
-        pcm = np.round(self.samples(flag.id) * 32768).clip(-32768, 32767).astype(np.int16)
+        pcm = clip_to_int16(self.samples(flag.id))
         source = shorten(flag.source, MAX_NAME - 20)
         new = NewCase(f"{source} {flag.start_s:.0f} s", reference, pcm, flag.language, tags)
         validate_texts(new.name, new.reference, new.language, new.tags)

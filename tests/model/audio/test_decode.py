@@ -14,6 +14,7 @@ import pytest
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.audio.encode import to_flac
 from asr_core.audio.ffmpeg_limits import limit_memory
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.errors import AudioError
 
 FORMATS = [
@@ -63,7 +64,7 @@ def test_every_format_gives_the_sound_that_went_in(
 
 
 def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
-    data = to_flac((beckett * 32767).astype(np.int16))
+    data = to_flac(clip_to_int16(beckett))
     assert np.abs(decode(io.BytesIO(data)) - beckett).max() < 1e-3
 
 
@@ -116,7 +117,7 @@ def test_a_video_without_sound_is_refused() -> None:
 
 
 def test_memory_does_not_grow_with_the_file(beckett: np.ndarray) -> None:
-    data = to_flac((np.tile(beckett, 60) * 32767).astype(np.int16))  # ten minutes
+    data = to_flac(clip_to_int16(np.tile(beckett, 60)))  # ten minutes
     tracemalloc.start()
     for _ in AudioFile(io.BytesIO(data)):
         pass
@@ -211,7 +212,7 @@ class _CountingReader(io.BytesIO):
 
 def test_a_file_that_is_too_long_is_refused_while_it_is_read(beckett: np.ndarray) -> None:
     """Whatever its header says; what it holds beyond is never decoded."""
-    data = to_flac((np.tile(beckett, 60) * 32767).astype(np.int16))
+    data = to_flac(clip_to_int16(np.tile(beckett, 60)))
     file = _CountingReader(data)
     with pytest.raises(AudioError, match="talk is longer than 20 s"):
         decode(file, "talk", max_duration_s=20.0)

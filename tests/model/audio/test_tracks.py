@@ -10,6 +10,7 @@ import pytest
 from av.stream import Disposition
 
 from asr_core.audio.decode import AudioFile
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.errors import AudioError
 from tests.support.recordings import with_tracks
 
@@ -107,7 +108,7 @@ def test_channels_come_one_by_one(beckett: Samples) -> None:
     with av.open(file, "w", format="flac") as out:
         stream = out.add_stream("flac", rate=48_000, layout="stereo")
         both = np.stack([np.repeat(beckett, 3), np.repeat(beckett[::-1], 3)])
-        data = np.ascontiguousarray((both * 32767).astype(np.int16).T.reshape(1, -1))
+        data = np.ascontiguousarray(clip_to_int16(both).T.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(data, "s16", "stereo")
         frame.sample_rate = 48_000
         out.mux(stream.encode(frame))

@@ -20,6 +20,7 @@ import pytest
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.cli.commands import _EventLines, main
 from asr_core.engines.base import Engine
 from asr_core.full_context import FileProgress
@@ -124,7 +125,7 @@ def test_ctrl_c_prints_what_was_heard_until_then(
     tiny_en: Path, two_cities: np.ndarray, tmp_path: Path
 ) -> None:
     long = tmp_path / "long.flac"
-    long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
+    long.write_bytes(to_flac(clip_to_int16(np.tile(two_cities, 40))))
     command = [sys.executable, "-c", HEEDS_CTRL_C, "transcribe", str(long), "--model", "tiny.en"]
     terminal, its_end = pty.openpty()  # where progress is shown at once
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end) as process:

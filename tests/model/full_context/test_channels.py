@@ -10,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import Cancelled
 from asr_core.full_context import FileOptions, FileProgress, transcribe
@@ -24,7 +25,7 @@ SPLIT = FileOptions("en", split_channels=True)
 
 def call(channels: list[Samples], layout: str = "stereo") -> io.BytesIO:
     file = io.BytesIO()
-    data = (np.clip(np.array(channels), -1, 1) * 32767).astype(np.int16)
+    data = clip_to_int16(np.array(channels))
     with av.open(file, "w", format="wav") as out:
         stream = out.add_stream("pcm_s16le", rate=16_000, layout=layout)
         frame = av.AudioFrame.from_ndarray(data.T.reshape(1, -1).copy(), "s16", layout)

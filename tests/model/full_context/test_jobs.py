@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import EngineError
 from asr_core.full_context import FileProgress, Job, JobQueue, JobState
@@ -39,7 +40,7 @@ class BreaksLater:
 
 
 def flac(samples: np.ndarray) -> bytes:
-    return to_flac((samples * 32767).astype(np.int16))
+    return to_flac(clip_to_int16(samples))
 
 
 def test_a_bad_file_among_good_ones_fails_alone(

@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 
-from asr_core.audio.encode import to_flac, to_float32, to_int16
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_float32, to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import AudioError, Cancelled
 from asr_core.full_context import FileOptions, TimeRange, transcribe

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import AudioError, Cancelled
 from asr_core.full_context import FileOptions, FileProgress, TimeRange, transcribe
@@ -19,7 +20,7 @@ from tests.support.texts import TWO_CITIES, word_error_rate
 
 
 def flac(samples: np.ndarray) -> io.BytesIO:
-    return io.BytesIO(to_flac((samples * 32767).astype(np.int16)))
+    return io.BytesIO(to_flac(clip_to_int16(samples)))
 
 
 def test_base_makes_few_errors(base_engine: Engine, speech_files: Path) -> None:

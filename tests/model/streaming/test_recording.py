@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Quota, Resource
@@ -27,7 +28,7 @@ def frames(samples: np.ndarray) -> list[av.AudioFrame]:
     out = []
     at_48k = np.repeat(samples, 3)
     for at in range(0, len(at_48k) - 959, 960):
-        part = (np.repeat(at_48k[at : at + 960], 2) * 32767).astype(np.int16)
+        part = clip_to_int16(np.repeat(at_48k[at : at + 960], 2))
         frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
         frame.sample_rate = 48_000
         out.append(frame)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.audio.resample import Resampler
 
 TONE_HZ = 440.0
@@ -30,7 +31,7 @@ def tone(start_s: float, duration_s: float, rate: int, kind: str = "s16", layout
     if kind == "u8":
         data = (planes * 127 + 128).astype(np.uint8)
     elif kind.startswith("s16"):
-        data = (planes * 32767).astype(np.int16)
+        data = clip_to_int16(planes)
     elif kind.startswith("s32"):
         data = (planes * 2147483647).astype(np.int32)
     else:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from asr_core.audio.pcm import clip_to_int16
 from asr_core.errors import StoreError
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
@@ -40,7 +41,7 @@ def test_a_case_comes_back_as_it_was_given(
     assert (case.name, case.reference, dict(case.tags)) == (
         "whole", failures[0].reference, {"accent": "Irish", "speaker": "a"},
     )  # fmt: skip
-    pcm = np.round(store.samples(case.id) * 32768).astype(np.int16)
+    pcm = clip_to_int16(store.samples(case.id))
     assert np.array_equal(pcm, failures[0].samples)
     assert store.add_case(failures[0]).id == case.id
     assert store.used_mb() == pytest.approx(len(store.flac(case.id)) / 1e6)
