@@ -1,4 +1,4 @@
-"""How far the other texts of the beam back the words of the best one."""
+"""Word confidence from the n-best list of a beam search."""
 
 from __future__ import annotations
 
@@ -12,32 +12,37 @@ from asr_core.transcript import comparison_key
 __all__ = ["nbest_word_posteriors", "relative_likelihoods"]
 
 
-def relative_likelihoods(totals: Sequence[float]) -> list[float]:
-    """How likely each text but the first is beside the first, at most as likely, from
-    their log-probabilities."""
-    return [math.exp(min(0.0, total - totals[0])) for total in totals[1:]]
+def relative_likelihoods(logprobs: Sequence[float]) -> list[float]:
+    """Return the likelihood of each alternative relative to the first text, at most 1.
+
+    Args:
+        logprobs: total log-probability of each text, the best one first.
+
+    Returns:
+        (n_texts - 1,).
+    """
+    return [math.exp(min(0.0, logprob - logprobs[0])) for logprob in logprobs[1:]]
 
 
 def nbest_word_posteriors(
-    words: Sequence[str], alternatives: Sequence[Sequence[str]], weights: Sequence[float]
+    words: Sequence[str], alternatives: Sequence[Sequence[str]], likelihoods: Sequence[float]
 ) -> list[float]:
-    """How likely it is that each word of the best text is said: a word's posterior from
-    an n-best list (Evermann and Woodland 2000).
+    """Return the posterior of each word of the best text (Evermann and Woodland 2000).
 
     Args:
         words: of the best text.
-        alternatives: the words of each other text; texts are aligned by fewest edits.
-        weights: how likely each of them is beside the best one.
+        alternatives: words of each other text, aligned with the best one by fewest edits.
+        likelihoods: of each alternative, relative to the best text.
 
     Returns:
         (n_words,), above 0 and at most 1.
     """
-    wanted = [comparison_key(word) for word in words]
-    backed = [1.0] * len(words)
-    for text, weight in zip(alternatives, weights, strict=True):
-        same = Levenshtein.opcodes(wanted, list(map(comparison_key, text))).as_matching_blocks()
-        for block in same:
+    keys = [comparison_key(word) for word in words]
+    mass = [1.0] * len(words)
+    for text, likelihood in zip(alternatives, likelihoods, strict=True):
+        matches = Levenshtein.opcodes(keys, list(map(comparison_key, text))).as_matching_blocks()
+        for block in matches:
             for i in range(block.a, block.a + block.size):
-                backed[i] += weight
-    everything = 1 + sum(weights)
-    return [min(1.0, share / everything) for share in backed]
+                mass[i] += likelihood
+    total = 1 + sum(likelihoods)
+    return [min(1.0, each / total) for each in mass]

@@ -1,7 +1,7 @@
 """Log-mel spectrograms as Whisper was trained on (Radford et al. 2022, section 2.2).
 
-In numpy, so that neither engine needs torch for them. The filters are those of
-Slaney's auditory toolbox: linear below 1 kHz, logarithmic above, equal area.
+Computed with numpy, so that no engine needs torch for them. The mel filters are those of
+Slaney's Auditory Toolbox: linear below 1 kHz, logarithmic above, of equal area.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FRAMES_PER_SECOND = SAMPLE_RATE_HZ // HOP_SAMPLES
 _BREAK_HZ = 1000.0
 _HZ_PER_MEL = 200.0 / 3
 _LOG_STEP = np.log(6.4) / 27
-_LEAST_LOG_POWER = -10.0
+_MIN_LOG_POWER = -10.0
 
 
 def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,7 +36,7 @@ def _mel_to_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @functools.cache
 def mel_filters(n_mels: int) -> NDArray[np.float32]:
-    """Triangular filters, (n_mels, N_FFT // 2 + 1) float32."""
+    """Return triangular filters, (n_mels, N_FFT // 2 + 1) float32."""
     nyquist_hz = SAMPLE_RATE_HZ / 2
     top_mel = _BREAK_HZ / _HZ_PER_MEL + np.log(nyquist_hz / _BREAK_HZ) / _LOG_STEP
     edges_hz = _mel_to_hz(np.linspace(0, top_mel, n_mels + 2))
@@ -50,11 +50,11 @@ def mel_filters(n_mels: int) -> NDArray[np.float32]:
 
 @functools.cache
 def _bands(n_mels: int) -> list[tuple[slice, NDArray[np.float32]]]:
-    """Of each filter the few bins that it hears, and their weights."""
+    """Return the few frequency bins of each filter that are not zero, with their weights."""
     bands = []
     for weights in mel_filters(n_mels):
-        heard = np.flatnonzero(weights)
-        band = slice(heard[0], heard[-1] + 1) if len(heard) else slice(0)
+        bins = np.flatnonzero(weights)
+        band = slice(bins[0], bins[-1] + 1) if len(bins) else slice(0)
         bands.append((band, weights[band]))
     return bands
 
@@ -65,23 +65,22 @@ def _hann() -> NDArray[np.float32]:
 
 
 def log_mel(samples: NDArray[np.float32], n_mels: int, n_frames: int) -> NDArray[np.float32]:
-    """The log-mel spectrogram of ``samples`` and silence after them.
+    """Return the log-mel spectrogram of ``samples``, padded with silence.
 
     Args:
         samples: (n_samples,) float32, mono 16 kHz.
-        n_mels: 80, or 128 for large-v3 and its kin.
-        n_frames: how long the spectrogram is to be, at 100 frames per second.
+        n_mels: 80; 128 for large-v3 and models made from it.
+        n_frames: length of the spectrogram, at 100 frames per second.
 
     Returns:
-        (n_mels, n_frames) float32, floored 8 decades below its peak and scaled to
-        about ±1.
+        (n_mels, n_frames) float32, floored 8 decades below its peak and scaled to about ±1.
     """
-    n_whole = min(n_frames * HOP_SAMPLES, len(samples) + 2 * N_FFT)  # after that, all is silence
-    whole = np.zeros(n_whole, np.float32)
-    whole[: len(samples)] = samples[:n_whole]
-    heard = _log_power(whole, n_mels)
-    log_power = np.full((n_mels, n_frames), _LEAST_LOG_POWER, np.float32)
-    log_power[:, : heard.shape[1]] = heard
+    n_padded = min(n_frames * HOP_SAMPLES, len(samples) + 2 * N_FFT)  # after that, all is silence
+    padded = np.zeros(n_padded, np.float32)
+    padded[: len(samples)] = samples[:n_padded]
+    audible = _log_power(padded, n_mels)
+    log_power = np.full((n_mels, n_frames), _MIN_LOG_POWER, np.float32)
+    log_power[:, : audible.shape[1]] = audible
     log_power = np.maximum(log_power, log_power.max() - 8.0)
     return cast(NDArray[np.float32], (log_power + 4.0) / 4.0)
 
@@ -89,11 +88,11 @@ def log_mel(samples: NDArray[np.float32], n_mels: int, n_frames: int) -> NDArray
 def _log_power(samples: NDArray[np.float32], n_mels: int) -> NDArray[np.float32]:
     padded = np.pad(samples, N_FFT // 2, mode="reflect")
     frames = sliding_window_view(padded, N_FFT)[::HOP_SAMPLES][: len(samples) // HOP_SAMPLES]
-    # scipy's transform takes several frames at once: a tenth of the time of numpy's.
+    # scipy transforms several frames at once, in a tenth of numpy's time.
     spectrum = rfft(frames * _hann(), axis=1)
     power = np.ascontiguousarray((spectrum.real**2 + spectrum.imag**2).T)
     mel_power = np.empty((n_mels, len(frames)), np.float32)
     for mel, (band, weights) in zip(mel_power, _bands(n_mels), strict=True):
-        # Not ``@``: BLAS would wake a second thread that burns a core for 25 ms a call.
+        # Not ``@``: BLAS would start a second thread that keeps a core busy for 25 ms a call.
         np.einsum("f,ft->t", weights, power[band], out=mel)
-    return cast(NDArray[np.float32], np.log10(np.maximum(mel_power, 10**_LEAST_LOG_POWER)))
+    return cast(NDArray[np.float32], np.log10(np.maximum(mel_power, 10**_MIN_LOG_POWER)))

@@ -1,5 +1,8 @@
-"""Prompts that are taken for the speech: written in its place or before it, or its words left
-out because the prompt has them already."""
+"""Prompt echo: detection of prompts that a hypothesis repeats, or whose words it leaves out.
+
+Whisper may write the prompt in place of the speech or before it, or skip spoken words because
+the prompt has them already.
+"""
 
 from __future__ import annotations
 
@@ -11,42 +14,50 @@ from asr_core.transcript import Word, comparison_key, join_words
 
 __all__ = ["echoes_prompt", "may_echo_prompt"]
 
-_RUN = 12
-"""Bytes without spaces that a text and its prompt share, in a row, for it to be suspect: two
-words in Latin letters, four characters of Chinese. A single term that was said is shorter."""
+# All lengths are in bytes of comparison keys: one for a Latin letter, three for most of Chinese.
 
-_EDGE = 6
-"""The same where a text begins as its prompt begins, or as it ends; a shorter prompt whole."""
+_RUN_LENGTH = 12
+"""Length of a run shared with the prompt that is suspect: two words in Latin letters, four
+characters of Chinese. A single term that was spoken is shorter."""
+
+_EDGE_LENGTH = 6
+"""The same where a text begins as the prompt begins or ends; a shorter prompt counts whole."""
 
 _LATE_S = 1.0
-"""A first word that comes later may not be the first: windows begin with a voice."""
+"""Start of a first word, in seconds, after which words may be missing before it."""
 
-_MIN_SAID = 0.5
-"""Of the shared bytes, that are also heard without the prompt if they were said."""
+_MIN_SPOKEN = 0.5
+"""Share of the suspect bytes that is also decoded without the prompt if it was spoken."""
 
 _MIN_LENGTH = 0.8
-"""Beside the text without the prompt; less, and words are missing."""
+"""Length relative to the text without the prompt below which words are missing."""
 
 
 def may_echo_prompt(words: Sequence[Word], prompt: str, *, is_partial: bool = False) -> bool:
-    """Return whether a prompt may have changed more than the spelling: the text shares much
-    with it, or begins late, or there is none, which the next look at the same audio mends."""
+    """Return True if the prompt may have changed more than the spelling.
+
+    The text then shares much with it, or begins late or is empty; the latter is left to the
+    next pass if this one is partial.
+    """
     if not prompt.strip():
         return False
     is_late = not words or words[0].start > _LATE_S
-    return (is_late and not is_partial) or any(_shared(_bytes(join_words(words)), _bytes(prompt)))
+    shared = _shared(_bytes(join_words(words)), _bytes(prompt))
+    return (is_late and not is_partial) or any(shared)
 
 
-def echoes_prompt(text: str, prompt: str, plain: str) -> bool:
-    """Return whether ``plain``, decoded of the same speech without the prompt, is to be trusted
-    more: it lacks what the text shares with the prompt, or says more."""
-    written, heard = _bytes(text), _bytes(plain)
-    if len(written) < _MIN_LENGTH * len(heard):
+def echoes_prompt(text: str, prompt: str, unprompted: str) -> bool:
+    """Return True if ``unprompted``, decoded without the prompt, is to be trusted more.
+
+    It lacks what the text shares with the prompt, or holds more words.
+    """
+    written, plain = _bytes(text), _bytes(unprompted)
+    if len(written) < _MIN_LENGTH * len(plain):
         return True
     shared = _shared(written, _bytes(prompt))
-    blocks = Levenshtein.opcodes(written, heard).as_matching_blocks()
-    n_said = sum(sum(shared[block.a : block.a + block.size]) for block in blocks)
-    return n_said < _MIN_SAID * sum(shared)
+    blocks = Levenshtein.opcodes(written, plain).as_matching_blocks()
+    n_spoken = sum(sum(shared[block.a : block.a + block.size]) for block in blocks)
+    return n_spoken < _MIN_SPOKEN * sum(shared)
 
 
 def _bytes(text: str) -> bytes:
@@ -54,13 +65,13 @@ def _bytes(text: str) -> bytes:
 
 
 def _shared(text: bytes, prompt: bytes) -> list[bool]:
-    """Return of each byte of ``text`` whether it lies in a run that stands in the prompt."""
-    known = {prompt[at : at + _RUN] for at in range(len(prompt) - _RUN + 1)}
+    """Return for each byte of ``text`` whether it lies in a run that the prompt holds."""
+    runs = {prompt[at : at + _RUN_LENGTH] for at in range(len(prompt) - _RUN_LENGTH + 1)}
     is_shared = [False] * len(text)
-    for at in range(len(text) - _RUN + 1):
-        if text[at : at + _RUN] in known:
-            is_shared[at : at + _RUN] = [True] * _RUN
-    lengths = range(len(prompt), min(_EDGE, len(prompt)) - 1, -1)
-    begun = (n for n in lengths if text.startswith((prompt[:n], prompt[-n:])))
-    n_begun = next(begun, 0)
-    return [True] * n_begun + is_shared[n_begun:]
+    for at in range(len(text) - _RUN_LENGTH + 1):
+        if text[at : at + _RUN_LENGTH] in runs:
+            is_shared[at : at + _RUN_LENGTH] = [True] * _RUN_LENGTH
+    lengths = range(len(prompt), min(_EDGE_LENGTH, len(prompt)) - 1, -1)
+    at_edge = (n for n in lengths if text.startswith((prompt[:n], prompt[-n:])))
+    n_at_edge = next(at_edge, 0)
+    return [True] * n_at_edge + is_shared[n_at_edge:]

@@ -1,4 +1,4 @@
-"""Whisper's vocabulary: prompts in, words out; the same for every engine."""
+"""Whisper's tokenizer: prompts to tokens, tokens to words; the same for every engine."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pathlib import Path
 from asr_core.engines.base import Task
 from asr_core.errors import ModelError
 
-__all__ = ["WhisperTokenizer", "WordTokens"]
+__all__ = ["MAX_POSITIONS", "WhisperTokenizer", "WordTokens"]
 
 MAX_POSITIONS = 448
-"""Of Whisper's decoder, for prompt and text together."""
+"""Positions of Whisper's decoder, for prompt and text together."""
 
 MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
-"""As in the paper: half of the positions may hold what came before."""
+"""Longest prompt: half of the positions, as in openai-whisper."""
 
-_N_PIECES = 8192  # texts of short runs of tokens that are remembered
+_CACHE_SIZE = 8192  # decoded texts of short runs of tokens
 
 _WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
-_REPLACEMENT = "\ufffd"  # what half a character decodes to
+_REPLACEMENT = "\ufffd"  # decoded from an incomplete character
 
 
-def _repaired(path: Path) -> str:
-    """The tokenizer's JSON, with the merge that many copies of it have lost.
+def _read_repaired(path: Path) -> str:
+    """Return the tokenizer's JSON with the first merge, which many copies have lost.
 
-    Their list of merges begins with the second one, so that " the" and all else
-    with a "t" after a space would not come out as the model was trained on.
+    Without it, " the" and all other words with a "t" after the space would be split into other
+    tokens than the model was trained on.
     """
     text = path.read_text(encoding="utf-8")
     data = json.loads(text)
@@ -44,14 +44,25 @@ def _repaired(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class WordTokens:
-    """A word's text and how many tokens it took."""
+    """Text of a word and the number of its tokens."""
 
     text: str
     n_tokens: int
 
 
 class WhisperTokenizer:
-    """The tokens of one model; immutable, so any thread may use it.
+    """Tokenizer of one model; immutable, so any thread may use it.
+
+    Args:
+        directory: of the model.
+        multilingual: the model knows languages beside English.
+
+    Attributes:
+        start: token ``<|startoftranscript|>``.
+        end: token ``<|endoftext|>``; all text tokens are below it.
+        no_timestamps: token ``<|notimestamps|>``; time stamps are above it.
+        no_speech: token of the no-speech probability.
+        language_tokens: token by language code.
 
     Raises:
         ModelError: ``directory`` holds no Whisper tokenizer.
@@ -61,15 +72,15 @@ class WhisperTokenizer:
         from tokenizers import Tokenizer
 
         try:
-            self._tokenizer = Tokenizer.from_str(_repaired(directory / "tokenizer.json"))
+            self._tokenizer = Tokenizer.from_str(_read_repaired(directory / "tokenizer.json"))
         except Exception:  # the library raises bare Exception
             raise ModelError(
                 f"The model in {directory} has no tokenizer.json that can be read; "
                 "delete that folder and fetch the model again."
             ) from None
         self.multilingual = multilingual
-        # Of each vocabulary its own: one for all would keep those of models that are gone.
-        self._piece = functools.lru_cache(maxsize=_N_PIECES)(self.decode)
+        # A cache per tokenizer: a shared one would keep those of unloaded models alive.
+        self._piece = functools.lru_cache(maxsize=_CACHE_SIZE)(self.decode)
         self.start = self._id("<|startoftranscript|>")
         self.end = self._id("<|endoftext|>")
         self.no_timestamps = self._id("<|notimestamps|>")
@@ -83,6 +94,7 @@ class WhisperTokenizer:
 
     @property
     def languages(self) -> tuple[str, ...]:
+        """Codes of the languages that the model knows."""
         return tuple(self.language_tokens)
 
     def _id(self, token: str) -> int:
@@ -97,32 +109,32 @@ class WhisperTokenizer:
         return {token[2:-2]: number for token, number in tokens.items()}
 
     def start_sequence(self, language: str, task: Task) -> list[int]:
-        """The tokens that tell the decoder what to do."""
+        """Return the start-of-transcript sequence: language, task, no time stamps."""
         if not self.multilingual:
             return [self.start, self.no_timestamps]
         return [self.start, self.language_tokens[language], self._tasks[task], self.no_timestamps]
 
     def prompt_tokens(self, prompt: str) -> list[int]:
-        """The tokens that carry ``prompt``, its last words if it is long."""
+        """Return the tokens that carry ``prompt``; its last words if it is long, none if empty."""
         if not prompt.strip():
             return []
         tokens = self.encode(" " + prompt.strip())
         return [self._previous, *tokens[-(MAX_PROMPT_TOKENS - 1) :]]
 
     def encode(self, text: str) -> list[int]:
-        """Text tokens of ``text``, leading spaces and all."""
+        """Return the text tokens of ``text``, leading spaces included."""
         return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of ``tokens``."""
+        """Return the text of ``tokens``, without special ones."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def text_only(self, tokens: Sequence[int]) -> list[int]:
-        """``tokens`` without the special ones and the time stamps."""
+        """Return ``tokens`` without special ones and time stamps."""
         return [token for token in tokens if token < self.end]
 
     def split_words(self, tokens: Sequence[int], language: str) -> list[WordTokens]:
-        """Cut text tokens into words; marks without a letter join the word before."""
+        """Split text tokens into words; punctuation joins the word before it."""
         words: list[WordTokens] = []
         for text, n_tokens in self._characters(tokens):
             new_word = text.startswith(" ") or language in _WITHOUT_SPACES
@@ -134,7 +146,7 @@ class WhisperTokenizer:
         return words
 
     def _characters(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
-        """Smallest runs of tokens that decode to whole characters."""
+        """Return the shortest runs of tokens that decode to whole characters, with their lengths."""
         pieces: list[tuple[str, int]] = []
         begin = 0
         for end in range(1, len(tokens) + 1):
