@@ -91,7 +91,9 @@ def folder_size_bytes(folder: Path) -> int:
 
 def model_size_bytes(directory: Path) -> int:
     """Return what a model's own files take on the disk, without the graphs made from them."""
-    return folder_size_bytes(directory) - folder_size_bytes(directory / KEPT_GRAPHS)
+    graphs = directory / KEPT_GRAPHS
+    entry = graphs.lstat().st_size if graphs.exists() else 0
+    return folder_size_bytes(directory) - folder_size_bytes(graphs) - entry
 
 
 # --- arriving --------------------------------------------------------------------
