@@ -1,4 +1,4 @@
-"""A file on the upload page: waiting, being transcribed, failed, or to be read."""
+"""Card of a file on the upload page, in each of its states."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["file_card"]
 _VIDEO = (".mp4", ".mov", ".webm", ".mkv", ".avi", ".mpeg", ".mpg", ".ogv")
 
 
-def _place(what: str, job: Job) -> str:
-    """Return a container's key as Streamlit writes it into the page, where the editor looks."""
-    return f"{what}-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
+def _container_key(prefix: str, job: Job) -> str:
+    """Return a container's key in the form that Streamlit gives it in the page's classes."""
+    return f"{prefix}-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
 
 
 def _player(job: Job, shown: Transcript | None = None) -> None:
-    """``shown`` stands in the picture of a video."""
-    with st.container(key=_place("player", job)):
+    """Draw the player; a video shows ``shown`` as subtitles."""
+    with st.container(key=_container_key("player", job)):
         if job.name.lower().endswith(_VIDEO) and job.playback_copy is None:
             vtt = to_vtt(shown).encode() if shown and shown.segments else None
             st.video(player_url(job), subtitles={"Subtitles": vtt} if vtt else None)
@@ -40,12 +40,12 @@ def _player(job: Job, shown: Transcript | None = None) -> None:
 
 
 def _running(queue: JobQueue, job: Job) -> None:
-    """Drawn again while the job runs; when it ends, the page around it follows."""
+    """Draw a job's progress, and rerun the page when it ends."""
     if job.is_over:
         st.rerun()
     left = job.seconds_left(time.monotonic())
     if job.state is JobState.WAITING:
-        text = "Waiting for its turn"
+        text = "Waiting"
     else:
         text = f"{job.fraction_done:.0%}" + (
             f" · about {left:.0f} s left" if left is not None else ""
@@ -68,7 +68,7 @@ def _done(job: Job) -> None:
     if job.error:
         st.warning(
             escape_markdown(
-                f"{job.error} Below is what was heard up to {format_clock(heard.duration)}."
+                f"{job.error} The transcript up to {format_clock(heard.duration)} is below."
             ),
             icon=":material/warning:",
         )
@@ -76,19 +76,20 @@ def _done(job: Job) -> None:
         st.warning(escape_markdown(note), icon=":material/warning:")
     st.caption(escape_markdown(_summary(job, heard)))
     if not heard.segments:
-        st.info("No speech was heard in this file.", icon=":material/hearing_disabled:")
+        st.info("No speech was recognised in this file.", icon=":material/hearing_disabled:")
         return
-    saves = _place("saves", job)
-    transcript_editor(job.key, heard, texts, shown, _place("player", job), saves)
+    downloads = _container_key("downloads", job)
+    player = _container_key("player", job)
+    transcript_editor(job.key, heard, texts, shown, player, downloads)
     name = job.name.rsplit(".", 1)[0]
-    download_buttons(name, job.key, lambda: apply_corrections(heard, dict(texts)), row=saves)
-    from widgets.flagging import flag_transcript  # not before: it brings the database along
+    download_buttons(name, job.key, lambda: apply_corrections(heard, dict(texts)), row=downloads)
+    from widgets.flagging import flag_transcript  # imports the database
 
     flag_transcript(job, heard, shown)
 
 
 def _summary(job: Job, heard: Transcript) -> str:
-    """How long, in which language, by which model."""
+    """Return length, language and model."""
     found = {segment.language for segment in heard.segments if segment.language}
     if found:
         language = ", ".join(sorted(LANGUAGES[code] for code in found))
@@ -102,7 +103,7 @@ def _summary(job: Job, heard: Transcript) -> str:
 
 
 def _chosen_track(job: Job) -> int | None:
-    """Draw a picker if the file has several sound tracks; None for the automatic choice."""
+    """Draw a picker if the file has several tracks; return None for the automatic choice."""
     names = job.transcript.tracks if job.transcript is not None else ()
     if not names:
         return None
@@ -110,23 +111,23 @@ def _chosen_track(job: Job) -> int | None:
         "Sound track", [None, *range(1, len(names) + 1)], key=f"track-{job.key}",
         index=job.options.track or 0,
         format_func=lambda n: names[n - 1].replace("t", "T", 1) if n else "Automatic",
-        help="Again transcribes this one.",
+        help="Press Again to transcribe this track.",
     )  # fmt: skip
     return track
 
 
 def file_card(queue: JobQueue, job: Job, options: FileOptions) -> FileOptions | None:
-    """Draw a file of the queue, whatever its state.
+    """Draw a file of the queue.
 
     Returns:
-        What of ``options`` it is to be transcribed with once more; None if it isn't.
+        The options to transcribe it again with, if that was asked for.
     """
     with st.container(border=True):
         title, button = st.columns([4, 1], vertical_alignment="center")
         title.subheader(escape_markdown(job.name), anchor=False)
         again = job.is_over and button.button(
             "Again", key=f"again-{job.key}", icon=":material/replay:", width="stretch",
-            help="Transcribe once more, with what the sidebar says now; this one stays.",
+            help="Transcribe again with the sidebar's current settings. This transcript stays.",
         )  # fmt: skip
         track = _chosen_track(job) if job.is_over else None
         if job.is_over and job.transcript is not None:

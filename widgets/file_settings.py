@@ -1,4 +1,4 @@
-"""The sidebar of the upload page: what is wanted of the files."""
+"""Sidebar settings of the upload page."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ __all__ = ["file_options"]
 
 
 def file_options(settings: Settings) -> FileOptions:
-    """Draw the pickers; what they say holds for files added from now on."""
+    """Draw the settings and return the options for files added from now on."""
     with st.sidebar:
         st.header("Upload")
         prompt = st.text_input(
             "Names and terms", key=field_key("prompt"), persist_state=PERSIST,
             placeholder="Nagg, Nell, Endgame",
-            help="Words that may come up and are easily misheard.",
+            help="Words that may occur and are easily misrecognised.",
         )  # fmt: skip
         is_mixed = st.toggle(
-            "Several languages in a file", key="mixed", persist_state=PERSIST,
+            "Several languages per file", key="mixed", persist_state=PERSIST,
             disabled=settings.language is not None,
-            help="Detects the language of each passage, not once for the file.",
+            help="Detects the language of each passage instead of once per file.",
         )  # fmt: skip
         split_channels = st.toggle(
-            "Channels are speakers", key="channels", persist_state=PERSIST,
-            help="For calls with a speaker on each channel: each is heard by itself, and every "
-            "line has its speaker.",
+            "One speaker per channel", key="channels", persist_state=PERSIST,
+            help="For recorded calls: each channel is transcribed separately, and every line names "
+            "its speaker.",
         )  # fmt: skip
         columns = st.columns(2)
         start = columns[0].text_input(
             "From", key=field_key("from"), placeholder="0:00", persist_state=PERSIST
         )
         end = columns[1].text_input(
-            "To", key=field_key("to"), placeholder="the end", persist_state=PERSIST
+            "To", key=field_key("to"), placeholder="end", persist_state=PERSIST
         )
         stretch = _chosen_stretch(start, end)
-        st.caption("For files added, or transcribed again, from now on.")
+        st.caption("Applies to files added or transcribed again from now on.")
         most_s = limits().max_file_s
         if most_s is not None and most_s != UsageLimits.max_file_s:
-            st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
+            st.caption(
+                f"The first {most_s / 60:g} minutes of a file are transcribed on this server."
+            )
     return FileOptions(
         settings.language, is_mixed, settings.task, prompt, stretch,
         max_s=most_s, split_channels=split_channels,
@@ -58,5 +60,7 @@ def _chosen_stretch(start: str, end: str) -> TimeRange:
             parse_timestamp(end) if end.strip() else None,
         )
     except (ValueError, AudioError) as error:
-        st.error(f"{error}. Until then whole files are transcribed.".replace("..", "."))
+        st.error(
+            f"{error}. Whole files are transcribed until this is corrected.".replace("..", ".")
+        )
         return TimeRange()

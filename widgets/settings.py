@@ -1,4 +1,4 @@
-"""The sidebar: which model, language and task; and the engine that they need."""
+"""Sidebar with model, language and task, and the engine for them."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ logger = logging.getLogger(__name__)
 
 _OTHER = "Other…"
 _TASKS: dict[Task, str] = {
-    "transcribe": "Transcribe, in the language spoken",
+    "transcribe": "Transcribe in the spoken language",
     "translate": "Translate into English",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the sidebar says."""
+    """Model, language and task chosen in the sidebar; no language means detection."""
 
     model: str
     language: str | None
@@ -56,7 +56,7 @@ class Settings:
 
 
 def current_settings() -> Settings:
-    """The settings of this browser session."""
+    """Return the settings of this browser session."""
     if "settings" not in st.session_state:
         use_page_navigation()
         st.rerun()
@@ -65,7 +65,7 @@ def current_settings() -> Settings:
 
 
 def limits() -> UsageLimits:
-    """What the operator allows one user; without limits, and a sentence, if that is unreadable."""
+    """Return the operator's limits for one user; draw an error and return none if unreadable."""
     try:
         return UsageLimits.read()
     except AsrError as error:
@@ -84,18 +84,18 @@ def offered() -> ModelAllowlist:
 
 
 def _chosen_model(models: ModelAllowlist) -> str:
-    """Draw the picker; empty while nothing is named."""
+    """Draw the model picker; return an empty string while no model is named."""
     names = [*models.names, *([_OTHER] if models.is_open else [])]
     model = st.selectbox(
         "Model",
         names,
         index=names.index(DEFAULT_MODEL) if DEFAULT_MODEL in names else 0,
         key="model",
-        help="Larger models hear better and take longer. They are fetched once.",
+        help="Larger models are more accurate and slower. Each is downloaded once.",
     )
     if models.is_open and model == _OTHER:
         return st.text_input(
-            "Hub id or directory",
+            "Hub ID or directory",
             key=field_key("other_model"),
             persist_state=PERSIST,
             placeholder="owner/name or /path/to/model",
@@ -107,7 +107,7 @@ def _chosen_model(models: ModelAllowlist) -> str:
 
 
 def choose_settings() -> None:
-    """Draw the pickers; ``current_settings`` has what was chosen."""
+    """Draw the pickers, whose values ``current_settings`` returns."""
     enforce_allowlist()  # from here on, whatever page or thread asks for a model
     st.header("Recognition")
     model = _chosen_model(offered())
@@ -120,13 +120,13 @@ def choose_settings() -> None:
         format_func=lambda code: "Detect" if code is None else LANGUAGES[code],
         key="language",
         disabled=english_only,
-        help="Detection listens to the first seconds of speech.",
+        help="Detection uses the first seconds of speech.",
     )
     task = st.radio(
         "Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=only_transcribes
     )
     if english_only:
-        st.caption("This model knows English only.")
+        st.caption("This model supports English only.")
         language = "en"
     elif only_transcribes:
         st.caption("This model was not trained to translate.")
@@ -136,45 +136,49 @@ def choose_settings() -> None:
 
 
 def load_chosen_engine(settings: Settings) -> Engine | None:
-    """The engine for ``settings``, fetched and loaded; None with a message if it cannot be."""
+    """Return the loaded engine for ``settings``; draw a message and return None if it fails."""
     if not settings.model:
-        st.info("Name a model in the sidebar: a hub id (owner/name) or a directory.")
+        st.info("Enter a model in the sidebar: a hub ID (owner/name) or a directory.")
         return None
-    place = st.empty()
+    slot = st.empty()
     models = offered()
     try:
         directory = find_local(settings.model)
         if directory is None:
-            directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
+            directory = resolve(
+                settings.model, lambda progress: _show_progress(slot, settings, progress)
+            )
         check_request(settings.model, settings.language, translate=settings.task == "translate")
-        with place, st.spinner(f"Loading the model {escape_markdown(settings.model)} …"):
+        with slot, st.spinner(f"Loading the model {escape_markdown(settings.model)}…"):
             engine = load_engine(directory, live=True)
     except AsrError as error:
-        place.error(escape_markdown(_said(error, models, settings.model)), icon=":material/error:")
+        slot.error(
+            escape_markdown(_error_text(error, models, settings.model)), icon=":material/error:"
+        )
         return None
-    place.empty()
+    slot.empty()
     if settings.language is not None and settings.language not in engine.languages:
         st.error(
-            f"The model {escape_markdown(settings.model)} does not know {LANGUAGES[settings.language]}; "
-            "choose another language or a multilingual model.",
+            f"The model {escape_markdown(settings.model)} does not support "
+            f"{LANGUAGES[settings.language]}. Choose another language or a multilingual model.",
             icon=":material/error:",
         )
         return None
     return engine
 
 
-def _said(error: AsrError, models: ModelAllowlist, model: str) -> str:
-    """The error; of a directory of the operator's a visitor learns no more than its name."""
+def _error_text(error: AsrError, models: ModelAllowlist, model: str) -> str:
+    """Return the error's text, without details if the model is a directory of the operator's."""
     if model not in models.places:
         return str(error)
     logger.error("The model %s cannot be used: %s", models.places[model], error)
-    return f"The model {model} cannot be used just now; the server's log says why."
+    return f"The model {model} is unavailable at the moment; see the server's log."
 
 
-def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:
+def _show_progress(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:
     share = progress.done_mb / progress.total_mb if progress.total_mb else 0.0
     total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
     place.progress(
         min(share, 1.0),
-        f"Fetching {escape_markdown(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
+        f"Downloading {escape_markdown(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
     )

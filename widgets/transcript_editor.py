@@ -1,8 +1,8 @@
-"""A finished transcript beside its player: listen, find, correct.
+"""Editor of a finished transcript, connected to its player.
 
-A word that is clicked is where the player jumps; the word being played is marked, and
-so is what the model doubted. Lines can be rewritten in place. What is typed is kept in the tab
-until the server has it, and a download that is pressed before waits for that.
+A click on a word plays from there. The word being played and words of low confidence are marked.
+Lines can be corrected in place. Corrections are kept in the browser's tab until the server has
+them, and a download pressed meanwhile waits for that.
 """
 
 from __future__ import annotations
@@ -19,102 +19,106 @@ from widgets.transcript_view import format_clock
 
 __all__ = ["transcript_editor"]
 
-_MOST_DIGITS = 7  # of the number of a line
+_MAX_DIGITS = 7  # of a line number
 
-DOUBTFUL = 0.5
-"""A word that the model gives a lower probability is marked."""
+# Words of lower probability are marked.
+_LOW_CONFIDENCE = 0.5
 
 _component = define_component("transcript_editor")
 
 
 def transcript_editor(
     name: str,
-    heard: Transcript,
+    original: Transcript,
     texts: dict[int, str],
-    shown: Transcript,
+    corrected: Transcript,
     player: str,
-    saves: str,
+    downloads: str,
 ) -> None:
-    """Draw a transcript; what the user corrects is put into ``texts``, as soon as it is typed.
+    """Draw a transcript, and put corrections into ``texts`` as they are typed.
 
     Args:
-        name: of the transcript, for keys.
-        heard: what the model made of the recording; some words at least.
-        texts: corrections so far, by the index of the line; an empty one removes it.
-        shown: ``heard`` with the corrections.
+        name: key of the transcript.
+        original: transcript by the model, with at least one word.
+        texts: corrections by line index; an empty text removes the line.
+        corrected: ``original`` with the corrections.
         player: key of the container with the ``st.audio`` or ``st.video``.
-        saves: key of the container with the downloads, which wait for what is typed.
+        downloads: key of the container with the downloads, which wait for corrections.
     """
     key = f"editor-{name}"
 
     def save() -> None:
-        _take(texts, heard, st.session_state[key]["texts"])
+        _save(texts, original, st.session_state[key]["texts"])
 
     result = _component(
         data={
             "id": name,
             "player": player,
-            "saves": saves,
-            "at": _typed_at(st.session_state.get(key)),
-            "lines": _lines(heard, texts, shown),
+            "downloads": downloads,
+            "at": _last_edit(st.session_state.get(key)),
+            "lines": _lines(original, texts, corrected),
         },
         key=key,
         on_texts_change=save,
     )
-    # The server may have lost the session, and the tab tells it what was typed meanwhile.
-    if _take(texts, heard, result.get("texts")):
+    # If the server lost the session, the tab sends what was typed meanwhile.
+    if _save(texts, original, result.get("texts")):
         st.rerun()
 
 
-def _typed_at(state: Any) -> int:
-    """Return when what the browser has told was typed, on its clock; 0 for nothing."""
+def _last_edit(state: Any) -> int:
+    """Return when the latest edit received was made, on the browser's clock in ms; 0 for none."""
     typed = state.get("texts") if isinstance(state, Mapping) else None
     at = typed.get("at") if isinstance(typed, Mapping) else None
     return at if isinstance(at, int) else 0
 
 
-def _take(texts: dict[int, str], heard: Transcript, typed: Any) -> bool:
-    """Put what the browser tells into ``texts``; False if it was there already."""
+def _save(texts: dict[int, str], original: Transcript, typed: Any) -> bool:
+    """Put the browser's corrections into ``texts``; return True if that changed them."""
     before = dict(texts)
     for line, text in typed.items() if isinstance(typed, Mapping) else ():
-        i = int(line) if line.isdecimal() and len(line) < _MOST_DIGITS else len(heard.segments)
-        if i >= len(heard.segments):
+        i = int(line) if line.isdecimal() and len(line) < _MAX_DIGITS else len(original.segments)
+        if i >= len(original.segments):
             continue
-        if isinstance(text, str) and _spaced(text) != _spaced(heard.segments[i].text):
-            texts[i] = _spaced(text)
+        if isinstance(text, str) and _normalise_spaces(text) != _normalise_spaces(
+            original.segments[i].text
+        ):
+            texts[i] = _normalise_spaces(text)
         else:
             texts.pop(i, None)
     return texts != before
 
 
-def _spaced(text: str) -> str:
+def _normalise_spaces(text: str) -> str:
     return " ".join(text.split())
 
 
-def _lines(heard: Transcript, texts: Mapping[int, str], shown: Transcript) -> list[dict[str, Any]]:
-    """Every line of ``heard``, as it is in ``shown``; without words where it was removed."""
-    left = iter(shown.segments)
+def _lines(
+    original: Transcript, texts: Mapping[int, str], corrected: Transcript
+) -> list[dict[str, Any]]:
+    """Return the lines of ``original`` with the words of ``corrected``; none where removed."""
+    remaining = iter(corrected.segments)
     return [
-        _line(segment, None if texts.get(i) == "" else next(left), texts.get(i))
-        for i, segment in enumerate(heard.segments)
+        _line(segment, None if texts.get(i) == "" else next(remaining), texts.get(i))
+        for i, segment in enumerate(original.segments)
     ]
 
 
-def _line(heard: Segment, shown: Segment | None, typed: str | None) -> dict[str, Any]:
+def _line(original: Segment, corrected: Segment | None, typed: str | None) -> dict[str, Any]:
     words = [
-        (word.text, round(word.start, 2), _doubt(word.probability))
-        for word in (shown.words if shown else ())
+        (word.text, round(word.start, 2), _low_confidence(word.probability))
+        for word in (corrected.words if corrected else ())
     ]
     return {
-        "time": format_clock(heard.start),
-        "start": round(heard.start, 2),
-        "language": LANGUAGES.get(heard.language or ""),
-        "speaker": heard.speaker,
+        "time": format_clock(original.start),
+        "start": round(original.start, 2),
+        "language": LANGUAGES.get(original.language or ""),
+        "speaker": original.speaker,
         "words": words,
         "typed": typed,
-        "heard": None if typed is None else heard.text.strip(),
+        "original": None if typed is None else original.text.strip(),
     }
 
 
-def _doubt(probability: float) -> float | None:
-    return round(probability, 2) if probability < DOUBTFUL else None
+def _low_confidence(probability: float) -> float | None:
+    return round(probability, 2) if probability < _LOW_CONFIDENCE else None

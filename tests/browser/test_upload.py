@@ -75,7 +75,7 @@ def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
     page.page.get_by_role("button", name="Cancel").last.click()
     expect(page.page.get_by_text("two_cities.wav was cancelled before its turn")).to_be_visible()
     page.page.get_by_role("button", name="Cancel").first.click()
-    expect(page.page.get_by_text("Below is what was heard up to")).to_be_visible()
+    expect(page.page.get_by_text("The transcript up to")).to_be_visible()
     wait_until(lambda: page.page.get_by_role("button", name="SRT").count() == 2, page.page, 60)
     assert "best of times" in page.saved("TXT").lower()
 
@@ -137,11 +137,11 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: Upload
     second = done.page.locator(".line").nth(1).locator(".words")
     second.fill("And the second one.")
     done.page.get_by_role("button", name="Done").click()
-    expect(done.page.get_by_role("button", name="Back to what")).to_have_count(2)
+    expect(done.page.get_by_role("button", name="Restore")).to_have_count(2)
     saved = done.saved("SRT").replace("\N{WORD JOINER}", "")  # so that it is no tag
     assert "Corrected by hand <b>&\n" in saved
     assert "And the second one.\n" in saved
-    line.get_by_role("button", name="Back to what").click()
+    line.get_by_role("button", name="Restore").click()
     expect(line.locator(".words")).to_have_text(heard)
     assert "by hand" not in done.saved("TXT")
 
@@ -257,7 +257,7 @@ def test_words_are_found(done: UploadPage) -> None:
     expect(done.page.get_by_text(f"2 of {n_said}")).to_be_visible()
     assert done.page.locator(".hit.here").all_inner_texts()
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("no such words")
-    expect(done.page.get_by_text("None", exact=True)).to_be_visible()
+    expect(done.page.get_by_text("No matches", exact=True)).to_be_visible()
 
 
 def test_a_range_is_transcribed_again_and_the_first_transcript_stays(done: UploadPage) -> None:
@@ -279,7 +279,7 @@ def test_transcripts_and_corrections_survive_another_page(done: UploadPage) -> N
     done.page.get_by_role("button", name="Correct").click()
     done.page.locator(".line .words").first.fill("Corrected by hand.")
     done.page.get_by_role("button", name="Done").click()
-    expect(done.page.get_by_role("button", name="Back to what")).to_be_visible()
+    expect(done.page.get_by_role("button", name="Restore")).to_be_visible()
     done.page.get_by_role("link", name="Live").click()
     expect(done.page.get_by_role("heading", name="Speak and read")).to_be_visible()
     done.page.get_by_role("link", name="Upload").click()
@@ -294,7 +294,7 @@ def test_speakers_are_named_and_another_track_can_be_chosen(
     page = upload()
     choose(page.page, "Model", "tiny.en")
     page.page.wait_for_timeout(2_000)
-    page.page.get_by_text("Channels are speakers").click()
+    page.page.get_by_text("One speaker per channel").click()
     call = np.zeros((2, len(beckett) + 16_000 * 8), np.float32)
     call[0, : len(beckett)], call[1, len(beckett) :] = beckett, two_cities[: 16_000 * 8]
     file = tmp_path / "call.mkv"

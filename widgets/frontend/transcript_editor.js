@@ -1,11 +1,11 @@
 import { copy } from "./clipboard.js";
 
 const views = new WeakMap();
-const writing = new Map();  // where in each transcript somebody writes, though it is drawn anew
-const missed = [];  // keys of who writes, that came while the editor was drawn anew
+const writing = new Map();  // transcript → line and caret being edited, across redraws
+const missed = [];  // keys typed while the editor was being redrawn
 const SEND_EVERY_MS = 1000;  // while somebody types
 
-// Nothing has the focus then, and keys would be lost.
+// During a redraw nothing has the focus, and keys would be lost.
 document.addEventListener("keydown", (event) => {
   const isText = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
   const isWriting = [...writing.values()].some(({ line }) => line !== undefined);
@@ -21,7 +21,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   if (!view) views.set(root, (view = new View(root, data.id)));
   view.setState = setStateValue;
   view.player = data.player;
-  view.saves = data.saves;
+  view.saves = data.downloads;
   view.draw(data);
   return () => { view.close(); views.delete(root); };
 }
@@ -30,14 +30,14 @@ class View {
   constructor(root, id) {
     this.root = root;
     this.id = id;
-    this.lines = [];   // as they are drawn
-    this.newest = [];  // as the server sent them last
-    this.inTab = "asr-typed/" + id;  // in the tab's storage, which outlives a page loaded anew
-    // Line → its text, null for the model's, and when that was typed; gone once the server has it.
+    this.lines = [];   // as drawn
+    this.newest = [];  // as last sent by the server
+    this.inTab = "asr-typed/" + id;  // key in sessionStorage, which survives a reload
+    // Line → [text, time of the edit]; null is the model's text. Removed once the server has it.
     this.typing = stored(this.inTab);
-    this.last = 0;     // when something was typed last
-    this.held = [];    // downloads that were pressed before that
-    this.starts = [];  // of the words, and their elements
+    this.last = 0;     // time of the last edit
+    this.held = [];    // downloads that wait for the server to have all edits
+    this.starts = [];  // start times of the words, and their elements
     this.spans = [];
     this.hits = [];
     this.closing = new AbortController();
@@ -54,15 +54,15 @@ class View {
     $(".copy").onclick = () => copy($(".copy"), this.text());
     this.box.onclick = (event) => this.clicked(event);
     this.box.onkeydown = (event) => this.key(event);
-    this.box.addEventListener("focusin", (event) => this.begin(event.target));
-    this.box.addEventListener("input", (event) => this.typed(event.target));
-    this.box.addEventListener("focusout", () => this.left());
+    this.box.addEventListener("focusin", (event) => this.startEditing(event.target));
+    this.box.addEventListener("input", (event) => this.edited(event.target));
+    this.box.addEventListener("focusout", () => this.focusLeft());
     const also = { capture: true, signal: this.closing.signal };
-    // Not every press takes the focus away, and some tabs end without a word.
+    // Not every press moves the focus, and some tabs end without any event but these.
     for (const [where, name] of [[document, "pointerdown"], [document, "visibilitychange"],
       [window, "pagehide"]])
       where.addEventListener(name, () => this.flush(), also);
-    // What is under the pointer stays there until it is let go, or the press is lost.
+    // Redrawing the element under a held pointer would lose the click.
     document.addEventListener("pointerdown", () => { this.pressed = true; }, also);
     for (const name of ["pointerup", "pointercancel"])
       document.addEventListener(name, () => {
@@ -70,8 +70,7 @@ class View {
         setTimeout(() => this.redraw());
       }, also);
     document.addEventListener("click", (event) => this.hold(event), also);
-    // Media events do not bubble, but they can be caught on the way down, whichever
-    // element the page has for the player by then.
+    // Media events do not bubble but can be captured, whichever element is the player by then.
     for (const name of ["play", "playing", "seeked", "timeupdate"])
       document.addEventListener(name, (event) => {
         if (event.target === this.media()) this.follow();
@@ -93,9 +92,8 @@ class View {
     this.newest = data.lines;
     this.confirm(data.at || 0);
     this.redraw();
-    // What another view of this page could not send. Nothing is sent twice: Streamlit sends its
-    // state again when the connection is back, and takes a message for a change of mind where
-    // the page was just changed.
+    // Send what an earlier view of this page could not. Nothing is sent twice: Streamlit resends
+    // its state after a reconnect, and a message would undo a change of page made just before.
     if (!this.isDrawn) this.flush();
     this.isDrawn = true;
   }
@@ -134,8 +132,8 @@ class View {
       span.textContent = bare;
       span.dataset.start = start;
       if (probability !== null) {
-        span.className = "doubtful";
-        span.title = "The model is unsure: " + Math.round(100 * probability) + " %";
+        span.className = "low-confidence";
+        span.title = "Confidence: " + Math.round(100 * probability) + " %";
       }
       words.append(span);
     }
@@ -143,7 +141,7 @@ class View {
     undo.type = "button";
     undo.className = line.typed === null ? "undo none" : "undo";
     undo.textContent = "↺";
-    undo.title = "Back to what the model heard";
+    undo.title = "Restore the recognised text";
     undo.setAttribute("aria-label", undo.title);
     p.append(time);
     if (line.speaker) {
@@ -164,7 +162,7 @@ class View {
   }
 
   index() {
-    // In the order of time: lines of different speakers overlap.
+    // By time: lines of different speakers overlap.
     this.spans = [...this.box.querySelectorAll(".words span")]
       .sort((a, b) => Number(a.dataset.start) - Number(b.dataset.start));
     this.starts = this.spans.map((span) => Number(span.dataset.start));
@@ -204,7 +202,7 @@ class View {
   }
 
   show(span) {
-    // Scrolls the box alone: the page stays where its reader put it.
+    // Scroll only the box, not the page.
     const box = this.box.getBoundingClientRect(), at = span.getBoundingClientRect();
     if (at.top < box.top || at.bottom > box.bottom)
       this.box.scrollTop += at.top - box.top - box.height / 3;
@@ -234,8 +232,8 @@ class View {
     button.setAttribute("aria-pressed", on);
     button.textContent = on ? "Done" : "Correct";
     this.root.querySelector(".hint").textContent = on
-      ? "Type over what is wrong; the downloads follow. Enter goes to the next line, Escape takes back."
-      : "Click a word to hear it. Dotted words are those that the model doubts.";
+      ? "Type over what is wrong; downloads include your corrections. Enter moves to the next line, Escape undoes the change."
+      : "Click a word to hear it. Dotted underlines mark words of low confidence.";
     for (const words of this.box.querySelectorAll(".words")) this.open(words);
   }
 
@@ -257,7 +255,7 @@ class View {
     const words = event.target.closest && event.target.closest(".words");
     if (!words || !this.editing) return;
     if (event.key === "Escape") {
-      this.takeBack();
+      this.revert();
     } else if (event.key === "Enter") {
       event.preventDefault();
       const next = words.parentElement.nextElementSibling;
@@ -270,24 +268,24 @@ class View {
     return active && this.box.contains(active) ? active.closest(".words") : null;
   }
 
-  begin(words) {
+  startEditing(words) {
     const i = lineOf(words);
     if (i === null) return;
     this.before = { i, text: i in this.typing ? this.typing[i][0] : this.newest[i].typed };
     writing.set(this.id, { line: i });
   }
 
-  typed(words) {
+  edited(words) {
     const i = lineOf(words);
     if (i === null) return;
-    this.put(i, spaced(words.textContent));
-    this.later();
+    this.put(i, normaliseSpaces(words.textContent));
+    this.flushSoon();
     writing.set(this.id, { line: i, at: caret(words) });
   }
 
-  left() {
+  focusLeft() {
     this.flush();
-    // A line that was drawn anew is no more in the page, and its writer has not left it.
+    // A redrawn line is no longer in the page, but its editor has not left it.
     setTimeout(() => {
       if (!this.box.isConnected || this.focused()) return;
       if (this.editing) writing.set(this.id, {});
@@ -295,11 +293,11 @@ class View {
     });
   }
 
-  takeBack() {
+  revert() {
     const { i, text } = this.before, line = this.newest[i];
     this.put(i, text);
     const element = this.lineElement(line, i);
-    if (text === null && line.heard !== null) element.querySelector(".words").textContent = line.heard;
+    if (text === null && line.original !== null) element.querySelector(".words").textContent = line.original;
     this.box.children[i].replaceWith(element);
     this.lines[i] = null;
     this.flush();
@@ -314,7 +312,7 @@ class View {
     words.focus({ preventScroll: true });
     if (at !== undefined) setCaret(words, at);
     if (missed.length) document.execCommand("insertText", false, missed.splice(0).join(""));
-    else writing.set(this.id, { line, at });  // it may be drawn anew before something more is typed
+    else writing.set(this.id, { line, at });  // it may be redrawn before anything else is typed
   }
 
   // --- sending
@@ -327,7 +325,7 @@ class View {
     store(this.inTab, this.typing);
   }
 
-  later() {
+  flushSoon() {
     this.timer = this.timer || setTimeout(() => {
       this.timer = null;
       this.flush();
@@ -337,12 +335,12 @@ class View {
   flush() {
     const typed = Object.entries(this.typing);
     if (!this.setState || !typed.length) return;
-    const at = Math.max(...typed.map(([, [, at]]) => at));
+    const at = Math.max(...typed.map(([, [, editedAt]]) => editedAt));
     if (at === this.sent) return;
     clearTimeout(this.timer);
     this.timer = null;
     this.sent = at;
-    // All that the server may not have, so that a quick second one cannot replace a first.
+    // Send every edit the server may lack: a quick second message replaces the first.
     this.setState("texts", { ...Object.fromEntries(typed.map(([i, [text]]) => [i, text])), at });
   }
 
@@ -354,7 +352,7 @@ class View {
   }
 
   hold(event) {
-    const button = event.target.closest && event.target.closest(`.st-key-${this.saves} button`);
+    const button = event.target.closest && event.target.closest(`.st-key-${this.downloads} button`);
     if (!button || !this.unsent()) return;
     event.preventDefault();
     event.stopImmediatePropagation();
@@ -383,7 +381,7 @@ class View {
     this.hits = [];
     if (wanted) for (const words of this.box.querySelectorAll(".words")) {
       const text = words.textContent.toLowerCase();
-      const places = [];  // of the words: first character, the one after the last, element
+      const places = [];  // [first character, one after the last, element] of each word
       let length = 0;
       for (const node of words.childNodes) {
         if (node.nodeName === "SPAN") places.push([length, length + node.textContent.length, node]);
@@ -399,7 +397,7 @@ class View {
     for (const name of ["previous", "next"])
       this.root.querySelector("." + name).hidden = this.hits.length < 2;
     if (this.hits.length) this.step(1);
-    else this.root.querySelector(".count").textContent = wanted ? "None" : "";
+    else this.root.querySelector(".count").textContent = wanted ? "No matches" : "";
   }
 
   step(by) {
@@ -426,7 +424,7 @@ function lineOf(words) {
   return line ? Number(line.dataset.line) : null;
 }
 
-function spaced(text) {
+function normaliseSpaces(text) {
   const well = text.toWellFormed ? text.toWellFormed() : text;
   return well.replace(/\s+/g, " ").trimStart();
 }
@@ -446,7 +444,7 @@ function setCaret(words, at) {
     if (at <= node.length) { getSelection().collapse(node, at); return; }
     at -= node.length;
   }
-  // The server keeps no space at the end, behind which the next word is typed.
+  // The server strips the trailing space after which the next word is typed.
   const space = document.createTextNode(" ");
   words.append(space);
   getSelection().collapse(space, 1);
@@ -460,5 +458,5 @@ function store(place, typing) {
   try {
     if (Object.keys(typing).length) sessionStorage.setItem(place, JSON.stringify(typing));
     else sessionStorage.removeItem(place);
-  } catch {}  // full, or forbidden: then they are on the page only
+  } catch {}  // storage is full or forbidden: the edits stay on the page only
 }
