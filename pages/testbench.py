@@ -1,4 +1,4 @@
-"""Test bench: does the model behave, for every voice?"""
+"""Test bench page: how well do models recognise each voice?"""
 
 import streamlit as st
 
@@ -14,12 +14,13 @@ from widgets.testbench.store_access import show_errors, visitor_store
 
 SECTIONS = ("Cases", "Runs", "Results", "Compare", "Flags")
 
-current_settings()  # a server that opens this page first needs it
+current_settings()  # needed when this page is the first that the server opens
 if "open-run" in st.session_state:
     st.session_state["section"] = "Results"
 st.title("Test bench", anchor=False)
 st.caption(
-    "Recordings whose words are known, made harder, heard by models: where do they fail, and on whom?"
+    "Run models on recordings with known words, clean and degraded, to see where they fail and "
+    "for whom."
 )
 warn_if_public()
 section = st.segmented_control(

@@ -1,4 +1,4 @@
-"""Who may come in: everybody, those with the secret link, those who signed in."""
+"""Access to the app: open to all, by secret link, or by sign-in."""
 
 from __future__ import annotations
 
@@ -19,20 +19,19 @@ __all__ = ["current_actor", "require_access", "warn_if_public"]
 
 logger = logging.getLogger(__name__)
 
+# Wrong invitations, counted here where no gate counts them.
 _guesses = KeyedBuckets(per_s=0.5, burst=20)
-"""Wrong invitations, where there is no gate that counts them."""
 
 
 def require_access() -> bool:
-    """Whether this visitor may use the app; if not, the way in is drawn.
+    """Return True if this visitor may use the app; otherwise draw the way to sign in.
 
-    ``[auth]`` in the secrets turns on Streamlit's own sign-in (OpenID Connect),
-    ``ASR_INVITE`` the secret link ``…/?invite=THE-SECRET``; either lets in. Where the gate
-    stands before the app it has decided already.
+    ``[auth]`` in the secrets turns on Streamlit's sign-in (OpenID Connect), ``ASR_INVITE`` the
+    secret link ``…/?invite=THE-SECRET``; either admits. A gate before the app has already decided.
     """
     can_sign_in, invite = _can_sign_in(), setting("ASR_INVITE")
     if can_sign_in and st.user.is_logged_in:
-        _draw_who()
+        _draw_user()
         return True
     if is_gated() or (not can_sign_in and not invite):
         return True
@@ -40,18 +39,18 @@ def require_access() -> bool:
         return True
     st.title("Speak and read", anchor=False)
     if can_sign_in:
-        st.write("Sign in to speak, to read, and to test models.")
+        st.write("Sign in to transcribe speech and test models.")
         st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
     else:
         st.info(
-            "This app is for invited people: open it with the link that you were sent.",
+            "This app is for invited people. Open it with the link you were sent.",
             icon=":material/lock:",
         )
     return False
 
 
 def current_actor() -> Actor:
-    """Return who this visitor is to the test bench: by what the identity provider verified."""
+    """Return the visitor's identity and role, as verified by the identity provider."""
     claims = st.user.to_dict() if _can_sign_in() else {}
     return resolve_actor(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
 
@@ -59,20 +58,19 @@ def current_actor() -> Actor:
 @functools.cache
 def _log_public_access() -> None:
     logger.warning(
-        "Everybody who reaches this app may use it and change its test set: set [auth] or "
-        "ASR_INVITE, or ASR_OPEN_TO_ALL=1 if that is meant"
+        "Anyone who can reach this app may use it and change its test set: set [auth] or "
+        "ASR_INVITE, or ASR_OPEN_TO_ALL=1 if this is intended"
     )
 
 
 def warn_if_public() -> None:
-    """On the test bench of an app that others reach too, and that lets everybody in."""
+    """Warn on the test bench of a reachable app that admits everybody."""
     if _can_sign_in() or setting("ASR_INVITE") or setting("ASR_OPEN_TO_ALL") or _is_local():
         return
     _log_public_access()
     st.warning(
-        "Everybody who has the address of this app can hear, change and delete what is stored "
-        "here. Whoever runs it can ask for a sign-in or a secret link (see Deploying in the "
-        "README).",
+        "Anyone with the address of this app can play, change and delete what is stored here. Its "
+        "operator can require a sign-in or a secret link (see the documentation on deploying).",
         icon=":material/public:",
     )
 
@@ -82,7 +80,7 @@ def _can_sign_in() -> bool:
 
 
 def _is_invited(invite: str) -> bool:
-    """Once shown, the link's secret holds for the browser session."""
+    """Return True if the secret was in the link, now or earlier in this browser session."""
     given = st.query_params.pop("invite", "")
     who = st.context.ip_address or "everybody"
     if given and _guesses.wait_s(who) == 0:
@@ -90,11 +88,11 @@ def _is_invited(invite: str) -> bool:
             st.session_state["invited"] = invite
         else:
             _guesses.try_acquire(who)
-            logger.warning("wrong invitation")
+            logger.warning("A wrong invitation was used")
     return bool(st.session_state.get("invited") == invite)
 
 
-def _draw_who() -> None:
+def _draw_user() -> None:
     with st.sidebar:
         row = st.container(horizontal=True, vertical_alignment="center")
         row.caption(str(st.user.get("email") or st.user.get("name") or "Signed in"))
@@ -102,7 +100,7 @@ def _draw_who() -> None:
 
 
 def _is_local() -> bool:
-    """The browser is on the machine that runs the app."""
+    """Return True if the browser runs on the app's own machine."""
     host = urlsplit(st.context.url or "").hostname or "localhost"
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,7 +1,6 @@
-"""A wrong place, flagged or taken into the test set, wherever text is shown.
+"""Flags for recognition errors, and lines added to the test set, wherever text is shown.
 
-Nothing is stored before a button that says so is pressed; then the audio of just
-that stretch is kept.
+Nothing is stored before a button that says so is pressed, and then only the audio of that line.
 """
 
 from __future__ import annotations
@@ -32,27 +31,29 @@ __all__ = ["flag_recording", "flag_transcript", "flag_trial"]
 
 Samples = NDArray[np.int16]
 
+# Added on both sides of a line: word times are accurate to a fifth of a second.
 _MARGIN_S = 0.3
-"""Around a line, since word times are good to a fifth of a second."""
 
 
 def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
-    """Of a transcribed file; ``shown`` has the corrections."""
+    """Draw the popover of a transcribed file; ``shown`` has the corrections."""
 
-    def audio(stretch: TimeRange) -> Samples:
+    def audio(time_range: TimeRange) -> Samples:
         with job.file.open() as source:
-            return to_int16(read_range(source, stretch, job.name))
+            return to_int16(read_range(source, time_range, job.name))
 
     _line_popover(job.key, _Source(job.name, job.model, heard, shown, audio))
 
 
 def flag_recording(key: str, name: str, session: LiveSession, model: str) -> None:
-    """Of a finished take; its audio is there only if the recording was kept."""
+    """Draw the popover of a finished recording, which has audio only if it was kept."""
 
-    def audio(stretch: TimeRange) -> Samples:
+    def audio(time_range: TimeRange) -> Samples:
         recording = session.kept_audio()
-        end = len(recording) if stretch.end_s is None else round(stretch.end_s * SAMPLE_RATE_HZ)
-        return recording[round(stretch.start_s * SAMPLE_RATE_HZ) : end]
+        end = (
+            len(recording) if time_range.end_s is None else round(time_range.end_s * SAMPLE_RATE_HZ)
+        )
+        return recording[round(time_range.start_s * SAMPLE_RATE_HZ) : end]
 
     heard = session.snapshot.transcript()
     has_audio = session.options.keep_audio
@@ -62,7 +63,7 @@ def flag_recording(key: str, name: str, session: LiveSession, model: str) -> Non
 
 @dataclass(frozen=True)
 class _Source:
-    """What a line is taken from; ``shown`` has the corrections of what was ``heard``."""
+    """Transcript that lines are flagged in; ``shown`` has the corrections of ``heard``."""
 
     name: str
     model: str
@@ -94,17 +95,17 @@ def _line_popover(key: str, source: _Source) -> None:
         )
         said = said.strip()
         language = line.language or heard.language or "en"
-        stretch = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
+        time_range = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
         flag = Flag(
             "other", line.text, said, source.name, source.model, language, line.start, line.end
         )
         _flag_form(
-            f"{key}-{i}", flag, (lambda: audio(stretch)) if audio else None, with_test_set=True
+            f"{key}-{i}", flag, (lambda: audio(time_range)) if audio else None, with_test_set=True
         )
 
 
 def flag_trial(store: Store, key: str, trial: Trial, samples: Samples) -> None:
-    """Of the test bench, where the words are known and the case is stored already."""
+    """Draw the popover of a trial, whose reference is known and whose audio is stored."""
     if not store.actor.may_add:
         return
     with st.popover("Flag", icon=":material/flag:", key=f"flag-trial-{key}"):
@@ -121,7 +122,9 @@ def _flag_form(
     reason = st.pills("Why", REASONS, key=f"why-{key}", persist_state=PERSIST) or "other"
     note = st.text_input("Note", key=field_key(f"note-{key}"), max_chars=500, persist_state=PERSIST)
     if audio is None:
-        st.caption("The recording was not kept, so a flag has no sound; turn it on in the sidebar.")
+        st.caption(
+            "The flag has no audio, because it was not kept. Turn on *Keep the audio* in the sidebar."
+        )
     if st.button("Store the flag", key=f"store-flag-{key}", icon=":material/flag:"):
         with show_errors(lambda: st.toast("Flag stored.", icon=":material/flag:")):
             filled = replace(flag, reason=reason, note=note)

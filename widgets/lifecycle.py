@@ -1,4 +1,4 @@
-"""For whoever runs the app: figures on a port of their own, an end without losses."""
+"""Start of monitoring and graceful shutdown of the server."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["install_graceful_shutdown", "shutdown_notice", "start_monitoring"]
 
 logger = logging.getLogger(__name__)
 
+# Time after SIGTERM for the last words of running recordings, then for saving them.
 _LAST_WORDS_S = 30.0
-_TO_SAVE_S = 30.0
-"""After SIGTERM: for the last words of those who speak, and for them to save their text."""
+_SAVE_S = 30.0
 
 
 @functools.cache
 def install_graceful_shutdown() -> None:
-    """On SIGTERM let those who speak finish and save, then end; once a process."""
-    # Only the main thread may do so, in which the server's loop runs.
-    event_loop().call_soon_threadsafe(_listen_for_sigterm)
+    """Have SIGTERM let speakers finish and save before the server stops. Later calls do nothing."""
+    # Only the main thread, which runs the server's loop, may set a signal handler.
+    event_loop().call_soon_threadsafe(_handle_sigterm)
 
 
-def _listen_for_sigterm() -> None:
+def _handle_sigterm() -> None:
     stop = signal.getsignal(signal.SIGTERM)
     loop = event_loop()
 
@@ -41,12 +41,12 @@ def _listen_for_sigterm() -> None:
 
     def drain() -> None:
         if end_all(_LAST_WORDS_S):
-            time.sleep(_TO_SAVE_S)
+            time.sleep(_SAVE_S)
         loop.call_soon_threadsafe(stop_now)
 
     def on_sigterm(number: int, frame: FrameType | None) -> None:
         if is_closing():
-            loop.call_soon_threadsafe(stop_now)  # asked twice: at once
+            loop.call_soon_threadsafe(stop_now)  # a second SIGTERM stops at once
         else:
             threading.Thread(target=drain, name="asr-drain", daemon=True).start()
 
@@ -54,19 +54,21 @@ def _listen_for_sigterm() -> None:
 
 
 def shutdown_notice() -> None:
-    """Tell who is here that the server ends."""
+    """Draw a notice while the server shuts down."""
     if is_closing():
         st.warning(
-            f"The server is about to restart, in {_TO_SAVE_S:.0f} seconds at most: save your "
-            "words now. Your take was ended with all that you had said.",
+            f"The server is about to restart, within {_SAVE_S:.0f} seconds. Save your words now. Your "
+            "recording was ended with everything you had said.",
             icon=":material/power_settings_new:",
         )
 
 
 @functools.cache
 def start_monitoring() -> None:
-    """Log as JSON if ``ASR_LOG`` is ``json``; serve ``/metrics`` and ``/health`` on
-    ``ASR_METRICS_PORT``; once a process."""
+    """Start JSON logs and the metrics server, if configured. Later calls do nothing.
+
+    ``ASR_LOG=json`` selects JSON logs; ``/metrics`` and ``/health`` are on ``ASR_METRICS_PORT``.
+    """
     if os.environ.get("ASR_LOG", "").strip().lower() == "json":
         from asr_core.ops.logs import log_as_json
 

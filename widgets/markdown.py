@@ -1,4 +1,4 @@
-"""Texts from outside (names, transcripts, tags), shown as they are."""
+"""Escaping of untrusted text (names, transcripts, tags) in Markdown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ __all__ = ["escape_markdown"]
 
 
 def escape_markdown(text: str) -> str:
-    """``text`` for a place that reads Markdown: nothing in it is a link, image or style."""
+    """Return ``text`` with everything escaped that Markdown would interpret."""
     line = " ".join(sanitise(text).split())
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~:$&])", r"\\\1", line)

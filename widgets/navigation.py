@@ -1,4 +1,4 @@
-"""Which pages there are, and for whom."""
+"""Navigation between the pages that a visitor's role allows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["navigate"]
 
 
 def navigate() -> None:
-    """Draw the page that was asked for, if the visitor may see it."""
+    """Draw the requested page, if the visitor may see it."""
     if not is_gated():
         start_monitoring()
         install_graceful_shutdown()
@@ -32,14 +32,16 @@ def navigate() -> None:
         st.Page("pages/operator.py", title="Operator", icon=":material/monitoring:"),
     ]
     needed = (Role.GUEST, Role.GUEST, Role.TESTER, Role.OPERATOR)
-    may_enter = require_access()
-    role = current_actor().role if may_enter else Role.OPERATOR  # who is outside sees none anyway
+    has_access = require_access()
+    role = (
+        current_actor().role if has_access else Role.OPERATOR
+    )  # without access no page is drawn anyway
     page = st.navigation(
         [page for page, least in zip(pages, needed, strict=True) if role >= least],
-        position="sidebar" if may_enter else "hidden",
+        position="sidebar" if has_access else "hidden",
     )
-    if may_enter:
-        current_workspace()  # from now on the gate knows whose this session is
+    if has_access:
+        current_workspace()  # tells the gate whose session this is
         with st.sidebar:
             choose_settings()
         shutdown_notice()

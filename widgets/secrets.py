@@ -1,4 +1,4 @@
-"""What whoever runs the app has set: Streamlit's secrets, else the environment."""
+"""Settings of the operator, from Streamlit's secrets or the environment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["setting"]
 
 
 def setting(name: str) -> Any:
-    """The secret or environment variable ``name``; None if it is neither."""
+    """Return the secret or environment variable ``name``; None if it is not set."""
     try:
         return st.secrets.get(name) or os.environ.get(name)
     except StreamlitSecretNotFoundError:

@@ -1,4 +1,4 @@
-"""Text fields whose words stay: on another page, and until somebody comes back to this one."""
+"""Text fields that keep what was typed while another page is shown."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ import streamlit as st
 __all__ = ["PERSIST", "field_key", "forget_field", "has_edits"]
 
 PERSIST: Final = "session"
-"""What widgets get as ``persist_state``: without it a run that does not draw them, such as that
-of another page, empties them."""
+"""Value of ``persist_state``: without it, a run that does not draw a widget resets it."""
 
-_GIVEN = "given"
+_DEFAULTS = "given"
 
 
 def field_key(key: str, given: str = "") -> str:
-    """Return ``key`` for a text field that begins with ``given``, to be drawn without a value.
+    """Return ``key`` for a text field with the default ``given``; draw the field without a value.
 
-    While nobody types, the field follows what it is given; what somebody typed stays.
+    Until the user types, the field follows its default; typed text stays.
     """
-    all_given = st.session_state.setdefault(_GIVEN, {})
-    before = all_given.get(key, "")
-    all_given[key] = given
+    defaults = st.session_state.setdefault(_DEFAULTS, {})
+    before = defaults.get(key, "")
+    defaults[key] = given
     if given != before and st.session_state.get(key, before) == before:
         st.session_state[key] = given
     return key
 
 
 def forget_field(key: str) -> None:
-    """Have the field with this key, which will not be drawn again, not count as typed into."""
-    st.session_state.get(_GIVEN, {}).pop(key, None)
+    """Forget the edits of a field that will not be drawn again."""
+    st.session_state.get(_DEFAULTS, {}).pop(key, None)
 
 
 def has_edits(state: Mapping[str, Any]) -> bool:
-    """Whether a field in the state of a session has other words than those it was given."""
-    all_given: dict[str, str] = state.get(_GIVEN, {})
+    """Return True if a field of the session differs from its default."""
+    defaults: dict[str, str] = state.get(_DEFAULTS, {})
     return any(
-        str(state.get(key, given)).strip() != given.strip()
-        for key, given in list(all_given.items())
+        str(state.get(key, given)).strip() != given.strip() for key, given in list(defaults.items())
     )

@@ -1,4 +1,4 @@
-"""What is on a page and nowhere else: files that were sent, words that were typed."""
+"""Unsaved work of a session: uploads and typed text that exist nowhere else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 def has_unsaved(session_id: str) -> bool:
-    """Whether something would be lost with this session. Any thread may call."""
+    """Return True if work would be lost with this session. Any thread may call."""
     files = Runtime.instance().uploaded_file_mgr
     if isinstance(files, UploadedFiles) and files.has(session_id):
         return True
@@ -25,8 +25,8 @@ def has_unsaved(session_id: str) -> bool:
         return False
     try:
         return has_edits(found.session.session_state.filtered_state)
-    except (RuntimeError, KeyError):  # it changes at this moment, so somebody is there
+    except (RuntimeError, KeyError):  # it is changing right now, so somebody is using it
         return True
-    except Exception as error:  # a browser can send anything as the value of a field
-        logger.warning("the state of a page cannot be read", extra={"error": repr(error)})
+    except Exception as error:  # the browser may send anything as a field's value
+        logger.warning("The state of a page cannot be read", extra={"error": repr(error)})
         return False

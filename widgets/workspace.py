@@ -1,4 +1,4 @@
-"""The workspace of the page that is being drawn, and its files."""
+"""Workspace of the page being drawn, and its uploaded files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def current_workspace() -> Workspace:
-    """Return what the user of this page has made; a page loaded anew finds it again."""
+    """Return the visitor's workspace, which a reloaded page finds again."""
     may_move = "microphone_opened" not in st.session_state
     session_id, visitor = _session_id(), visitor_id()
     address = st.context.headers.get(ADDRESS_HEADER.decode()) if is_gated() else None
@@ -36,20 +36,20 @@ def current_workspace() -> Workspace:
 
 def _session_id() -> str:
     context = get_script_run_ctx()
-    assert context is not None, "to be called while a page is drawn"
+    assert context is not None, "call this while a page is drawn"
     return context.session_id
 
 
 def visitor_id() -> str:
-    """Return whose page this is; without the gate nobody vouches for more than the session."""
+    """Return the id of the page's visitor; without a gate, that of the session."""
     session_id = _session_id()
     if not is_gated():
         return f"session {session_id}"
-    # While a page is drawn whose connection has just been cut, nobody tells: it is still theirs.
-    told = st.context.headers.get(VISITOR_HEADER.decode()) or workspaces().owner_of(session_id)
-    if told is None:
+    # A page whose connection was just cut has no header, but it still has its owner.
+    visitor = st.context.headers.get(VISITOR_HEADER.decode()) or workspaces().owner_of(session_id)
+    if visitor is None:
         st.stop()
-    return told
+    return visitor
 
 
 def stored_upload(file: UploadedFile) -> StoredFile:
@@ -69,40 +69,45 @@ def stored_upload(file: UploadedFile) -> StoredFile:
 
 
 def release_upload(file: UploadedFile) -> None:
-    """Have the uploader let go of a file, so that its room is free once nobody else needs it."""
+    """Remove a file from the uploader, so that its space is freed once nothing else uses it."""
     manager: Any = Runtime.instance().uploaded_file_mgr
     manager.remove_file(_session_id(), file.file_id)
 
 
 def player_url(job: Job) -> str:
-    """Return what ``st.audio`` and ``st.video`` play, the file or its copy: an address of ours,
-    so that nothing of it is held in memory; without the gate the path, which they read."""
+    """Return the source for ``st.audio`` and ``st.video``: the file or its playback copy.
+
+    Behind the gate it is an address of this server, so that the file is not held in memory;
+    otherwise it is the path.
+    """
     if not is_gated():
         return str((job.playback_copy or job.file).path)
     page = urlsplit(st.context.url or "")
     base = str(st.get_option("server.baseUrlPath")).strip("/")
     root = f"{page.scheme}://{page.netloc}" + (f"/{base}" if base else "")
     address = f"{root}/files/{current_workspace().id}/{quote(job.key)}"
-    return f"{address}?copy" if job.playback_copy else address  # other sound has another address
+    return (
+        f"{address}?copy" if job.playback_copy else address
+    )  # different audio needs a different address
 
 
 def retention_caption() -> None:
-    """Say how long things are kept."""
+    """Draw how long the visitor's work is kept."""
     minutes = f"{retention_s() / 60:g} minutes"
     if is_gated():
         st.caption(
-            f"What you make here is kept until you clear it, and for {minutes} after this page was "
-            "closed or lost its connection: load it again in this browser, and everything is there."
+            f"Your work is kept until you clear it, and for {minutes} after this page is closed or "
+            "loses its connection. Reopen it in this browser to find everything again."
         )
     else:
         st.caption(
-            f"What you make here is kept until you clear it, and for {minutes} after this page lost "
-            "its connection. Save it before you close or reload the page."
+            f"Your work is kept until you clear it, and for {minutes} after this page loses its "
+            "connection. Save it before you close or reload the page."
         )
 
 
 def expiry_notice() -> None:
-    """Say once that something was freed."""
+    """Draw, once, that the visitor's earlier work has expired."""
     expired_ago_s = workspaces().pop_expired_ago_s(visitor_id())
     if expired_ago_s is not None:
         st.info(

@@ -91,7 +91,7 @@ def test_from_nothing_to_where_a_model_fails(
     choose(page, "Model", "tiny.en")
     page.wait_for_timeout(1_500)
     go(page, "Runs")
-    others = page.get_by_role("textbox", name="Others")
+    others = page.get_by_role("textbox", name="Other conditions")
     others.fill("white:-10, hum:3")
     others.press("Enter")
     expect(page.get_by_text("hum")).to_be_visible()
@@ -101,12 +101,12 @@ def test_from_nothing_to_where_a_model_fails(
     expect(page.get_by_text("Done · 4 of 4 trials")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Results", exact=True).click()
 
-    expect(page.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Worst results")).to_be_visible(timeout=30_000)
     expect(page.locator('[data-testid="stVegaLiteChart"]').first).to_be_visible()
     expect(page.get_by_text("White noise, -10 dB").first).to_be_visible()
     wait_until(lambda: "section=Results" in page.url and "run=" in page.url, page, 10)
     again = bench("?" + page.url.split("?")[1])
-    expect(again.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    expect(again.get_by_role("heading", name="Worst results")).to_be_visible(timeout=30_000)
     with again.expect_download() as download:
         again.get_by_role("button", name="Report").click()
     assert "<svg" in Path(download.value.path()).read_text()

@@ -1,4 +1,4 @@
-"""Who changed and deleted what at the test bench, for operators."""
+"""Audit log of the test bench, for operators."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _N_LINES = 100
 
 
 def audit_list() -> None:
-    """Draw the latest changes, newest first."""
-    st.subheader("Changes at the test bench", anchor=False)
+    """Draw the latest changes, the newest first."""
+    st.subheader("Test bench changes", anchor=False)
     store = visitor_store()
     if store is None:
         return
@@ -26,10 +26,10 @@ def audit_list() -> None:
             [
                 {
                     "when": line.at.astimezone(),
-                    "who": line.who or "nobody signed in",
+                    "who": line.who or "not signed in",
                     "role": line.role,
                     "what": line.what,
-                    "how many": line.n,
+                    "count": line.n,
                 }
                 for line in lines
             ],

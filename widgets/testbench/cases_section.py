@@ -1,4 +1,4 @@
-"""The test set: heard, corrected, taken away, deleted."""
+"""Cases section: play, edit, export and delete the recordings of the test set."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ _PER_PAGE = 10
 
 
 def cases_section(store: Store) -> None:
-    """Draw it, newest first."""
+    """Draw the test set, the newest recording first."""
     cases = store.cases()
     st.caption(
         f"{len(cases)} recordings · {store.used_mb():.1f} of {store.max_mb:.0f} MB of audio. "
-        "Everybody who can open this page sees them."
+        "Visible to everyone who can open this page."
     )
     if not cases:
-        st.info("Nothing here yet: read a sentence aloud, upload recordings or import a set.")
+        st.info("No recordings yet. Read a sentence aloud, upload recordings or import a set.")
         return
-    shown = filter_by_tags(cases, lambda case: case.tags, "Only with", "cases-with")
+    shown = filter_by_tags(cases, lambda case: case.tags, "Filter by tag", "cases-with")
     for case in paginate(shown, _PER_PAGE, "case-page"):
         _case(store, case)
     row = st.container(horizontal=True)
     row.download_button(
-        "Export", lambda: _zipped(store, shown), "test-set.zip", "application/zip",
+        "Export", lambda: _to_zip(store, shown), "test-set.zip", "application/zip",
         icon=":material/download:", on_click="ignore",
-        help="A ZIP that Hugging Face datasets, NeMo and Kaldi read.",
+        help="A ZIP that Hugging Face datasets, NeMo and Kaldi can read.",
     )  # fmt: skip
     if (
         shown
         and store.actor.may_review
-        and row.button(f"Delete these {len(shown)} …", icon=":material/delete:")
+        and row.button(f"Delete these {len(shown)}…", icon=":material/delete:")
     ):
         _confirm(store, shown)
 
 
-def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
+def _to_zip(store: Store, cases: Sequence[Case]) -> bytes:
     file = io.BytesIO()
     write_set(cases, store.flac, file)
     return file.getvalue()
@@ -56,8 +56,8 @@ def _zipped(store: Store, cases: Sequence[Case]) -> bytes:
 
 def _case(store: Store, case: Case) -> None:
     with st.container(border=True):
-        # Earlier versions kept words of any length.
-        st.markdown(f"**{escape_markdown(case.reference[:MAX_REFERENCE] or 'Nobody speaks')}**")
+        # Earlier versions stored references of any length.
+        st.markdown(f"**{escape_markdown(case.reference[:MAX_REFERENCE] or 'No speech')}**")
         tags = " · ".join(f"{tag}: {value}" for tag, value in case.tags.items())
         about = f"{case.name} · {LANGUAGES[case.language]} · {case.seconds:.1f} s"
         st.caption(escape_markdown(f"{about} · {tags}" if tags else about))
@@ -65,7 +65,7 @@ def _case(store: Store, case: Case) -> None:
             st.audio(store.flac(case.id), format="audio/flac")
         row = st.container(horizontal=True)
         if store.actor.may_review:
-            with row.popover("Change", icon=":material/edit:"):
+            with row.popover("Edit", icon=":material/edit:"):
                 _change(store, case)
         if store.actor.may_delete(case.owner) and row.button(
             "Delete", key=f"delete-{case.id}", icon=":material/delete:"
@@ -83,7 +83,7 @@ def _change(store: Store, case: Case) -> None:
         persist_state=PERSIST,
     )
     said = st.text_area(
-        "What is said", max_chars=MAX_REFERENCE, key=field_key(f"said-{case.id}", case.reference),
+        "What was said", max_chars=MAX_REFERENCE, key=field_key(f"said-{case.id}", case.reference),
         persist_state=PERSIST,
     )  # fmt: skip
     codes = list(LANGUAGES)
@@ -93,14 +93,14 @@ def _change(store: Store, case: Case) -> None:
     )  # fmt: skip
     with show_errors():
         tags = tag_fields(f"change-{case.id}", dict(case.tags))
-        if st.button("Store the change", key=f"store-{case.id}", type="primary"):
+        if st.button("Store the changes", key=f"store-{case.id}", type="primary"):
             store.change_case(case.id, name, said.strip(), language, tags)
             st.rerun()
 
 
 @st.dialog("Delete from the test set?")
 def _confirm(store: Store, cases: Sequence[Case]) -> None:
-    st.write(f"{len(cases)} recordings and all results on them will be gone for good.")
+    st.write(f"{len(cases)} recordings and all their results will be permanently deleted.")
     row = st.container(horizontal=True)
     if row.button("Delete them", type="primary", icon=":material/delete:"):
         with show_errors():

@@ -1,4 +1,4 @@
-"""Conditions: chosen, heard and looked at."""
+"""Conditions: picker, preview, and the user's noises."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["choose_conditions", "noise_library", "preview"]
 
-_PER_PAGE = 5  # each with its sound, two minutes at most
+_PER_PAGE = 5  # each with its audio, two minutes at most
 
 
-def _usual(store: Store) -> list[Condition]:
+def _default_conditions(store: Store) -> list[Condition]:
     usual = [
         Condition(name, value)
         for name, kind in CONDITION_TYPES.items()
@@ -38,15 +38,15 @@ def _usual(store: Store) -> list[Condition]:
 
 
 def choose_conditions(store: Store) -> list[Condition]:
-    """Draw the picker; a condition that is none is said, and left out."""
+    """Draw the picker and return the conditions; an invalid one is reported and left out."""
     chosen = st.multiselect(
-        "Conditions", _usual(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
+        "Conditions", _default_conditions(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
         persist_state=PERSIST,
     )  # fmt: skip
     others = st.text_input(
-        "Others", key=field_key("other-conditions"), persist_state=PERSIST,
+        "Other conditions", key=field_key("other-conditions"), persist_state=PERSIST,
         placeholder="white:7, pitch:-8, room:0.4",
-        help="Kind and how much: " + ", ".join(
+        help="Type and amount: " + ", ".join(
             f"{name} ({kind.low:g} to {kind.high:g} {kind.unit})"
             for name, kind in CONDITION_TYPES.items() if kind.has_value
         ),
@@ -58,12 +58,15 @@ def choose_conditions(store: Store) -> list[Condition]:
 
 
 def preview(store: Store, cases: list[Case]) -> None:
-    """A case under a condition, to hear and to see."""
+    """Draw a case under a condition: player and spectrogram."""
     case = st.selectbox(
         "Recording", cases, format_func=lambda c: shorten(c.reference or c.name), key="preview-case"
     )
     condition = st.selectbox(
-        "Condition", _usual(store), format_func=lambda c: c.title, key="preview-condition"
+        "Condition",
+        _default_conditions(store),
+        format_func=lambda c: c.title,
+        key="preview-condition",
     )
     if case is None or condition is None:
         return
@@ -81,7 +84,7 @@ def preview(store: Store, cases: list[Case]) -> None:
 
 
 def noise_library(store: Store) -> None:
-    """Noises of the user's own: added, heard, deleted."""
+    """Draw the user's noises: play, add, delete."""
     for noise in paginate(store.noises(), _PER_PAGE, "noise-page"):
         with show_errors():
             st.markdown(f"**{escape_markdown(noise.name)}** · {noise.seconds:.0f} s")
@@ -91,9 +94,9 @@ def noise_library(store: Store) -> None:
             ):
                 store.delete_noise(noise.id)
                 st.rerun()
-    file = st.file_uploader("A recording of a noise", key="noise-file")
+    file = st.file_uploader("Noise recording", key="noise-file")
     name = st.text_input(
-        "Its name",
+        "Name of the noise",
         key=field_key("noise-name"),
         placeholder="street",
         max_chars=40,

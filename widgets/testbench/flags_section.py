@@ -1,4 +1,4 @@
-"""What was flagged: heard, accepted into the test set, dismissed, taken away."""
+"""Flags section: review, accept into the test set, dismiss, export."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _STATES = ("open", "accepted", "dismissed")
 
 
 def flags_section(store: Store) -> None:
-    """Draw the review list."""
+    """Draw the flags to review."""
     flags = store.flags()
     if not flags:
-        st.info("Nothing is flagged yet. Wherever text is shown, *Flag* keeps a wrong place.")
+        st.info("No flags yet. Use *Flag* next to any transcript to report an error.")
         return
     state = st.segmented_control(
         "State", _STATES, default="open", required=True, key="flags-state",
@@ -38,7 +38,7 @@ def flags_section(store: Store) -> None:
         _flag(store, flag)
     if shown:
         st.download_button(
-            "Export", lambda: _zipped(store, shown), "flags.zip", "application/zip",
+            "Export", lambda: _to_zip(store, shown), "flags.zip", "application/zip",
             icon=":material/download:", on_click="ignore",
             help="A ZIP with flags.jsonl and the audio.",
         )  # fmt: skip
@@ -48,7 +48,7 @@ def _flag(store: Store, flag: Flag) -> None:
     with st.container(border=True):
         where = f"{flag.source} at {format_clock(flag.start_s)} · {flag.model}"
         st.markdown(f"**{flag.reason.capitalize()}** · {escape_markdown(where)}")
-        st.markdown(f"Heard: {escape_markdown(flag.hypothesis or '–')}  \nSaid: "
+        st.markdown(f"Recognised: {escape_markdown(flag.hypothesis or '–')}  \nSaid: "
                     f"{escape_markdown(flag.corrected or '–')}")  # fmt: skip
         if flag.note:
             st.caption(escape_markdown(flag.note))
@@ -88,13 +88,13 @@ def _accept(store: Store, flag: Flag) -> None:
             st.rerun()
 
 
-def _zipped(store: Store, flags: Sequence[Flag]) -> bytes:
+def _to_zip(store: Store, flags: Sequence[Flag]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         rows = []
         for flag in flags:
             row = {**vars(flag), "created_at": flag.created_at.isoformat()}
-            del row["owner"]  # an address
+            del row["owner"]  # an email address
             if flag.has_audio:
                 row["file_name"] = f"audio/{flag.id}.flac"
                 archive.writestr(row["file_name"], store.flac(flag.id))

@@ -1,4 +1,4 @@
-"""Ways into the test set: read a sentence aloud, upload, import."""
+"""Forms that add to the test set: read aloud, upload, import."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from widgets.workspace import release_upload, stored_upload
 
 __all__ = ["new_cases"]
 
-_FREE = "Words of your own"
+_FREE = "Your own text"
 _FILES, _EARLIER, _CHOSEN = "case-files", "case-files-earlier", "case-files-chosen"
 
 
 def new_cases(store: Store) -> None:
-    """Draw the three ways."""
+    """Draw the three forms."""
     record, upload, import_ = st.tabs(["Read aloud", "Upload", "Import a set"])
     with record:
         _record(store)
@@ -47,7 +47,7 @@ def _language(key: str) -> str:
     )  # fmt: skip
 
 
-def _stored(n: int) -> None:
+def _toast_stored(n: int) -> None:
     st.toast(
         f"{n} recording{'s' if n != 1 else ''} stored in the test set.", icon=":material/check:"
     )
@@ -60,7 +60,7 @@ def _record(store: Store) -> None:
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
         said = st.text_area(
-            "What you are going to say", max_chars=MAX_REFERENCE, key=field_key(f"free-{n_read}"),
+            "Text to read", max_chars=MAX_REFERENCE, key=field_key(f"free-{n_read}"),
             persist_state=PERSIST,
         ).strip()  # fmt: skip
         language = _language("record")
@@ -80,7 +80,7 @@ def _record(store: Store) -> None:
             assert sound is not None
             samples = decode_upload(sound, "the recording", MAX_CASE_S)
             store.add_case(NewCase(said[:60], said, samples, language, tags))
-            _stored(1)
+            _toast_stored(1)
             forget_field(f"free-{n_read}")
             st.session_state["n-read"] += 1
             st.rerun()
@@ -90,26 +90,26 @@ def _record(store: Store) -> None:
 
 
 def _chosen_files() -> list[UploadedFile]:
-    """Draw the uploader; return what was dropped, also before another page was drawn.
+    """Draw the uploader and return its files, including those from before another page.
 
-    The uploader begins empty when it is drawn again. What it had then is listed below it.
+    The uploader is empty when it is drawn again; earlier files are listed below it.
     """
     if _FILES not in st.session_state:
         st.session_state[_EARLIER] = st.session_state.get(_CHOSEN, [])
     dropped = st.file_uploader(
-        "Recordings whose words you know", accept_multiple_files=True, key=_FILES
+        "Recordings with known words", accept_multiple_files=True, key=_FILES
     )
     chosen = st.session_state[_CHOSEN] = [*st.session_state[_EARLIER], *dropped]
     return chosen
 
 
-def _said_in(file: UploadedFile) -> str:
-    """Draw the field for the words of a file."""
+def _reference_field(file: UploadedFile) -> str:
+    """Draw the field for a file's reference and return it."""
     st.caption(escape_markdown(file.name))
     row = st.container(horizontal=True, vertical_alignment="center")
     said = row.text_input(
-        f"What is said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
-        max_chars=MAX_REFERENCE, placeholder="What is said", persist_state=PERSIST,
+        f"What was said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
+        max_chars=MAX_REFERENCE, placeholder="What was said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
     earlier = st.session_state[_EARLIER]
@@ -126,8 +126,8 @@ def _upload(store: Store) -> None:
     files = _chosen_files()
     if not files:
         return
-    st.caption("Write what is said in each; leave it empty where nobody speaks.")
-    texts = [_said_in(file) for file in files]
+    st.caption("Enter what was said in each. Leave it empty if nobody speaks.")
+    texts = [_reference_field(file) for file in files]
     language = _language("upload")
     with show_errors():
         tags = tag_fields("upload")
@@ -140,20 +140,20 @@ def _upload(store: Store) -> None:
                         NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
                     )
                     n_stored += 1
-            _stored(n_stored)
+            _toast_stored(n_stored)
 
 
 def _import(store: Store) -> None:
     st.caption(
-        "A table (CSV, TSV or JSONL) with a column for the file and one for its words, and the "
-        "recordings beside it. Other columns become tags: *accent*, *speaker* … Sets of Common "
-        "Voice, LJ Speech, LibriSpeech and Kaldi are read as they are unpacked."
+        "A table (CSV, TSV or JSONL) with columns for the file and its words, next to the "
+        "recordings. Other columns become tags, such as *accent* or *speaker*. Common Voice, LJ "
+        "Speech, LibriSpeech and Kaldi sets can be used as unpacked."
     )
     folder = st.file_uploader(
-        "Folder, as Hugging Face's audiofolder or NeMo write it",
+        "Folder in the layout of Hugging Face's audiofolder or of NeMo",
         accept_multiple_files="directory", key="case-folder",
     )  # fmt: skip
-    packed = st.file_uploader("Or the same as a ZIP", type="zip", key="case-zip")
+    packed = st.file_uploader("Or a ZIP of such a folder", type="zip", key="case-zip")
     language = _language("import")
     if st.button(
         "Store them in the test set", type="primary", icon=":material/save:",
@@ -163,26 +163,26 @@ def _import(store: Store) -> None:
             if packed is not None:
                 stored = stored_upload(packed)
                 with open_zip(stored.path) as files:
-                    _imported(store, files, language)
+                    _run_import(store, files, language)
             else:
-                _imported(store, {f.name: _opener(f) for f in folder}, language)
+                _run_import(store, {f.name: _opener(f) for f in folder}, language)
 
 
 def _opener(file: UploadedFile) -> Callable[[], BinaryIO]:
     return lambda: stored_upload(file).open()
 
 
-def _imported(store: Store, files: Files, language: str) -> None:
-    """Store a set and say what became of it."""
-    bar = st.progress(0.0, "Reading …")
+def _run_import(store: Store, files: Files, language: str) -> None:
+    """Store a set and draw the outcome."""
+    bar = st.progress(0.0, "Reading…")
 
     def progress(i: int, n: int) -> None:
-        if i == n or i % max(1, n // 100) == 0:  # not a message to the browser for each line
+        if i == n or i % max(1, n // 100) == 0:  # not a message for every line
             bar.progress(i / n, f"{i} of {n}")
 
     found = import_set(store.add_case, files, language, progress)
     bar.empty()
-    _stored(found.n_stored)
+    _toast_stored(found.n_stored)
     st.success(f"{found.n_stored} of {found.n_lines} recordings are in the test set.")
     for note in found.notes:
         st.info(escape_markdown(note))

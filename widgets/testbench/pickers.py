@@ -1,4 +1,4 @@
-"""Which of many are shown: by page, by tag, by name; views can be sent as a URL."""
+"""Pickers that narrow a list by page, tag or name, and that a URL can carry."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ __all__ = ["filter_by_tags", "paginate", "select_in_url"]
 
 Item = TypeVar("Item")
 
-_MOST_TAGS = 500  # of a picker, the most frequent; every page has all of them in it
+_MAX_TAGS = 500  # the most frequent ones; every page carries them all
 
 
-def select_in_url(label: str, options: Sequence[str], key: str, usual: int = 0) -> str:
-    """A select box whose choice stands in the URL, even the usual one: what is usual
-    changes, a view that was sent to a colleague does not."""
+def select_in_url(label: str, options: Sequence[str], key: str, default: int = 0) -> str:
+    """Draw a select box whose choice is in the URL, and return the choice.
+
+    Even the default is written: defaults change, but a shared link must not.
+    """
     if st.session_state.get(key) not in options:
         asked = st.query_params.get(key)
-        st.session_state[key] = asked if asked in options else options[usual]
+        st.session_state[key] = asked if asked in options else options[default]
     chosen: str = st.selectbox(label, options, key=key)
-    # Streamlit's own binding writes only what differs from the default.
+    # Streamlit's own binding writes only values other than the default.
     st.query_params[key] = chosen
     return chosen
 
 
 def paginate(items: Sequence[Item], per_page: int, key: str) -> Sequence[Item]:
-    """One page of ``items``; the picker is drawn if there are several."""
+    """Return one page of ``items``; draw the page picker if there are several."""
     n_pages = -(-len(items) // per_page)
     page = 1
     if n_pages > 1:
@@ -44,10 +46,10 @@ def paginate(items: Sequence[Item], per_page: int, key: str) -> Sequence[Item]:
 def filter_by_tags(
     items: Iterable[Item], tags_of: Callable[[Item], Mapping[str, str]], label: str, key: str
 ) -> list[Item]:
-    """Those with one of the chosen values of each chosen tag; all if none is chosen."""
+    """Draw the tag picker and return the items that match it; all if nothing is chosen."""
     items = list(items)
     times = Counter(f"{tag}: {value}" for item in items for tag, value in tags_of(item).items())
-    known = sorted(tag for tag, _ in times.most_common(_MOST_TAGS))
+    known = sorted(tag for tag, _ in times.most_common(_MAX_TAGS))
     if not known:
         return items
     groups: dict[str, set[str]] = {}

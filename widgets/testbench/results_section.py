@@ -1,4 +1,4 @@
-"""A run's results, read: where does the model fail, and on whom?"""
+"""Results section: where does a model fail, and for whom?"""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from widgets.testbench.word_diff import word_diff
 __all__ = ["choose_run", "results_section", "run_label"]
 
 _PER_PAGE = 8
-_MOST_VALUES = 50  # of a tag, in a chart that can be read
+_MAX_VALUES = 50  # of a tag in a readable chart
 
 
 def run_label(run: Run) -> str:
-    """What a run is called in pickers and in the URL; unlike any other."""
+    """Return a run's unique label in pickers and in the URL."""
     return f"{run.name} · {run.id[:6]}"
 
 
 def choose_run(store: Store) -> Run | None:
-    """Draw the picker over runs that have results."""
+    """Draw the picker of runs with results and return the choice; None if there are none."""
     runs = {run_label(run): run for run in store.runs() if run.n_done}
     if not runs:
-        st.info("No results yet: start a run under *Runs*.")
+        st.info("No results yet. Start a run under *Runs*.")
         return None
     wanted = st.session_state.pop("open-run", None)
     for label, run in runs.items():
@@ -61,7 +61,7 @@ def results_section(store: Store) -> None:
     with show_errors():
         trials = _filtered(store.trials(run))
         if not trials:
-            st.info("Nothing is left with these filters.")
+            st.info("No trials match these filters.")
             return
         _summary(Summary.of(trials), run)
         _by_condition(trials)
@@ -74,7 +74,7 @@ def results_section(store: Store) -> None:
 
 
 def _filtered(trials: list[Trial]) -> list[Trial]:
-    """Filters stand in the URL, so that a view can be sent to a colleague."""
+    """Draw the filters, which the URL carries, and return the trials that match."""
     models = list(dict.fromkeys(trial.system.title for trial in trials))
     conditions = {t.condition.title: None for t in trials}
     with st.expander("Filters", icon=":material/filter_alt:"):
@@ -97,29 +97,33 @@ def _summary(row: Summary, run: Run) -> None:
     words, latency = row.words, row.latency_s
     cells = st.columns(4)
     cells[0].metric(
-        "Word errors", report.percent(words.rate),
-        help="Substituted, left out and added words per word said, in the texts as compared: "
-        "without case and punctuation, each digit of a number a word.",
+        "Word error rate", report.percent(words.rate),
+        help="Substitutions, deletions and insertions per reference word, in normalised texts: without "
+        "case and punctuation, with each digit of a number as a word.",
     )  # fmt: skip
-    cells[1].metric("Character errors", report.percent(row.characters))
+    cells[1].metric("Character error rate", report.percent(row.characters))
     cells[2].metric(
-        "Invented words",
+        "Hallucinated words",
         row.n_hallucinated,
-        help="Where nothing was said, or three and more in a row.",
+        help="Words where nothing was said, or three or more inserted in a row.",
     )
     speed = row.real_time_factor
     cells[3].metric(
         "Real-time factor", "–" if speed is None else f"{speed:.2f}",
-        help="Seconds of work per second of audio, beside whatever else ran on the machine.",
+        help="Processing time per second of audio, on a machine that may run other work.",
     )  # fmt: skip
     counts = row.counts
     st.caption(
-        f"95 % interval of word errors {report.percent(words.low)} to {report.percent(words.high)} "
-        f"· {counts.substitutions} substituted, {counts.deletions} left out, {counts.insertions} "
-        f"added, of {counts.n_reference} words · as written {report.percent(row.raw_rate)} · "
+        f"95 % interval of the word error rate {report.percent(words.low)} to {report.percent(words.high)} "
+        f"· {counts.substitutions} substitutions, {counts.deletions} deletions, "
+        f"{counts.insertions} insertions in {counts.n_reference} words · not normalised {report.percent(row.raw_rate)} · "
         f"{row.n_cases} recordings, {row.n_trials} trials"
         + (f", {row.n_failed} failed" if row.n_failed else "")
-        + (f" · words final after {latency[0]:.1f} s (95 %: {latency[1]:.1f} s)" if latency else "")
+        + (
+            f" · words final after {latency[0]:.1f} s (95th percentile {latency[1]:.1f} s)"
+            if latency
+            else ""
+        )
     )
 
 
@@ -139,12 +143,12 @@ def _by_condition(trials: Sequence[Trial]) -> None:
 def _by_tag(trials: Sequence[Trial]) -> None:
     tags = list(collect_tags(trials))
     if not tags:
-        st.caption("Give recordings tags, such as their accent, to see on whom the model fails.")
+        st.caption("Tag recordings, for example with an accent, to see for whom the model fails.")
         return
     usual = tags.index("accent") if "accent" in tags else 0
     tag = select_in_url("Errors by", tags, "by", usual)
     times = Counter(trial.tags[tag] for trial in trials if tag in trial.tags)
-    kept = dict(times.most_common(_MOST_VALUES))
+    kept = dict(times.most_common(_MAX_VALUES))
     if len(times) > len(kept):
         st.caption(f"The {len(kept)} most frequent of {len(times)} values.")
     rows = summarise_by_tag([trial for trial in trials if trial.tags.get(tag) in kept], tag)
@@ -164,8 +168,8 @@ def _calibration(trials: Sequence[Trial]) -> None:
         return
     st.altair_chart(charts.calibration_chart(found), key="calibration")
     st.caption(
-        f"Confidence and correctness are {report.percent(found.error)} apart in the mean: below "
-        "the line the model believes its words too much."
+        f"Confidence and accuracy differ by {report.percent(found.error)} on average. Below the line "
+        "the model is overconfident."
     )
 
 
@@ -173,14 +177,14 @@ def _confusions(trials: Sequence[Trial]) -> None:
     found = count_confusions(trials)
     if not found:
         return
-    st.subheader("Most often misheard", anchor=False)
+    st.subheader("Most frequent confusions", anchor=False)
     st.dataframe(
         [
             {
-                "Said": c.reference,
-                "Heard": c.hypothesis,
-                "Times": c.count,
-                "In": ", ".join(c.cases[:3]),
+                "Reference": c.reference,
+                "Hypothesis": c.hypothesis,
+                "Count": c.count,
+                "Recordings": ", ".join(c.cases[:3]),
             }
             for c in found
         ],
@@ -189,10 +193,10 @@ def _confusions(trials: Sequence[Trial]) -> None:
 
 
 def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
-    st.subheader("The worst first", anchor=False)
+    st.subheader("Worst results", anchor=False)
     wrong = [t for t in rank_worst(trials) if t.score.words.errors or t.result.error]
     if not wrong:
-        st.success("Everything was heard right.")
+        st.success("Everything was recognised correctly.")
         return
     plan = build_plan(run, store)
     cases = {case.id: case for case in plan.cases}
@@ -215,7 +219,7 @@ def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
 
 
 def _exports(run: Run, trials: Sequence[Trial]) -> None:
-    st.subheader("Take away", anchor=False)
+    st.subheader("Export", anchor=False)
     row = st.container(horizontal=True)
     for label, extension, mime, make in (
         ("CSV", "csv", "text/csv", lambda: report.to_csv(trials)),
@@ -223,6 +227,6 @@ def _exports(run: Run, trials: Sequence[Trial]) -> None:
         ("Report", "html", "text/html", lambda: report.to_html(trials, run.name)),
     ):
         row.download_button(
-            label, make, f"{run.name}.{extension}", mime, key=f"take-{extension}",
+            label, make, f"{run.name}.{extension}", mime, key=f"export-{extension}",
             on_click="ignore", icon=":material/download:",
         )  # fmt: skip

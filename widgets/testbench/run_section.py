@@ -1,4 +1,4 @@
-"""Runs: put together, watched, cancelled, resumed."""
+"""Runs section: start, watch, cancel and resume runs."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ _PER_PAGE = 20
 
 
 def run_section(store: Store) -> None:
-    """Draw the form for a new run, and the runs below."""
+    """Draw the form for a new run and the list of runs."""
     cases = store.cases()
     if not cases:
-        st.info("A run needs recordings: add some under *Cases*.")
+        st.info("A run needs recordings. Add some under *Cases*.")
     else:
         with st.container(border=True):
             st.subheader("New run", anchor=False)
-            chosen = filter_by_tags(cases, lambda case: case.tags, "Only with", "run-with")
+            chosen = filter_by_tags(cases, lambda case: case.tags, "Filter by tag", "run-with")
             conditions = choose_conditions(store)
             left, right = st.columns(2)
-            with left.popover("Hear the conditions", icon=":material/hearing:", width="stretch"):
+            with left.popover("Preview conditions", icon=":material/hearing:", width="stretch"):
                 preview(store, chosen)
-            with right.popover("Noises of your own", icon=":material/add:", width="stretch"):
+            with right.popover("Your noises", icon=":material/add:", width="stretch"):
                 noise_library(store)
-            systems = _chosen_setups()
-            run = _named(len(chosen), len(conditions), systems)
+            systems = _choose_systems()
+            run = _choose_name(len(chosen), len(conditions), systems)
             n_trials = len(chosen) * len(conditions) * len(systems)
             seconds = sum(case.seconds for case in chosen) * len(conditions) * len(systems)
             st.caption(
-                f"{_counted(len(chosen), 'recording')} × {_counted(len(conditions), 'condition')}"
-                f" × {_counted(len(systems), 'model')} = {_counted(n_trials, 'trial')}, "
+                f"{_plural(len(chosen), 'recording')} × {_plural(len(conditions), 'condition')}"
+                f" × {_plural(len(systems), 'model')} = {_plural(n_trials, 'trial')}, "
                 f"{seconds / 60:.0f} minutes of audio. "
-                "The results are stored, with the words that were heard."
+                "The results are stored together with the recognised words."
             )
             if st.button(
                 "Start and store the results", type="primary", disabled=not n_trials,
@@ -56,21 +56,21 @@ def run_section(store: Store) -> None:
                     started = store.add_run(run, ids, conditions, systems)
                     get_runner(store).start(started, store.actor)
                     st.rerun()
-    _watched(store)
+    _draw_run_list(store)
 
 
-def _counted(n: int, what: str) -> str:
+def _plural(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def _chosen_setups() -> list[SystemConfig]:
+def _choose_systems() -> list[SystemConfig]:
     offer = offered()
     usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
         "Models", list(dict.fromkeys([*usual, *offer.names])), usual, key="run-models",
         persist_state=PERSIST,
         accept_new_options=offer.is_open,
-        help="Catalogue names, hub ids or directories." if offer.is_open else None,
+        help="Catalogue names, hub IDs or directories." if offer.is_open else None,
     )  # fmt: skip
     if not all(offer.is_open or model in offer.names for model in models):
         st.error(NOT_OFFERED, icon=":material/error:")
@@ -85,17 +85,17 @@ def _chosen_setups() -> list[SystemConfig]:
     )
     with st.expander("Decoding"):
         detects = st.toggle(
-            "Let the model find the language", key="run-detects", persist_state=PERSIST,
-            help="Otherwise it is told the language of each recording.",
+            "Detect the language", key="run-detects", persist_state=PERSIST,
+            help="Otherwise the model is given the language of each recording.",
         )  # fmt: skip
         greedy = st.toggle(
             "Compare with greedy decoding",
             key="run-greedy",
-            help="Full context.",
+            help="Full context only.",
             persist_state=PERSIST,
         )
         prompt = st.text_input(
-            "Names and terms", key=field_key("run-prompt"), help="Full context.", max_chars=1000,
+            "Names and terms", key=field_key("run-prompt"), help="Full context only.", max_chars=1000,
             persist_state=PERSIST,
         )  # fmt: skip
     systems = []
@@ -109,16 +109,16 @@ def _chosen_setups() -> list[SystemConfig]:
     return list(dict.fromkeys(systems))
 
 
-def _named(n_cases: int, n_conditions: int, systems: list[SystemConfig]) -> str:
+def _choose_name(n_cases: int, n_conditions: int, systems: list[SystemConfig]) -> str:
     models = ", ".join(dict.fromkeys(system.model.rsplit("/", 1)[-1] for system in systems))
-    usual = f"{models}, {n_cases} × {n_conditions}"
+    default = f"{models}, {n_cases} × {n_conditions}"
     name = st.text_input(
-        "Name", placeholder=usual, key=field_key("run-name"), max_chars=200, persist_state=PERSIST
+        "Name", placeholder=default, key=field_key("run-name"), max_chars=200, persist_state=PERSIST
     )
-    return name.strip() or usual
+    return name.strip() or default
 
 
-def _watched(store: Store) -> None:
+def _draw_run_list(store: Store) -> None:
     runner = get_runner(store)
     busy = any(runner.state(run) in (RunState.RUNNING, RunState.WAITING) for run in store.runs())
     st.fragment(run_every=1.0 if busy else None)(_runs)(store, runner, busy)
@@ -126,10 +126,10 @@ def _watched(store: Store) -> None:
 
 def _runs(store: Store, runner: Runner, was_busy: bool) -> None:
     with show_errors():
-        _drawn_runs(store, runner, was_busy)
+        _draw_runs(store, runner, was_busy)
 
 
-def _drawn_runs(store: Store, runner: Runner, was_busy: bool) -> None:
+def _draw_runs(store: Store, runner: Runner, was_busy: bool) -> None:
     runs = store.runs()
     states = [runner.state(run) for run in runs]
     busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)

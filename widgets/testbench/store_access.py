@@ -1,4 +1,4 @@
-"""The store behind the pages, or a sentence why there is none."""
+"""Access to the test bench's store, with its errors drawn on the page."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from widgets.workspace import stored_upload
 
 __all__ = ["decode_upload", "show_errors", "tag_fields", "visitor_store"]
 
-_USUAL_TAGS = ("speaker", "accent", "device", "place")
+_COMMON_TAGS = ("speaker", "accent", "device", "place")
 
 
 def visitor_store() -> Store | None:
-    """The store in this visitor's hands; None with a message if it cannot be opened."""
+    """Return the store for this visitor; draw a message and return None if it fails to open."""
     try:
         return open_store().acting(current_actor())
     except AsrError as error:
@@ -35,7 +35,7 @@ def visitor_store() -> Store | None:
 
 @contextmanager
 def show_errors(done: Callable[[], object] | None = None) -> Iterator[None]:
-    """What goes wrong inside is said on the page; ``done`` runs if nothing did."""
+    """Draw an error raised inside the block; call ``done`` if there was none."""
     try:
         yield
     except AsrError as error:
@@ -45,30 +45,34 @@ def show_errors(done: Callable[[], object] | None = None) -> Iterator[None]:
             done()
 
 
-def decode_upload(file: UploadedFile, name: str, most_s: float) -> NDArray[np.int16]:
-    """Return the (n_samples,) of a recording that was sent, mono 16 kHz.
+def decode_upload(file: UploadedFile, name: str, max_s: float) -> NDArray[np.int16]:
+    """Return the samples of an uploaded recording, (n_samples,), mono 16 kHz.
 
     Raises:
-        AsrError: it cannot be read, is longer than ``most_s``, or there is no room for it.
+        AsrError: it cannot be read, is longer than ``max_s``, or there is no space for it.
     """
     with stored_upload(file).open() as source:
-        return to_int16(decode(source, name, most_s))
+        return to_int16(decode(source, name, max_s))
 
 
 def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
-    """Fields for the usual tags and free ones; raises ManifestError for unreadable ones."""
+    """Draw the tag fields and return the tags.
+
+    Raises:
+        ManifestError: the free-form tags cannot be parsed.
+    """
     from asr_core.evaluation.cases import parse_tags
 
     known = known or {}
     columns = st.columns(2)
     tags = {}
-    for i, tag in enumerate(_USUAL_TAGS):
+    for i, tag in enumerate(_COMMON_TAGS):
         value = columns[i % 2].text_input(
             tag.capitalize(), key=field_key(f"{key}-{tag}", known.get(tag, "")), max_chars=100,
             persist_state=PERSIST,
         )  # fmt: skip
         tags[tag] = value.strip()
-    other = {tag: value for tag, value in known.items() if tag not in _USUAL_TAGS}
+    other = {tag: value for tag, value in known.items() if tag not in _COMMON_TAGS}
     others = ", ".join(f"{tag}={value}" for tag, value in other.items())
     free = st.text_input(
         "Other tags",
@@ -77,7 +81,7 @@ def tag_fields(key: str, known: dict[str, str] | None = None) -> dict[str, str]:
         max_chars=2000,
         placeholder="age=60s, dialect=Geordie",
     )
-    # What came in by an import may have signs that cannot be written here; it can be kept.
+    # Imported tags may contain characters that cannot be typed here; keep them unchanged.
     return {
         **{tag: value for tag, value in tags.items() if value},
         **(other if free == others else parse_tags(free)),

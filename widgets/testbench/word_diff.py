@@ -1,4 +1,4 @@
-"""What was said and what was heard, word by word."""
+"""Word-by-word difference between reference and hypothesis."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ __all__ = ["word_diff"]
 _N_TIMES = 8
 _TEXT = "line-height:1.7;overflow-wrap:anywhere"
 
-# Seen on light and on dark ground; the line through or under tells the same as the colour.
+# Readable on light and dark; the line through or under repeats what the colour shows.
 _STYLES = {
-    "left out": "background:rgba(220,38,38,.22);text-decoration:line-through",
-    "heard": "background:rgba(22,163,74,.22);text-decoration:underline",
+    "deleted": "background:rgba(220,38,38,.22);text-decoration:line-through",
+    "inserted": "background:rgba(22,163,74,.22);text-decoration:underline",
 }
 
 
 def word_diff(trial: Trial) -> None:
-    """Draw what was said, struck through what was not heard, underlined what was instead."""
+    """Draw the reference, with missed words struck through and the recognised ones underlined."""
     pairs = align(trial.reference, trial.result.words, trial.language)
     if not pairs:
-        st.caption("Nothing was said, and nothing heard.")
+        st.caption("No speech, and none was recognised.")
         return
     spans = " ".join(_spans(pairs))
-    st.html(f'<p style="{_TEXT}">{spans}</p>{_as_compared(trial)}')
+    st.html(f'<p style="{_TEXT}">{spans}</p>{_normalised_texts(trial)}')
     times = list(dict.fromkeys(f"{pair.start_s:.1f}" for pair in pairs if pair.n_errors))
     if times:
-        more = " …" if len(times) > _N_TIMES else ""
-        st.caption(f"Wrong at {', '.join(times[:_N_TIMES])}{more} s")
+        more = "…" if len(times) > _N_TIMES else ""
+        st.caption(f"Errors at {', '.join(times[:_N_TIMES])}{more} s")
 
 
-def _as_compared(trial: Trial) -> str:
-    """Return both texts as normalised: the errors are those between these."""
+def _normalised_texts(trial: Trial) -> str:
+    """Return both normalised texts, between which the errors are counted."""
     normalise = normaliser(trial.language)
     rows = "".join(
         f'<div dir="auto" style="{_TEXT}">{title}: {html.escape(normalise(text)) or "–"}</div>'
-        for title, text in (("Said", trial.reference), ("Heard", trial.text))
+        for title, text in (("Reference", trial.reference), ("Hypothesis", trial.text))
     )
-    return f"<details><summary>As compared</summary>{rows}</details>"
+    return f"<details><summary>Normalised texts</summary>{rows}</details>"
 
 
 def _spans(pairs: Iterable[AlignedWord]) -> Iterator[str]:
@@ -56,12 +56,12 @@ def _spans(pairs: Iterable[AlignedWord]) -> Iterator[str]:
             yield f'<span title="{time}">{html.escape(pair.reference or heard)}</span>'
             continue
         if pair.reference:
-            yield _span(pair.reference, "left out", f"said at about {time}")
+            yield _span(pair.reference, "deleted", f"reference, at about {time}")
         if pair.hypothesis:
             confidence = min(word.probability for word in pair.hypothesis)
-            yield _span(heard, "heard", f"heard at {time}, confidence {confidence:.0%}")
+            yield _span(heard, "inserted", f"recognised at {time}, confidence {confidence:.0%}")
 
 
 def _span(text: str, style: str, title: str) -> str:
-    looks = f"{_STYLES[style]};border-radius:3px;padding:0 .2em"
-    return f'<span style="{looks}" title="{title}">{html.escape(text)}</span>'
+    css = f"{_STYLES[style]};border-radius:3px;padding:0 .2em"
+    return f'<span style="{css}" title="{title}">{html.escape(text)}</span>'

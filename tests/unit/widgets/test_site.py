@@ -44,13 +44,13 @@ def test_an_upload_holds_its_room_for_as_long_as_it_is_kept(
         gc.collect()
         return budget.used(Resource.UPLOADS, "me")
 
-    sent = site._take_in(request_with(BODY), files, ("session", "file"), ("me", "address"))
+    sent = site._receive_upload(request_with(BODY), files, ("session", "file"), ("me", "address"))
     assert run(sent).status_code == status
     kept = files.stored("session", "file")
     assert (kept is not None) is (status == 204)
     if kept is not None:
         assert (kept.name, kept.path.read_bytes()) == ("talk.wav", b"sound")
-        assert used() == site._LEAST_BYTES
+        assert used() == site._MIN_FILE_BYTES
         files.remove_file("session", "file")
         del kept
     assert used() == 0

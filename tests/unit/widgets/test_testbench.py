@@ -180,11 +180,11 @@ def preview_page() -> None:
 
     store = open_store().acting(Actor("", Role.REVIEWER))
     cases = store.cases()
-    preview(store, filter_by_tags(cases, lambda case: case.tags, "Only with", "only"))
+    preview(store, filter_by_tags(cases, lambda case: case.tags, "Filter by tag", "only"))
 
 
 def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickers, "_MOST_TAGS", 20)
+    monkeypatch.setattr(pickers, "_MAX_TAGS", 20)
     store = bench.acting(Actor("", Role.REVIEWER))
     for i in range(30):
         sound = np.full(200, i, np.int16)
@@ -242,5 +242,5 @@ def test_what_is_marked_is_what_was_counted_and_both_texts_are_there_as_compared
     assert '<span title="0.0 s">It is</span> <span title="1.0 s">twenty five</span>' in drawn
     assert drawn.count("line-through") == 2
     assert "&lt;b&gt;26&lt;/b&gt;</span>" in drawn
-    assert "Said: it is 2 5 or 2 7 now<" in drawn
-    assert "Heard: it is 2 5 or 2 6<" in drawn
+    assert "Reference: it is 2 5 or 2 7 now<" in drawn
+    assert "Hypothesis: it is 2 5 or 2 6<" in drawn
