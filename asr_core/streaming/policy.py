@@ -1,4 +1,12 @@
-"""When a word is final, and which others are shown: pure functions of hypotheses."""
+"""Where a word becomes final: the commit policy, as pure functions of hypotheses.
+
+- `local_agreement` decides which words become final and never change again;
+- `stabilize_partial` decides which of the words after them are shown meanwhile;
+- `after_committed` finds where a new hypothesis goes on after the final words;
+- `trim_point` decides after which final word a long window is cut.
+
+Times and audio lengths come in as arguments; thresholds are in `StreamingConfig`.
+"""
 
 from __future__ import annotations
 
@@ -11,119 +19,127 @@ from itertools import accumulate
 
 from rapidfuzz.distance import Levenshtein
 
+from asr_core.streaming.config import DEFAULT, StreamingConfig, value_at
 from asr_core.text.numbers import digit_key
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Word, comparison_key
 
-__all__ = ["agreed", "best_cut", "heard_whole", "remaining", "steady"]
-
-PATIENCE = ((0.8, 0.5), (0.6, 1.2), (0.25, 2.3), (0.0, 4.0))
-"""How much has to be said after a word before agreement makes it final: from
-which ``trust`` in it on, how many seconds. Less than the first, and the word may
-be cut in two; what the model doubts, it often corrects when it hears more."""
-
-EDGES = ((0.8, 0.02), (0.5, 0.25), (0.0, 0.5))
-"""Words that end this close to the end of the audio may have been cut in two: from
-which probability on, how many seconds. More hides words that are right for longer,
-less shows more that are changed again."""
-
-GAIN = 0.6
-"""By how many words more a change has to be right, as far as the model believes, for
-a reader to see it at once. Less shows more changes that are taken back."""
-
-EDITS_PER_S = 10.0
-"""How many edits of characters weigh as much as a second of speech on the wrong side of the
-last final word: somewhat less than are said in it (an estimate), since the times of a word
-differ between two hypotheses."""
-
-MAX_EDITS_FOR_TIME = 6.0
-"""Altogether: now and then an alignment is off by seconds, and the text alone is right."""
-
-EDITS_FOR_END = 3.0
-"""For a hypothesis left out up to the last final word itself, however its time differs."""
-
-EDITS_PER_DIGIT = 4
-"""As long as most words that say one."""
-
-EDITS_PER_CUT = 2.0
-"""Against cutting a number in two where that explains the final words hardly better."""
-
-_SLACK = 8  # characters by which a number may be shorter together than word by word
+__all__ = [
+    "after_committed",
+    "drop_unfinished_tail",
+    "local_agreement",
+    "stabilize_partial",
+    "trim_point",
+]
 
 _DIGIT = re.compile(r"(?:^\D*)?\d\D*")
 
 
-def agreed(previous: Sequence[Word], current: Sequence[Word], audio_end_s: float) -> int:
-    """How many words at the start of ``current`` are final: LocalAgreement-2.
+def local_agreement(
+    previous: Sequence[Word],
+    current: Sequence[Word],
+    audio_end_s: float,
+    config: StreamingConfig = DEFAULT,
+) -> int:
+    """Return how many words at the start of ``current`` become final: LocalAgreement-2.
 
-    Two hypotheses in a row over growing audio must begin with the same words
-    (Liu et al. 2020; for Whisper, Macháček et al. 2023), and after each word
-    enough must have been said (``PATIENCE``).
+    Two consecutive hypotheses over growing audio must begin with the same words (Liu et al.
+    2020; for Whisper, Macháček et al. 2023), and enough audio must follow each word
+    (``commit_delay_s``).
 
-    Both sequences start after the words that are final already.
+    Args:
+        previous: words of the last hypothesis after those that are final already.
+        current: the same of this hypothesis.
+        audio_end_s: end of the audio on the words' clock, seconds.
     """
     following = (*current[1:], *current[-1:])
     n = 0
     for before, now, after in zip(previous, current, following, strict=False):
         same = digit_key(before.text) == digit_key(now.text)
-        if not same or now.end > audio_end_s - patience_s(trust(before, now, after)):
+        delay_s = commit_delay_s(agreement_confidence(before, now, after), config)
+        if not same or now.end > audio_end_s - delay_s:
             break
         n += 1
     return n
 
 
-def trust(before: Word, now: Word, following: Word) -> float:
-    """How far a word that two hypotheses share is to be believed, 0 to 1.
+def agreement_confidence(before: Word, now: Word, following: Word) -> float:
+    """Return the confidence in a word that two hypotheses share, 0 to 1.
 
-    The geometric mean of its own probability, the lower of the two, and of the next
-    word's: a word that was misheard makes improbable what follows it.
+    The geometric mean of its lower probability and the next word's: a misrecognised word
+    makes what follows it improbable.
     """
     return math.sqrt(min(before.probability, now.probability) * following.probability)
 
 
-def heard_whole(tentative: Sequence[Word], audio_end_s: float) -> tuple[Word, ...]:
-    """The words before the first that the end of the audio may have cut in two."""
-    cut = (w.end > audio_end_s - _step(EDGES, w.probability) for w in tentative)
-    n = next((i for i, is_cut in enumerate(cut) if is_cut), len(tentative))
+def commit_delay_s(confidence: float, config: StreamingConfig = DEFAULT) -> float:
+    """Return how many seconds of audio must follow a word of this confidence."""
+    return value_at(config.commit_delay_s, confidence)
+
+
+def drop_unfinished_tail(
+    tentative: Sequence[Word], audio_end_s: float, config: StreamingConfig = DEFAULT
+) -> tuple[Word, ...]:
+    """Return the words before the first that the end of the audio may have cut in two."""
+    is_cut = (
+        word.end > audio_end_s - value_at(config.tail_margin_s, word.probability)
+        for word in tentative
+    )
+    n = next((i for i, cut in enumerate(is_cut) if cut), len(tentative))
     return tuple(tentative[:n])
 
 
-def steady(
-    shown: Sequence[Word], previous: Sequence[Word], current: Sequence[Word], audio_end_s: float
+def stabilize_partial(
+    shown: Sequence[Word],
+    previous: Sequence[Word],
+    current: Sequence[Word],
+    audio_end_s: float,
+    config: StreamingConfig = DEFAULT,
 ) -> tuple[Word, ...]:
-    """What to show of the hypothesis ``current`` where ``shown`` stands.
+    """Return the words to show for ``current`` in place of ``shown``.
 
-    New words come as soon as they are heard whole, and one that stands there stays
-    where the audio ends close behind it. It gives way to others at once where more of
-    them are expected to be right (the sum of their probabilities) by ``GAIN``; else
-    only to what two hypotheses in a row say, because most changes of a partial result
-    are taken back by the next one (on the stability of partials: Shangguan et al. 2020).
-    All three sequences start after the words that are final already.
+    New words are shown as soon as they are complete. Words that are shown are replaced at once
+    if the replacement has ``switch_margin_words`` more expected correct words (the sum of
+    their probabilities), otherwise only by what two consecutive hypotheses agree on: most
+    changes of a partial result are taken back by the next one (on the stability of partials:
+    Shangguan et al. 2020).
+
+    Args:
+        shown: what is shown now.
+        previous: words of the last hypothesis.
+        current: words of this hypothesis; all three start after the final words.
+        audio_end_s: end of the audio on the words' clock, seconds.
     """
-    was, now, before = (_texts(words) for words in (shown, current, previous))
-    n_whole = len(heard_whole(current, audio_end_s))
+    shown_texts, texts, previous_texts = (_texts(words) for words in (shown, current, previous))
+    n_complete = len(drop_unfinished_tail(current, audio_end_s, config))
     result: list[Word] = []
-    for kind, a, b, c, d in SequenceMatcher(None, was, now, autojunk=False).get_opcodes():
-        stands, new = shown[a:b], current[c : d if kind == "equal" else min(d, n_whole)]
-        gives_way = (
+    matcher = SequenceMatcher(None, shown_texts, texts, autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        old, new = shown[a:b], current[c : d if kind == "equal" else min(d, n_complete)]
+        is_replaced = (
             kind in ("equal", "insert")
-            or _expected(new) > _expected(stands) + GAIN
-            or ((new or kind == "delete") and _says(before, now, c, c + len(new)))
+            or _n_expected(new) > _n_expected(old) + config.switch_margin_words
+            or (
+                (new or kind == "delete")
+                and _contains_in_place(previous_texts, texts, c, c + len(new))
+            )
         )
-        result += new if gives_way else stands
+        result += new if is_replaced else old
     return tuple(result)
 
 
-def _expected(words: Sequence[Word]) -> float:
-    """How many of the words are right, as far as the model believes."""
+def _n_expected(words: Sequence[Word]) -> float:
+    """Return the expected number of correct words."""
     return sum(word.probability for word in words)
 
 
-def _says(before: Sequence[str], now: Sequence[str], start: int, stop: int) -> bool:
-    """Whether the words ``now[start:stop]`` stand in ``before`` too, between the same two."""
-    end = "\n"  # a word's text is a line at most
-    part = [*now, end][max(0, start - 1) : stop + 1]
-    texts = [*before, end]
+def _contains_in_place(
+    previous: Sequence[str], current: Sequence[str], start: int, stop: int
+) -> bool:
+    """Return True if ``current[start:stop]`` is in ``previous`` between the same two words."""
+    end = "\n"  # no word contains it
+    part = [*current, end][max(0, start - 1) : stop + 1]
+    texts = [*previous, end]
     return any(texts[at : at + len(part)] == part for at in range(len(texts)))
 
 
@@ -131,77 +147,75 @@ def _texts(words: Sequence[Word]) -> list[str]:
     return [comparison_key(word.text) for word in words]
 
 
-def patience_s(trusted: float) -> float:
-    """What has to be said after a word that is trusted this far (``trust``), seconds."""
-    return _step(PATIENCE, trusted)
-
-
-def _step(steps: Sequence[tuple[float, float]], probability: float) -> float:
-    return next(seconds for least, seconds in steps if probability >= least)
-
-
-def remaining(committed: Sequence[Word], hypothesis: Sequence[Word]) -> tuple[Word, ...]:
+def after_committed(
+    committed: Sequence[Word], hypothesis: Sequence[Word], config: StreamingConfig = DEFAULT
+) -> tuple[Word, ...]:
     """Return the words of ``hypothesis`` after those that are final already.
 
-    A fresh look at the same audio may spell the committed words otherwise; they stay as they
-    are, and the beginning of the hypothesis that resembles them most is left out: fewest
-    edits of characters, numbers in any spelling being one, and least speech on the wrong side
-    of where the last of them ends. Both sequences are on one clock. A number of which only
-    the first digits are final is cut in two.
+    Another pass over the same audio may spell the committed words differently, so they are
+    matched with the most similar prefix of the hypothesis: the one with the fewest character
+    edits (numbers in any spelling are equal) and the least speech on the wrong side of the end
+    of the last committed word. A number of which only the first digits are final is split.
+
+    Args:
+        committed: the final words of the window.
+        hypothesis: all words of the window, on the same clock.
     """
     if not committed:
         return tuple(hypothesis)
-    parts = [_digit_by_digit(word) for word in hypothesis]
+    parts = [_split_digits(word) for word in hypothesis]
     pieces = [piece for word in parts for piece in word]
-    whole = {0, *accumulate(map(len, parts))}  # after how many pieces a word ends
-    n = _n_final(committed, pieces, whole)
-    n_next = min(at for at in whole if at >= n)
-    return (*_number(pieces[n:n_next]), *hypothesis[sum(at < n_next for at in whole) :])
+    word_ends = {0, *accumulate(map(len, parts))}  # numbers of pieces that split no word
+    n = _n_committed_pieces(committed, pieces, word_ends, config)
+    n_next = min(end for end in word_ends if end >= n)
+    return (*_join_digits(pieces[n:n_next]), *hypothesis[sum(e < n_next for e in word_ends) :])
 
 
-def _n_final(committed: Sequence[Word], pieces: Sequence[Word], whole: Set[int]) -> int:
-    """Return how many of the pieces say what is final; ``whole`` are those that cut no word."""
-    wanted, end_s = _compared(committed), committed[-1].end
-    # A first word may have been said long before its time: a pause after it is taken off.
-    passed_s = (0.0, *accumulate((_overlap_s(p, end_s, math.inf) for p in pieces[1:]), initial=0.0))
-    until_end_s = (0.0, *accumulate(_overlap_s(piece, 0.0, end_s) for piece in pieces))
-    lengths = (0, *accumulate(len(_compared([piece])) for piece in pieces))
+def _n_committed_pieces(
+    committed: Sequence[Word], pieces: Sequence[Word], word_ends: Set[int], config: StreamingConfig
+) -> int:
+    """Return how many of the pieces match the committed words best."""
+    target, end_s = _match_key(committed, config), committed[-1].end
+    # A pause may lie within the first word's time: what of it comes after the end is not counted.
+    after_s = (0.0, *accumulate((_overlap_s(p, end_s, math.inf) for p in pieces[1:]), initial=0.0))
+    before_s = (0.0, *accumulate(_overlap_s(piece, 0.0, end_s) for piece in pieces))
+    lengths = (0, *accumulate(len(_match_key([piece], config)) for piece in pieces))
 
-    def for_time(n: int) -> float:
-        wrong_s = passed_s[n] + until_end_s[-1] - until_end_s[n]
-        return min(MAX_EDITS_FOR_TIME, EDITS_PER_S * wrong_s)
+    def time_cost(n: int) -> float:
+        wrong_side_s = after_s[n] + before_s[-1] - before_s[n]
+        return min(config.max_time_edits, config.edits_per_s * wrong_side_s)
 
-    def least(n: int) -> float:
-        """Return what the mismatch cannot be below, without comparing the texts."""
-        edits = max(0, abs(lengths[n] - len(wanted)) - _SLACK)
-        return edits + for_time(n) - EDITS_FOR_END
+    def lower_bound(n: int) -> float:
+        """Return a bound of the cost that needs no comparison of the texts."""
+        edits = max(0, abs(lengths[n] - len(target)) - config.number_slack_chars)
+        return edits + time_cost(n) - config.same_end_edits
 
-    def mismatch(n: int) -> float:
-        edits = Levenshtein.distance(wanted, _compared(pieces[:n]))
-        ends_alike = n > 0 and wanted.endswith(_compared(pieces[n - 1 : n]))
-        cut = EDITS_PER_CUT * (n not in whole)
-        return edits + for_time(n) + cut - EDITS_FOR_END * ends_alike
+    def cost(n: int) -> float:
+        edits = Levenshtein.distance(target, _match_key(pieces[:n], config))
+        has_same_end = n > 0 and target.endswith(_match_key(pieces[n - 1 : n], config))
+        split = config.number_split_edits * (n not in word_ends)
+        return edits + time_cost(n) + split - config.same_end_edits * has_same_end
 
     best = (math.inf, 0)
-    for n in sorted(range(len(pieces) + 1), key=least):
-        if least(n) > best[0]:
+    for n in sorted(range(len(pieces) + 1), key=lower_bound):
+        if lower_bound(n) > best[0]:
             break
-        best = min(best, (mismatch(n), n))
+        best = min(best, (cost(n), n))
     return best[1]
 
 
-def _compared(words: Sequence[Word]) -> str:
-    """Return the text as it is compared: numbers in digits, each as long as a word."""
+def _match_key(words: Sequence[Word], config: StreamingConfig) -> str:
+    """Return the text to compare: numbers as digits, each as long as a word."""
     text = digit_key(" ".join(word.text for word in words))
-    return "".join(c * EDITS_PER_DIGIT if c.isdecimal() else c for c in text)
+    return "".join(c * config.edits_per_digit if c.isdecimal() else c for c in text)
 
 
 def _overlap_s(word: Word, start_s: float, end_s: float) -> float:
     return max(0.0, min(word.end, end_s) - max(word.start, start_s))
 
 
-def _digit_by_digit(word: Word) -> list[Word]:
-    """Return a number in digits as a piece for each, its time shared out, else the word."""
+def _split_digits(word: Word) -> list[Word]:
+    """Return a piece for each digit of a number, which share its time; other words whole."""
     texts = _DIGIT.findall(word.text)
     each_s = (word.end - word.start) / max(1, len(texts))
     starts = [word.start + i * each_s for i in range(len(texts))]
@@ -211,19 +225,19 @@ def _digit_by_digit(word: Word) -> list[Word]:
     ] or [word]
 
 
-def _number(pieces: Sequence[Word]) -> tuple[Word, ...]:
-    """Return the word that the last digits of a number make, if there are any."""
+def _join_digits(pieces: Sequence[Word]) -> tuple[Word, ...]:
+    """Return the word that the last digits of a number make; empty for no pieces."""
     if not pieces:
         return ()
     text = "".join(piece.text for piece in pieces)
     return (Word(f" {text}", pieces[0].start, pieces[-1].end, pieces[0].probability),)
 
 
-def best_cut(committed: Sequence[Word], language: str | None = None) -> int:
-    """After how many of the final words a long window is best cut.
+def trim_point(committed: Sequence[Word], language: str | None = None) -> int:
+    """Return after how many of the committed words a long window is best cut.
 
-    After the last sentence if one ends there, else in the widest gap of the
-    later half; at least one word goes, so that the window shrinks.
+    After the last sentence if one ends there, else in the widest gap of the later half; at
+    least 1, so that the window shrinks.
     """
     for n in range(len(committed), 0, -1):
         following = committed[n] if n < len(committed) else None

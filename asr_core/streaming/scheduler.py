@@ -191,7 +191,7 @@ class Scheduler:
                 if session is None:
                     break
                 claimed.append(session)
-                session.listen(now)
+                session.detect_speech(now)
                 window = session.next_window()
                 if window is not None:
                     batch.append((session, window))

@@ -1,10 +1,9 @@
 """One speaker: audio in, committed and tentative words out.
 
-Who may call what: ``append`` and ``finish`` any one thread at a time (the one
-that receives audio); ``snapshot`` and ``wait`` any thread; ``due_at``,
-``listen``, ``next_window`` and ``accept`` only the scheduler. Nothing here
-reads a wall clock: time is counted in samples, and the scheduler passes in its
-own clock for the pacing of updates.
+Threads: ``append`` and ``finish`` are for one thread at a time (the one that receives
+audio); ``snapshot`` and ``wait`` for any thread; ``due_at``, ``detect_speech``,
+``next_window``, ``accept`` and ``reject`` for the scheduler. Nothing here reads a clock:
+time is counted in samples, and the scheduler passes in its own clock to pace updates.
 """
 
 from __future__ import annotations
@@ -21,14 +20,15 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
-from asr_core.audio.pcm import clip_to_int16
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
 from asr_core.engines.base import Hypothesis, Task, Window
-from asr_core.errors import LimitError
 from asr_core.ops.budget import Reservation
-from asr_core.streaming.policy import agreed, best_cut
+from asr_core.streaming.config import DEFAULT, StreamingConfig, value_at
+from asr_core.streaming.kept_audio import KeptAudio
+from asr_core.streaming.level_meter import LevelMeter
+from asr_core.streaming.policy import local_agreement, trim_point
 from asr_core.streaming.utterance import Context, Utterance
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Segment, Transcript, Word
@@ -37,47 +37,9 @@ __all__ = ["LiveOptions", "LiveSession", "Phase", "Snapshot"]
 
 Samples = NDArray[np.float32]
 
-MAX_WINDOW_S = 20.0
-"""More speech than this is never handed to the model at once."""
-
-SENTENCE_PAUSE_S = 0.9
-"""A pause this long ends the utterance where the words end a sentence."""
-
-HESITATION_S = 2.0
-"""A pause this long ends it in any case. People pause for up to a second in the
-middle of a sentence, and both halves are heard better together."""
-
-SETTLED_S = 0.3
-"""Of silence after the speech: looking again would show nothing new."""
-
-TRIM_WINDOW_S = 12.0
-"""From this length on, a window sheds the words that are final already."""
-
-MIN_COMMIT_S = 1.5
-"""The first second of an utterance is too little to trust what the model makes of it."""
-
-PARTIAL_BEAM_SIZE = 3
-"""Of a look at speech that goes on: half of the errors go that greedy looks make final too
-early, for a fifth more time (tiny.en, 942 s of read speech)."""
-
-UNSAID_S = {False: 0.6, True: 0.3}
-"""Of voices after a pause for which there are no words (less where nobody looks again): the
-model took the pause for the end of all, and what follows had better be heard alone."""
-
-OVERLAP_S = 0.5
-"""Of a full window in which nothing was said, in case a word just began."""
-
-LEVEL_FLOOR_DBFS = -90.0
-
-SOUND_DBFS = -75.0
-"""Below the noise of a quiet room: a microphone that gives less gives nothing."""
-
-LEVEL_FALL_DB_PER_S = 40.0
-"""The meter rises at once and falls slowly, so that it can be read."""
-
 
 class Phase(Enum):
-    """Where a session is in its life."""
+    """Phases of a session, in their order."""
 
     LISTENING = "listening"
     FINISHING = "finishing"
@@ -86,11 +48,12 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """What the user chooses.
+    """The user's choices; thresholds are in ``StreamingConfig``.
 
     Attributes:
-        language: code; None has it detected and keeps it once it is certain.
-        update_period_s: wished time between two updates; under load it grows.
+        language: code; None detects it and keeps it once it is certain.
+        task: translate writes English, whatever is spoken.
+        update_period_s: desired seconds between two updates; under load they grow.
         keep_audio: keep the audio in memory, to save it afterwards.
     """
 
@@ -102,18 +65,20 @@ class LiveOptions:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is to show, immutable.
+    """Everything there is to show of a session; immutable.
 
     Attributes:
-        segments: finished lines, a segment each.
-        committed: final words of the line that is being spoken.
-        tentative: its words that may still change.
+        segments: finished segments.
+        committed: final words of the unfinished segment.
+        tentative: the words after them, which may still change.
         audio_s: seconds received.
-        transcribed_s: seconds dealt with; what is heard as silence counts.
-        level_dbfs: loudness now, falling slowly after a loud moment.
-        silent_s: seconds since the last sound above ``SOUND_DBFS``.
-        language: as given or detected, None before the first words.
-        error: a sentence when the last update failed, else None.
+        transcribed_s: seconds dealt with, silence included.
+        level_dbfs: level now, falling slowly after a loud moment.
+        silent_s: seconds since the last sound above ``sound_threshold_dbfs``.
+        language: code as given or detected, None before that.
+        language_probability: probability of the detected language.
+        phase: of the session.
+        error: a sentence if the last update failed, else None.
     """
 
     segments: tuple[Segment, ...] = ()
@@ -121,7 +86,7 @@ class Snapshot:
     tentative: tuple[Word, ...] = ()
     audio_s: float = 0.0
     transcribed_s: float = 0.0
-    level_dbfs: float = LEVEL_FLOOR_DBFS
+    level_dbfs: float = DEFAULT.level_floor_dbfs
     silent_s: float = 0.0
     language: str | None = None
     language_probability: float = 0.0
@@ -130,20 +95,20 @@ class Snapshot:
 
     @property
     def lag_s(self) -> float:
-        """How far the words are behind the voice."""
+        """Seconds by which the words are behind the audio."""
         return max(0.0, self.audio_s - self.transcribed_s)
 
     @property
     def committed_words(self) -> tuple[Word, ...]:
-        """All final words, of finished utterances and of the open one."""
+        """All final words, of finished segments and of the unfinished one."""
         done = tuple(word for segment in self.segments for word in segment.words)
         return done + self.committed
 
     def transcript(self) -> Transcript:
-        """All final words as a transcript."""
-        open_line = (Segment.from_words(self.committed),) if self.committed else ()
+        """Return all final words as a transcript."""
+        unfinished = (Segment.from_words(self.committed),) if self.committed else ()
         return Transcript(
-            segments=self.segments + open_line,
+            segments=self.segments + unfinished,
             duration=self.audio_s,
             language=self.language,
             language_probability=self.language_probability,
@@ -151,8 +116,8 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The window that is at the model."""
+class _PendingWindow:
+    """The window that the model works on; ``start`` and ``end`` are samples."""
 
     start: int
     end: int
@@ -160,7 +125,7 @@ class _Asked:
     is_full: bool  # more speech waits behind it than a window holds
 
     @property
-    def seconds(self) -> float:
+    def duration_s(self) -> float:
         return (self.end - self.start) / SAMPLE_RATE_HZ
 
     @property
@@ -173,50 +138,52 @@ class _Asked:
 
     @property
     def is_final(self) -> bool:
-        """Nobody looks at this audio again: the hypothesis must be settled."""
+        """True if no later pass covers this audio."""
         return self.closes or self.is_full
 
 
 class LiveSession:
-    """See the module's text for who may call what.
+    """Streaming recognition of one speaker; the module says which thread may call what.
 
     Args:
-        room: for the recording; it grows with it. What it refuses is no longer kept, and
-            ``keep_audio_error`` says so. None is for tests and files: all there is.
-
-    Attributes:
-        keep_audio_error: a sentence once the recording has stopped growing, else None.
+        options: the user's choices.
+        reservation: memory for audio that is kept; it grows with the audio. What it refuses
+            is not kept, and ``keep_audio_error`` says so. None keeps everything.
+        config: thresholds.
     """
 
-    def __init__(self, options: LiveOptions | None = None, room: Reservation | None = None) -> None:
+    def __init__(
+        self,
+        options: LiveOptions | None = None,
+        reservation: Reservation | None = None,
+        config: StreamingConfig = DEFAULT,
+    ) -> None:
         self.options = options or LiveOptions()
-        self.keep_audio_error: str | None = None
-        self._recording_lock = threading.Lock()  # guards the three below
-        self._room = room
-        self._keeps_recording = self.options.keep_audio
-        self._recording: list[NDArray[np.int16]] = []
+        self._config = config
+        self._kept = KeptAudio(is_wanted=self.options.keep_audio, reservation=reservation)
+        self._meter = LevelMeter(config)
         self._buffer = AudioBuffer()
         self._vad = SileroVad()
-        self._segmenter = SpeechSegmenter(VadOptions(min_silence_s=HESITATION_S))
-        self._heard = 0  # samples the voice detector has taken
+        self._segmenter = SpeechSegmenter(VadOptions(min_silence_s=config.hesitation_pause_s))
+        self._vad_end = 0  # samples that the voice detector has seen
         self._spans: deque[SpeechSpan] = deque()  # ended, not yet transcribed
         self._utterance: Utterance | None = None
         self._context: Context | None = None  # of the utterance before
-        self._segments: tuple[Segment, ...] = ()  # of finished utterances and long ones' beginnings
-        self._asked: _Asked | None = None
+        self._segments: tuple[Segment, ...] = ()  # finished
+        self._pending: _PendingWindow | None = None
         self._attempts = Attempts()  # at the final window that is being decoded
         self._last_window_end = 0
         self._updated_at = -np.inf  # the scheduler's clock
         self._finish_requested = threading.Event()
         self._done = threading.Event()
-        self._snapshot = Snapshot(language=self.options.language)
-        self._level_dbfs = LEVEL_FLOOR_DBFS
-        self._last_sound = 0  # sample after the last one that was no silence
+        self._snapshot = Snapshot(
+            language=self.options.language, level_dbfs=config.level_floor_dbfs
+        )
 
     # --- for the thread that receives audio ------------------------------------------
 
     def append(self, samples: Samples) -> None:
-        """Take (n_samples,) float32; returns at once. Ignored after ``finish``."""
+        """Add (n_samples,) float32; return at once. Ignored after ``finish``."""
         if self._finish_requested.is_set() or not len(samples):
             return
         energy = float(np.vdot(samples, samples))
@@ -224,134 +191,109 @@ class LiveSession:
             samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
             energy = float(np.vdot(samples, samples))
         self._buffer.append(samples)
-        fallen = self._level_dbfs - LEVEL_FALL_DB_PER_S * len(samples) / SAMPLE_RATE_HZ
-        level_dbfs = _level_dbfs(energy / len(samples))
-        self._level_dbfs = max(level_dbfs, fallen)
-        if level_dbfs > SOUND_DBFS:
-            self._last_sound = self._buffer.end
-        if self._keeps_recording:
-            self._record(samples)
-
-    def _record(self, samples: Samples) -> None:
-        piece = clip_to_int16(samples)
-        with self._recording_lock:
-            if not self._keeps_recording:
-                return
-            try:
-                if self._room is not None:
-                    self._room.grow(piece.nbytes)
-            except LimitError as error:
-                self._keeps_recording, self.keep_audio_error = False, str(error)
-            else:
-                self._recording.append(piece)
+        self._meter.push(energy, len(samples), self._buffer.end)
+        self._kept.append(samples)
 
     def finish(self) -> None:
-        """No more audio comes: transcribe what is left, then be done."""
+        """End the audio: what is left is transcribed, then the session is done."""
         self._finish_requested.set()
-
-    def discard_audio(self) -> None:
-        """Give its memory, and its part of the budget, back; any thread may call."""
-        with self._recording_lock:
-            self._keeps_recording, self._recording = False, []
-            if self._room is not None:
-                self._room.release()
 
     # --- for any thread --------------------------------------------------------------
 
     @property
     def snapshot(self) -> Snapshot:
-        """The latest state; the clock and the level are of this moment."""
+        """The latest state, with the duration and the level of this moment."""
         audio_s = self._buffer.end / SAMPLE_RATE_HZ
         latest = self._snapshot
-        ends = latest.phase is Phase.LISTENING and self._finish_requested.is_set()
+        is_ending = latest.phase is Phase.LISTENING and self._finish_requested.is_set()
         return replace(
             latest,
-            phase=Phase.FINISHING if ends else latest.phase,  # even while the model hangs
+            phase=Phase.FINISHING if is_ending else latest.phase,  # even while the model hangs
             audio_s=audio_s,
-            level_dbfs=self._level_dbfs,
-            silent_s=audio_s - self._last_sound / SAMPLE_RATE_HZ,
+            level_dbfs=self._meter.level_dbfs,
+            silent_s=audio_s - self._meter.last_sound_s,
             transcribed_s=min(latest.transcribed_s, audio_s),
         )
 
     @property
     def is_done(self) -> bool:
+        """True once everything is transcribed after ``finish``."""
         return self._done.is_set()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything is transcribed after ``finish``; False on time-out."""
+        """Wait until the session is done; return False on time-out."""
         return self._done.wait(timeout_s)
 
     def kept_audio(self) -> NDArray[np.int16]:
-        """The audio so far, (n_samples,) at 16 kHz; empty unless it is kept."""
-        with self._recording_lock:
-            parts = list(self._recording)
-        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+        """Return the audio so far, (n_samples,) at 16 kHz; empty unless it is kept."""
+        return self._kept.samples()
+
+    @property
+    def keep_audio_error(self) -> str | None:
+        """A sentence once no more audio is kept for lack of room, else None."""
+        return self._kept.error
+
+    def discard_audio(self) -> None:
+        """Free the memory of kept audio and its reservation."""
+        self._kept.discard()
 
     # --- for the scheduler -----------------------------------------------------------
 
     def due_at(self) -> float:
-        """When, on the scheduler's clock, this session wants its next update."""
+        """Return when the next update is due, on the scheduler's clock."""
         if self._finish_requested.is_set() or self._spans:
             return self._updated_at  # at once, but after those who wait for longer
         return self._updated_at + self.options.update_period_s
 
-    def listen(self, now: float) -> None:
-        """Run the voice detector over what is new."""
+    def detect_speech(self, now: float) -> None:
+        """Run the voice detector over new audio; ``now`` is the scheduler's clock."""
         self._updated_at = now
-        finishing = self._finish_requested.is_set()  # before the end is read: nothing is lost
+        is_finishing = self._finish_requested.is_set()  # read before the end: nothing is lost
         end = self._buffer.end
-        if end > self._heard:
-            probabilities = self._vad.push(self._buffer.read(self._heard, end))
-            self._heard = end
+        if end > self._vad_end:
+            probabilities = self._vad.push(self._buffer.read(self._vad_end, end))
+            self._vad_end = end
             self._spans.extend(self._segmenter.push(probabilities))
-        if finishing and self._snapshot.phase is Phase.LISTENING:
-            self._spans.extend(self._segmenter.finish(self._heard))
+        if is_finishing and self._snapshot.phase is Phase.LISTENING:
+            self._spans.extend(self._segmenter.finish(self._vad_end))
             self._publish(phase=Phase.FINISHING)
-        self._forget()
-        if finishing and not self._spans:
-            self._be_done()
+        self._drop_old_audio()
+        if is_finishing and not self._spans:
+            self._publish(transcribed=self._vad_end, phase=Phase.DONE)
+            self._done.set()
         elif not self._spans and self._segmenter.open is None:
-            self._publish(transcribed=self._heard)
+            self._publish(transcribed=self._vad_end)
 
     def next_window(self) -> Window | None:
-        """What the model should look at now, or None if there is no new speech."""
+        """Return the window to decode now, or None if there is no new speech."""
         span = self._spans[0] if self._spans else self._segmenter.open
         if span is None:
             return None
         if self._utterance is None:
-            self._utterance = self._begun(max(span.start, self._buffer.start))
+            self._utterance = self._begin_utterance(max(span.start, self._buffer.start))
         utterance = self._utterance
-        start = utterance.window_start
-        end = span.end if span.end is not None else self._heard
-        end = min(max(end, start), self._heard)
-        is_full = end - start > MAX_WINDOW_S * SAMPLE_RATE_HZ
-        if is_full:
-            end = start + int(MAX_WINDOW_S * SAMPLE_RATE_HZ)
-        closes = span.end is not None and not is_full
-        if not closes and not is_full and self._has_seen(end):
-            self._publish(transcribed=self._heard, error=self._snapshot.error)
+        pending = self._window_of(span, utterance.window_start)
+        if not pending.is_final and self._is_settled(pending.end):
+            self._publish(transcribed=self._vad_end, error=self._snapshot.error)
             return None
-        self._asked = _Asked(start, end, closes, is_full)
+        self._pending = pending
         window = Window(
-            samples=self._buffer.read(start, end),
+            samples=self._buffer.read(pending.start, pending.end),
             language=self._snapshot.language,
             task=self.options.task,
             prompt=utterance.prompt,
-            # What nobody looks at again is decoded without the help of the past.
-            draft=() if self._asked.is_final else utterance.draft,
-            beam_size=FINAL_BEAM_SIZE if self._asked.is_final else PARTIAL_BEAM_SIZE,
-            is_partial=not self._asked.is_final,
+            # A final pass decodes without a draft, so that every word is decided anew.
+            draft=() if pending.is_final else utterance.draft,
+            beam_size=FINAL_BEAM_SIZE if pending.is_final else self._config.partial_beam_size,
+            is_partial=not pending.is_final,
         )
         return self._attempts.next_window(window)
 
     def accept(self, hypothesis: Hypothesis) -> None:
-        """Take the model's answer to the last window."""
-        asked, utterance = self._asked, self._utterance
-        assert asked is not None and utterance is not None
-        self._asked = None
-        self._last_window_end = asked.end
-        if needs_fallback(hypothesis) and not asked.is_final:
-            self._publish(transcribed=asked.end)  # the next partial pass decides
+        """Use the model's answer to the last window."""
+        pending, utterance = self._take_pending()
+        if needs_fallback(hypothesis) and not pending.is_final:
+            self._publish(transcribed=pending.end)  # the next partial pass decides
             return
         attempts = self._attempts.adding(hypothesis)
         if not attempts.is_done:
@@ -359,122 +301,86 @@ class LiveSession:
             return
         self._attempts = Attempts()
         hypothesis = attempts.selected
-        new = self._new_words(attempts.hypotheses, hypothesis, asked, utterance)
+        new = self._new_words(attempts.hypotheses, hypothesis, pending, utterance)
         if new is None:
             return
-        self._keep_language(hypothesis, asked)
-        n_final = self._n_final(new, asked, utterance)
-        if may_be_silence(hypothesis) and not asked.is_final:
+        self._keep_language(hypothesis, pending)
+        n_final = self._n_to_commit(new, pending, utterance)
+        if may_be_silence(hypothesis) and not pending.is_final:
             n_final = 0
         utterance.language = hypothesis.language
-        utterance.take(new, n_final, asked.end_s)
-        utterance.draw_up(hypothesis, asked.start_s)
+        utterance.update(new, n_final, pending.end_s)
+        utterance.save_draft(hypothesis, pending.start_s)
         is_sentence = ends_sentence(hypothesis.words, language=hypothesis.language)
-        self._segmenter.min_silence_s = SENTENCE_PAUSE_S if is_sentence else HESITATION_S
-        if asked.closes:
-            self._close_utterance(asked.end)
+        self._segmenter.min_silence_s = (
+            self._config.sentence_pause_s if is_sentence else self._config.hesitation_pause_s
+        )
+        if pending.closes:
+            self._close_utterance(pending.end)
         else:
-            self._shed(asked)
-        self._publish(transcribed=asked.end, error=None)
+            self._trim(pending)
+        self._publish(transcribed=pending.end, error=None)
 
     def reject(self, error: str) -> None:
-        """The model failed on the last window twice: what is shown is what there is."""
-        asked, utterance = self._asked, self._utterance
-        assert asked is not None and utterance is not None
-        self._asked = None
-        self._last_window_end = asked.end
-        self._attempts = Attempts()
-        if asked.is_final:
-            utterance.take(utterance.tentative, len(utterance.tentative), asked.end_s)
-        if asked.closes:
-            self._close_utterance(asked.end)
-        elif asked.is_full:
-            self._move_on(asked.end, len(utterance.committed_in_window))
-        self._publish(transcribed=asked.end, error=error)
-
-    # --- inside ----------------------------------------------------------------------
-
-    def _has_seen(self, end: int) -> bool:
-        """The model has seen all up to ``end`` but silence."""
-        settled = self._segmenter.last_speech_end + int(SETTLED_S * SAMPLE_RATE_HZ)
-        return min(end, settled) <= self._last_window_end
-
-    def _new_words(
-        self,
-        tried: Sequence[Hypothesis],
-        hypothesis: Hypothesis,
-        asked: _Asked,
-        utterance: Utterance,
-    ) -> tuple[Word, ...] | None:
-        """What the window says for the first time, nothing where nobody spoke; None where it
-        must be heard again without what was said before.
+        """Go on without an answer to the last window: the model failed on it twice.
 
         Args:
-            tried: all hypotheses of the window.
-            hypothesis: of these the one to go by.
+            error: a sentence for the user. What is shown of a final window becomes final.
         """
-        new = utterance.new_words(hypothesis, asked.start_s)
-        speech_s = self._segmenter.speech_s(utterance.own_start, asked.end)
-        unsaid_s = speech_s - utterance.said_s(new)
-        if unsaid_s > UNSAID_S[asked.is_final] and utterance.forget_context():
-            return None
-        heard_nothing = utterance.passed_over and needs_fallback(hypothesis)
-        own = [utterance.own(each, asked.start_s) for each in tried]
-        return () if heard_nothing or is_silence(own, speech_s) else new
+        pending, utterance = self._take_pending()
+        self._attempts = Attempts()
+        if pending.is_final:
+            utterance.update(utterance.tentative, len(utterance.tentative), pending.end_s)
+        if pending.closes:
+            self._close_utterance(pending.end)
+        elif pending.is_full:
+            self._advance(pending.end, len(utterance.committed_in_window))
+        self._publish(transcribed=pending.end, error=error)
 
-    def _n_final(self, new: Sequence[Word], asked: _Asked, utterance: Utterance) -> int:
-        if asked.closes:
-            return len(new)
-        if asked.is_full:
-            # The model is behind: no second look, except at the cut.
-            n_before_cut = sum(word.end <= asked.end_s - 1.0 for word in new)
-            return n_before_cut or len(new)
-        if asked.seconds < MIN_COMMIT_S or self._snapshot.language is None:
-            return 0
-        return agreed(utterance.tentative, new, asked.end_s)
+    # --- windows ---------------------------------------------------------------------
 
-    def _begun(self, start: int) -> Utterance:
-        context, self._context = self._context, None
-        return Utterance(start, context if context and context.reaches(start) else None)
+    def _window_of(self, span: SpeechSpan, start: int) -> _PendingWindow:
+        """Return the window from sample ``start`` to the end of ``span``, if not too long."""
+        max_samples = self._config.max_window_s * SAMPLE_RATE_HZ
+        end = span.end if span.end is not None else self._vad_end
+        end = min(max(end, start), self._vad_end)
+        is_full = end - start > max_samples
+        if is_full:
+            end = start + int(max_samples)
+        return _PendingWindow(start, end, span.end is not None and not is_full, is_full)
 
-    def _close_utterance(self, end: int) -> None:
-        assert self._utterance is not None
-        self._context = self._utterance.context(end)
-        finished, self._utterance = self._utterance.close(), None
-        self._spans.popleft()
-        self._segmenter.min_silence_s = HESITATION_S  # until the next words are read
-        self._segments += tuple(finished)
+    def _take_pending(self) -> tuple[_PendingWindow, Utterance]:
+        pending, utterance = self._pending, self._utterance
+        assert pending is not None and utterance is not None
+        self._pending = None
+        self._last_window_end = pending.end
+        return pending, utterance
 
-    def _shed(self, asked: _Asked) -> None:
-        """Move a long window past the words that are final, so that cost stays flat."""
+    def _is_settled(self, end: int) -> bool:
+        """Return True if the last window covers all speech up to sample ``end``."""
+        silence = int(self._config.settled_silence_s * SAMPLE_RATE_HZ)
+        return min(end, self._segmenter.last_speech_end + silence) <= self._last_window_end
+
+    def _trim(self, pending: _PendingWindow) -> None:
+        """Move a long window past its committed words, so that cost stays flat."""
         assert self._utterance is not None
         committed = self._utterance.committed_in_window
-        if asked.seconds > TRIM_WINDOW_S and committed:
-            n_passed = (
-                len(committed) if asked.is_full else best_cut(committed, self._utterance.language)
-            )
+        if pending.duration_s > self._config.trim_window_s and committed:
+            n_passed = len(committed)
+            if not pending.is_full:
+                n_passed = trim_point(committed, self._utterance.language)
             cut = int(committed[n_passed - 1].end * SAMPLE_RATE_HZ)
-            self._move_on(min(max(cut, asked.start), asked.end), n_passed)
-        elif asked.is_full:  # nothing was said in all of it
-            self._move_on(asked.end - int(OVERLAP_S * SAMPLE_RATE_HZ), 0)
+            self._advance(min(max(cut, pending.start), pending.end), n_passed)
+        elif pending.is_full:  # it has no words
+            overlap = int(self._config.empty_window_overlap_s * SAMPLE_RATE_HZ)
+            self._advance(pending.end - overlap, 0)
 
-    def _move_on(self, window_start: int, n_passed: int) -> None:
+    def _advance(self, window_start: int, n_passed: int) -> None:
         assert self._utterance is not None
-        self._segments += tuple(self._utterance.move_on(window_start, n_passed))
+        self._segments += tuple(self._utterance.advance(window_start, n_passed))
 
-    def _keep_language(self, hypothesis: Hypothesis, asked: _Asked) -> None:
-        """Once enough was heard, the detected language stays."""
-        if self._snapshot.language is not None or not hypothesis.words:
-            return
-        if asked.seconds >= _seconds_to_trust(hypothesis.language_probability):
-            self._snapshot = replace(
-                self._snapshot,
-                language=hypothesis.language,
-                language_probability=hypothesis.language_probability,
-            )
-
-    def _forget(self) -> None:
-        """Drop audio that nobody will ask for again."""
+    def _drop_old_audio(self) -> None:
+        """Drop the audio that no window will contain again."""
         oldest = self._spans[0].start if self._spans else self._segmenter.silence_until
         if self._context is not None:
             if self._context.reaches(oldest):
@@ -483,7 +389,80 @@ class LiveSession:
                 self._context = None
         if self._utterance is not None:
             oldest = max(self._utterance.window_start, self._buffer.start)
-        self._buffer.drop_before(min(oldest, self._heard))
+        self._buffer.drop_before(min(oldest, self._vad_end))
+
+    # --- words -----------------------------------------------------------------------
+
+    def _new_words(
+        self,
+        attempts: Sequence[Hypothesis],
+        hypothesis: Hypothesis,
+        pending: _PendingWindow,
+        utterance: Utterance,
+    ) -> tuple[Word, ...] | None:
+        """Return the window's words after the final ones; empty if nobody spoke.
+
+        Returns None if the window must be decoded again without its context.
+
+        Args:
+            attempts: all hypotheses of the window.
+            hypothesis: the selected one.
+            pending: the window.
+            utterance: the one it belongs to.
+        """
+        config = self._config
+        new = utterance.new_words(hypothesis, pending.start_s)
+        speech_s = self._segmenter.speech_s(utterance.context_end, pending.end)
+        skipped_s = speech_s - utterance.worded_s(new)
+        max_skipped_s = (
+            config.max_skipped_final_s if pending.is_final else config.max_skipped_partial_s
+        )
+        if skipped_s > max_skipped_s and utterance.drop_context():
+            return None
+        is_untrusted = utterance.dropped_context and needs_fallback(hypothesis)
+        own = [utterance.without_context(each, pending.start_s) for each in attempts]
+        return () if is_untrusted or is_silence(own, speech_s) else new
+
+    def _n_to_commit(
+        self, new: Sequence[Word], pending: _PendingWindow, utterance: Utterance
+    ) -> int:
+        """Return how many of the new words become final."""
+        config = self._config
+        if pending.closes:
+            return len(new)
+        if pending.is_full:
+            # The model is behind: there is no second pass, except over the words at the cut.
+            cut_s = pending.end_s - config.full_window_guard_s
+            return sum(word.end <= cut_s for word in new) or len(new)
+        if pending.duration_s < config.min_commit_window_s or self._snapshot.language is None:
+            return 0
+        return local_agreement(utterance.tentative, new, pending.end_s, config)
+
+    def _begin_utterance(self, start: int) -> Utterance:
+        context, self._context = self._context, None
+        is_near = context is not None and context.reaches(start)
+        return Utterance(start, context if is_near else None, self._config)
+
+    def _close_utterance(self, end: int) -> None:
+        assert self._utterance is not None
+        self._context = self._utterance.context(end)
+        finished, self._utterance = self._utterance.close(), None
+        self._spans.popleft()
+        # Until the next words are known, no sentence ends.
+        self._segmenter.min_silence_s = self._config.hesitation_pause_s
+        self._segments += tuple(finished)
+
+    def _keep_language(self, hypothesis: Hypothesis, pending: _PendingWindow) -> None:
+        """Keep the detected language once the window is long enough to trust it."""
+        if self._snapshot.language is not None or not hypothesis.words:
+            return
+        probability = hypothesis.language_probability
+        is_given = probability == 1  # an English-only model does not guess
+        delay_s = 0.0 if is_given else value_at(self._config.language_delay_s, probability)
+        if pending.duration_s >= delay_s:
+            self._snapshot = replace(
+                self._snapshot, language=hypothesis.language, language_probability=probability
+            )
 
     def _publish(
         self,
@@ -492,8 +471,8 @@ class LiveSession:
         phase: Phase | None = None,
         error: str | None = None,
     ) -> None:
-        utterance = self._utterance
-        before = self._snapshot
+        """Replace the snapshot; ``transcribed`` is a sample, None leaves it as it is."""
+        utterance, before = self._utterance, self._snapshot
         self._snapshot = replace(
             before,
             segments=self._segments,
@@ -505,24 +484,3 @@ class LiveSession:
             phase=phase or before.phase,
             error=error,
         )
-
-    def _be_done(self) -> None:
-        self._publish(transcribed=self._heard, phase=Phase.DONE)
-        self._done.set()
-
-
-def _seconds_to_trust(language_probability: float) -> float:
-    """How much speech must be heard before a detected language is kept.
-
-    Whisper guesses badly from little; an English-only model needs no guess.
-    """
-    if language_probability == 1:
-        return 0.0
-    for probability, seconds in ((0.9, MIN_COMMIT_S), (0.7, 3.0), (0.5, 6.0)):
-        if language_probability >= probability:
-            return seconds
-    return TRIM_WINDOW_S
-
-
-def _level_dbfs(power: float) -> float:
-    return max(LEVEL_FLOOR_DBFS, 10 * math.log10(power)) if power > 0 else LEVEL_FLOOR_DBFS

@@ -68,7 +68,7 @@ class Speaker:
     def due_at(self) -> float:
         return self._updated_at + self.period_s
 
-    def listen(self, now: float) -> None:
+    def detect_speech(self, now: float) -> None:
         self._updated_at = now
 
     def next_window(self) -> Window | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.full_context.chunks import speech_chunks
 from asr_core.streaming import LiveOptions, LiveSession, Phase, Scheduler, Snapshot
+from asr_core.streaming.config import DEFAULT, StreamingConfig
 from asr_core.streaming.replay import replay
-from asr_core.streaming.session import MAX_WINDOW_S
 from asr_core.transcript import Word
 from tests.support.engines import CountingEngine, FailingEngine
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
@@ -100,7 +101,7 @@ def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
     for snapshot in replay([np.tile(speech, 30)], session, counting, speed=None):
         assert snapshot.lag_s < 3
     longest = max(len(window.samples) for batch in counting.batches for window in batch)
-    assert longest <= MAX_WINDOW_S * 16_000
+    assert longest <= DEFAULT.max_window_s * 16_000
     assert session._buffer._data.nbytes < 8e6
 
 
@@ -111,8 +112,8 @@ def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float
     return np.concatenate([samples[start:at], pause, samples[at:end], after])
 
 
-def _last_line(audio: np.ndarray, engine: Engine) -> str:
-    session = LiveSession()
+def _last_line(audio: np.ndarray, engine: Engine, config: StreamingConfig = DEFAULT) -> str:
+    session = LiveSession(config=config)
     list(replay([audio], session, engine, speed=None))
     return session.snapshot.segments[-1].text
 
@@ -126,12 +127,12 @@ def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
 
 
 def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
-    two_cities: np.ndarray, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
+    two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
-    monkeypatch.setattr("asr_core.streaming.utterance.CONTEXT_GAP_S", 3.0)
+    config = replace(DEFAULT, max_context_gap_s=3.0)
     audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
-    assert "noisiest authorities" in _last_line(audio, tiny_engine)
+    assert "noisiest authorities" in _last_line(audio, tiny_engine, config)
 
 
 class _Inventing:
@@ -145,7 +146,7 @@ class _Inventing:
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
         utterance = self.session._utterance
-        alone = utterance is not None and utterance.passed_over
+        alone = utterance is not None and utterance.dropped_context
         word = Word(" Go!", 0.0, 0.9, 0.2) if alone else Word(" Known.", 0.0, 1.5, 0.9)
         logprob = -1.7 if alone else -0.1
         hypothesis = Hypothesis((word,), (1,), (word.end,), (0.9,), "en", 1.0, 0.1, logprob, 1.0)

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_core.streaming.config import DEFAULT
 from asr_core.streaming.policy import (
-    PATIENCE,
-    agreed,
-    best_cut,
-    heard_whole,
-    patience_s,
-    remaining,
-    steady,
-    trust,
+    after_committed,
+    agreement_confidence,
+    commit_delay_s,
+    drop_unfinished_tail,
+    local_agreement,
+    stabilize_partial,
+    trim_point,
 )
 from asr_core.transcript import Word
 
@@ -30,48 +30,56 @@ def words(texts: list[str], probability: float = 0.9) -> list[Word]:
 
 
 def test_only_what_two_hypotheses_share_is_final() -> None:
-    assert agreed(words(["it", "was", "the"]), words(["It", "was", "a", "dog"]), 99) == 2
-    assert agreed([], words(["it"]), 99) == 0
+    assert local_agreement(words(["it", "was", "the"]), words(["It", "was", "a", "dog"]), 99) == 2
+    assert local_agreement([], words(["it"]), 99) == 0
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 0.55, 0.8, 1.0])
 def test_a_word_waits_for_what_is_said_after_it(probability: float) -> None:
     both = words(["it", "was"], probability)
-    needed_s = patience_s(probability)
-    assert agreed(both, both, both[1].end + needed_s - 0.01) == 1
-    assert agreed(both, both, both[1].end + needed_s + 0.01) == 2
+    needed_s = commit_delay_s(probability)
+    assert local_agreement(both, both, both[1].end + needed_s - 0.01) == 1
+    assert local_agreement(both, both, both[1].end + needed_s + 0.01) == 2
 
 
 def test_the_greater_doubt_of_two_hypotheses_counts() -> None:
     sure, unsure = words(["it"], 0.9), words(["it"], 0.1)
-    end_s = sure[0].end + patience_s(0.9)
-    assert agreed(sure, sure, end_s) == 1
-    assert agreed(sure, unsure, end_s) == agreed(unsure, sure, end_s) == 0
+    end_s = sure[0].end + commit_delay_s(0.9)
+    assert local_agreement(sure, sure, end_s) == 1
+    assert local_agreement(sure, unsure, end_s) == local_agreement(unsure, sure, end_s) == 0
 
 
 def test_a_word_is_doubted_with_the_next() -> None:
     sure, next_unsure = words(["it", "was"]), [*words(["it"]), *words(["it", "was"], 0.1)[1:]]
-    end_s = sure[0].end + patience_s(0.9)
-    assert agreed(sure, sure, end_s) == agreed(next_unsure, sure, end_s) == 1
-    assert agreed(sure, next_unsure, end_s) == 0
+    end_s = sure[0].end + commit_delay_s(0.9)
+    assert local_agreement(sure, sure, end_s) == local_agreement(next_unsure, sure, end_s) == 1
+    assert local_agreement(sure, next_unsure, end_s) == 0
 
 
 def test_trust_grows_with_each_probability() -> None:
     low, high = words(["it"], 0.4)[0], words(["it"], 0.8)[0]
-    assert trust(low, low, low) == pytest.approx(0.4)
-    assert trust(low, high, high) == trust(high, low, high) < trust(high, high, high)
-    assert trust(high, high, low) < trust(high, high, high) == pytest.approx(0.8)
+    assert agreement_confidence(low, low, low) == pytest.approx(0.4)
+    assert (
+        agreement_confidence(low, high, high)
+        == agreement_confidence(high, low, high)
+        < agreement_confidence(high, high, high)
+    )
+    assert (
+        agreement_confidence(high, high, low)
+        < agreement_confidence(high, high, high)
+        == pytest.approx(0.8)
+    )
 
 
 def test_doubtful_words_wait_longer() -> None:
-    waits = [patience_s(trusted) for trusted in np.linspace(0, 1, 50)]
+    waits = [commit_delay_s(trusted) for trusted in np.linspace(0, 1, 50)]
     assert waits == sorted(waits, reverse=True)
-    assert {waits[0], waits[-1]} == {PATIENCE[-1][1], PATIENCE[0][1]}
+    assert {waits[0], waits[-1]} == {DEFAULT.commit_delay_s[-1][1], DEFAULT.commit_delay_s[0][1]}
 
 
 @given(TEXTS, TEXTS, st.floats(0, 20))
 def test_agreement_is_a_common_beginning(a: list[str], b: list[str], end_s: float) -> None:
-    n = agreed(words(a), words(b), end_s)
+    n = local_agreement(words(a), words(b), end_s)
     assert a[:n] == b[:n]
     assert all(word.end <= end_s for word in words(b)[:n])
 
@@ -81,12 +89,12 @@ def test_a_hypothesis_goes_on_where_the_committed_words_end(
     before: list[str], after: list[str]
 ) -> None:
     heard = words(before + after)
-    assert remaining(words(before), heard) == tuple(heard[len(before) :])
+    assert after_committed(words(before), heard) == tuple(heard[len(before) :])
 
 
 def rest(committed: str, heard: str) -> str:
     """What is left of words said one a second, a number of several digits in as many seconds."""
-    return "".join(word.text for word in remaining(spoken(committed), spoken(heard)))
+    return "".join(word.text for word in after_committed(spoken(committed), spoken(heard)))
 
 
 def spoken(text: str) -> list[Word]:
@@ -101,7 +109,7 @@ def spoken(text: str) -> list[Word]:
 def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     committed = words(["in", "the", "work", "house"])
     heard = [*words(["In", "the"]), Word(" workhouse,", 2.0, 3.8, 0.9), Word(" he", 4.0, 4.8, 0.9)]
-    assert remaining(committed, heard) == tuple(heard[3:])
+    assert after_committed(committed, heard) == tuple(heard[3:])
 
 
 @pytest.mark.parametrize(
@@ -145,61 +153,61 @@ def test_what_is_said_again_after_the_final_words_is_new(
 
 def test_a_number_heard_otherwise_stays_as_it_is_final() -> None:
     committed = [Word(" 1984", 0.0, 1.2, 0.9)]
-    assert remaining(committed, [Word(" 1985", 0.0, 1.3, 0.9)]) == ()
+    assert after_committed(committed, [Word(" 1985", 0.0, 1.3, 0.9)]) == ()
     assert rest("one two three", "one two four") == ""
 
 
 def test_times_that_differ_a_little_cost_no_word() -> None:
     committed = [Word(" one", 0.0, 0.4, 0.9), Word(" two", 0.8, 1.5, 0.9)]
     heard = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
-    assert remaining(committed, heard) == (heard[2],)
+    assert after_committed(committed, heard) == (heard[2],)
 
 
 @pytest.mark.parametrize("text", ["3.", "Three.", "I", "No,"])
 def test_a_lone_word_whose_pause_came_to_lie_before_it_is_found(text: str) -> None:
     committed = [Word(f" {text}", 0.2, 1.0, 0.9)]
     heard = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
-    assert remaining(committed, heard) == (heard[1],)
+    assert after_committed(committed, heard) == (heard[1],)
 
 
 def test_a_short_word_is_found_though_its_time_is_off() -> None:
     committed = [*words(["and", "so"]), Word(" I", 2.0, 2.2, 0.9)]
     heard = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
-    assert remaining(committed, heard) == (heard[3],)
+    assert after_committed(committed, heard) == (heard[3],)
 
 
 def test_spellings_of_a_number_agree() -> None:
-    assert agreed(words(["three", "men"]), words(["3", "men"]), LATER_S) == 2
-    assert agreed(words(["three"]), words(["4"]), LATER_S) == 0
+    assert local_agreement(words(["three", "men"]), words(["3", "men"]), LATER_S) == 2
+    assert local_agreement(words(["three"]), words(["4"]), LATER_S) == 0
 
 
 def test_a_repeated_phrase_is_told_apart_by_its_time() -> None:
     heard = words(["again", "again", "again"])
-    assert remaining(heard[:2], heard) == (heard[2],)
+    assert after_committed(heard[:2], heard) == (heard[2],)
 
 
 @given(TEXTS.filter(bool))
 def test_a_cut_always_sheds_something(texts: list[str]) -> None:
-    assert 1 <= best_cut(words(texts)) <= len(texts)
+    assert 1 <= trim_point(words(texts)) <= len(texts)
 
 
 def test_the_best_cut_is_after_a_sentence() -> None:
-    assert best_cut(words(["One.", "Two", "three.", "And", "four"])) == 3
-    assert best_cut(words(["It", "went.", "To", "Mr.", "John"]), "en") == 2
+    assert trim_point(words(["One.", "Two", "three.", "And", "four"])) == 3
+    assert trim_point(words(["It", "went.", "To", "Mr.", "John"]), "en") == 2
     gap = [*words(["a", "b", "c"]), Word(" d", 9.0, 9.5, 0.9)]
-    assert best_cut(gap) == 3
+    assert trim_point(gap) == 3
 
 
 def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
     heard = words(["it", "was", "the"])
-    assert heard_whole(heard, heard[2].end) == tuple(heard[:2])
-    assert heard_whole(heard, heard[2].end + 0.2) == tuple(heard)
+    assert drop_unfinished_tail(heard, heard[2].end) == tuple(heard[:2])
+    assert drop_unfinished_tail(heard, heard[2].end + 0.2) == tuple(heard)
     doubtful = words(["it", "was", "the"], 0.3)
-    assert heard_whole(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
+    assert drop_unfinished_tail(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
 
 
 def shown_text(shown: list[str], previous: list[str], current: list[str]) -> list[str]:
-    result = steady(words(shown), words(previous), words(current), LATER_S)
+    result = stabilize_partial(words(shown), words(previous), words(current), LATER_S)
     return [word.text.strip() for word in result]
 
 
@@ -219,23 +227,23 @@ def test_a_shown_word_goes_only_when_it_was_missed_twice() -> None:
 
 def test_a_shown_word_changes_at_once_where_the_change_is_believed_more() -> None:
     doubted, sure = words(["beast"], 0.2), words(["best"], 0.9)
-    assert steady(doubted, doubted, sure, LATER_S) == tuple(sure)
-    assert steady(sure, sure, doubted, LATER_S) == tuple(sure)
+    assert stabilize_partial(doubted, doubted, sure, LATER_S) == tuple(sure)
+    assert stabilize_partial(sure, sure, doubted, LATER_S) == tuple(sure)
     likely = words(["best"], 0.7)
-    assert steady(doubted, doubted, likely, LATER_S) == tuple(doubted)
+    assert stabilize_partial(doubted, doubted, likely, LATER_S) == tuple(doubted)
 
 
 def test_a_shown_word_stays_where_the_audio_ends_behind_it() -> None:
     shown, now = words(["it", "was"]), words(["it", "was"], 0.3)
     end_s = now[1].end + 0.1
-    assert len(heard_whole(now, end_s)) == 1
-    assert steady(shown, shown, now, end_s) == tuple(now)
+    assert len(drop_unfinished_tail(now, end_s)) == 1
+    assert stabilize_partial(shown, shown, now, end_s) == tuple(now)
 
 
 def test_what_may_be_cut_in_two_replaces_nothing() -> None:
     shown, now = words(["it", "was"], 0.1), words(["it", "wash"])
-    assert steady(shown, now, now, now[1].end) == (now[0], shown[1])
-    assert steady(shown, now, now, now[1].end + 0.2) == tuple(now)
+    assert stabilize_partial(shown, now, now, now[1].end) == (now[0], shown[1])
+    assert stabilize_partial(shown, now, now, now[1].end + 0.2) == tuple(now)
 
 
 def test_the_last_word_goes_only_when_two_hypotheses_end_before_it() -> None:
