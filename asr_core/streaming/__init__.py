@@ -1,7 +1,8 @@
 """Streaming: recognition while somebody speaks."""
 
+from asr_core.streaming.config import StreamingConfig
+from asr_core.streaming.recording import Recording
 from asr_core.streaming.recording_controller import (
-    Recording,
     RecordingController,
     end_all,
     is_closing,
@@ -17,6 +18,7 @@ __all__ = [
     "RecordingController",
     "Scheduler",
     "Snapshot",
+    "StreamingConfig",
     "end_all",
     "is_closing",
     "scheduler_for",

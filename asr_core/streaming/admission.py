@@ -1,8 +1,8 @@
-"""Who may speak: as many as the machine serves in time; the others wait their turn.
+"""Admission control: as many speakers as the machine serves in time; the others queue.
 
-Nobody is asked to press anything again: who waits asks with every frame of sound,
-and is let in, first come first served, when somebody leaves. Who stops asking (the
-tab was closed) loses the place.
+Nobody has to ask twice: a waiting client asks with every frame of its audio, and is admitted,
+first come first served, when somebody leaves. A client that stops asking (its tab was closed)
+loses its position.
 """
 
 from __future__ import annotations
@@ -16,50 +16,46 @@ from dataclasses import dataclass
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Reservation, Resource
 
-__all__ = ["AdmissionQueue"]
+__all__ = ["MAX_PAGES_PER_USER", "AdmissionQueue"]
 
-_GONE_S = 5.0
-"""Who has not asked for so long has left; frames come fifty times a second."""
+_CLIENT_TIMEOUT_S = 5.0  # without a request; frames come fifty times a second
 
-_USUAL_STAY_S = 120.0
-"""For the estimate, as long as nobody has left yet."""
+_INITIAL_STAY_S = 120.0  # assumed until somebody has left, for the estimate
 
-_MEMORY = 0.2
+_STAY_EMA_WEIGHT = 0.2  # of the newest stay
 
-_MOST_WAITING = 2
-"""For each place: who waits keeps a connection, which takes from those who speak."""
+_MAX_WAITING_PER_SPEAKER = 2  # a waiting client's connection costs those who speak
 
-PLACES_EACH = 2
-"""Of one user, on pages of theirs."""
+MAX_PAGES_PER_USER = 2
+"""Pages on which one user may speak or wait at a time."""
 
-_SETTLE_S = 5.0
-"""After one came in, until it is known what that one costs."""
+_SETTLE_S = 5.0  # after an admission, until its cost is measured
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Of one who is in."""
+class _Admission:
+    """An admitted client."""
 
-    since: float
-    hold: Reservation
+    since_s: float
+    reservation: Reservation
 
 
-def _owner(who: Hashable) -> Hashable:
-    """Return the user behind ``who``; one that tells none is a user of its own."""
-    owner: Hashable = getattr(who, "owner", who)
+def _owner(client: Hashable) -> Hashable:
+    """Return the user behind a client; one without an owner is a user of its own."""
+    owner: Hashable = getattr(client, "owner", client)
     return owner
 
 
 class AdmissionQueue:
-    """Any thread may call; the lock is held for moments.
+    """The queue of one model's speakers. Any thread may call; the lock is held for moments.
 
     Args:
-        capacity: how many may be in at this moment; who is in stays in when it falls. The
-            second half of them come in one by one: capacity is measured, and what is
-            measured while few speak is less than what each costs among many.
+        capacity: returns how many may be admitted now; nobody is turned out when it falls. The
+            second half is admitted one at a time: capacity is measured, and a measurement with
+            few speakers underestimates what each costs among many.
         clock: seconds, monotonic.
-        budget: has a speaker for each who is in; the lines of all models share it, so
-            that they let in no more than it has, all together.
+        budget: of speakers; the queues of all models share one, so that they admit no more
+            than it has together.
     """
 
     def __init__(
@@ -71,109 +67,112 @@ class AdmissionQueue:
         self._capacity, self._clock = capacity, clock
         self._budget = budget or Budget({})
         self._lock = threading.Lock()  # guards the four below
-        self._inside: dict[Hashable, _Place] = {}
-        self._waiting: dict[Hashable, float] = {}  # in order; when they last asked
-        self._stay_s = _USUAL_STAY_S
-        self._entered_at = -math.inf  # the last one
+        self._admitted: dict[Hashable, _Admission] = {}
+        self._waiting: dict[Hashable, float] = {}  # in order; time of the last request
+        self._stay_s = _INITIAL_STAY_S
+        self._last_admission_s = -math.inf
 
-    def enter(self, who: Hashable) -> bool:
-        """Ask to be let in; True once ``who`` is. To be asked again and again.
+    def enter(self, client: Hashable) -> bool:
+        """Request admission and return True once admitted; to be called again and again.
 
-        Who comes when the line is full neither is let in nor waits: ``place`` is None.
+        If the queue is full, the client is neither admitted nor queued: `position` is None.
         """
         now = self._clock()
         with self._lock:
-            if who in self._inside:
+            if client in self._admitted:
                 return True
-            self._forget_those_gone(now)
-            if who not in self._waiting and (self._has_no_room() or self._is_at_limit(who)):
+            self._drop_absent(now)
+            if client not in self._waiting and (self._is_full() or self._is_at_limit(client)):
                 return False
-            self._waiting[who] = now
-            if list(self._waiting).index(who) >= self._n_free(now):
+            self._waiting[client] = now
+            if list(self._waiting).index(client) >= self._n_free(now):
                 return False
             try:
-                hold = self._budget.reserve(Resource.SPEAKERS, 1, _owner(who))
-            except LimitError:  # somebody came in by the line of another model
+                reservation = self._budget.reserve(Resource.SPEAKERS, 1, _owner(client))
+            except LimitError:  # another model's queue admitted somebody meanwhile
                 return False
-            del self._waiting[who]
-            self._inside[who] = _Place(now, hold)
-            self._entered_at = now
+            del self._waiting[client]
+            self._admitted[client] = _Admission(now, reservation)
+            self._last_admission_s = now
             return True
 
-    def join(self, who: Hashable) -> bool:
-        """Begin to wait, for one whose sound is not there yet; False if the line is full.
+    def join(self, client: Hashable) -> bool:
+        """Queue a client whose audio has not begun; return False if the queue is full.
 
-        Who does not ask to be let in soon after is forgotten, as all who wait.
+        Like every waiting client it is dropped unless it requests admission soon.
         """
         now = self._clock()
         with self._lock:
-            self._forget_those_gone(now)
-            if who in self._inside or who in self._waiting:
+            self._drop_absent(now)
+            if client in self._admitted or client in self._waiting:
                 return True
-            if self._has_no_room():
+            if self._is_full():
                 return False
-            self._waiting[who] = now
+            self._waiting[client] = now
             return True
 
-    def is_at_limit(self, who: Hashable) -> bool:
-        """Whether the owner of ``who`` speaks, or waits, on as many pages as one user may."""
+    def is_at_limit(self, client: Hashable) -> bool:
+        """Return True if the client's user speaks or waits on as many pages as allowed."""
         with self._lock:
-            self._forget_those_gone(self._clock())
-            return self._is_at_limit(who)
+            self._drop_absent(self._clock())
+            return self._is_at_limit(client)
 
-    def _is_at_limit(self, who: Hashable) -> bool:
-        owner = _owner(who)
-        n_waiting = sum(_owner(other) == owner for other in self._waiting if other != who)
-        return n_waiting + self._budget.used(Resource.SPEAKERS, owner) >= PLACES_EACH
+    def _is_at_limit(self, client: Hashable) -> bool:
+        owner = _owner(client)
+        n_waiting = sum(_owner(other) == owner for other in self._waiting if other != client)
+        return n_waiting + self._budget.used(Resource.SPEAKERS, owner) >= MAX_PAGES_PER_USER
 
-    def leave(self, who: Hashable) -> None:
-        """Give the place back, or stop waiting."""
+    def leave(self, client: Hashable) -> None:
+        """Make room for the next one, or stop waiting."""
         with self._lock:
-            self._waiting.pop(who, None)
-            position = self._inside.pop(who, None)
-            if position is not None:
-                position.hold.release()
-                self._stay_s += _MEMORY * (self._clock() - position.since - self._stay_s)
+            self._waiting.pop(client, None)
+            admission = self._admitted.pop(client, None)
+            if admission is not None:
+                admission.reservation.release()
+                stay_s = self._clock() - admission.since_s
+                self._stay_s += _STAY_EMA_WEIGHT * (stay_s - self._stay_s)
 
-    def position(self, who: Hashable) -> int | None:
-        """1 is next; None for those who do not wait."""
+    def position(self, client: Hashable) -> int | None:
+        """Return the client's position, 1 for the next; None if it does not wait."""
         with self._lock:
-            self._forget_those_gone(self._clock())
-            return list(self._waiting).index(who) + 1 if who in self._waiting else None
+            self._drop_absent(self._clock())
+            return list(self._waiting).index(client) + 1 if client in self._waiting else None
 
-    def estimated_wait_s(self, who: Hashable) -> float | None:
-        """About how long it will take, from how long others stayed; None as for ``place``."""
-        position = self.position(who)
+    def estimated_wait_s(self, client: Hashable) -> float | None:
+        """Return the estimated wait, from how long others stayed; None if unknown."""
+        position = self.position(client)
         with self._lock:
-            if position is None or not self._inside:
+            if position is None or not self._admitted:
                 return None
-            return self._stay_s * position / len(self._inside)
+            return self._stay_s * position / len(self._admitted)
 
     @property
     def is_full(self) -> bool:
-        """Nobody else should begin to wait."""
+        """True if nobody else may join the queue."""
         with self._lock:
-            self._forget_those_gone(self._clock())
-            return self._has_no_room()
+            self._drop_absent(self._clock())
+            return self._is_full()
 
     @property
     def n_admitted(self) -> int:
-        return len(self._inside)
+        """Number of admitted clients."""
+        return len(self._admitted)
 
     @property
     def n_waiting(self) -> int:
+        """Number of waiting clients."""
         return len(self._waiting)
 
-    def _has_no_room(self) -> bool:
-        return len(self._waiting) >= _MOST_WAITING * max(1, self._capacity())
+    def _is_full(self) -> bool:
+        return len(self._waiting) >= _MAX_WAITING_PER_SPEAKER * max(1, self._capacity())
 
     def _n_free(self, now: float) -> int:
         capacity = self._capacity()
-        if now - self._entered_at < _SETTLE_S:
+        if now - self._last_admission_s < _SETTLE_S:
             capacity = (capacity + 1) // 2
-        return capacity - len(self._inside)
+        return capacity - len(self._admitted)
 
-    def _forget_those_gone(self, now: float) -> None:
-        gone = [who for who, asked in self._waiting.items() if now - asked > _GONE_S]
-        for who in gone:
-            del self._waiting[who]
+    def _drop_absent(self, now: float) -> None:
+        absent = [c for c, asked in self._waiting.items() if now - asked > _CLIENT_TIMEOUT_S]
+        for client in absent:
+            del self._waiting[client]

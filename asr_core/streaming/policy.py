@@ -51,6 +51,7 @@ def local_agreement(
         previous: words of the last hypothesis after those that are final already.
         current: the same of this hypothesis.
         audio_end_s: end of the audio on the words' clock, seconds.
+        config: thresholds.
     """
     following = (*current[1:], *current[-1:])
     n = 0
@@ -109,6 +110,7 @@ def stabilize_partial(
         previous: words of the last hypothesis.
         current: words of this hypothesis; all three start after the final words.
         audio_end_s: end of the audio on the words' clock, seconds.
+        config: thresholds.
     """
     shown_texts, texts, previous_texts = (_texts(words) for words in (shown, current, previous))
     n_complete = len(drop_unfinished_tail(current, audio_end_s, config))
@@ -160,6 +162,7 @@ def after_committed(
     Args:
         committed: the final words of the window.
         hypothesis: all words of the window, on the same clock.
+        config: thresholds.
     """
     if not committed:
         return tuple(hypothesis)

@@ -1,15 +1,15 @@
-"""What a microphone gives, from START to STOP: one take each.
+"""The recordings of one page, from START to STOP, and the connection that brings their audio.
 
-``RecordingController`` belongs to one workspace. ``on_frame`` and ``on_ended`` are
-called by the thread that receives WebRTC audio, ``check`` by a clock, everything else by
-the page.
+``RecordingController`` belongs to one workspace. ``on_connecting``, ``on_frame`` and
+``on_ended`` are called by the thread that receives WebRTC audio, ``check`` by a watchdog,
+everything else by the page.
 
-A connection that ends while sound still came was stopped by the user. One that ends
-some time after the last sound was lost on the way: the take is held open for a while,
-and goes on with the next connection behind as much silence as was missed.
+A connection that ends while frames still came was stopped by the user. One that ends some
+time after the last frame was lost: the recording is held open for a while, and goes on with
+the next connection after as much silence as was missed.
 
-Places are few, so nobody keeps one without speaking, and no connection stays that brings
-nothing: a clock ends them, since who sends nothing cannot be asked by what they send.
+Few can speak at once, so nobody holds a place without speaking, and no connection stays that
+brings nothing: a watchdog ends them, since a client that sends nothing triggers no call.
 """
 
 from __future__ import annotations
@@ -19,270 +19,197 @@ import threading
 import time
 import weakref
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
-from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.resample import Resampler
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
 from asr_core.ops.metrics import count_recording
-from asr_core.rtc.concealment import REPEATED_S, conceal_loss
-from asr_core.rtc.gap_detector import GapDetector
 from asr_core.streaming.admission import AdmissionQueue
+from asr_core.streaming.recording import Recording
 from asr_core.streaming.scheduler import Scheduler
 from asr_core.streaming.session import LiveOptions, LiveSession
 from asr_core.streaming.watchdog import Watchdog
 
-__all__ = ["HELD_OPEN_S", "Connection", "Recording", "RecordingController", "end_all", "is_closing"]
+__all__ = ["HELD_OPEN_S", "Connection", "RecordingController", "end_all", "is_closing"]
 
 logger = logging.getLogger(__name__)
 
-_NEWEST = round(REPEATED_S * SAMPLE_RATE_HZ)
-
-_TOGETHER_S = 2.0  # gaps closer than that are told as one
-
-_MOST_GAPS = 500
-"""That are told one by one; a sender who makes more is not to fill the memory with them."""
-
 _LOST_S = 2.0
-"""Without a frame before the connection ends: nobody pressed STOP, since frames come
-fifty times a second. Browsers take five seconds and more to find a connection broken."""
+"""Seconds without a frame before a connection ends that show that it was lost.
+
+Frames come fifty times a second, so nobody pressed STOP; browsers need five seconds and more
+to notice a broken connection.
+"""
 
 HELD_OPEN_S = 40.0
-"""After the last sound a take waits so long for the next, over a new connection or the old."""
+"""Seconds after the last frame for which a recording waits for the next one."""
 
 CONNECT_S = 20.0
-"""From the offer to the first frame: aioice gives up after five seconds, a slow machine
-takes some more."""
+"""Seconds from the offer to the first frame: aioice gives up after five, a slow machine needs
+more."""
 
-SILENT_S = 300.0
-"""Of digital silence: somebody left the microphone muted, and others wait for the place."""
+MAX_SILENCE_S = 300.0
+"""Seconds of digital silence: the microphone was left muted, and others wait."""
 
-_IDLE = "The take was ended: no sound came from your browser any more. Press START to go on."
-_SILENT = (
-    "The take was ended: there was nothing but silence for "
-    f"{SILENT_S / 60:.0f} minutes. Press START to go on."
+_NO_AUDIO = (
+    "The recording was ended: no sound came from your browser any more. Press START to go on."
 )
-_OVER = "The take was ended by its time limit."
+_ONLY_SILENCE = (
+    "The recording was ended: there was nothing but silence for "
+    f"{MAX_SILENCE_S / 60:.0f} minutes. Press START to go on."
+)
+_TIME_IS_UP = "The recording was ended by its time limit."
 _NOTHING_CAME = (
-    "No sound came over the connection, so it was closed. Press START again; if it stays so, "
-    "try another network."
+    "No sound came over the connection, so it was closed. Press START again; if this keeps "
+    "happening, try another network."
 )
-_LINE_IS_FULL = (
+_QUEUE_IS_FULL = (
     "All places are taken and many people wait already, so the connection was closed. "
     "Try again in a few minutes."
 )
 
 
 class Connection(Protocol):
-    """What brings the sound of a microphone."""
+    """A connection that brings the audio of a microphone."""
 
     def hang_up(self) -> None:
-        """Close it, soon; any thread may call, also again."""
+        """Close it soon; any thread may call, more than once."""
         ...
 
 
-@dataclass
-class Recording:
-    """One live session with what the page calls it.
-
-    ``hear``, ``begin_anew`` and ``finish`` may be called by several threads: a take is ended
-    by a clock while its sound still comes, and the filter inside is not for two at once.
-    """
-
-    number: int
-    session: LiveSession
-    started: datetime
-    ends_at: float | None = None  # on the clock of ``time.monotonic``
-    resampler: Resampler = field(default_factory=Resampler)
-    gaps: GapDetector = field(default_factory=GapDetector)
-    newest: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
-    """The last packet's worth of samples."""
-    lost: tuple[tuple[float, float], ...] = ()
-    """Where sound was lost on the way: when, and how much of it, in seconds."""
-    too_fast_s: float = 0.0
-    """Of sound that the sender claims to have sent beyond what time allows."""
-    _hearing: threading.Lock = field(default_factory=threading.Lock)
-
-    def hear(self, frame: av.AudioFrame, now: float) -> None:
-        """Append ``frame``, which came at ``now``, and something for what was lost before it."""
-        with self._hearing:
-            rejected_s = self.gaps.rejected_s
-            self._miss(self.gaps.gap_before(frame, now))
-            self.too_fast_s += self.gaps.rejected_s - rejected_s
-            self._append(self.resampler.push(frame))
-
-    def begin_anew(self, missed_s: float) -> None:
-        """Another connection goes on, ``missed_s`` seconds after the end of the last."""
-        with self._hearing:
-            self._append(self.resampler.flush())
-            self.resampler, self.gaps = Resampler(), GapDetector()
-            self._miss(missed_s)
-
-    def finish(self) -> None:
-        """No more sound comes."""
-        with self._hearing:
-            if not self.is_over_limit:
-                self._append(self.resampler.flush())
-            self.session.finish()
-
-    def _append(self, samples: NDArray[np.float32]) -> None:
-        self.session.append(samples)
-        self.newest = np.concatenate([self.newest, samples])[-_NEWEST:]
-
-    def _miss(self, lost_s: float) -> None:
-        if lost_s:
-            self.lost = _with_gap(self.lost, self.session.snapshot.audio_s, lost_s)
-            n_lost = round(lost_s * SAMPLE_RATE_HZ)
-            self.session.append(conceal_loss(self.newest, n_lost, SAMPLE_RATE_HZ))
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Until the time limit, by the clock on the wall; None without a limit."""
-        return None if self.ends_at is None else max(0.0, self.ends_at - time.monotonic())
-
-    @property
-    def is_over_limit(self) -> bool:
-        return self.remaining_s == 0
-
-
-def _with_gap(
-    lost: tuple[tuple[float, float], ...], at_s: float, lost_s: float
-) -> tuple[tuple[float, float], ...]:
-    """With one more; those close together are one, and so are those beyond ``_MOST_GAPS``."""
-    if lost and (at_s - sum(lost[-1]) < _TOGETHER_S or len(lost) >= _MOST_GAPS):
-        first_s = lost[-1][0]
-        return (*lost[:-1], (first_s, lost[-1][1] + lost_s))
-    return (*lost, (at_s, lost_s))
-
-
-_everybody: weakref.WeakSet[RecordingController] = weakref.WeakSet()
-_watch = Watchdog()
+_controllers: weakref.WeakSet[RecordingController] = weakref.WeakSet()
+_watchdog = Watchdog()
 _closing = threading.Event()
 
 
 def is_closing() -> bool:
-    """The process is about to end: no take begins any more. Any thread may call."""
+    """Return True if the process is about to end: no recording starts. Any thread may call."""
     return _closing.is_set()
 
 
 def end_all(timeout_s: float) -> bool:
-    """End the running take of everybody, and let none begin; wait for the last words.
+    """End all running recordings, let none start, and wait for the last words.
 
     Any thread may call.
 
     Returns:
-        Whether anybody was speaking.
+        True if anybody was speaking.
     """
     _closing.set()
-    running = [take for takes in list(_everybody) if (take := takes.running) is not None]
-    for takes in list(_everybody):
-        takes.end()
+    controllers = list(_controllers)
+    running = [r for controller in controllers if (r := controller.running) is not None]
+    for controller in list(_controllers):
+        controller.end()
     deadline = time.monotonic() + timeout_s
-    for take in running:
-        take.session.wait(max(0.0, deadline - time.monotonic()))
+    for recording in running:
+        recording.session.wait(max(0.0, deadline - time.monotonic()))
     return bool(running)
 
 
 class RecordingController:
-    """All takes of one workspace, the running one last.
+    """All recordings of one workspace, the running one last.
 
     Args:
-        budget: for recordings that are kept; that of the process if none is given.
+        budget: for audio that is kept; that of the process by default.
 
     Attributes:
-        owner: whose part of the budget is taken. Not the takes themselves: the budget would
-            keep them alive, and they keep what they took.
+        owner: the user whose share of the budget is used. Not this object: the budget would
+            keep it alive, and with it what it reserved.
+        notice: why the server closed the last connection, until the next one begins.
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
         self.owner: Hashable = object()
+        self.notice: str | None = None
         self._budget = budget
         self._lock = threading.Lock()  # guards what is below; held for moments only
-        self._takes: list[Recording] = []
+        self._recordings: list[Recording] = []
         self._running: Recording | None = None
         self._n_started = 0
         self._scheduler: Scheduler | None = None
-        self._line: AdmissionQueue | None = None  # where this one is in, or waits
+        self._queue: AdmissionQueue | None = None  # where this one is admitted, or waits
         self._options = LiveOptions()
         self._limit_s: float | None = None
-        self._heard_at = 0.0  # the last frame, on the clock of ``time.monotonic``
-        self._is_held = False  # the take lost its connection and waits for the next
+        self._last_frame_at = 0.0  # on the clock of ``time.monotonic``
+        self._is_interrupted = False
         self._connection: Connection | None = None
         self._is_closed = False
-        self._hung_up = False
-        self.notice: str | None = None
-        """Why the last connection was closed by the server, until the next one begins."""
-        _everybody.add(self)
+        self._was_hung_up = False
+        _controllers.add(self)
 
     def prepare(
         self, scheduler: Scheduler, options: LiveOptions, limit_s: float | None = None
     ) -> None:
-        """What the next take runs with; the running one keeps what it has."""
+        """Set what the next recording runs with; the running one keeps its own.
+
+        Args:
+            scheduler: serves it.
+            options: the user's choices.
+            limit_s: longest duration in seconds; None is no limit.
+        """
         with self._lock:
             self._scheduler, self._options, self._limit_s = scheduler, options, limit_s
 
     @property
     def queue_position(self) -> tuple[int, float | None] | None:
-        """In the line of those who wait to speak, 1 is next, and about how many seconds
-        that will take; None if this one does not wait."""
-        line = self._line
-        place = line.position(self) if line is not None else None
-        return (
-            (place, line.estimated_wait_s(self)) if line is not None and place is not None else None
-        )
+        """Position in the admission queue, 1 for the next, and the estimated wait in seconds.
+
+        None if this one does not wait.
+        """
+        queue = self._queue
+        position = queue.position(self) if queue is not None else None
+        if queue is None or position is None:
+            return None
+        return position, queue.estimated_wait_s(self)
 
     @property
     def is_turned_away(self) -> bool:
-        """This one neither speaks nor waits, and even the line is full."""
+        """True if this one neither speaks nor waits, and the queue is full."""
         if self._scheduler is None or self._running is not None or self.queue_position is not None:
             return False
         return self._scheduler.admission.is_full
 
     @property
     def running(self) -> Recording | None:
-        """The take that audio goes into."""
+        """The recording that audio goes into."""
         return self._running
 
     @property
     def is_interrupted(self) -> bool:
-        """The running take lost its connection and waits for the next one."""
-        return self._is_held
+        """True while the running recording has lost its connection and waits for the next."""
+        return self._is_interrupted
 
     @property
     def since_last_frame_s(self) -> float:
-        """Seconds without a frame in the running take, by the clock on the wall."""
-        return time.monotonic() - self._heard_at if self._running is not None else 0.0
+        """Seconds without a frame in the running recording, on the wall clock."""
+        return time.monotonic() - self._last_frame_at if self._running is not None else 0.0
 
-    def model_wait_s(self, take: Recording) -> float:
-        """How long ``take`` has been waiting for the model; long only if that hangs."""
-        return self._scheduler.wait_s(take.session) if self._scheduler is not None else 0.0
+    def model_wait_s(self, recording: Recording) -> float:
+        """Return how many seconds ``recording`` has waited for the model; long if that hangs."""
+        return self._scheduler.wait_s(recording.session) if self._scheduler is not None else 0.0
 
     @property
     def all(self) -> list[Recording]:
-        """Oldest first, a copy."""
+        """All recordings, oldest first; a copy."""
         with self._lock:
-            return list(self._takes)
+            return list(self._recordings)
 
     def clear(self) -> None:
-        """Forget all takes but the running one, and give their memory back."""
+        """Forget all recordings but the running one, and free their memory."""
         with self._lock:
             kept = [self._running] if self._running else []
-            forgotten = [take for take in self._takes if take not in kept]
-            self._takes = kept
-        for take in forgotten:
-            take.session.discard_audio()
+            forgotten = [recording for recording in self._recordings if recording not in kept]
+            self._recordings = kept
+        for recording in forgotten:
+            recording.session.discard_audio()
 
     def close(self) -> None:
-        """End and free all of it, for good: the take, the connection, the recordings.
+        """End and free everything for good; later frames are ignored.
 
-        What still comes is not heard. Any thread may call, also again.
+        Any thread may call, more than once.
         """
         with self._lock:
             self._is_closed = True
@@ -293,7 +220,7 @@ class RecordingController:
     # --- for the thread that receives audio ------------------------------------------
 
     def on_connecting(self, connection: Connection) -> None:
-        """A connection is about to be made, and takes the place of the one before.
+        """Replace the connection by one that is about to be made.
 
         Raises:
             LimitError: there is no room for it, not even to wait.
@@ -304,159 +231,166 @@ class RecordingController:
             if is_closing():
                 raise LimitError("The server is about to restart. Try again in a minute.")
             if self._running is None:
-                self._ask_for_room()
+                self._request_admission()
             before, self._connection = self._connection, connection
-            self._hung_up, self.notice = False, None
+            self._was_hung_up, self.notice = False, None
             if self._running is None:
-                self._heard_at = time.monotonic() + CONNECT_S - HELD_OPEN_S
+                self._last_frame_at = time.monotonic() + CONNECT_S - HELD_OPEN_S
             else:
-                self._is_held = True  # it goes on with the first frame
-            _watch.add(self)
+                self._is_interrupted = True  # it goes on with the first frame
+            _watchdog.add(self)
         if before is not None and before is not connection:
             before.hang_up()
 
-    def _ask_for_room(self) -> None:
+    def _request_admission(self) -> None:
         if self._scheduler is None:
             raise LimitError("The model is not ready yet. Press START again when it is.")
-        self._stand_in(self._scheduler.admission)
-        line = self._scheduler.admission
-        if line.is_at_limit(self) and line.position(self) is None:
+        queue = self._scheduler.admission
+        self._switch_queue(queue)
+        if queue.is_at_limit(self) and queue.position(self) is None:
             raise LimitError("You speak on other pages of this app already. Press STOP on one.")
-        if not line.join(self):
-            raise LimitError(_LINE_IS_FULL)
+        if not queue.join(self):
+            raise LimitError(_QUEUE_IS_FULL)
 
     def on_frame(self, frame: av.AudioFrame, connection: Connection | None = None) -> None:
-        """Append a frame to the running take; the first one starts a take, as soon as
-        the machine has room for one more speaker."""
+        """Append a frame to the running recording.
+
+        Without one, the frame starts one as soon as the machine has room for one more speaker.
+        """
         if connection is not self._connection or self._is_closed:
             return
-        if self._is_held:
-            self._go_on()
-        take = self._running or self._start()
-        self._heard_at = now = time.monotonic()
-        if take is not None and not take.is_over_limit:
-            take.hear(frame, now)
+        if self._is_interrupted:
+            self._resume()
+        recording = self._running or self._start_if_admitted()
+        self._last_frame_at = now = time.monotonic()
+        if recording is not None and not recording.is_over_limit:
+            recording.append_frame(frame, now)
 
     def on_ended(self, connection: Connection | None = None) -> None:
-        """The connection is closed: the running take gets its last samples and ends, or
-        waits for another connection if this one was lost."""
+        """End the running recording with its last samples, as its connection is closed.
+
+        If the connection was lost, the recording waits for another one.
+        """
         with self._lock:
             if connection is not self._connection:
-                return  # it was hung up, or another one took its place
+                return  # it was hung up or replaced
             self._connection = None
-            if self._is_held:
-                return  # the attempt to connect again failed
-            lost = self._running is not None and _LOST_S < self.since_last_frame_s < HELD_OPEN_S
-            if lost and not self._is_closed:
-                self._is_held = True
-                _watch.add(self)
+            if self._is_interrupted:
+                return  # the attempt to reconnect failed
+            is_lost = self._running is not None and _LOST_S < self.since_last_frame_s < HELD_OPEN_S
+            if is_lost and not self._is_closed:
+                self._is_interrupted = True
+                _watchdog.add(self)
                 return
         self.end()
 
     # --- for any thread --------------------------------------------------------------
 
     def end(self) -> None:
-        """End the running take, also one that waits for a connection. Any thread may call."""
+        """End the running recording, also one that waits for a connection."""
         with self._lock:
-            take, self._running = self._running, None
-            self._is_held = False
-            self._leave_line()
-        if take is not None:
-            take.finish()
-            snapshot = take.session.snapshot
-            figures = {"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s}
-            lost_s = sum(lost_s for _, lost_s in take.lost)
-            logger.info("take ended", extra=figures | {"lost_s": lost_s})
-            count_recording(snapshot.audio_s, lost_s, take.too_fast_s)
+            recording, self._running = self._running, None
+            self._is_interrupted = False
+            self._leave_queue()
+        if recording is not None:
+            recording.finish()
+            snapshot = recording.session.snapshot
+            lost_s = sum(duration_s for _, duration_s in recording.lost)
+            logger.info(
+                "recording ended",
+                extra={"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s, "lost_s": lost_s},
+            )
+            count_recording(snapshot.audio_s, lost_s, recording.too_fast_s)
 
     def check(self, now: float) -> bool:
-        """End what has gone on for too long; False if nothing is left that could.
+        """End what has gone on for too long; return False if nothing is left to end.
 
         Args:
             now: on the clock of ``time.monotonic``.
         """
-        take = self._running
-        is_quiet = now - self._heard_at > HELD_OPEN_S
-        if take is None:
+        recording = self._running
+        is_quiet = now - self._last_frame_at > HELD_OPEN_S
+        if recording is None:
             if self._connection is not None and is_quiet:
-                self._hang_up(_NOTHING_CAME)
-                self.end()
-        elif take.ends_at is not None and now >= take.ends_at:
-            self._end_because(_OVER)
+                self._end_with(_NOTHING_CAME)
+        elif recording.ends_at is not None and now >= recording.ends_at:
+            self._end_with(_TIME_IS_UP)
         elif is_quiet:
-            self._end_because(None if self._is_held else _IDLE)
-        elif take.session.snapshot.silent_s > SILENT_S:
-            self._end_because(_SILENT)
+            self._end_with(None if self._is_interrupted else _NO_AUDIO)
+        elif recording.session.snapshot.silent_s > MAX_SILENCE_S:
+            self._end_with(_ONLY_SILENCE)
         return self._running is not None or self._connection is not None
 
     def was_hung_up(self) -> bool:
-        """Whether the server closed the connection since this was asked last."""
+        """Return True if the server has closed the connection since the last call."""
         with self._lock:
-            hung_up, self._hung_up = self._hung_up, False
-            return hung_up
+            was_hung_up, self._was_hung_up = self._was_hung_up, False
+            return was_hung_up
 
-    def _end_because(self, notice: str | None) -> None:
+    def _end_with(self, notice: str | None) -> None:
         self._hang_up(notice)
         self.end()
 
     def _hang_up(self, notice: str | None) -> None:
-        """Close the connection from here, and hear no more of it."""
+        """Close the connection from here; its later frames are ignored."""
         with self._lock:
             connection, self._connection = self._connection, None
-            self._hung_up, self.notice = connection is not None, notice
+            self._was_hung_up, self.notice = connection is not None, notice
         if connection is not None:
             connection.hang_up()
 
-    def _go_on(self) -> None:
-        """The first frame of a new connection: the take goes on, if it is not over yet."""
+    def _resume(self) -> None:
+        """Go on with the first frame of a new connection, unless the recording has ended."""
         with self._lock:
-            if not self._is_held:
+            if not self._is_interrupted:
                 return
-            self._is_held = False
-            take = self._running
-        if take is not None:
-            take.begin_anew(self.since_last_frame_s)
+            self._is_interrupted = False
+            recording = self._running
+        if recording is not None:
+            recording.resume(self.since_last_frame_s)
 
-    def _stand_in(self, line: AdmissionQueue) -> None:
-        if self._line is not line:  # another model was chosen meanwhile
-            self._leave_line()
-            self._line = line
+    def _switch_queue(self, queue: AdmissionQueue) -> None:
+        if self._queue is not queue:  # another model was chosen meanwhile
+            self._leave_queue()
+            self._queue = queue
 
-    def _leave_line(self) -> None:
-        if self._line is not None:
-            self._line.leave(self)
-            self._line = None
+    def _leave_queue(self) -> None:
+        if self._queue is not None:
+            self._queue.leave(self)
+            self._queue = None
 
-    def _start(self) -> Recording | None:
+    def _start_if_admitted(self) -> Recording | None:
         with self._lock:
             if is_closing() or self._is_closed:
                 return None
             if self._scheduler is None:
                 logger.warning("Audio came before a model was ready; it is not transcribed")
                 return None
-            line = self._scheduler.admission
-            self._stand_in(line)
-            if line.enter(self):
-                return self._begin(self._scheduler)
-            is_turned_away = line.position(self) is None
+            queue = self._scheduler.admission
+            self._switch_queue(queue)
+            if queue.enter(self):
+                return self._start(self._scheduler)
+            is_turned_away = queue.position(self) is None
         if is_turned_away:
-            self._hang_up(_LINE_IS_FULL)
+            self._hang_up(_QUEUE_IS_FULL)
         return None
 
-    def _room(self) -> Reservation:
-        """For a recording; it grows with it."""
-        return (self._budget or process_budget()).reserve(Resource.RECORDINGS, 0, self.owner)
-
-    def _begin(self, scheduler: Scheduler) -> Recording:
-        """Begin a take; for one who was let in."""
+    def _start(self, scheduler: Scheduler) -> Recording:
         self._n_started += 1
         self.notice = None
-        session = LiveSession(self._options, self._room() if self._options.keep_audio else None)
+        session = LiveSession(self._options, self._reserve_memory())
         ends_at = time.monotonic() + self._limit_s if self._limit_s is not None else None
-        take = Recording(self._n_started, session, datetime.now().astimezone(), ends_at)
-        self._takes.append(take)
-        self._running = take
+        recording = Recording(self._n_started, session, datetime.now().astimezone(), ends_at)
+        self._recordings.append(recording)
+        self._running = recording
         scheduler.add(session)
-        _watch.add(self)
-        logger.info("take began", extra={"speakers": scheduler.n_sessions})
-        return take
+        _watchdog.add(self)
+        logger.info("recording started", extra={"speakers": scheduler.n_sessions})
+        return recording
+
+    def _reserve_memory(self) -> Reservation | None:
+        """Return an empty reservation for the kept audio; None if none is kept."""
+        if not self._options.keep_audio:
+            return None
+        budget = self._budget or process_budget()
+        return budget.reserve(Resource.RECORDINGS, 0, self.owner)

@@ -1,6 +1,6 @@
-"""The end of a connection's track: frames go into takes, on the event loop.
+"""The sink of a connection's audio track: its frames go into a recording, on the event loop.
 
-Nothing is made before a track is there: no thread, no descriptor, nothing to clear away.
+Nothing is created before there is a track: no thread, no descriptor, nothing to clean up.
 """
 
 from __future__ import annotations
@@ -23,34 +23,37 @@ logger = logging.getLogger(__name__)
 
 
 class RecordingSink:
-    """For one connection. What streamlit-webrtc calls a media sink, with its names.
+    """A media sink of streamlit-webrtc, with its method names, for one connection.
 
     ``open`` and ``stop`` may be called by any thread, the others by the event loop.
+
+    Args:
+        controller: of the page's recordings.
     """
 
-    def __init__(self, takes: RecordingController) -> None:
-        self._takes = takes
+    def __init__(self, controller: RecordingController) -> None:
+        self._controller = controller
         self._connection: Connection | None = None
         self._track: MediaStreamTrack | None = None
         self._task: asyncio.Task[None] | None = None
         self._has_failed = False
 
     def open(self, connection: Connection) -> None:
-        """Announce the connection before anything is made for it.
+        """Announce the connection before anything is created for it.
 
         Raises:
             LimitError: there is no room for it.
         """
-        self._takes.on_connecting(connection)
+        self._controller.on_connecting(connection)
         self._connection = connection
 
     def addTrack(self, track: MediaStreamTrack) -> None:  # noqa: N802
-        """Take the track whose frames are wanted; a second one is left alone."""
+        """Use the first track; ignore others."""
         if self._track is None:
             self._track = track
 
     def hasTrack(self) -> bool:  # noqa: N802
-        """Whether there is anything to start with."""
+        """Return True if there is a track."""
         return self._track is not None
 
     def start(self) -> None:
@@ -60,7 +63,7 @@ class RecordingSink:
             self._task.add_done_callback(lambda _: self._end())
 
     def stop(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         task, self._track = self._task, None
         if task is None:
             self._end()
@@ -75,15 +78,15 @@ class RecordingSink:
             except MediaStreamError:
                 return
             try:
-                self._takes.on_frame(cast(av.AudioFrame, frame), self._connection)
+                self._controller.on_frame(cast(av.AudioFrame, frame), self._connection)
             except Exception:
-                # One frame is lost; a sender of bad ones is not to fill the log.
+                # One frame is lost; a sender of many bad ones must not fill the log.
                 if not self._has_failed:
-                    logger.exception("A frame of sound was not heard")
+                    logger.exception("A frame of audio could not be used")
                 self._has_failed = True
 
     def _end(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._takes.on_ended(connection)
-            connection.hang_up()  # without its sound it is of no use
+            self._controller.on_ended(connection)
+            connection.hang_up()  # it is of no use without its audio

@@ -1,4 +1,4 @@
-"""A file through a live session: at the speed of speech, or on a simulated clock."""
+"""Replay of a recording through a live session, in real time or on a simulated clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from asr_core.streaming.session import LiveSession, Snapshot
 __all__ = ["replay"]
 
 FRAME_S = 0.02
-"""What WebRTC delivers at once."""
+"""Seconds in a frame, as WebRTC delivers them."""
 
 
 def replay(
@@ -25,11 +25,14 @@ def replay(
     engine: Engine,
     speed: float | None = 1.0,
 ) -> Iterator[Snapshot]:
-    """Feed consecutive ``pieces`` of audio to ``session``; yield each change.
+    """Feed audio to ``session`` and yield its snapshot after each change.
 
     Args:
-        speed: 1.0 is real time, with the scheduler in its own thread as on the
-            page; None simulates the clock: the audio waits for the model.
+        pieces: consecutive (n_samples,) of the audio.
+        session: new; it is finished at the end.
+        engine: recognises the audio.
+        speed: 1.0 is real time, with the scheduler in its own thread as on the page; None
+            simulates the clock: the audio waits for the model.
     """
     if speed is None:
         yield from _simulated(pieces, session, engine)

@@ -1,18 +1,17 @@
-"""Many speakers, one model: who is served next.
+"""The scheduler of many speakers on one model: who is served next.
 
-Every session says when its next update is due: its period after the last one,
-or at once where an utterance has ended. The session that has been due for the
-longest is served first, so nobody waits for more than one round of the others,
-and what is final never waits behind what is not. A session hands out its newest
-window when its turn comes, not when it became due: when the model is slower than
-the speakers, updates come less often, each covers more audio, and partial
-results that nobody will see are never computed. Nothing is queued, so nothing
-can pile up.
+Every session says when its next update is due: a period after the last one, or at once if
+an utterance has ended. The session that has been due for the longest is served first, so
+nobody waits for more than one round of the others, and final words never wait behind
+partial ones. A session hands out its newest window when it is served, not when it became
+due: if the model is slower than the speakers, updates come less often, each covers more
+audio, and partial results that nobody would see are never computed. Nothing is queued, so
+nothing can pile up.
 
-As many threads serve as the engine has workers, each a batch of the size that
-the engine likes best; a session is with one of them at a time. They start with
-the sessions and end with them. A batch that fails is tried again session by
-session, once, so that one speaker's trouble stays theirs.
+There is a thread for each worker of the engine, and each serves a batch of the engine's
+preferred size; a session is in one batch at a time. The threads start with the sessions and
+end with them. A batch that fails is retried once, session by session, so that one session's
+audio cannot fail the others.
 """
 
 from __future__ import annotations
@@ -34,65 +33,71 @@ from asr_core.ops.metrics import count_error
 from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.session import LiveSession
 
-__all__ = ["Scheduler", "choose", "scheduler_for", "schedulers"]
+__all__ = ["Scheduler", "longest_due", "scheduler_for", "schedulers"]
 
 logger = logging.getLogger(__name__)
 
 _IDLE_S = 0.05  # longest sleep, for sessions that finish in between
 
-_GIVE_BACK_EVERY_S = 10.0
-"""Windows of ever other lengths leave holes in memory: with base a hundred megabytes within
-minutes. To give them back takes a hundredth of a second."""
+_TRIM_HEAP_EVERY_S = 10.0  # windows of changing length fragment the heap (docs/tuning.md)
 
-_MEMORY = 0.05  # weight of the newest look in their mean
+_BATCH_TIME_EMA_WEIGHT = 0.05  # of the newest batch
 
-_AT_LEAST_EVERY_S = 0.85
-_FILLED = 0.75
-"""A speaker who is looked at so often reads words within two seconds; how much of the
-workers' time is given away for that: sound and pages want some too, and beside others a
-look takes longer than alone."""
+_UPDATE_PERIOD_S = 0.85
+"""Seconds between two partial passes that capacity allows each speaker: words are shown within
+two seconds."""
+
+_MAX_UTILIZATION = 0.75
+"""Share of the workers' time given to partial passes; audio, pages and contention need the rest."""
 
 Key = TypeVar("Key")
 
 
-def choose(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
-    """Of sessions and their due times the one to serve now; the first of equals."""
+def longest_due(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
+    """Return the key that has been due for the longest, the first of equals; None if none is.
+
+    Args:
+        due_at: keys and the times at which they are due.
+        now: on the same clock.
+    """
     due = [item for item in due_at if item[1] <= now]
     return min(due, key=lambda item: item[1])[0] if due else None
 
 
 def scheduler_for(engine: Engine, limits: UsageLimits | None = None) -> Scheduler:
-    """The one scheduler of ``engine`` in this process; the first caller sets its limits.
+    """Return the one scheduler of ``engine`` in this process; the first call sets its limits.
 
-    All share the process's budget of speakers, and the machine. Any thread may call.
+    All schedulers share the process's budget of speakers, and the machine. Any thread may call.
     """
-    with _making:
+    with _registry_lock:
         if id(engine) not in _schedulers:
             _schedulers[id(engine)] = Scheduler(
-                engine, limits=limits, budget=_speakers(), beside=schedulers
+                engine, limits=limits, budget=_speaker_budget(), peers=schedulers
             )
         return _schedulers[id(engine)]
 
 
-def _speakers() -> Budget | None:
+def _speaker_budget() -> Budget | None:
     try:
         return process_budget()
-    except LimitError as error:  # the page says it, too
+    except LimitError as error:  # pages show it as well
         logger.error("The limits cannot be read: %s", error)
         return None
 
 
 class Scheduler:
-    """Owns one engine's time. Any thread may call ``add``; ``step`` is for the
-    scheduler's own threads, or for a caller that simulates time with ``start=False``.
+    """Allocation of one engine's time to sessions.
+
+    Any thread may call, except ``step``: that is for the scheduler's own threads, or for a
+    caller that simulates time with ``start=False``.
 
     Args:
-        engine: shared.
+        engine: shared with others.
         clock: seconds, monotonic.
         start: run threads while there are sessions.
-        limits: how many speakers are let in at most, at all schedulers together.
+        limits: of the operator; the number of speakers counts over all schedulers.
         budget: of speakers, shared by all schedulers.
-        beside: the schedulers on this machine, this one may be among them.
+        peers: returns the schedulers on this machine, this one may be among them.
     """
 
     def __init__(
@@ -103,59 +108,68 @@ class Scheduler:
         start: bool = True,
         limits: UsageLimits | None = None,
         budget: Budget | None = None,
-        beside: Callable[[], Sequence[Scheduler]] = tuple,
+        peers: Callable[[], Sequence[Scheduler]] = tuple,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._limits = limits or UsageLimits()
-        self._most_threads = engine.n_parallel if start else 0
+        self._max_threads = engine.n_parallel if start else 0
         self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
-        self._claimed: dict[LiveSession, float] = {}  # those that a thread is busy with: since when
+        self._claimed: dict[LiveSession, float] = {}  # being served: since when
         self._n_threads = 0
-        self._given_back_at = 0.0  # memory; written by any of the threads
-        self._look_s = 0.0  # what a look takes, smoothed; written by any of the threads
-        self._beside = beside
+        # Written by any of the threads:
+        self._heap_trimmed_at = 0.0
+        self._batch_time_s = 0.0  # smoothed
+        self._peers = peers
         self.admission = AdmissionQueue(self.capacity, clock, budget)
 
     @property
+    def engine(self) -> Engine:
+        """The engine whose time this is."""
+        return self._engine
+
+    @property
     def n_sessions(self) -> int:
+        """Number of sessions that are not done."""
         return len(self._sessions)
 
     def capacity(self) -> int:
-        """How many speakers can be served in time, from what looks took so far; at first
-        one a worker; what the operator set, if that is less.
+        """Return how many speakers can be served in time, at most the operator's limit.
 
-        All models run on one machine: what those who speak to others take of it is not
-        there, and they count for what the operator set.
+        Measured from the time of batches so far; one for each worker before the first batch.
+        All models run on one machine: the share that the speakers of other models use is
+        subtracted, and they count towards the operator's limit.
         """
-        others = [scheduler for scheduler in self._beside() if scheduler is not self]
+        others = [scheduler for scheduler in self._peers() if scheduler is not self]
         n_others = sum(other.admission.n_admitted for other in others)
-        left = 1 - sum(other.share_in_use() for other in others)
+        left = 1 - sum(other.utilization() for other in others)
         served = self._measured_capacity() * left + 1e-9
         fits = max(int(served), 0 if n_others else 1)
         allowed = self._limits.max_speakers
         return fits if allowed is None else min(fits, max(0, allowed - n_others))
 
-    def share_in_use(self) -> float:
-        """How much of the machine those take who speak here, 0 to about 1."""
+    def utilization(self) -> float:
+        """Return the share of the machine that the speakers here use, 0 to about 1."""
         return self.admission.n_admitted / self._measured_capacity()
 
     def _measured_capacity(self) -> int:
-        if not self._look_s:
+        if not self._batch_time_s:
             return max(1, self._engine.n_parallel)
-        looks_per_s = self._engine.n_parallel * self._engine.batch_size / self._look_s
-        return max(1, int(_FILLED * looks_per_s * _AT_LEAST_EVERY_S))
+        windows_per_s = self._engine.n_parallel * self._engine.batch_size / self._batch_time_s
+        return max(1, int(_MAX_UTILIZATION * windows_per_s * _UPDATE_PERIOD_S))
 
     def lags_s(self) -> list[float]:
-        """How far each session's words are behind its voice, seconds."""
+        """Return by how many seconds each session's words are behind its audio."""
         with self._lock:
             sessions = list(self._sessions)
         return [session.snapshot.lag_s for session in sessions]
 
     def wait_s(self, session: LiveSession) -> float:
-        """How long ``session`` has been waiting for the model, in line or while it works;
-        long only if the model hangs. 0 once the session is done."""
+        """Return how many seconds ``session`` has waited for the model.
+
+        Due or being served; long only if the model hangs. 0 once the session is done.
+        """
         with self._lock:
             if session not in self._sessions:
                 return 0.0
@@ -163,26 +177,21 @@ class Scheduler:
         return max(0.0, self._clock() - since) if math.isfinite(since) else 0.0
 
     def max_wait_s(self) -> float:
-        """Of all sessions."""
+        """Return the longest wait of all sessions, seconds."""
         with self._lock:
             sessions = list(self._sessions)
         return max(map(self.wait_s, sessions), default=0.0)
-
-    @property
-    def engine(self) -> Engine:
-        """Whose time this is."""
-        return self._engine
 
     def add(self, session: LiveSession) -> None:
         """Serve ``session`` until it is done."""
         with self._lock:
             self._sessions.append(session)
-            if self._n_threads < min(len(self._sessions), self._most_threads):
+            if self._n_threads < min(len(self._sessions), self._max_threads):
                 self._n_threads += 1
                 threading.Thread(target=self._run, name="asr-scheduler", daemon=True).start()
 
     def step(self, now: float) -> bool:
-        """Serve sessions that are due at ``now``, a batch; False if none had work."""
+        """Serve a batch of sessions that are due at ``now``; return False if none had work."""
         claimed: list[LiveSession] = []
         batch: list[tuple[LiveSession, Window]] = []
         try:
@@ -198,18 +207,18 @@ class Scheduler:
             started = self._clock()
             self._serve(batch)
             if batch:
-                self._note_look(self._clock() - started)
+                self._record_batch_time(self._clock() - started)
         finally:
             self._release(claimed)
-        if batch and now - self._given_back_at > _GIVE_BACK_EVERY_S:
-            self._given_back_at = now
+        if batch and now - self._heap_trimmed_at > _TRIM_HEAP_EVERY_S:
+            self._heap_trimmed_at = now
             trim_heap()
         return bool(batch)
 
     def _claim(self, now: float) -> LiveSession | None:
         with self._lock:
             free = (s for s in self._sessions if s not in self._claimed)
-            session = choose(((s, s.due_at()) for s in free), now)
+            session = longest_due(((s, s.due_at()) for s in free), now)
             if session is not None:
                 self._claimed[session] = now
             return session
@@ -218,21 +227,22 @@ class Scheduler:
         with self._lock:
             for session in sessions:
                 del self._claimed[session]
-            # Those just served go behind the others: that decides between equals.
+            # Those just served go last: the order decides between equals.
             waiting = [session for session in self._sessions if session not in sessions]
             self._sessions = [s for s in (*waiting, *sessions) if not s.is_done]
 
-    def _note_look(self, took_s: float) -> None:
-        before = self._look_s
-        self._look_s = before + _MEMORY * (took_s - before) if before else took_s
+    def _record_batch_time(self, took_s: float) -> None:
+        before = self._batch_time_s
+        change_s = _BATCH_TIME_EMA_WEIGHT * (took_s - before)
+        self._batch_time_s = before + change_s if before else took_s
 
     def _run(self) -> None:
         while True:
             try:
                 busy = self.step(self._clock())
             except Exception:
-                # A bug in one step must not silence every speaker; the log tells.
-                logger.exception("A step of the live scheduler failed")
+                # A bug in one step must not end the service of every speaker.
+                logger.exception("A step of the streaming scheduler failed")
                 busy = False
             with self._lock:
                 if self._n_threads > len(self._sessions):
@@ -258,7 +268,7 @@ class Scheduler:
             session.accept(hypothesis)
 
     def _serve_alone(self, session: LiveSession, window: Window) -> None:
-        """One retry, so that one speaker's trouble stays theirs."""
+        """Retry one window alone, once."""
         hypothesis: Hypothesis | None = None
         reason = "The model failed on the last few seconds of speech; they are not in the text."
         try:
@@ -274,17 +284,17 @@ class Scheduler:
 
 
 def schedulers() -> list[Scheduler]:
-    """All of this process."""
-    with _making:
+    """Return all schedulers of this process. Any thread may call."""
+    with _registry_lock:
         return list(_schedulers.values())
 
 
 def _has_speakers(engine: Engine) -> bool:
-    with _making:
+    with _registry_lock:
         scheduler = _schedulers.get(id(engine))
     return scheduler is not None and scheduler.n_sessions > 0
 
 
-busy_checks.append(_has_speakers)  # whoever is silent for a while keeps the model
-_making = threading.Lock()
+busy_checks.append(_has_speakers)  # a model with silent speakers stays loaded
+_registry_lock = threading.Lock()
 _schedulers: dict[int, Scheduler] = {}  # a scheduler keeps its engine, so ids stay unique

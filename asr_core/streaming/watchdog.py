@@ -1,4 +1,4 @@
-"""A clock for what must end by itself: whoever sends nothing cannot be asked by its frames."""
+"""A watchdog: calls what must end by itself, since a silent client triggers no call."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ __all__ = ["Watchable", "Watchdog"]
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 0.5
+CHECK_PERIOD_S = 0.5
 
 
 class Watchable(Protocol):
-    """Something with times of its own."""
+    """An object with deadlines of its own."""
 
     def check(self, now: float) -> bool:
-        """Do what is due at ``now``, in seconds of ``time.monotonic``; False if nothing else is."""
+        """Do what is due; return False if nothing else will be.
+
+        Args:
+            now: on the clock of ``time.monotonic``.
+        """
         ...
 
 
 class Watchdog:
-    """One thread for all, while there is anything to watch. Any thread may call."""
+    """One thread that checks all objects, while there are any. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below
@@ -31,7 +35,7 @@ class Watchdog:
         self._is_running = False
 
     def add(self, watched: Watchable) -> None:
-        """Check ``watched`` until it says that nothing is due any more."""
+        """Check ``watched`` until it returns False."""
         with self._lock:
             self._watched.add(watched)
             if not self._is_running:
@@ -40,7 +44,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while True:
-            time.sleep(EVERY_S)
+            time.sleep(CHECK_PERIOD_S)
             with self._lock:
                 watched = list(self._watched)
                 if not watched:
@@ -48,15 +52,15 @@ class Watchdog:
                     return
             for one in watched:
                 self._check(one)
-            del one, watched  # nothing is kept alive over the pause
+            del one, watched  # keep nothing alive while sleeping
 
     def _check(self, one: Watchable) -> None:
         with self._lock:
-            self._watched.discard(one)  # first: it may be added anew while it is checked
+            self._watched.discard(one)  # first: the check may add it again
         try:
             goes_on = one.check(time.monotonic())
         except Exception:  # a bug with one must not keep the others from ending
-            logger.exception("What is due was not done")
+            logger.exception("A deadline could not be checked")
             goes_on = True
         if goes_on:
             self.add(one)

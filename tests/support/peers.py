@@ -85,7 +85,7 @@ class Server:
     def do(self, work: Coroutine[Any, Any, T], timeout_s: float = 30.0) -> T:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
-    def worker(self, takes: RecordingController) -> _HardenedWorker:
+    def worker(self, controller: RecordingController) -> _HardenedWorker:
         """What streamlit-webrtc makes when an offer comes."""
         nothing = dict.fromkeys(
             [
@@ -106,7 +106,7 @@ class Server:
             ]
         )
         return _HardenedWorker(
-            WebRtcMode.SENDONLY, NO_SERVERS, sink_audio_track=RecordingSink(takes),
+            WebRtcMode.SENDONLY, NO_SERVERS, sink_audio_track=RecordingSink(controller),
             async_processing=True, video_receiver_size=4, audio_receiver_size=4,
             sendback_video=False, sendback_audio=False, loop=self.loop, relay=self.relay,
             **nothing,
@@ -116,11 +116,13 @@ class Server:
         """A peer that has made its offer."""
         return self.do(_offer(tracks, data))
 
-    def connect(self, takes: RecordingController, track: MediaStreamTrack) -> RTCPeerConnection:
+    def connect(
+        self, controller: RecordingController, track: MediaStreamTrack
+    ) -> RTCPeerConnection:
         """The peer, whose sound is on its way into ``takes``."""
         peer = self.offer(track)
         local = peer.localDescription
-        answer = self.worker(takes).process_offer(local.sdp, local.type, 10)
+        answer = self.worker(controller).process_offer(local.sdp, local.type, 10)
         self.do(peer.setRemoteDescription(RTCSessionDescription(answer.sdp, answer.type)))
         return peer
 

@@ -29,14 +29,14 @@ def lines() -> Iterator[io.StringIO]:
 def test_a_take_is_told_in_figures_and_not_in_words(
     tiny_engine: Engine, beckett: np.ndarray, lines: io.StringIO
 ) -> None:
-    takes = RecordingController()
-    takes.prepare(Scheduler(tiny_engine), LiveOptions())
+    controller = RecordingController()
+    controller.prepare(Scheduler(tiny_engine), LiveOptions())
     for frame in frames(beckett):
-        takes.on_frame(frame)
-    takes.on_ended()
-    assert takes.all[0].session.wait(60)
+        controller.on_frame(frame)
+    controller.on_ended()
+    assert controller.all[0].session.wait(60)
     began, ended = map(json.loads, lines.getvalue().splitlines())
-    assert (began["message"], ended["message"]) == ("take began", "take ended")
+    assert (began["message"], ended["message"]) == ("recording started", "recording ended")
     assert {"time", "level", "where", "seconds", "lag_s", "lost_s"} <= set(ended)
     assert ended["seconds"] == pytest.approx(len(beckett) / 16_000, abs=0.1)
     assert "fail" not in lines.getvalue().lower()

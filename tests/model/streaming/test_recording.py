@@ -36,55 +36,57 @@ def frames(samples: np.ndarray) -> list[av.AudioFrame]:
 
 
 @pytest.fixture
-def takes(tiny_engine: Engine) -> RecordingController:
-    takes = RecordingController()
-    takes.prepare(Scheduler(tiny_engine), LiveOptions(keep_audio=True))
-    return takes
+def controller(tiny_engine: Engine) -> RecordingController:
+    controller = RecordingController()
+    controller.prepare(Scheduler(tiny_engine), LiveOptions(keep_audio=True))
+    return controller
 
 
-def test_each_start_is_a_take_of_its_own(takes: RecordingController, beckett: np.ndarray) -> None:
+def test_each_start_is_a_recording_of_its_own(
+    controller: RecordingController, beckett: np.ndarray
+) -> None:
     for _ in range(2):
         for frame in frames(beckett):
-            takes.on_frame(frame)
-        assert takes.running is takes.all[-1]
-        takes.on_ended()
-        assert takes.running is None
-        assert takes.all[-1].session.wait(60)
-    assert [take.number for take in takes.all] == [1, 2]
-    for take in takes.all:
-        assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
-        assert len(take.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
+            controller.on_frame(frame)
+        assert controller.running is controller.all[-1]
+        controller.on_ended()
+        assert controller.running is None
+        assert controller.all[-1].session.wait(60)
+    assert [recording.number for recording in controller.all] == [1, 2]
+    for recording in controller.all:
+        assert word_error_rate(BECKETT, recording.session.snapshot.transcript().text) < 0.35
+        assert len(recording.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
 
 
 def test_times_stay_on_the_clock_when_packets_are_lost(
-    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
     for number, frame in enumerate(frames(beckett)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         clock.now += 0.02
         if not (100 <= number < 150 or number == 300):
-            takes.on_frame(frame)
-    takes.on_ended()
-    [take] = takes.all
-    assert take.session.wait(60)
-    assert len(take.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
-    [first, second] = take.lost
+            controller.on_frame(frame)
+    controller.on_ended()
+    [recording] = controller.all
+    assert recording.session.wait(60)
+    assert len(recording.session.kept_audio()) == pytest.approx(len(beckett), abs=400)
+    [first, second] = recording.lost
     assert first == pytest.approx((2.0, 1.0), abs=0.01)
     assert second == pytest.approx((6.0, 0.02), abs=0.01)
-    assert "better" in take.session.snapshot.transcript().text.lower()
+    assert "better" in recording.session.snapshot.transcript().text.lower()
 
 
-def test_a_lost_packet_sounds_like_the_one_before(takes: RecordingController) -> None:
+def test_a_lost_packet_sounds_like_the_one_before(controller: RecordingController) -> None:
     tone = np.sin(np.arange(32_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
     for number, frame in enumerate(frames(tone)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         if number != 50:
-            takes.on_frame(frame)
-    takes.on_ended()
-    [take] = takes.all
-    recording = take.session.kept_audio()
-    quietest = np.abs(recording[8_000:24_000].reshape(-1, 80)).max(axis=1).min()
+            controller.on_frame(frame)
+    controller.on_ended()
+    [recording] = controller.all
+    samples = recording.session.kept_audio()
+    quietest = np.abs(samples[8_000:24_000].reshape(-1, 80)).max(axis=1).min()
     assert quietest > 32767 / 2 * 0.7
 
 
@@ -98,11 +100,11 @@ class WallClock:
         )
 
     def speak(
-        self, takes: RecordingController, frames: list[av.AudioFrame], wire: Wire | None = None
+        self, controller: RecordingController, frames: list[av.AudioFrame], wire: Wire | None = None
     ) -> None:
         for frame in frames:
             self.now += 0.02
-            takes.on_frame(frame, wire)
+            controller.on_frame(frame, wire)
 
 
 class Wire:
@@ -114,96 +116,96 @@ class Wire:
         self.n_hung_up += 1
 
 
-def test_a_take_goes_on_after_a_lost_connection(
-    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_a_recording_goes_on_after_a_lost_connection(
+    controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, sound = WallClock(monkeypatch), frames(beckett)
-    clock.speak(takes, sound[:200])
+    clock.speak(controller, sound[:200])
     clock.now += 6.0  # the browser finds the connection broken
-    takes.on_ended()
-    assert takes.is_interrupted
-    takes.on_ended()  # a first attempt to connect again fails
+    controller.on_ended()
+    assert controller.is_interrupted
+    controller.on_ended()  # a first attempt to connect again fails
     clock.now += 4.0
-    clock.speak(takes, sound[200:])
-    assert not takes.is_interrupted
-    takes.on_ended()
-    assert takes.running is None
-    [take] = takes.all
-    assert take.session.wait(60)
-    assert len(take.session.kept_audio()) == pytest.approx(len(beckett) + 10 * 16_000, abs=800)
-    [gap] = take.lost
+    clock.speak(controller, sound[200:])
+    assert not controller.is_interrupted
+    controller.on_ended()
+    assert controller.running is None
+    [recording] = controller.all
+    assert recording.session.wait(60)
+    assert len(recording.session.kept_audio()) == pytest.approx(len(beckett) + 10 * 16_000, abs=800)
+    [gap] = recording.lost
     assert gap == pytest.approx((4.0, 10.0), abs=0.05)
-    words = take.session.snapshot.committed_words
+    words = recording.session.snapshot.committed_words
     assert [w for w in words if w.start > 14.0]
     assert not [w for w in words if 5.0 < w.start < 13.5]
 
 
-def test_a_connection_that_stays_away_ends_the_take(
-    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_a_connection_that_stays_away_ends_the_recording(
+    controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock, sound = WallClock(monkeypatch), frames(beckett)
     monkeypatch.setattr("asr_core.streaming.recording_controller.HELD_OPEN_S", 6.2)
     n_threads = threading.active_count()
-    clock.speak(takes, sound[:200])
+    clock.speak(controller, sound[:200])
     clock.now += 6.0
-    takes.on_ended()
-    assert takes.is_interrupted
+    controller.on_ended()
+    assert controller.is_interrupted
     clock.now += 1.0
-    [take] = takes.all
-    assert take.session.wait(60)
-    assert (takes.running, takes.is_interrupted) == (None, False)
-    assert take.session.snapshot.audio_s == pytest.approx(4.0, abs=0.05)
+    [recording] = controller.all
+    assert recording.session.wait(60)
+    assert (controller.running, controller.is_interrupted) == (None, False)
+    assert recording.session.snapshot.audio_s == pytest.approx(4.0, abs=0.05)
     while threading.active_count() > n_threads:
         time.sleep(0.05)
 
 
-def test_a_lost_take_can_be_ended_by_hand(
-    takes: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+def test_a_lost_recording_can_be_ended_by_hand(
+    controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
-    clock.speak(takes, frames(beckett)[:100])
+    clock.speak(controller, frames(beckett)[:100])
     clock.now += 6.0
-    takes.on_ended()
-    takes.end()
-    assert not takes.is_interrupted
-    assert takes.all[0].session.wait(60)
-    clock.speak(takes, frames(beckett)[:10])
-    assert len(takes.all) == 2
-    takes.on_ended()
+    controller.on_ended()
+    controller.end()
+    assert not controller.is_interrupted
+    assert controller.all[0].session.wait(60)
+    clock.speak(controller, frames(beckett)[:10])
+    assert len(controller.all) == 2
+    controller.on_ended()
 
 
-def test_clear_forgets_all_but_the_running_take(
-    takes: RecordingController, beckett: np.ndarray
+def test_clear_forgets_all_but_the_running_recording(
+    controller: RecordingController, beckett: np.ndarray
 ) -> None:
     some = frames(beckett)[:10]
-    takes.on_frame(some[0])
-    takes.on_ended()
-    takes.on_frame(some[1])
-    takes.clear()
-    assert [take.number for take in takes.all] == [2]
-    takes.on_ended()
-    takes.clear()
-    assert takes.all == []
+    controller.on_frame(some[0])
+    controller.on_ended()
+    controller.on_frame(some[1])
+    controller.clear()
+    assert [recording.number for recording in controller.all] == [2]
+    controller.on_ended()
+    controller.clear()
+    assert controller.all == []
 
 
 def test_a_time_limit_ends_the_sound(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    takes, wire = RecordingController(), Wire()
-    takes.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
-    takes.on_connecting(wire)
-    WallClock(monkeypatch).speak(takes, frames(beckett), wire)
-    [take] = takes.all
-    assert take.session.snapshot.audio_s == pytest.approx(2.0, abs=0.05)
-    takes.on_ended(wire)
-    assert take.session.wait(30)
+    controller, wire = RecordingController(), Wire()
+    controller.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
+    controller.on_connecting(wire)
+    WallClock(monkeypatch).speak(controller, frames(beckett), wire)
+    [recording] = controller.all
+    assert recording.session.snapshot.audio_s == pytest.approx(2.0, abs=0.05)
+    controller.on_ended(wire)
+    assert recording.session.wait(30)
 
 
 def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
-    takes = RecordingController()
-    takes.on_frame(frames(beckett)[0])
-    takes.on_ended()
-    assert takes.all == []
+    controller = RecordingController()
+    controller.on_frame(frames(beckett)[0])
+    controller.on_ended()
+    assert controller.all == []
 
 
 def test_who_finds_all_places_taken_waits_and_is_let_in(
@@ -214,9 +216,9 @@ def test_who_finds_all_places_taken_waits_and_is_let_in(
     scheduler.admission = AdmissionQueue(scheduler.capacity)
     first, second = RecordingController(), RecordingController()
     sound = frames(beckett)
-    for takes in (first, second):
-        takes.prepare(scheduler, LiveOptions())
-        takes.on_frame(sound[0])
+    for controller in (first, second):
+        controller.prepare(scheduler, LiveOptions())
+        controller.on_frame(sound[0])
     assert (first.queue_position, first.running is not None) == (None, True)
     assert second.running is None
     assert second.queue_position is not None
@@ -226,9 +228,9 @@ def test_who_finds_all_places_taken_waits_and_is_let_in(
         second.on_frame(frame)
     assert second.queue_position is None
     second.on_ended()
-    [take] = second.all
-    assert take.session.wait(60)
-    assert word_error_rate(BECKETT, take.session.snapshot.transcript().text) < 0.35
+    [recording] = second.all
+    assert recording.session.wait(60)
+    assert word_error_rate(BECKETT, recording.session.snapshot.transcript().text) < 0.35
     assert scheduler.admission.n_admitted == 0
 
 
@@ -236,99 +238,101 @@ def _ready(
     limit_s: float | None = None, budget: Budget | None = None, **options: bool
 ) -> RecordingController:
     """Takes with a model that hears nothing of what these tests are about."""
-    takes = RecordingController(budget)
-    takes.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
-    return takes
+    controller = RecordingController(budget)
+    controller.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
+    return controller
 
 
 def _silence(seconds: float) -> list[av.AudioFrame]:
     return frames(np.zeros(round(16_000 * seconds), np.float32))
 
 
-def test_a_take_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes, wire = WallClock(monkeypatch), _ready(limit_s=30.0), Wire()
-    takes.on_connecting(wire)
-    clock.speak(takes, _silence(0.5), wire)
-    assert takes.check(clock.now + 28)
-    assert takes.running is not None
-    assert not takes.check(clock.now + 30)
-    assert (takes.running, wire.n_hung_up) == (None, 1)
-    assert "time limit" in (takes.notice or "")
-    assert takes.was_hung_up() and not takes.was_hung_up()
-    clock.speak(takes, _silence(1.0), wire)  # what still comes is no new take
-    assert len(takes.all) == 1
-    takes.on_ended(wire)
+def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, controller, wire = WallClock(monkeypatch), _ready(limit_s=30.0), Wire()
+    controller.on_connecting(wire)
+    clock.speak(controller, _silence(0.5), wire)
+    assert controller.check(clock.now + 28)
+    assert controller.running is not None
+    assert not controller.check(clock.now + 30)
+    assert (controller.running, wire.n_hung_up) == (None, 1)
+    assert "time limit" in (controller.notice or "")
+    assert controller.was_hung_up() and not controller.was_hung_up()
+    clock.speak(controller, _silence(1.0), wire)  # what still comes is no new take
+    assert len(controller.all) == 1
+    controller.on_ended(wire)
     again = Wire()
-    takes.on_connecting(again)
-    clock.speak(takes, _silence(0.1), again)
-    assert (len(takes.all), takes.notice) == (2, None)
+    controller.on_connecting(again)
+    clock.speak(controller, _silence(0.1), again)
+    assert (len(controller.all), controller.notice) == (2, None)
 
 
 def test_half_a_second_of_sound_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes, wire = WallClock(monkeypatch), _ready(), Wire()
-    takes.on_connecting(wire)
-    clock.speak(takes, _silence(0.5), wire)
-    assert takes._scheduler is not None
-    assert takes._scheduler.admission.n_admitted == 1
-    takes.check(clock.now + HELD_OPEN_S - 1)
-    assert takes._scheduler.admission.n_admitted == 1
-    takes.check(clock.now + HELD_OPEN_S + 1)
-    assert takes._scheduler.admission.n_admitted == 0
-    assert (takes.running, wire.n_hung_up) == (None, 1)
-    assert "no sound came" in (takes.notice or "")
+    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    controller.on_connecting(wire)
+    clock.speak(controller, _silence(0.5), wire)
+    assert controller._scheduler is not None
+    assert controller._scheduler.admission.n_admitted == 1
+    controller.check(clock.now + HELD_OPEN_S - 1)
+    assert controller._scheduler.admission.n_admitted == 1
+    controller.check(clock.now + HELD_OPEN_S + 1)
+    assert controller._scheduler.admission.n_admitted == 0
+    assert (controller.running, wire.n_hung_up) == (None, 1)
+    assert "no sound came" in (controller.notice or "")
 
 
-def test_minutes_of_digital_silence_end_the_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes, wire = WallClock(monkeypatch), _ready(), Wire()
-    takes.on_connecting(wire)
+def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    controller.on_connecting(wire)
     loud = frames(np.full(16_000, 0.1, np.float32))
     minute = _silence(60.0)
     for _ in range(2):
-        clock.speak(takes, loud, wire)
+        clock.speak(controller, loud, wire)
         for _ in range(4):
-            clock.speak(takes, minute, wire)
-            assert takes.check(clock.now)
-    clock.speak(takes, _silence(61.0), wire)
-    assert not takes.check(clock.now)
-    assert (takes.running, wire.n_hung_up) == (None, 1)
-    assert "silence" in (takes.notice or "")
+            clock.speak(controller, minute, wire)
+            assert controller.check(clock.now)
+    clock.speak(controller, _silence(61.0), wire)
+    assert not controller.check(clock.now)
+    assert (controller.running, wire.n_hung_up) == (None, 1)
+    assert "silence" in (controller.notice or "")
 
 
 def test_a_connection_that_brings_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes, wire = WallClock(monkeypatch), _ready(), Wire()
-    takes.on_connecting(wire)
-    assert takes.check(clock.now + CONNECT_S - 1)
-    assert not takes.check(clock.now + CONNECT_S + 1)
+    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    controller.on_connecting(wire)
+    assert controller.check(clock.now + CONNECT_S - 1)
+    assert not controller.check(clock.now + CONNECT_S + 1)
     assert wire.n_hung_up == 1
-    assert takes._scheduler is not None
-    assert takes._scheduler.admission.n_waiting == 0
+    assert controller._scheduler is not None
+    assert controller._scheduler.admission.n_waiting == 0
 
 
 def test_the_clock_goes_without_anybody_who_looks(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
     """The thread that checks is there while there is something to end, and no longer."""
-    takes, wire = _ready(limit_s=0.2), Wire()
-    takes.on_connecting(wire)
-    takes.on_frame(_silence(0.02)[0], wire)
-    eventually(lambda: takes.running is None and wire.n_hung_up == 1)
+    controller, wire = _ready(limit_s=0.2), Wire()
+    controller.on_connecting(wire)
+    controller.on_frame(_silence(0.02)[0], wire)
+    eventually(lambda: controller.running is None and wire.n_hung_up == 1)
     eventually(lambda: "asr-watch" not in [thread.name for thread in threading.enumerate()])
 
 
-def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_take(
+def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_recording(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock, takes, old, new = WallClock(monkeypatch), _ready(), Wire(), Wire()
-    takes.on_connecting(old)
-    clock.speak(takes, _silence(1.0), old)
-    takes.on_connecting(new)
+    clock, controller, old, new = WallClock(monkeypatch), _ready(), Wire(), Wire()
+    controller.on_connecting(old)
+    clock.speak(controller, _silence(1.0), old)
+    controller.on_connecting(new)
     assert old.n_hung_up == 1
-    clock.speak(takes, _silence(1.0), old)
-    takes.on_ended(old)
-    clock.speak(takes, _silence(1.0), new)
-    [take] = takes.all
-    assert takes.running is take
-    assert take.session.snapshot.audio_s == pytest.approx(3.0, abs=0.1)  # of it a second missed
+    clock.speak(controller, _silence(1.0), old)
+    controller.on_ended(old)
+    clock.speak(controller, _silence(1.0), new)
+    [recording] = controller.all
+    assert controller.running is recording
+    assert recording.session.snapshot.audio_s == pytest.approx(
+        3.0, abs=0.1
+    )  # of it a second missed
 
 
 def test_one_user_speaks_on_two_pages_at_most() -> None:
@@ -348,10 +352,10 @@ def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
     scheduler = Scheduler(CountingEngine(), start=False)
     crowd = [RecordingController() for _ in range(20)]
     n_refused = 0
-    for takes in crowd:
-        takes.prepare(scheduler, LiveOptions())
+    for controller in crowd:
+        controller.prepare(scheduler, LiveOptions())
         try:
-            takes.on_connecting(Wire())
+            controller.on_connecting(Wire())
         except LimitError:
             n_refused += 1
     assert n_refused == 18
@@ -363,27 +367,27 @@ def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPat
     clock = WallClock(monkeypatch)
     scheduler = Scheduler(CountingEngine(), start=False, clock=lambda: clock.now)
     crowd = [(RecordingController(), Wire()) for _ in range(9)]
-    for takes, wire in crowd:
-        takes.prepare(scheduler, LiveOptions())
-        takes.on_connecting(wire)
+    for controller, wire in crowd:
+        controller.prepare(scheduler, LiveOptions())
+        controller.on_connecting(wire)
         clock.now += 6
-    for takes, wire in crowd:
-        clock.speak(takes, _silence(0.02), wire)
-    assert sum(takes.running is not None for takes, _ in crowd) == 1
-    assert sum(takes.queue_position is not None for takes, _ in crowd) == 2
+    for controller, wire in crowd:
+        clock.speak(controller, _silence(0.02), wire)
+    assert sum(controller.running is not None for controller, _ in crowd) == 1
+    assert sum(controller.queue_position is not None for controller, _ in crowd) == 2
     assert sum(wire.n_hung_up for _, wire in crowd) == 6
 
 
 def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes = WallClock(monkeypatch), _ready(keep_audio=True)
+    clock, controller = WallClock(monkeypatch), _ready(keep_audio=True)
     for number, frame in enumerate(_silence(40.0)):
         frame.pts, frame.time_base = 119 * 48_000 * number, Fraction(1, 48_000)
-        clock.speak(takes, [frame])
-    [take] = takes.all
-    assert take.session.snapshot.audio_s < 40 + CLOCK_SLACK_S + 0.1
-    assert len(take.session.kept_audio()) < 16_000 * (40 + CLOCK_SLACK_S + 0.1)
-    assert take.too_fast_s > 100_000
-    assert len(take.lost) < 1_000
+        clock.speak(controller, [frame])
+    [recording] = controller.all
+    assert recording.session.snapshot.audio_s < 40 + CLOCK_SLACK_S + 0.1
+    assert len(recording.session.kept_audio()) < 16_000 * (40 + CLOCK_SLACK_S + 0.1)
+    assert recording.too_fast_s > 100_000
+    assert len(recording.lost) < 1_000
 
 
 def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
@@ -392,87 +396,87 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     clock = WallClock(monkeypatch)
     second = 2 * 16_000
     budget = Budget({Resource.RECORDINGS: Quota(3 * second, 3 * second, "{what} too much.")})
-    takes = _ready(budget=budget, keep_audio=True)
-    clock.speak(takes, _silence(5.0))
-    [take] = takes.all
-    assert take.session.keep_audio_error == "you have too much."
-    assert take.session.snapshot.audio_s == pytest.approx(5.0, abs=0.1)
-    assert len(take.session.kept_audio()) == pytest.approx(3 * 16_000, abs=400)
-    assert budget.used(Resource.RECORDINGS, takes.owner) > 2.9 * second
-    takes.on_ended()
-    takes.clear()
-    assert budget.used(Resource.RECORDINGS, takes.owner) == 0
+    controller = _ready(budget=budget, keep_audio=True)
+    clock.speak(controller, _silence(5.0))
+    [recording] = controller.all
+    assert recording.session.keep_audio_error == "you have too much."
+    assert recording.session.snapshot.audio_s == pytest.approx(5.0, abs=0.1)
+    assert len(recording.session.kept_audio()) == pytest.approx(3 * 16_000, abs=400)
+    assert budget.used(Resource.RECORDINGS, controller.owner) > 2.9 * second
+    controller.on_ended()
+    controller.clear()
+    assert budget.used(Resource.RECORDINGS, controller.owner) == 0
 
 
-def test_a_take_may_end_while_its_sound_still_comes() -> None:
+def test_a_recording_may_end_while_its_sound_still_comes() -> None:
     """Two threads, as with a clock that ends a take: the filter inside is for one at a time."""
     sound = frames(np.zeros(16_000, np.float32))
     for _ in range(20):
-        takes, wire = _ready(), Wire()
-        takes.on_connecting(wire)
-        takes.on_frame(sound[0], wire)
-        [take] = takes.all
+        controller, wire = _ready(), Wire()
+        controller.on_connecting(wire)
+        controller.on_frame(sound[0], wire)
+        [recording] = controller.all
 
-        def speak(takes: RecordingController = takes, wire: Wire = wire) -> None:
+        def speak(controller: RecordingController = controller, wire: Wire = wire) -> None:
             for frame in sound:
-                takes.on_frame(frame, wire)
+                controller.on_frame(frame, wire)
 
         speaker = threading.Thread(target=speak)
         speaker.start()
-        takes.check(time.monotonic() + 3_600)
-        audio_s = take.session.snapshot.audio_s
+        controller.check(time.monotonic() + 3_600)
+        audio_s = recording.session.snapshot.audio_s
         speaker.join()
-        assert take.session.snapshot.audio_s == audio_s
-        assert (takes.all, takes.running) == ([take], None)
+        assert recording.session.snapshot.audio_s == audio_s
+        assert (controller.all, controller.running) == ([recording], None)
 
 
 def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
-    takes, wire = _ready(budget=budget, keep_audio=True), Wire()
-    takes.on_connecting(wire)
-    clock.speak(takes, _silence(1.0), wire)
-    [take] = takes.all
-    assert budget.used(Resource.RECORDINGS, takes.owner) > 0
+    controller, wire = _ready(budget=budget, keep_audio=True), Wire()
+    controller.on_connecting(wire)
+    clock.speak(controller, _silence(1.0), wire)
+    [recording] = controller.all
+    assert budget.used(Resource.RECORDINGS, controller.owner) > 0
     for _ in range(2):
-        takes.close()
-    clock.speak(takes, _silence(1.0), wire)
-    clock.speak(takes, _silence(1.0))
-    takes.on_ended(wire)
-    assert (takes.all, takes.running, wire.n_hung_up) == ([], None, 1)
-    assert take.session.snapshot.audio_s == pytest.approx(1.0, abs=0.1)
-    assert budget.used(Resource.RECORDINGS, takes.owner) == 0
-    assert not takes.check(clock.now)
+        controller.close()
+    clock.speak(controller, _silence(1.0), wire)
+    clock.speak(controller, _silence(1.0))
+    controller.on_ended(wire)
+    assert (controller.all, controller.running, wire.n_hung_up) == ([], None, 1)
+    assert recording.session.snapshot.audio_s == pytest.approx(1.0, abs=0.1)
+    assert budget.used(Resource.RECORDINGS, controller.owner) == 0
+    assert not controller.check(clock.now)
     with pytest.raises(LimitError):
-        takes.on_connecting(Wire())
+        controller.on_connecting(Wire())
 
 
-def test_a_lost_take_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, takes, wire = WallClock(monkeypatch), _ready(), Wire()
-    takes.on_connecting(wire)
-    clock.speak(takes, _silence(1.0), wire)
+def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    controller.on_connecting(wire)
+    clock.speak(controller, _silence(1.0), wire)
     clock.now += 6
-    takes.on_ended(wire)
-    assert takes.is_interrupted
-    takes.close()
-    assert (takes.is_interrupted, takes.running) == (False, None)
-    assert takes._scheduler is not None
-    assert takes._scheduler.admission.n_admitted == 0
+    controller.on_ended(wire)
+    assert controller.is_interrupted
+    controller.close()
+    assert (controller.is_interrupted, controller.running) == (False, None)
+    assert controller._scheduler is not None
+    assert controller._scheduler.admission.n_admitted == 0
 
 
-def test_takes_that_nobody_holds_give_their_memory_back(
+def test_recordings_that_nobody_holds_give_their_memory_back(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
-    takes = _ready(budget=budget, keep_audio=True)
-    clock.speak(takes, _silence(1.0))
-    takes.on_ended()
-    owner, gone = takes.owner, weakref.ref(takes)
+    controller = _ready(budget=budget, keep_audio=True)
+    clock.speak(controller, _silence(1.0))
+    controller.on_ended()
+    owner, gone = controller.owner, weakref.ref(controller)
     assert budget.used(Resource.RECORDINGS, owner) > 0
-    assert takes._scheduler is not None
-    while takes._scheduler.n_sessions:
-        takes._scheduler.step(clock.now)
+    assert controller._scheduler is not None
+    while controller._scheduler.n_sessions:
+        controller._scheduler.step(clock.now)
         clock.now += 1
-    del takes
+    del controller
 
     def is_gone() -> bool:
         gc.collect()

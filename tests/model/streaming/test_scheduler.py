@@ -17,14 +17,14 @@ from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler
 from asr_core.streaming.replay import replay
-from asr_core.streaming.scheduler import choose
+from asr_core.streaming.scheduler import longest_due
 from tests.support.engines import CountingEngine, FailingEngine, HangingEngine, SlowEngine
 from tests.support.texts import BECKETT, word_error_rate
 
 
 @given(st.lists(st.floats(0, 10)), st.floats(0, 10))
 def test_the_longest_due_is_served_first(due_at: list[float], now: float) -> None:
-    chosen = choose(list(enumerate(due_at)), now)
+    chosen = longest_due(list(enumerate(due_at)), now)
     if chosen is None:
         assert all(due > now for due in due_at)
     else:
@@ -105,11 +105,11 @@ def test_nobody_waits_for_more_than_one_round_of_the_others(
 
 
 def _two_models(limits: UsageLimits | None = None) -> tuple[Scheduler, Scheduler]:
-    """Two schedulers on one machine; a look of either takes a twentieth of a second."""
+    """Two schedulers on one machine; a batch of either takes a twentieth of a second."""
     made: list[Scheduler] = []
     for _ in range(2):
-        scheduler = Scheduler(CountingEngine(), start=False, limits=limits, beside=lambda: made)
-        scheduler._note_look(0.05)
+        scheduler = Scheduler(CountingEngine(), start=False, limits=limits, peers=lambda: made)
+        scheduler._record_batch_time(0.05)
         made.append(scheduler)
     return made[0], made[1]
 
@@ -117,12 +117,12 @@ def _two_models(limits: UsageLimits | None = None) -> tuple[Scheduler, Scheduler
 def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> None:
     small, large = _two_models()
     assert small.capacity() == large.capacity() == 12
-    large._look_s = 0.2
+    large._batch_time_s = 0.2
     assert large.capacity() == 3
     assert large.admission.enter("a")
     assert small.capacity() == 8
     for who in range(8):
-        small.admission._entered_at = -100  # as if long ago
+        small.admission._last_admission_s = -100  # as if long ago
         assert small.admission.enter(who)
     assert not small.admission.enter("too many")
     assert large.capacity() == 1
@@ -133,7 +133,7 @@ def test_the_limit_of_speakers_counts_over_all_models() -> None:
     assert small.admission.enter("a")
     assert large.admission.enter("b")
     for scheduler in (small, large):
-        scheduler.admission._entered_at = -100
+        scheduler.admission._last_admission_s = -100
         assert not scheduler.admission.enter("c")
     small.admission.leave("a")
     assert large.admission.enter("c")

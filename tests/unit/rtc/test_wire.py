@@ -39,15 +39,15 @@ def speech() -> list[bytes]:
 
 
 @pytest.fixture
-def takes() -> Iterator[RecordingController]:
-    takes = RecordingController(Budget({}))
-    takes.prepare(Scheduler(CountingEngine()), LiveOptions())
-    yield takes
-    takes.close()
+def controller() -> Iterator[RecordingController]:
+    controller = RecordingController(Budget({}))
+    controller.prepare(Scheduler(CountingEngine()), LiveOptions())
+    yield controller
+    controller.close()
 
 
-def heard_s(takes: RecordingController) -> float:
-    running = takes.running
+def heard_s(controller: RecordingController) -> float:
+    running = controller.running
     return running.session.snapshot.audio_s if running is not None else 0.0
 
 
@@ -59,66 +59,66 @@ def heard_s(takes: RecordingController) -> float:
 def test_odd_payloads_do_not_end_the_sound(
     odd: bytes,
     server: Server,
-    takes: RecordingController,
+    controller: RecordingController,
     speech: list[bytes],
     eventually: Eventually,
 ) -> None:
     packets = [*speech[:50], odd, odd, *speech[50:100]]
-    peer = server.connect(takes, Microphone(packets))
-    eventually(lambda: heard_s(takes) >= 1.95)
+    peer = server.connect(controller, Microphone(packets))
+    eventually(lambda: heard_s(controller) >= 1.95)
     server.do(peer.close())
 
 
 def test_stamps_that_jump_make_nothing_grow(
-    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
+    server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
     microphone = Microphone(speech, stamp=119 * 48_000)
-    peer = server.connect(takes, microphone)
-    eventually(lambda: takes.running is not None and takes.running.too_fast_s > 10_000)
-    assert heard_s(takes) <= time.monotonic() - began + CLOCK_SLACK_S + 1
+    peer = server.connect(controller, microphone)
+    eventually(lambda: controller.running is not None and controller.running.too_fast_s > 10_000)
+    assert heard_s(controller) <= time.monotonic() - began + CLOCK_SLACK_S + 1
     server.do(peer.close())
 
 
 def test_odd_headers_do_not_end_the_sound(
-    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
+    server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
-    peer = server.connect(takes, Microphone(speech))
-    eventually(lambda: heard_s(takes) > 0.5)
+    peer = server.connect(controller, Microphone(speech))
+    eventually(lambda: heard_s(controller) > 0.5)
     transport = peer.getSenders()[0].transport
     # A sound level, which has one byte, of two.
     header = "9060000100000000000000ab" + "bede0001" + "21aabb00"
     server.do(transport._send_rtp(bytes.fromhex(header) + bytes(20)))
-    eventually(lambda: heard_s(takes) > 1.5)
+    eventually(lambda: heard_s(controller) > 1.5)
     server.do(peer.close())
 
 
 def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
-    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
+    server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
     microphone = Microphone(islice(cycle(speech), 1_500), every_s=0.002)
-    peer = server.connect(takes, microphone)
+    peer = server.connect(controller, microphone)
     eventually(lambda: microphone.n_sent == 1_500)
     most_s = BURST_S + MAX_SPEED * (time.monotonic() - began)
-    eventually(lambda: heard_s(takes) > BURST_S - 0.5)
-    assert heard_s(takes) <= most_s + 0.1
+    eventually(lambda: heard_s(controller) > BURST_S - 0.5)
+    assert heard_s(controller) <= most_s + 0.1
     server.do(peer.close())
 
 
 def test_who_floods_is_cut_off(
-    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
+    server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
-    peer = server.connect(takes, Microphone(cycle(speech), every_s=0))
-    eventually(lambda: bool(takes.all))
-    eventually(lambda: takes.running is None)
+    peer = server.connect(controller, Microphone(cycle(speech), every_s=0))
+    eventually(lambda: bool(controller.all))
+    eventually(lambda: controller.running is None)
     eventually(lambda: peer.connectionState in ("closed", "failed"))
     server.do(peer.close())
 
 
 @pytest.mark.parametrize("kind", ["video", "two microphones", "data", "only data"])
 def test_what_is_no_microphone_is_not_taken(
-    kind: str, server: Server, takes: RecordingController
+    kind: str, server: Server, controller: RecordingController
 ) -> None:
     microphone = AudioStreamTrack()
     tracks = {
@@ -130,25 +130,25 @@ def test_what_is_no_microphone_is_not_taken(
     peer = server.offer(*tracks, data="data" in kind)
     local = peer.localDescription
     with pytest.raises(OfferError):
-        server.worker(takes).process_offer(local.sdp, local.type, 10)
+        server.worker(controller).process_offer(local.sdp, local.type, 10)
     server.do(peer.close())
 
 
 @pytest.mark.parametrize("sdp", [None, 5, "", "v=0\r\n", {"a": 1}])
 def test_what_is_no_offer_is_a_sentence(
-    sdp: object, server: Server, takes: RecordingController
+    sdp: object, server: Server, controller: RecordingController
 ) -> None:
     with pytest.raises(OfferError):
-        server.worker(takes).process_offer(sdp, "offer", 10)  # type: ignore[arg-type]
+        server.worker(controller).process_offer(sdp, "offer", 10)  # type: ignore[arg-type]
 
 
 def test_an_offer_that_only_the_library_refuses_is_a_sentence(
-    server: Server, takes: RecordingController, eventually: Eventually
+    server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.offer(AudioStreamTrack())
     local = peer.localDescription
     broken = local.sdp.replace("a=fingerprint:", "a=fingerprint-no-more:")
-    worker = server.worker(takes)
+    worker = server.worker(controller)
     with pytest.raises(AsrError) as caught:
         worker.process_offer(broken, "offer", 10)
         worker.process_offer("", "offer", 10)
@@ -158,12 +158,12 @@ def test_an_offer_that_only_the_library_refuses_is_a_sentence(
 
 
 def test_candidates_are_checked_counted_and_never_logged_as_lines(
-    server: Server, takes: RecordingController, caplog: pytest.LogCaptureFixture
+    server: Server, controller: RecordingController, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     peer = server.offer(Microphone([]))
     local = peer.localDescription
-    worker = server.worker(takes)
+    worker = server.worker(controller)
     worker.process_offer(local.sdp, local.type, 10)
     text = "candidate:1 1 udp 1677729535 {} {} typ host"
     given = {
@@ -190,11 +190,11 @@ def test_candidates_are_checked_counted_and_never_logged_as_lines(
 
 
 def test_a_connection_that_brings_nothing_is_closed(
-    server: Server, takes: RecordingController, eventually: Eventually
+    server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
-    peer = server.connect(takes, Microphone([]))
+    peer = server.connect(controller, Microphone([]))
     eventually(lambda: peer.connectionState == "connected")
-    takes.check(time.monotonic() + CONNECT_S + 1)
+    controller.check(time.monotonic() + CONNECT_S + 1)
     eventually(lambda: peer.connectionState in ("closed", "failed"))
     server.do(peer.close())
 
@@ -215,51 +215,51 @@ def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
 
 
 def test_close_ends_the_connection_too(
-    server: Server, takes: RecordingController, speech: list[bytes], eventually: Eventually
+    server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
-    peer = server.connect(takes, Microphone(cycle(speech)))
-    eventually(lambda: heard_s(takes) > 0.3)
-    takes.close()
-    assert takes.all == []
+    peer = server.connect(controller, Microphone(cycle(speech)))
+    eventually(lambda: heard_s(controller) > 0.3)
+    controller.close()
+    assert controller.all == []
     eventually(lambda: peer.connectionState in ("closed", "failed"))
     server.do(peer.close())
 
 
-def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
+def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
     server: Server, speech: list[bytes], eventually: Eventually
 ) -> None:
     """Each end in turn: STOP, the page's session gone, a peer that vanishes, a cut sender."""
     scheduler = Scheduler(CountingEngine())
 
-    def take(number: int) -> None:
-        takes = RecordingController(Budget({}))
-        takes.prepare(scheduler, LiveOptions(keep_audio=True))
-        peer = server.connect(takes, Microphone(cycle(speech)))
-        eventually(lambda: heard_s(takes) > 0.1)
+    def record(number: int) -> None:
+        controller = RecordingController(Budget({}))
+        controller.prepare(scheduler, LiveOptions(keep_audio=True))
+        peer = server.connect(controller, Microphone(cycle(speech)))
+        eventually(lambda: heard_s(controller) > 0.1)
         if number % 3 == 0:
             server.do(peer.close())
-            eventually(lambda: takes.running is None)
+            eventually(lambda: controller.running is None)
         elif number % 3 == 1:
-            takes.close()
+            controller.close()
         else:
-            takes.check(time.monotonic() + 3_600)
+            controller.check(time.monotonic() + 3_600)
         server.do(peer.close())
 
     def refused() -> None:
-        takes = RecordingController(Budget({}))
-        takes.prepare(scheduler, LiveOptions())
+        controller = RecordingController(Budget({}))
+        controller.prepare(scheduler, LiveOptions())
         peer = server.offer(AudioStreamTrack(), VideoStreamTrack())
         with pytest.raises(OfferError):
-            server.worker(takes).process_offer(peer.localDescription.sdp, "offer", 10)
+            server.worker(controller).process_offer(peer.localDescription.sdp, "offer", 10)
         server.do(peer.close())
 
-    take(0)
+    record(0)
     refused()
     eventually(lambda: not _ours())
     gc.collect()
     before = in_use()
     for number in range(20):
-        take(number)
+        record(number)
         refused()
     eventually(lambda: not _ours())
     gc.collect()
@@ -271,6 +271,6 @@ def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
 
 
 def _ours() -> list[str]:
-    """Threads that end with the takes."""
+    """Threads that end with the recordings."""
     names = ("asr-", "audio-decoder", "ShutdownPolling", "process_offer", "Timer")
     return [name for name in in_use()[0] if name.startswith(names)]

@@ -18,54 +18,54 @@ class Clock:
 
 
 def test_first_come_first_served_and_nobody_presses_anything() -> None:
-    line = AdmissionQueue(lambda: 1, Clock())
-    assert [line.enter(who) for who in "abc"] == [True, False, False]
-    assert [line.position(who) for who in "abc"] == [None, 1, 2]
-    line.leave("a")
-    assert [line.enter(who) for who in "cb"] == [False, True]
-    assert line.position("c") == 1
+    queue = AdmissionQueue(lambda: 1, Clock())
+    assert [queue.enter(who) for who in "abc"] == [True, False, False]
+    assert [queue.position(who) for who in "abc"] == [None, 1, 2]
+    queue.leave("a")
+    assert [queue.enter(who) for who in "cb"] == [False, True]
+    assert queue.position("c") == 1
 
 
 def test_who_closed_the_tab_loses_the_place() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 1, clock)
-    assert [line.enter(who) for who in "abc"] == [True, False, False]
+    queue = AdmissionQueue(lambda: 1, clock)
+    assert [queue.enter(who) for who in "abc"] == [True, False, False]
     clock.now = 4
-    line.enter("c")
+    queue.enter("c")
     clock.now = 6
-    assert line.position("b") is None
-    assert line.position("c") == 1
+    assert queue.position("b") is None
+    assert queue.position("c") == 1
 
 
-def test_the_line_is_full_with_two_for_each_place() -> None:
+def test_the_queue_is_full_with_two_for_each_place() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 2, clock)
+    queue = AdmissionQueue(lambda: 2, clock)
     for who in "abcde":  # the first is in, until the second may follow
-        line.enter(who)
-        assert line.is_full == (who == "e")
+        queue.enter(who)
+        assert queue.is_full == (who == "e")
     clock.now = 6
-    assert not line.is_full  # all who waited have closed their tabs
+    assert not queue.is_full  # all who waited have closed their tabs
 
 
 def test_the_estimate_learns_how_long_people_stay() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 1, clock)
+    queue = AdmissionQueue(lambda: 1, clock)
     for _ in range(30):
-        line.enter("a")
+        queue.enter("a")
         clock.now += 30
-        line.leave("a")
-    line.enter("a")
-    line.enter("b")
-    assert 25 < (line.estimated_wait_s("b") or 0) < 40
-    assert line.estimated_wait_s("a") is None
+        queue.leave("a")
+    queue.enter("a")
+    queue.enter("b")
+    assert 25 < (queue.estimated_wait_s("b") or 0) < 40
+    assert queue.estimated_wait_s("a") is None
 
 
 def test_the_second_half_comes_in_one_by_one() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 4, clock)
+    queue = AdmissionQueue(lambda: 4, clock)
     let_in = []
     for _ in range(30):
-        let_in.append(sum([line.enter(who) for who in "abcdef"]))
+        let_in.append(sum([queue.enter(who) for who in "abcdef"]))
         clock.now += 0.5
     assert let_in == [2] * 10 + [3] * 10 + [4] * 10
 
@@ -73,49 +73,49 @@ def test_the_second_half_comes_in_one_by_one() -> None:
 def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
     """The machine turns out slower with the second speaker: the third waits."""
     clock = Clock()
-    line = AdmissionQueue(lambda: 3 if line.n_admitted < 2 else 2, clock)
+    queue = AdmissionQueue(lambda: 3 if queue.n_admitted < 2 else 2, clock)
     for _ in range(60):
         for who in "abc":
-            line.enter(who)
+            queue.enter(who)
         clock.now += 0.5
-    assert line.n_admitted == 2
-    assert line.position("c") == 1
+    assert queue.n_admitted == 2
+    assert queue.position("c") == 1
 
 
-def test_who_comes_when_the_line_is_full_does_not_wait() -> None:
+def test_who_comes_when_the_queue_is_full_does_not_wait() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 1, clock)
+    queue = AdmissionQueue(lambda: 1, clock)
     for who in range(1_000):
-        line.enter(who)
-    assert (line.n_admitted, line.n_waiting) == (1, 2)
-    assert [line.position(who) for who in (1, 2, 3)] == [1, 2, None]
-    assert [line.join(who) for who in (0, 2, 4)] == [True, True, False]
+        queue.enter(who)
+    assert (queue.n_admitted, queue.n_waiting) == (1, 2)
+    assert [queue.position(who) for who in (1, 2, 3)] == [1, 2, None]
+    assert [queue.join(who) for who in (0, 2, 4)] == [True, True, False]
 
 
 def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() -> None:
     clock = Clock()
-    line = AdmissionQueue(lambda: 1, clock)
-    assert line.join("a")
-    assert (line.n_admitted, line.position("a")) == (0, 1)
-    assert line.enter("a")
-    line.join("b")
+    queue = AdmissionQueue(lambda: 1, clock)
+    assert queue.join("a")
+    assert (queue.n_admitted, queue.position("a")) == (0, 1)
+    assert queue.enter("a")
+    queue.join("b")
     clock.now = 6
-    assert line.position("b") is None
+    assert queue.position("b") is None
 
 
-def test_the_lines_of_two_models_share_one_budget() -> None:
+def test_the_queues_of_two_models_share_one_budget() -> None:
     speakers = Budget({Resource.SPEAKERS: Quota(2, 2, "No more than {what}.")})
-    lines = [AdmissionQueue(lambda: 9, Clock(), speakers) for _ in range(2)]
-    assert [line.enter((number, n)) for n in (1, 2) for number, line in enumerate(lines)] == [
+    queues = [AdmissionQueue(lambda: 9, Clock(), speakers) for _ in range(2)]
+    assert [queue.enter((number, n)) for n in (1, 2) for number, queue in enumerate(queues)] == [
         True, True, False, False,
     ]  # fmt: skip
-    lines[0].leave((0, 1))
-    assert lines[1].enter((1, 2))
-    assert not lines[0].enter((0, 2))
-    lines[1].leave((1, 2))
-    lines[1].leave((1, 1))
+    queues[0].leave((0, 1))
+    assert queues[1].enter((1, 2))
+    assert not queues[0].enter((0, 2))
+    queues[1].leave((1, 2))
+    queues[1].leave((1, 1))
     assert speakers.used(Resource.SPEAKERS, (1, 1)) == 0
-    assert lines[0].enter((0, 2))
+    assert queues[0].enter((0, 2))
 
 
 class Page:
@@ -128,40 +128,40 @@ class Page:
 def test_one_user_takes_two_places_and_not_all() -> None:
     clock = Clock()
     budget = Budget({Resource.SPEAKERS: Quota(9, 9, "No more than {what}.")})
-    lines = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
+    queues = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
     pages = [Page("greedy") for _ in range(5)]
-    assert lines[0].enter(pages[0])
+    assert queues[0].enter(pages[0])
     clock.now += 10
-    assert lines[1].enter(pages[1])
+    assert queues[1].enter(pages[1])
     for page in pages[2:]:
-        assert lines[0].is_at_limit(page)
-        assert not lines[0].enter(page)
-        assert lines[0].position(page) is None  # nobody waits behind them in vain
+        assert queues[0].is_at_limit(page)
+        assert not queues[0].enter(page)
+        assert queues[0].position(page) is None  # nobody waits behind them in vain
     clock.now += 10
-    assert lines[0].enter(Page("somebody else"))
-    lines[1].leave(pages[1])
+    assert queues[0].enter(Page("somebody else"))
+    queues[1].leave(pages[1])
     clock.now += 10
-    assert lines[0].enter(pages[2])
+    assert queues[0].enter(pages[2])
 
 
 @given(st.integers(1, 5))
 def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
     clock = Clock()
-    line = AdmissionQueue(lambda: room[0], clock)
+    queue = AdmissionQueue(lambda: room[0], clock)
     for n in range(capacity):
         clock.now += 10
-        assert line.enter(n)
+        assert queue.enter(n)
     room[0] = 1
-    assert all(line.enter(n) for n in range(capacity))
-    assert not line.enter("new")
+    assert all(queue.enter(n) for n in range(capacity))
+    assert not queue.enter("new")
 
 
 class Crowd(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = Clock()
-        self.line = AdmissionQueue(lambda: 3, self.clock)
+        self.queue = AdmissionQueue(lambda: 3, self.clock)
         self.asked: list[int] = []
 
     @rule()
@@ -172,25 +172,25 @@ class Crowd(RuleBasedStateMachine):
 
     @rule(who=st.integers(0, 8))
     def ask(self, who: int) -> None:
-        if self.line.enter(who):
+        if self.queue.enter(who):
             if who in self.asked:
                 # Only as many may stand before as there were free places.
                 assert self.asked.index(who) < 3
                 self.asked.remove(who)
-        elif who not in self.asked and self.line.position(who) is not None:
+        elif who not in self.asked and self.queue.position(who) is not None:
             self.asked.append(who)
 
     @rule(who=st.integers(0, 8))
     def leave(self, who: int) -> None:
-        self.line.leave(who)
+        self.queue.leave(who)
         if who in self.asked:
             self.asked.remove(who)
 
     @invariant()
     def never_too_many(self) -> None:
-        assert self.line.n_admitted <= 3
-        assert self.line.n_waiting <= 6
-        assert self.line.n_waiting == len(self.asked)
+        assert self.queue.n_admitted <= 3
+        assert self.queue.n_waiting <= 6
+        assert self.queue.n_waiting == len(self.asked)
 
 
 TestCrowd = Crowd.TestCase
