@@ -43,7 +43,7 @@ __all__ = [
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 
-_POLL_S = 0.02  # between two looks for events while a stream is being closed
+_POLL_S = 0.02  # between checks for events while a stream is being closed
 
 
 def load_model(
@@ -308,7 +308,7 @@ class Stream:
 
 
 class _Changes:
-    """What has changed from one snapshot to the next, at a cost that does not grow with them."""
+    """Differences between successive snapshots, at a cost that does not grow with the text."""
 
     def __init__(self) -> None:
         self._n_segments = 0  # finished ones that were seen

@@ -23,15 +23,15 @@ ROOT = Path(__file__).parents[1]
 FILES = {  # the widest first: the others take their versions from it
     "requirements-dev.txt": (
         ("dev",),
-        "What the app, its tests and its checks need, but for CUDA's packages, which torch pins itself.",
+        "The app, its tests and its checks, without CUDA's packages, which torch pins itself.",
     ),
     "requirements-torch.txt": (
         ("app", "torch"),
-        "What the app needs, with the torch engine on every platform; for GPU servers.",
+        "The app with the torch engine on every platform; for GPU servers.",
     ),
     "requirements.txt": (
         ("app",),
-        "What the app needs: laptops, Streamlit Community Cloud, servers without a GPU.",
+        "The app: laptops, Streamlit Community Cloud, servers without a GPU.",
     ),
 }
 LOCK = "deploy/requirements.lock"
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def find_outdated() -> list[str]:
-    """Return the files that were made from something else than what stands there now."""
+    """Return the names of the files whose source has changed since they were made."""
     sources = {name: digest_of_project() for name in FILES} | {LOCK: digest_of_pins()}
     return [name for name, digest in sources.items() if f"sha256:{digest}" not in first_lines(name)]
 

@@ -1,4 +1,4 @@
-"""Real models, real speech and real databases."""
+"""Fixtures: real models, real speech and real databases."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ hypothesis.settings.load_profile("any machine")
 _started_at = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0
 
 _IN_REAL_TIME = ("browser", "raw")
-"""Folders whose tests wait for clocks, browsers and sockets more than they compute."""
+"""Folders of tests that wait for clocks, browsers and sockets more than they compute."""
 
 
 @pytest.fixture(scope="session", autouse=True)
 def testbench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """No test touches the user's own test set."""
+    """Keep tests away from the user's own test set."""
     folder = tmp_path_factory.mktemp("testbench")
     os.environ["ASR_TESTBENCH_DIR"] = str(folder)
     return folder
@@ -114,13 +114,13 @@ def eventually() -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    """The one of this process; a second one cannot be started beside it."""
+    """This process's Playwright; a second one cannot be started beside it."""
     with sync_playwright() as instance:
         yield instance
 
 
 class _Scheduling(LoadScopeScheduling):
-    """What waits runs in one process, one test at a time; the others beside it, file by file."""
+    """Real-time tests in one process, one at a time; the others in parallel, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
@@ -133,7 +133,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let what runs in real time go before what only computes."""
+    """Give real-time tests priority over those that only compute."""
     with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
         os.setpriority(
             os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item) else _started_at + 10
@@ -145,7 +145,7 @@ def _runs_in_real_time(item: pytest.Item) -> bool:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Where everything is installed, a skipped test is a failure."""
+    """Count a skipped test as a failure if everything is installed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("FAIL_ON_SKIP") and reporter and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -160,7 +160,7 @@ def _bin(name: str) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of our own."""
+    """URL of a PostgreSQL server of our own."""
     initdb, control = _bin("initdb"), _bin("pg_ctl")
     folder = Path("/tmp") / f"pg-{os.getpid()}"
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""What is deployed keeps strangers out: the relay, the image, the unit, the packages."""
+"""The deployment keeps strangers out: the relay, the image, the unit, the packages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _password(name: str) -> str:
 
 
 class _Peer(asyncio.DatagramProtocol):
-    """One end of a call: what came, and whether sending was refused; it may answer."""
+    """One end of a call: the data that arrived, or the refusal; it may answer."""
 
     def __init__(self, answer: bytes | None = None) -> None:
         self._answer = answer
@@ -274,8 +274,10 @@ def test_the_image_runs_as_nobody_special_from_packages_with_hashes() -> None:
 
 
 def _is_sent(path: str) -> bool:
-    """Whether .dockerignore lets ``path`` into the build: the last pattern that fits it, or a
-    folder above it, decides."""
+    """Return whether .dockerignore lets ``path`` into the build.
+
+    The last pattern that fits it, or a folder above it, decides.
+    """
     sent = True
     parts = path.split("/")
     above = ["/".join(parts[: n + 1]) for n in range(len(parts))]
@@ -384,7 +386,7 @@ def test_the_unit_exposes_little() -> None:
 
 
 class _Hello(BaseHTTPRequestHandler):
-    """Tells the proxy what it was asked with."""
+    """Echoes the headers of a request."""
 
     def do_GET(self) -> None:
         body = json.dumps(dict(self.headers)).encode()
@@ -432,7 +434,7 @@ def _until_answered(request: Request, process: subprocess.Popen[bytes]) -> dict[
 
 
 class _Health(BaseHTTPRequestHandler):
-    """Answers as the app does."""
+    """The app's answers to health checks."""
 
     fault: ClassVar = ""
 

@@ -53,7 +53,7 @@ def test_the_public_names_are_there() -> None:
     [(["-c", "import asr_core"], 0.3), (["-m", "asr_core", "--help"], 0.5)],
 )
 def test_starting_is_quick(arguments: list[str], most_s: float) -> None:
-    """The best of three, against a bare interpreter: other work on the machine adds, never takes."""
+    """Compare the best of three starts with a bare interpreter: other work only ever adds time."""
 
     def seconds(*command: str) -> float:
         best = 60.0
