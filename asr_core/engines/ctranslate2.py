@@ -1,4 +1,4 @@
-"""Whisper on CTranslate2 (https://opennmt.net/CTranslate2), for GPUs without torch."""
+"""Whisper on CTranslate2 (https://opennmt.net/CTranslate2): the engine for GPUs without torch."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from asr_core.models.ctranslate2_format import locate_arrays
 
 __all__ = ["CTranslate2Engine"]
 
-_MEDIAN_WIDTH = 7
+_MEDIAN_FILTER_WIDTH = 7
 
 _CUDA_BATCH = 8
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
-    """See :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
+    """Whisper in CTranslate2.
+
+    Implements :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.
-        compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
-        n_threads: cores for all calls together; all there are by default.
-        batch_size: windows of a file that are decoded together.
+        compute_type: of the weights; None for int8 on a CPU, 16-bit on CUDA.
+        n_threads: cores for all calls together; None for all.
+        batch_size: windows of a file to decode together; None for the default.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -51,7 +53,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
         n_workers, n_each = (1, 1) if self._on_cuda else split_threads(n_threads)
-        locate_arrays(directory / "model.bin")  # tells what is damaged before it is loaded
+        locate_arrays(directory / "model.bin")  # raises if the file is damaged
         self._model = self._load(directory, n_workers, n_each)
         tokenizer = WhisperTokenizer(directory, multilingual=self._model.is_multilingual)
         usual_batch = _CUDA_BATCH if self._on_cuda else 1
@@ -130,12 +132,12 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         )
         decoded = []
         for result in results:
-            best, *others = map(self.tokenizer.text_only, result.sequences_ids)
-            # The scores are means over the tokens and the end.
+            best, *alternatives = map(self.tokenizer.text_only, result.sequences_ids)
+            # Scores are means over the tokens and the end token.
             lengths = [len(tokens) + 1 for tokens in result.sequences_ids]
             totals = [n * score for n, score in zip(lengths, result.scores, strict=True)]
-            weights = relative_likelihoods(totals)
-            decoded.append(DecodingResult(best, result.no_speech_prob, others, weights))
+            likelihoods = relative_likelihoods(totals)
+            decoded.append(DecodingResult(best, result.no_speech_prob, alternatives, likelihoods))
         return decoded
 
     def _align(
@@ -144,18 +146,18 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         requests: list[DecodingRequest],
         texts: list[list[int]],
     ) -> list[TokenTimings]:
-        # On a CPU one after the other: together each takes half as long again.
+        # One by one on a CPU: in a batch each takes half as long again.
         size = len(texts) if self._on_cuda else 1
         results = []
         for at in range(0, len(texts), size):
             rows = list(range(at, at + size))
             results += self._model.align(
                 self._select(encoded, rows),
-                # CTranslate2 adds the last token itself: no time stamps.
+                # CTranslate2 adds <|notimestamps|> itself.
                 requests[0].previous + requests[0].start[:-1],
                 [texts[i] for i in rows],
                 [2 * requests[i].n_frames for i in rows],
-                median_filter_width=_MEDIAN_WIDTH,
+                median_filter_width=_MEDIAN_FILTER_WIDTH,
             )
         aligned = []
         for result, text in zip(results, texts, strict=True):

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Whisper on torch, for GPUs."""

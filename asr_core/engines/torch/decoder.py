@@ -1,7 +1,7 @@
 """Whisper's decoder on torch, from the weights that transformers loaded.
 
-A decoding step is so small that the library's own modules spend most of it in Python:
-with base on an H100 a step took 3.5 ms with them.
+A decoding step is so small that transformers' own modules spend most of it in Python: 3.5 ms
+a step with base on an H100.
 """
 
 from __future__ import annotations
@@ -15,49 +15,50 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, gelu, layer_norm, linear, scaled_dot_product_attention
 
-__all__ = ["Past", "Sound", "TorchDecoder"]
+__all__ = ["TorchDecoder", "TorchEncodedAudio", "TorchKVCache"]
 
 _FEW_ROWS = 16
-"""Up to so many rows a CPU is quicker when the embeddings come first in the product: with
-tiny.en 2 to 7 ms in place of 14 to 20, for one row on its own 2 in place of 10."""
+"""Rows up to which a CPU multiplies faster with the embeddings first (docs/tuning.md)."""
+
+_KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass
-class Sound:
-    """A batch as the encoder gives it; for one thread at a time.
+class TorchEncodedAudio:
+    """Encoder output of a batch; not for two threads at once.
 
     Attributes:
         encoded: (batch, n_frames, width).
-        cross: what a decoder makes of it, of each layer, once it was asked to: to decode, to
-            check a draft and to align take the same.
+        cross: cross-attention keys and values of each layer, computed on first use: decoding,
+            draft verification and alignment share them.
     """
 
     encoded: Tensor
-    cross: Sequence[tuple[Tensor, Tensor]] | None = None
+    cross: Sequence[_KeysValues] | None = None
 
 
 @dataclass
-class Past:
-    """What the decoder has seen of a batch; grows with each pass.
+class TorchKVCache:
+    """Keys and values of the tokens and the audio of a batch; updated by each forward pass.
 
     Attributes:
-        cross: of each layer keys and values of the sound, (batch, n_heads, n_frames,
+        cross: cross-attention keys and values of each layer, (batch, n_heads, n_frames,
             head_width).
-        own: the same of the tokens, with room for those to come.
-        n_tokens: so far.
+        own: self-attention keys and values of each layer, allocated for all tokens.
+        n_tokens: tokens seen so far.
     """
 
-    cross: Sequence[tuple[Tensor, Tensor]]
-    own: Sequence[tuple[Tensor, Tensor]]
+    cross: Sequence[_KeysValues]
+    own: Sequence[_KeysValues]
     n_tokens: int = 0
 
 
 class TorchDecoder:
-    """Not for two threads at once with one ``Past``.
+    """Whisper's decoder; threads may share it, but not a :class:`TorchKVCache`.
 
     Args:
         model: transformers' ``WhisperForConditionalGeneration``, on its device.
-        alignment_heads: layer and head of those that follow the sound.
+        alignment_heads: layer and head of the cross-attention that follows the audio.
     """
 
     def __init__(self, model: Any, alignment_heads: Sequence[tuple[int, int]]) -> None:
@@ -67,58 +68,67 @@ class TorchDecoder:
         self._embeddings: Tensor = decoder.embed_tokens.weight
         self._positions: Tensor = decoder.embed_positions.weight
         self._norm = _Norm(decoder.layer_norm)
-        self._followers: dict[int, list[int]] = defaultdict(list)
+        self._alignment_heads: dict[int, list[int]] = defaultdict(list)
         for layer, head in alignment_heads:
-            self._followers[layer].append(head)
+            self._alignment_heads[layer].append(head)
 
-    def begin(self, sound: Sound, n_tokens: int) -> Past:
-        """Before the first of ``n_tokens``."""
-        encoded = sound.encoded
-        if sound.cross is None:
-            sound.cross = [layer.of_sound(encoded) for layer in self._layers]
+    def new_cache(self, audio: TorchEncodedAudio, n_tokens: int) -> TorchKVCache:
+        """Return an empty cache with room for ``n_tokens``."""
+        encoded = audio.encoded
+        if audio.cross is None:
+            audio.cross = [layer.cross_keys_values(encoded) for layer in self._layers]
         width = encoded.shape[-1] // self._n_heads
         room = (len(encoded), self._n_heads, n_tokens, width)
         own = [(encoded.new_empty(room), encoded.new_empty(room)) for _ in self._layers]
-        return Past(sound.cross, own)
+        return TorchKVCache(audio.cross, own)
 
-    def read(self, tokens: Tensor, past: Past) -> Tensor:
-        """Take ``tokens`` (batch, n_new), several at once only as the first ones.
+    def forward(self, tokens: Tensor, cache: TorchKVCache) -> Tensor:
+        """Return hidden states for :meth:`logits`, and add the tokens to the cache.
+
+        Args:
+            tokens: (batch, n_new); more than one a row only while the cache is empty.
+            cache: of the tokens before them.
 
         Returns:
-            (batch, n_new, width), for ``logits``.
+            (batch, n_new, width).
         """
-        return self._read(tokens, past, None)
+        return self._forward(tokens, cache, None)
 
-    def follow(self, tokens: Tensor, past: Past) -> tuple[Tensor, Tensor]:
-        """As ``read``; also where in the sound each token looks, (batch, n_heads, n_new,
-        n_frames) of the alignment heads, in float32."""
+    def forward_with_attention(self, tokens: Tensor, cache: TorchKVCache) -> tuple[Tensor, Tensor]:
+        """Return hidden states, and the cross-attention of the alignment heads.
+
+        The latter is (batch, n_heads, n_new, n_frames) float32.
+        """
         attentions: list[Tensor] = []
-        hidden = self._read(tokens, past, attentions)
+        hidden = self._forward(tokens, cache, attentions)
         return hidden, torch.cat(attentions, dim=1)
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """(…, width) → (…, n_vocabulary), in float32."""
+        """Return (…, n_vocabulary) float32 logits of (…, width) hidden states."""
         rows = hidden.flatten(0, -2)
         if hidden.device.type != "cpu" or len(rows) > _FEW_ROWS:
             return linear(hidden, self._embeddings).float()
-        several = rows.expand(2, -1) if len(rows) == 1 else rows
-        turned = (self._embeddings @ several.mT).mT[: len(rows)]
-        return turned.unflatten(0, hidden.shape[:-1]).float()
+        at_least_two = rows.expand(2, -1) if len(rows) == 1 else rows
+        logits = (self._embeddings @ at_least_two.mT).mT[: len(rows)]
+        return logits.unflatten(0, hidden.shape[:-1]).float()
 
-    def _read(self, tokens: Tensor, past: Past, attentions: list[Tensor] | None) -> Tensor:
-        begin, end = past.n_tokens, past.n_tokens + tokens.shape[1]
+    def _forward(
+        self, tokens: Tensor, cache: TorchKVCache, attentions: list[Tensor] | None
+    ) -> Tensor:
+        begin, end = cache.n_tokens, cache.n_tokens + tokens.shape[1]
         x = embedding(tokens, self._embeddings) + self._positions[begin:end]
         for i, (layer, own, cross) in enumerate(
-            zip(self._layers, past.own, past.cross, strict=True)
+            zip(self._layers, cache.own, cache.cross, strict=True)
         ):
-            x = layer.after_own(x, own, begin)
-            asked = layer.asked(x)
-            if attentions is not None and i in self._followers:
-                heads = self._followers[i]
-                scores = asked[:, heads] @ cross[0][:, heads].mT
+            x = layer.self_attention(x, own, begin)
+            query = layer.cross_query(x)
+            if attentions is not None and i in self._alignment_heads:
+                heads = self._alignment_heads[i]
+                scores = query[:, heads] @ cross[0][:, heads].mT
                 attentions.append((scores.float() * layer.scale).softmax(-1))
-            x = layer.after_sound(x, asked, cross)
-        past.n_tokens = end
+            x = layer.cross_attention(x, query, cross)
+            x = layer.feed_forward(x)
+        cache.n_tokens = end
         return self._norm(x)
 
 
@@ -132,7 +142,7 @@ class _Norm:
 
 
 class _Layer:
-    """One layer's weights; keys, values and queries of the tokens come from one product."""
+    """One decoder layer; queries, keys and values of the tokens come from one product."""
 
     def __init__(self, layer: Any, n_heads: int) -> None:
         own, cross = layer.self_attn, layer.encoder_attn
@@ -156,38 +166,43 @@ class _Layer:
         self._outer = (layer.fc2.weight, layer.fc2.bias)
         self.scale = float((own.q_proj.weight.shape[0] // n_heads) ** -0.5)
 
-    def of_sound(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
+    def cross_keys_values(self, encoded: Tensor) -> _KeysValues:
+        """Return keys and values of the encoder's output."""
         keys, values = self._split(linear(encoded, *self._kv), 2)
         return keys.contiguous(), values.contiguous()
 
-    def after_own(self, x: Tensor, own: tuple[Tensor, Tensor], begin: int) -> Tensor:
-        """``x`` (batch, n_new, width) with what the tokens before and among it add."""
+    def self_attention(self, x: Tensor, own: _KeysValues, begin: int) -> Tensor:
+        """Return ``x`` (batch, n_new, width) after self-attention; update ``own`` in place."""
         query, key, value = self._split(linear(self._own_norm(x), *self._qkv), 3)
         end = begin + x.shape[1]
-        for kept, new in zip(own, (key, value), strict=True):
-            kept[:, :, begin:end] = new
-        keys, values = (kept[:, :, :end] for kept in own)
-        seen = scaled_dot_product_attention(query, keys, values, is_causal=x.shape[1] > 1)
-        return x + linear(self._joined(seen), *self._own_out)
+        for cached, new in zip(own, (key, value), strict=True):
+            cached[:, :, begin:end] = new
+        keys, values = (cached[:, :, :end] for cached in own)
+        attended = scaled_dot_product_attention(query, keys, values, is_causal=x.shape[1] > 1)
+        return x + linear(self._merge_heads(attended), *self._own_out)
 
-    def asked(self, x: Tensor) -> Tensor:
-        """What (batch, n_new, width) asks of the sound."""
+    def cross_query(self, x: Tensor) -> Tensor:
+        """Return the cross-attention query of ``x`` (batch, n_new, width)."""
         [query] = self._split(linear(self._cross_norm(x), *self._query), 1)
         return query
 
-    def after_sound(self, x: Tensor, asked: Tensor, cross: tuple[Tensor, Tensor]) -> Tensor:
-        seen = scaled_dot_product_attention(asked, *cross)
-        x = x + linear(self._joined(seen), *self._cross_out)
+    def cross_attention(self, x: Tensor, query: Tensor, cross: _KeysValues) -> Tensor:
+        """Return ``x`` after attention to the audio."""
+        attended = scaled_dot_product_attention(query, *cross)
+        return x + linear(self._merge_heads(attended), *self._cross_out)
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """Return ``x`` after the feed-forward block."""
         return x + linear(gelu(linear(self._norm(x), *self._inner)), *self._outer)
 
     def _split(self, x: Tensor, n: int) -> tuple[Tensor, ...]:
-        """(batch, n_new, n × width) → n times (batch, n_heads, n_new, head_width)."""
+        """Split (batch, n_new, n * width) into n of (batch, n_heads, n_new, head_width)."""
         batch, n_new, width = x.shape
         shape = (batch, n_new, n, self._n_heads, width // (n * self._n_heads))
         parts: tuple[Tensor, ...] = x.view(shape).permute(2, 0, 3, 1, 4).unbind()
         return parts
 
     @staticmethod
-    def _joined(x: Tensor) -> Tensor:
-        """(batch, n_heads, n_new, head_width) → (batch, n_new, width)."""
+    def _merge_heads(x: Tensor) -> Tensor:
+        """Return (batch, n_new, width) of (batch, n_heads, n_new, head_width)."""
         return x.transpose(1, 2).flatten(2)

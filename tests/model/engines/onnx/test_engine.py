@@ -20,7 +20,7 @@ from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.decoder import DecoderOutput
 from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.onnx.quantization import QuantizedWeight
-from asr_core.engines.torch.decoder import Sound
+from asr_core.engines.torch.decoder import TorchEncodedAudio
 from asr_core.engines.torch.engine import TransformersEngine
 from asr_core.engines.whisper.hypotheses import DecodingResult
 from asr_core.engines.whisper.requests import DecodingRequest
@@ -226,8 +226,8 @@ def test_what_it_says_is_near_to_the_float_model(
         encoded = torch.from_numpy(engine._encode(engine._features([window])))
         tokens = np.array([[*request.start, *text]])
         with torch.inference_mode():
-            past = on_torch.begin(Sound(encoded), tokens.shape[1])
-            hidden = on_torch.read(torch.from_numpy(tokens), past)
+            cache = on_torch.new_cache(TorchEncodedAudio(encoded), tokens.shape[1])
+            hidden = on_torch.forward(torch.from_numpy(tokens), cache)
             exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
         step = engine._decoder.prefill(tokens, encoded.numpy(), positions=list(wanted))

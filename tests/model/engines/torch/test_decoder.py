@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from asr_core.engines.torch.decoder import Sound, TorchDecoder
+from asr_core.engines.torch.decoder import TorchDecoder, TorchEncodedAudio
 from asr_core.models.ctranslate2_format import convert_to_transformers
 
 HEADS = [(1, 2), (3, 0), (3, 5)]
@@ -29,32 +29,38 @@ def encoded() -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_it_says_what_the_library_says_all_at_once_and_step_by_step(
+def test_logits_are_the_librarys_at_once_and_step_by_step(
     model: Any, encoded: torch.Tensor
 ) -> None:
     known = model.model.decoder(input_ids=TOKENS, encoder_hidden_states=encoded)
     wanted = model.proj_out(known.last_hidden_state)
     decoder = TorchDecoder(model, HEADS)
-    at_once = decoder.logits(decoder.read(TOKENS, decoder.begin(Sound(encoded), n_tokens=4)))
+    at_once = decoder.logits(
+        decoder.forward(TOKENS, decoder.new_cache(TorchEncodedAudio(encoded), n_tokens=4))
+    )
     torch.testing.assert_close(at_once, wanted, atol=1e-3, rtol=1e-4)
-    alone = decoder.read(TOKENS[:1], decoder.begin(Sound(encoded[:1]), n_tokens=4))[:, -1]
+    alone = decoder.forward(
+        TOKENS[:1], decoder.new_cache(TorchEncodedAudio(encoded[:1]), n_tokens=4)
+    )[:, -1]
     torch.testing.assert_close(decoder.logits(alone), wanted[:1, -1], atol=1e-3, rtol=1e-4)
-    past = decoder.begin(Sound(encoded), n_tokens=4)
-    parts = [decoder.read(part, past) for part in (TOKENS[:, :2], TOKENS[:, 2:3], TOKENS[:, 3:])]
+    cache = decoder.new_cache(TorchEncodedAudio(encoded), n_tokens=4)
+    parts = [
+        decoder.forward(part, cache) for part in (TOKENS[:, :2], TOKENS[:, 2:3], TOKENS[:, 3:])
+    ]
     torch.testing.assert_close(
         decoder.logits(torch.cat(parts, dim=1)), wanted, atol=1e-3, rtol=1e-4
     )
 
 
 @torch.inference_mode()
-def test_it_tells_where_in_the_sound_its_followers_look(model: Any, encoded: torch.Tensor) -> None:
+def test_alignment_heads_attend_as_in_the_library(model: Any, encoded: torch.Tensor) -> None:
     known = model.model.decoder(
         input_ids=TOKENS, encoder_hidden_states=encoded, output_attentions=True
     )
     wanted = torch.stack([known.cross_attentions[layer][:, head] for layer, head in HEADS], dim=1)
     decoder = TorchDecoder(model, HEADS)
-    sound = Sound(encoded)
-    hidden, attention = decoder.follow(TOKENS, decoder.begin(sound, n_tokens=4))
+    audio = TorchEncodedAudio(encoded)
+    hidden, attention = decoder.forward_with_attention(TOKENS, decoder.new_cache(audio, n_tokens=4))
     torch.testing.assert_close(attention, wanted, atol=1e-5, rtol=1e-3)
-    alone = decoder.read(TOKENS, decoder.begin(sound, n_tokens=4))
+    alone = decoder.forward(TOKENS, decoder.new_cache(audio, n_tokens=4))
     torch.testing.assert_close(hidden, alone)
