@@ -1,7 +1,7 @@
-"""The recordings that one file holds, one behind the other.
+"""Sections of a file that holds several recordings one after another.
 
-FFmpeg reads a chained Ogg file up to the first link that is of another kind, of WAV files put
-together the first, and of a WAV file whose header is wrong as much as that says.
+FFmpeg alone reads a chained Ogg file up to the first link with another codec, only the first of
+concatenated WAV files, and no more of a WAV file than its header declares.
 """
 
 from __future__ import annotations
@@ -15,65 +15,69 @@ from typing import BinaryIO
 
 __all__ = ["FileSection", "find_sections"]
 
-_MOST_PARTS = 1000
-"""Each is opened by itself; of more the last are read as one."""
+_MAX_SECTIONS = 1000
+"""Each is opened on its own; beyond that number the rest is read as one section."""
 
-_MOST_LOOKS = 1_000_000
-"""Pages of an hour-long film are a tenth of it; a file may be made of tiny ones."""
+_MAX_READS = 1_000_000
+"""Bounds the search: an hour-long film has a tenth as many pages, a hostile file any number."""
 
-_STREAMED_BYTES = 2**31 - 2**17
-"""Programs that write to a pipe announce this much or more: they cannot know."""
+_MIN_PLACEHOLDER_BYTES = 2**31 - 2**17
+"""A declared size from which on it is a placeholder, by programs that write to a pipe."""
 
-_SPARE_BYTES = 4096
-"""Behind the sound there may be as much that is no sound."""
+_MAX_TRAILING_BYTES = 4096
+"""Unknown bytes that may follow the audio without being audio."""
 
-_WAVES = (b"RIFF", b"RF64", b"BW64")
-_TAGS = (b"ID3", b"TAG", b"APETAGEX")
+_WAVE_IDS = (b"RIFF", b"RF64", b"BW64")
+_TAG_IDS = (b"ID3", b"TAG", b"APETAGEX")
 
 
 @dataclass(frozen=True)
 class FileSection:
-    """The bytes from ``start`` up to ``end``, which FFmpeg can read at once.
+    """The bytes from ``start`` up to ``end``, which FFmpeg can read as one recording.
 
     Attributes:
-        end: None for that of the file, if it is the only part.
-        missing_bytes: of sound that the header announces, what is not there.
-        is_cut: the file ends in the middle of a block.
-        is_sound_to_the_end: whatever its header says.
+        end: None for the end of the file, if it is the only section.
+        missing_bytes: audio bytes that the header declares and the file lacks.
+        is_truncated: the file ends in the middle of a page.
+        ignores_length: the audio goes on past the length that the header declares.
     """
 
     start: int = 0
     end: int | None = None
     missing_bytes: int = 0
-    is_cut: bool = False
-    is_sound_to_the_end: bool = False
+    is_truncated: bool = False
+    ignores_length: bool = False
 
 
 def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[FileSection]:
-    """Return the parts of a file, at least one; of most kinds of file it is the whole.
+    """Return the sections of a file, at least one; for most formats it is the whole file.
 
     Args:
         check_cancelled: called many times a second; what it raises is passed on.
     """
     if not file.seekable():
         return [FileSection()]
-    blocks = _Blocks(file, check_cancelled)
-    walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(blocks.read(0, 4))
-    parts = list(itertools.islice(walk(blocks), _MOST_PARTS)) if walk else [FileSection()]
+    reader = _BoundedReader(file, check_cancelled)
+    walk = {b"OggS": _ogg_sections, **dict.fromkeys(_WAVE_IDS, _wave_sections)}.get(
+        reader.read(0, 4)
+    )
+    sections = list(itertools.islice(walk(reader), _MAX_SECTIONS)) if walk else [FileSection()]
     file.seek(0)
-    return [*parts[:-1], replace(parts[-1], end=blocks.size)] if len(parts) > 1 else parts
+    return (
+        [*sections[:-1], replace(sections[-1], end=reader.size)] if len(sections) > 1 else sections
+    )
 
 
-class _Blocks:
-    """A file that is looked at here and there, not for ever."""
+class _BoundedReader:
+    """Random access to a file with a bound on the number of reads."""
 
     def __init__(self, file: BinaryIO, check_cancelled: Callable[[], None]) -> None:
         self._file, self._check_cancelled = file, check_cancelled
-        self._n_left = _MOST_LOOKS
+        self._n_left = _MAX_READS
         self.size = file.seek(0, os.SEEK_END)
 
     def read(self, at: int, size: int) -> bytes:
-        """Return up to ``size`` bytes at a place; none after too many looks."""
+        """Return up to ``size`` bytes from position ``at``; none after too many reads."""
         self._check_cancelled()
         self._n_left -= 1
         if self._n_left < 0:
@@ -82,71 +86,73 @@ class _Blocks:
         return self._file.read(size)
 
 
-def _ogg_parts(blocks: _Blocks) -> Iterator[FileSection]:
-    """Yield the links of a chain: each begins with the first pages of its streams."""
+def _ogg_sections(reader: _BoundedReader) -> Iterator[FileSection]:
+    """Yield the links of a chained file: each starts with the first pages of its streams."""
     start = at = 0
-    begins = True
-    while (page := blocks.read(at, 27 + 255))[:4] == b"OggS":
+    is_header = True
+    while (page := reader.read(at, 27 + 255))[:4] == b"OggS":
         is_first = bool(page[5:6] and page[5] & 2)
-        if is_first and not begins:
+        if is_first and not is_header:
             yield FileSection(start, at)
             start = at
-        begins = is_first
+        is_header = is_first
         n_lengths = page[26] if len(page) > 26 else 255
         at += 27 + n_lengths + sum(page[27 : 27 + n_lengths])
-        if at > blocks.size:
-            yield FileSection(start, is_cut=True)
+        if at > reader.size:
+            yield FileSection(start, is_truncated=True)
             return
     yield FileSection(start)
 
 
-def _wave_parts(blocks: _Blocks) -> Iterator[FileSection]:
+def _wave_sections(reader: _BoundedReader) -> Iterator[FileSection]:
     start: int | None = 0
     while start is not None:
-        part, start = _wave(blocks, start)
-        yield part
+        section, start = _wave_section(reader, start)
+        yield section
 
 
-def _is_wave(blocks: _Blocks, at: int) -> bool:
-    magic = blocks.read(at, 12)
-    return magic[:4] in _WAVES and magic[8:] == b"WAVE"
+def _is_wave(reader: _BoundedReader, at: int) -> bool:
+    magic = reader.read(at, 12)
+    return magic[:4] in _WAVE_IDS and magic[8:] == b"WAVE"
 
 
-def _wave(blocks: _Blocks, start: int) -> tuple[FileSection, int | None]:
-    """Return a WAV file, and where the one behind it begins."""
+def _wave_section(reader: _BoundedReader, start: int) -> tuple[FileSection, int | None]:
+    """Return the WAV file at ``start``, and the start of the next one if there is one."""
     at, long_size = start + 12, 0
-    riff_size = int.from_bytes(blocks.read(start + 4, 4), "little")
-    while _is_wave(blocks, start) and len(header := blocks.read(at, 8)) == 8:
-        kind, length = struct.unpack("<4sI", header)
+    riff_size = int.from_bytes(reader.read(start + 4, 4), "little")
+    while _is_wave(reader, start) and len(header := reader.read(at, 8)) == 8:
+        chunk_id, length = struct.unpack("<4sI", header)
         at += 8
-        if kind == b"ds64":
-            long_size = int.from_bytes(blocks.read(at + 8, 8), "little")
-        if kind == b"data":
-            missing = at + length - blocks.size
+        if chunk_id == b"ds64":
+            long_size = int.from_bytes(reader.read(at + 8, 8), "little")
+        if chunk_id == b"data":
+            missing = at + length - reader.size
             if length == 0xFFFFFFFF and long_size:
-                missing = at + long_size - blocks.size
-            elif length == 0 or (length >= _STREAMED_BYTES and missing > 0):
+                missing = at + long_size - reader.size
+            elif length == 0 or (length >= _MIN_PLACEHOLDER_BYTES and missing > 0):
                 return FileSection(start), None
             if missing > 0:
-                is_likely = long_size or length <= riff_size < _STREAMED_BYTES
+                is_likely = long_size or length <= riff_size < _MIN_PLACEHOLDER_BYTES
                 return FileSection(start, missing_bytes=missing if is_likely else 0), None
-            return _behind_sound(blocks, start, blocks.size + missing)
+            return _section_by_trailer(reader, start, reader.size + missing)
         at += length + length % 2
     return FileSection(start), None
 
 
-def _behind_sound(blocks: _Blocks, start: int, end: int) -> tuple[FileSection, int | None]:
-    """Tell from what follows the announced end of the sound whether that is the end."""
-    at = end if _is_wave(blocks, end) else end + end % 2
-    while len(header := blocks.read(at, 8)) == 8:
-        if _is_wave(blocks, at):
+def _section_by_trailer(
+    reader: _BoundedReader, start: int, end: int
+) -> tuple[FileSection, int | None]:
+    """Return the section and the next start by what follows the declared end of the audio."""
+    at = end if _is_wave(reader, end) else end + end % 2
+    while len(header := reader.read(at, 8)) == 8:
+        if _is_wave(reader, at):
             return FileSection(start, at), at
-        kind, length = struct.unpack("<4sI", header)
-        rest = blocks.size - at - 8
-        is_chunk = kind.isascii() and kind.decode().isprintable() and length <= rest
-        if kind.startswith(_TAGS) or (not is_chunk and rest < _SPARE_BYTES):
+        chunk_id, length = struct.unpack("<4sI", header)
+        rest = reader.size - at - 8
+        is_chunk = chunk_id.isascii() and chunk_id.decode().isprintable() and length <= rest
+        if chunk_id.startswith(_TAG_IDS) or (not is_chunk and rest < _MAX_TRAILING_BYTES):
             break
         if not is_chunk:
-            return FileSection(start, is_sound_to_the_end=True), None
+            return FileSection(start, ignores_length=True), None
         at += 8 + length + length % 2
     return FileSection(start), None

@@ -1,4 +1,4 @@
-"""What may be read as a recording, and how: that file alone, nothing that it names."""
+"""Safe opening of media files: known formats only, and no file or address that one refers to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from asr_core.audio.ffmpeg_limits import limit_memory
 __all__ = ["FORMATS", "Reader", "open_container"]
 
 FORMATS = (
-    # what players and phones keep sound in
+    # players and phones
     "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "eac3", "flac", "flv",
     "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "rm", "wav", "wv",
     # recorders, studios, broadcast, telephones and old computers
@@ -27,19 +27,18 @@ FORMATS = (
     "sds", "sdx", "shn", "sln", "sox", "spdif", "swf", "tak", "truehd", "tta", "ty", "vivo",
     "voc", "vqf", "w64", "wavarc", "wsd", "wtv", "wve", "xwma",
 )  # fmt: skip
-"""FFmpeg's demuxers that are used: those of files that hold sound themselves. Not among them
-are playlists, descriptions of streams, scripts, devices, pictures and subtitles, which make
-FFmpeg open other files and addresses."""
+"""FFmpeg demuxers that are allowed: formats that contain the audio themselves. Playlists, stream
+descriptions, scripts, devices, images and subtitles are left out, since they make FFmpeg open
+other files and addresses."""
 
 _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 
 
 class Reader:
-    """The bytes of a file, or from ``start`` up to ``end`` of it, as FFmpeg reads them.
-
-    Its ``name`` tells the kind of file alone, never a path.
+    """A file, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
 
     Attributes:
+        name: a neutral name with the file's extension, never a path.
         stopped: what ``check_cancelled`` raised; from then on the file is at its end.
     """
 
@@ -63,7 +62,7 @@ class Reader:
         if self.stopped is None:
             try:
                 self._check_cancelled()
-            except Exception as error:  # FFmpeg could not pass it on
+            except Exception as error:  # it would not pass through FFmpeg
                 self.stopped = error
         if self.stopped is not None:
             return b""
@@ -76,15 +75,15 @@ class Reader:
         return True
 
     def seekable(self) -> bool:
-        """Return whether the file is more than a stream of bytes."""
+        """Return True if the file can seek."""
         return self._file.seekable()
 
     def tell(self) -> int:
-        """Return the position, 0 at the first byte."""
+        """Return the position, counted from ``start``."""
         return self._file.tell() - self._start
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a position and return it."""
+        """Move to a position counted from ``start`` and return it."""
         if whence == os.SEEK_SET:
             offset += self._start
         elif whence == os.SEEK_END and self._end is not None:
@@ -93,10 +92,10 @@ class Reader:
 
 
 def open_container(reader: Reader, options: dict[str, str] | None = None) -> InputContainer:
-    """Return what FFmpeg finds in the bytes; it can open nothing else.
+    """Return the opened container; FFmpeg can open nothing but these bytes.
 
     Raises:
-        av.error.FFmpegError, OSError, ValueError, MemoryError: no sound file of ``FORMATS``.
+        av.error.FFmpegError, OSError, ValueError, MemoryError: it is in none of ``FORMATS``.
         Exception: what the reader's ``check_cancelled`` raised.
     """
     limit_memory()
@@ -106,7 +105,7 @@ def open_container(reader: Reader, options: dict[str, str] | None = None) -> Inp
             "r",
             metadata_errors="ignore",
             container_options={**_OPTIONS, **(options or {})},
-            io_open=_refuse,
+            io_open=_refuse_to_open,
         )
     except (av.error.FFmpegError, OSError, ValueError, MemoryError):
         if reader.stopped is not None:
@@ -118,11 +117,11 @@ def open_container(reader: Reader, options: dict[str, str] | None = None) -> Inp
     return container
 
 
-def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
     raise OSError("A recording may not open other files.")
 
 
 def file_extension(name: str) -> str:
-    """Return the end of a file's name that tells its kind, with its dot."""
+    """Return the extension with its dot if it is a plausible one, else an empty string."""
     suffix = PurePath(name).suffix
     return suffix if suffix[1:].isascii() and suffix[1:].isalnum() and len(suffix) < 9 else ""

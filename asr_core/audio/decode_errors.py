@@ -1,59 +1,61 @@
-"""How much of a file could not be decoded."""
+"""Bookkeeping of the packets of a file that could not be decoded."""
 
 from __future__ import annotations
 
 import av
 
-__all__ = ["Damage"]
+__all__ = ["DecodeErrors"]
 
-_LOOSE = frozenset({"aac", "ac3", "eac3", "mp3", "mpeg", "mpegts"})
-"""Frames without a frame around them: what stands between two recordings that were put
-together, and the tags at their ends, look like a broken one. Broadcasts begin with half a one."""
+_UNFRAMED_FORMATS = frozenset({"aac", "ac3", "eac3", "mp3", "mpeg", "mpegts"})
+"""Formats without an outer frame: tags and the seam between two files that were joined look like
+a broken packet, and a recorded broadcast starts in the middle of one."""
 
-_BETWEEN_S = 0.25
-"""More than stands between two recordings of that kind."""
+_TOLERATED_S = 0.25
+"""Longest run of broken packets in these formats that is no damage."""
 
-_SHORTEST_S = 0.02  # of a packet that does not tell its length
+_MIN_PACKET_S = 0.02
+"""Duration assumed of a packet that does not state one."""
 
-_MOST = 1000  # broken packets; then it is no use
+_MAX_BROKEN_PACKETS = 1000
+"""Broken packets after which decoding is given up."""
 
 
-class Damage:
-    """Runs of packets that cannot be decoded.
+class DecodeErrors:
+    """Runs of packets that could not be decoded.
 
     Attributes:
-        is_inside: there was sound behind one.
+        is_inside: there was audio after such a run.
     """
 
     def __init__(self, format_name: str) -> None:
-        self._is_loose = format_name in _LOOSE
+        self._tolerated_s = _TOLERATED_S if format_name in _UNFRAMED_FORMATS else 0.0
         self.is_inside = False
-        self._has_begun = self._has_ended = False
+        self._has_decoded = self._has_given_up = False
         self._run_s = 0.0
-        self._n = 0
+        self._n_broken = 0
 
-    def read(self) -> None:
-        """Take note of a frame that was decoded."""
-        self.is_inside |= self._counts and self._has_begun
-        self._has_begun, self._run_s = True, 0.0
+    def add_decoded(self) -> None:
+        """Record a frame that was decoded."""
+        self.is_inside |= self._is_damage and self._has_decoded
+        self._has_decoded, self._run_s = True, 0.0
 
-    def lost(self, packet: av.Packet[av.AudioStream] | None = None) -> bool:
-        """Take note of a packet that was not; False if there is no use in going on."""
-        length_s = float(packet.duration * packet.time_base) if packet and packet.duration else 0.0
-        self._run_s += max(length_s, _SHORTEST_S)
-        self._n += 1
-        self._has_ended = self._n > _MOST
-        return not self._has_ended
+    def add_broken(self, packet: av.Packet[av.AudioStream] | None = None) -> bool:
+        """Record a broken packet; return False if decoding should be given up."""
+        packet_s = float(packet.duration * packet.time_base) if packet and packet.duration else 0.0
+        self._run_s += max(packet_s, _MIN_PACKET_S)
+        self._n_broken += 1
+        self._has_given_up = self._n_broken > _MAX_BROKEN_PACKETS
+        return not self._has_given_up
 
-    def ended(self) -> None:
-        """Take note that nothing more can be read."""
-        self._has_ended = True
+    def give_up(self) -> None:
+        """Record that nothing more can be read."""
+        self._has_given_up = True
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the last of the file could not be read."""
-        return self._has_ended or self._counts
+        """True if the end of the file could not be read."""
+        return self._has_given_up or self._is_damage
 
     @property
-    def _counts(self) -> bool:
-        return self._run_s > (_BETWEEN_S if self._is_loose else 0.0)
+    def _is_damage(self) -> bool:
+        return self._run_s > self._tolerated_s

@@ -1,4 +1,4 @@
-"""How much memory FFmpeg may ask for at once."""
+"""A limit on the memory that FFmpeg may allocate at once."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import av
 
 __all__ = ["limit_memory"]
 
-_MOST_BYTES = 200_000_000
-"""More than any block that sound needs. A WAV file of a few bytes whose title claims to
+_MAX_BLOCK_BYTES = 200_000_000
+"""More than any block that audio needs. A WAV file of a few bytes whose title claims to
 be long made FFmpeg ask for two gigabytes."""
 
 
 @functools.cache
 def limit_memory() -> bool:
-    """Have FFmpeg refuse larger blocks, in the whole process; its own limit is 2 GB.
+    """Make FFmpeg refuse larger blocks in the whole process; its own limit is 2 GB.
 
     Returns:
-        Whether PyAV brings an FFmpeg of its own, as its wheels do, that can be told.
+        True if PyAV carries its own FFmpeg, as its wheels do; no other can be limited.
     """
     package = Path(av.__file__).parent
     for folder in (package.with_name("av.libs"), package / ".dylibs"):
         for library in folder.glob("*avutil*"):
-            ctypes.CDLL(str(library)).av_max_alloc(ctypes.c_size_t(_MOST_BYTES))
+            ctypes.CDLL(str(library)).av_max_alloc(ctypes.c_size_t(_MAX_BLOCK_BYTES))
             return True
     return False

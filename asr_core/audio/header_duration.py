@@ -1,4 +1,4 @@
-"""How long a file says that its sound is; not what FFmpeg guesses from the bit rate."""
+"""Durations that file headers declare, as opposed to FFmpeg's estimates from the bit rate."""
 
 from __future__ import annotations
 
@@ -12,71 +12,83 @@ from asr_core.audio.concatenation import FileSection
 
 __all__ = ["declared_audio_end_s", "declared_file_end_s", "estimate_duration_s", "format_name"]
 
-_OF_STREAMS = frozenset({"ape", "aiff", "au", "caf", "flac", "mov", "tak", "tta", "w64", "wv"})
-"""Formats whose header tells the length of each stream."""
+_STREAM_DURATION_FORMATS = frozenset({
+    "ape", "aiff", "au", "caf", "flac", "mov", "tak", "tta", "w64", "wv",
+})  # fmt: skip
+"""Formats whose header declares the duration of each stream."""
 
-_OF_FILES = frozenset({"asf", "flv", "matroska", "mov"})
-"""Formats whose header tells the length of the whole, pictures included."""
+_FILE_DURATION_FORMATS = frozenset({"asf", "flv", "matroska", "mov"})
+"""Formats whose header declares the duration of the whole file, video included."""
 
-_TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_MATROSKA_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _XING = re.compile(rb"(?:Xing|Info)...([\x01\x03\x05\x07\x09\x0b\x0d\x0f])(....)", re.DOTALL)
-_LONGEST_HEADER = 4096
+"""The MP3 header that holds the number of frames."""
+
+_XING_SEARCH_BYTES = 4096
 
 
 def format_name(container: InputContainer) -> str:
-    """Return FFmpeg's first name for the format."""
+    """Return FFmpeg's first name for the container format."""
     return container.format.name.partition(",")[0]
 
 
 def declared_audio_end_s(
-    container: InputContainer, stream: AudioStream, part: FileSection, file: BinaryIO, read_s: float
+    container: InputContainer,
+    stream: AudioStream,
+    section: FileSection,
+    file: BinaryIO,
+    decoded_s: float,
 ) -> float | None:
-    """Return where the sound ends by the word of its header; None if there is no such word.
+    """Return the end of the audio as the header declares it; None if it declares none.
 
     Args:
-        read_s: how much of it there was.
+        decoded_s: seconds of audio that could be decoded.
     """
     name = format_name(container)
-    if part.missing_bytes and container.bit_rate:
-        return read_s + part.missing_bytes * 8 / container.bit_rate
-    if name in _OF_STREAMS:
-        return _stream_s(stream)
+    if section.missing_bytes and container.bit_rate:
+        return decoded_s + section.missing_bytes * 8 / container.bit_rate
+    if name in _STREAM_DURATION_FORMATS:
+        return _stream_duration_s(stream)
     if name == "matroska":
         tag = next((v for k, v in stream.metadata.items() if k.startswith("DURATION")), "")
-        if found := _TAG.match(tag):
-            hours, minutes, seconds = found.groups()
+        if match := _MATROSKA_DURATION.match(tag):
+            hours, minutes, seconds = match.groups()
             return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-        return _file_s(container) if len(container.streams) == 1 else None
+        return _file_duration_s(container) if len(container.streams) == 1 else None
     if name == "mp3":
-        return _mp3_s(file, part.start, stream.rate)
+        return _mp3_duration_s(file, section.start, stream.rate)
     return None
 
 
 def declared_file_end_s(container: InputContainer, origin_s: float) -> float | None:
-    """Return where the whole file ends by the word of its header, pictures included."""
-    length_s = _file_s(container)
-    if format_name(container) not in _OF_FILES or not length_s:
+    """Return the end of the whole file, video included, as the header declares it.
+
+    Args:
+        origin_s: time stamp of the start of the file's clock.
+    """
+    duration_s = _file_duration_s(container)
+    if format_name(container) not in _FILE_DURATION_FORMATS or not duration_s:
         return None
-    return max(0.0, (container.start_time or 0) / 1e6 - origin_s) + length_s
+    return max(0.0, (container.start_time or 0) / 1e6 - origin_s) + duration_s
 
 
 def estimate_duration_s(container: InputContainer, stream: AudioStream) -> float | None:
-    """Return where the sound ends about, to show how far it was read."""
-    return _stream_s(stream) or _file_s(container)
+    """Return the approximate duration of the audio, good enough for a progress bar."""
+    return _stream_duration_s(stream) or _file_duration_s(container)
 
 
-def _stream_s(stream: AudioStream) -> float | None:
+def _stream_duration_s(stream: AudioStream) -> float | None:
     if not stream.duration or not stream.time_base:
         return None
     return float(stream.duration * stream.time_base)
 
 
-def _file_s(container: InputContainer) -> float | None:
+def _file_duration_s(container: InputContainer) -> float | None:
     return container.duration / 1e6 if container.duration else None
 
 
-def _mp3_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
-    """Return what the first frame says of how many there are."""
+def _mp3_duration_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
+    """Return the duration from the number of frames in the Xing header; None without one."""
     if not file.seekable():
         return None
     file.seek(start)
@@ -87,6 +99,6 @@ def _mp3_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
             size = size << 7 | byte & 0x7F
         start += 10 + size
     file.seek(start)
-    found = _XING.search(file.read(_LONGEST_HEADER))
-    samples = 1152 if rate_hz >= 32_000 else 576  # of a frame of MPEG-1, MPEG-2
-    return int.from_bytes(found[2]) * samples / rate_hz if found and rate_hz else None
+    match = _XING.search(file.read(_XING_SEARCH_BYTES))
+    samples_per_frame = 1152 if rate_hz >= 32_000 else 576  # MPEG-1, MPEG-2
+    return int.from_bytes(match[2]) * samples_per_frame / rate_hz if match and rate_hz else None

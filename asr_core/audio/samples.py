@@ -1,4 +1,4 @@
-"""Samples in memory, read like an audio file."""
+"""Samples in memory with the interface of an audio file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.decode import PIECE_S, display_name
+from asr_core.audio.decode import BLOCK_S
+from asr_core.audio.file_messages import display_name
 from asr_core.audio.tracks import AudioTrack
 from asr_core.errors import AudioError
 
@@ -24,8 +25,8 @@ class AudioSamples:
 
     Args:
         samples: (n_samples,) float32, mono 16 kHz, full scale at ±1.
-        name: what to call the recording in messages.
-        check_cancelled: called before each piece; what it raises ends the reading.
+        name: the recording's name in messages.
+        check_cancelled: called before each block; what it raises is passed on.
 
     Raises:
         AudioError: there are no samples.
@@ -53,7 +54,7 @@ class AudioSamples:
         self.duration_s: float | None = len(samples) / SAMPLE_RATE_HZ
 
     def __iter__(self) -> Iterator[Samples]:
-        n_piece = round(PIECE_S * SAMPLE_RATE_HZ)
-        for at in range(0, len(self._samples), n_piece):
+        n_block = round(BLOCK_S * SAMPLE_RATE_HZ)
+        for at in range(0, len(self._samples), n_block):
             self._check_cancelled()
-            yield self._samples[at : at + n_piece]
+            yield self._samples[at : at + n_block]

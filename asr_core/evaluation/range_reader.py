@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.decode import AudioFile, too_long_error
+from asr_core.audio.decode import AudioFile
+from asr_core.audio.file_messages import too_long_error
 from asr_core.errors import AsrError, AudioError
 from asr_core.full_context.time_range import TimeRange
 

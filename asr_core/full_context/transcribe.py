@@ -12,7 +12,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.audio.decode import AudioFile, display_name
+from asr_core.audio.decode import AudioFile
+from asr_core.audio.file_messages import display_name
 from asr_core.audio.samples import AudioSamples
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, decode_with_fallback
 from asr_core.decoding.hallucination import is_silence

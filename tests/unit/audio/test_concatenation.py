@@ -30,7 +30,7 @@ def test_each_file_of_several_put_together_is_a_part(data: bytes) -> None:
 
 def test_what_is_missing_of_the_last_part_is_told() -> None:
     assert parts((WAV * 2)[:-1000])[-1].missing_bytes == 1000
-    assert parts((OGG * 2)[:-10])[-1].is_cut
+    assert parts((OGG * 2)[:-10])[-1].is_truncated
 
 
 def test_a_size_that_contradicts_the_file_s_own_is_not_believed() -> None:
