@@ -1,21 +1,24 @@
-"""``python -m asr_core evaluate``: the test bench for scripts and for CI of a model."""
+"""The ``evaluate`` command: the test bench for scripts and for CI of a model."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
-from asr_core.errors import AsrError, LanguageError, ManifestError, ModelError
-from asr_core.languages import language_code
+import click
+
+from asr_core.cli.console import say
+from asr_core.cli.options import ENGINES, LANGUAGE, ParsedText
+from asr_core.errors import AsrError, ManifestError, ModelError
 from asr_core.text.plain_text import sanitise
 
 if TYPE_CHECKING:
+    from asr_core.engines.base import EngineName
     from asr_core.evaluation.cases import Case, NewCase
     from asr_core.evaluation.experiment import Plan
     from asr_core.evaluation.layouts import Listing
@@ -24,102 +27,124 @@ if TYPE_CHECKING:
     from asr_core.evaluation.set_files import DiskFiles
     from asr_core.evaluation.trial import Trial
 
-__all__ = ["add_evaluate", "language_argument"]
-
-Say = Callable[[str], None]
+__all__ = ["evaluate"]
 
 
-def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
-    """Its arguments; ``say`` writes a line for the user."""
-    parser.description = (
-        "Score models on recordings whose words are known. The set is a CSV, TSV or JSONL "
-        "table with a column for the file (file_name, audio_filepath, path) and one for the words "
-        "(transcription, text, sentence), or a folder with such a table in it, as Hugging Face, "
-        "NeMo, Common Voice and LJ Speech have it, or laid out as by LibriSpeech or Kaldi. Prints "
-        "a table; exits with 1 when --fail-above is passed, or when a recording cannot be used."
-    )
-    parser.add_argument("manifest", type=Path, metavar="SET", help="table, or folder with one")
-    parser.add_argument(
-        "--model", action="append", metavar="M", help="may be given again (default: base)"
-    )
-    parser.add_argument(
-        "--engine", choices=("auto", "onnx", "ctranslate2", "transformers"), default="auto"
-    )
-    parser.add_argument(
-        "--condition",
-        action="append",
-        metavar="C",
-        help="such as white:10, pink:5, babble:10, pitch:-4, speed:1.2, room:0.6, telephone, "
-        "amr:4.75, clip:20, gain:-30, loss:10 or noise:10@file.wav; may be given again "
-        "(default: clean)",
-    )
-    parser.add_argument(
-        "--mode", choices=("full", "streaming", "both"), default="full", help="(default: full)"
-    )
-    parser.add_argument(
-        "--language",
-        type=language_argument,
-        default="en",
-        metavar="LANGUAGE",
-        help="where the table tells none, such as German, de or de-AT (default: en)",
-    )
-    parser.add_argument(
-        "--detect-language", action="store_true", help="let the model find the language"
-    )
-    parser.add_argument("--prompt", default="", metavar="TEXT", help="names and terms")
-    parser.add_argument(
-        "--beam-size",
-        type=int,
-        choices=range(1, 11),
-        default=5,
-        metavar="N",
-        help="of full context, 1 to 10; 1 is greedy (default: 5)",
-    )
-    parser.add_argument(
-        "--seed", default="1", help="of the conditions: the same makes the same audio (default: 1)"
-    )
-    parser.add_argument("--report", type=Path, metavar="HTML", help="write a report to look at")
-    parser.add_argument("--csv", type=Path, metavar="CSV", help="write a line for each trial")
-    parser.add_argument("--json", type=Path, metavar="JSON", help="write everything")
-    parser.add_argument(
-        "--fail-above",
-        type=_percent,
-        metavar="PERCENT",
-        help="exit with 1 if the word error rate of any row is above, or if words were invented "
-        "where no recording has any",
-    )
-    parser.set_defaults(run=lambda options: _evaluate(options, say))
-
-
-def language_argument(text: str) -> str:
-    """Return the code of the language that an argument names."""
-    try:
-        return language_code(text)
-    except LanguageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _percent(text: str) -> float:
+def _parse_percent(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage; give a number from 0")
+        raise ValueError(f"{text!r} is not a percentage; give a number from 0")
     return value
+
+
+@dataclass(frozen=True)
+class _EvaluateOptions:
+    """The command line; see the command's help."""
+
+    manifest: Path
+    model: tuple[str, ...]
+    engine: EngineName | Literal["auto"]
+    condition: tuple[str, ...]
+    mode: str
+    language: str
+    detect_language: bool
+    prompt: str
+    beam_size: int
+    seed: str
+    report: Path | None
+    csv: Path | None
+    json: Path | None
+    fail_above: float | None
+
+
+_PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("manifest", type=_PATH, metavar="SET")
+@click.option(
+    "--model",
+    multiple=True,
+    metavar="MODEL",
+    show_default="base",
+    help="Model to score; may be given several times.",
+)
+@click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
+@click.option(
+    "--condition",
+    multiple=True,
+    metavar="CONDITION",
+    show_default="clean",
+    help="Such as white:10, pink:5, babble:10, pitch:-4, speed:1.2, room:0.6, telephone, "
+    "amr:4.75, clip:20, gain:-30, loss:10 or noise:10@file.wav; may be given several times.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(("full", "streaming", "both")),
+    default="full",
+    show_default=True,
+)
+@click.option(
+    "--language",
+    type=LANGUAGE,
+    default="en",
+    show_default=True,
+    metavar="LANGUAGE",
+    help="Language of recordings whose row names none, such as German, de or de-AT.",
+)
+@click.option("--detect-language", is_flag=True, help="Let the model detect the language.")
+@click.option("--prompt", default="", metavar="TEXT", help="Names and terms that may come up.")
+@click.option(
+    "--beam-size",
+    type=click.IntRange(1, 10),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="Beam size in full context, 1 to 10; 1 is greedy.",
+)
+@click.option(
+    "--seed",
+    default="1",
+    show_default=True,
+    help="Seed of the conditions: the same seed makes the same audio.",
+)
+@click.option("--report", type=_PATH, metavar="HTML", help="Write a report to read.")
+@click.option("--csv", type=_PATH, metavar="CSV", help="Write a line for each trial.")
+@click.option("--json", type=_PATH, metavar="JSON", help="Write everything.")
+@click.option(
+    "--fail-above",
+    type=ParsedText("percentage", _parse_percent),
+    metavar="PERCENT",
+    help="Exit with 1 if the word error rate of any row is higher, or if words were "
+    "hallucinated where no recording has any.",
+)
+def evaluate(**options: Any) -> int:
+    """Score models on recordings whose words are known.
+
+    SET is a CSV, TSV or JSONL table with a column for the file (file_name, audio_filepath,
+    path) and one for the words (transcription, text, sentence), or a folder with such a table,
+    as in Hugging Face, NeMo, Common Voice and LJ Speech data sets, or laid out like LibriSpeech
+    or Kaldi. Prints a table; exits with 1 when --fail-above is exceeded, or when a recording
+    cannot be used.
+    """
+    return _evaluate(_EvaluateOptions(**options))
 
 
 # --- the command -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Set:
-    """Cases with their sound, and the rows that gave none.
+class _TestSet:
+    """Cases with their audio, and the rows that cannot be used.
 
     Attributes:
         name: of the table, for the report.
-        n_rows: of the table.
-        left_out: by their places in the table.
+        cases: in the order of the rows.
+        n_rows: number of rows of the table.
+        left_out: rows that cannot be used, in their order.
     """
 
     name: str
@@ -128,25 +153,25 @@ class _Set:
     left_out: Sequence[EntryError]
 
 
-def _evaluate(options: argparse.Namespace, say: Say) -> int:
+def _evaluate(options: _EvaluateOptions) -> int:
     from asr_core.errors import ConditionError
 
     try:
-        _check_places(options)
-        recordings = _read_set(options.manifest, options.language, say)
-        plan = _plan(options, recordings)
+        _check_report_paths(options)
+        recordings = _read_set(options.manifest, options.language)
+        plan = _make_plan(options, recordings)
         _check_languages(plan)
     except (ConditionError, ManifestError, ModelError) as error:
         say(str(error))
         return 2
     if recordings.left_out:
-        say(_left_out(recordings))
+        say(_left_out_message(recordings))
     if not plan.cases:
         say("Nothing to score: no recording of the set can be used.")
         return 1
-    trials, code = _carried_out(plan, say)
-    passed = _print_rows(trials, options.fail_above, say)
-    written = _write_reports(options, recordings, trials, say)
+    trials, code = _run_trials(plan)
+    passed = _print_rows(trials, options.fail_above)
+    written = _write_reports(options, recordings, trials)
     n_left_out = len(recordings.left_out)
     if n_left_out:
         say(f"Scored without {n_left_out} of {recordings.n_rows} rows: see above.")
@@ -154,8 +179,8 @@ def _evaluate(options: argparse.Namespace, say: Say) -> int:
     return code or (0 if passed and written and not failed else 1)
 
 
-def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
-    """Return the trials in order, and an exit code other than 0 if they are not all."""
+def _run_trials(plan: Plan) -> tuple[list[Trial], int]:
+    """Return the trials in order, and an exit code that is not 0 if some are missing."""
     from asr_core.evaluation.experiment import run_plan
 
     n_trials = len(plan.cases) * len(plan.conditions) * len(plan.systems)
@@ -171,7 +196,7 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
                     say(f"{trial.name}, {trial.condition}: {trial.result.error}")
             if len(trials) % 25 == 0 or len(trials) == n_trials:
                 say(f"{len(trials)} of {n_trials}")
-    except AsrError as error:  # the next model cannot be loaded; what the others heard stays
+    except AsrError as error:  # a model cannot be loaded; the results of the others stay
         if not trials:
             raise
         code = 1
@@ -189,7 +214,7 @@ def _carried_out(plan: Plan, say: Say) -> tuple[list[Trial], int]:
     return trials, code
 
 
-def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
+def _make_plan(options: _EvaluateOptions, recordings: _TestSet) -> Plan:
     from asr_core.audio.decode import decode
     from asr_core.audio.pcm import to_float32
     from asr_core.evaluation.conditions import CLEAN, Condition
@@ -217,28 +242,31 @@ def _plan(options: argparse.Namespace, recordings: _Set) -> Plan:
 
 
 def _check_languages(plan: Plan) -> None:
-    """Raise ModelError if one of the models can hear none of the recordings.
+    """Check that every model can transcribe a language of the recordings.
 
-    Where it can hear some, the others are told as they come.
+    Recordings in other languages fail one by one later.
+
+    Raises:
+        ModelError: a model can transcribe none of the recordings.
     """
     from asr_core.models import check_request
 
-    spoken = sorted({case.language for case in plan.cases})
+    languages = sorted({case.language for case in plan.cases})
     for system in plan.systems:
         refusals: list[ModelError] = []
-        for language in [] if system.detects_language else spoken:
+        for language in [] if system.detects_language else languages:
             try:
                 check_request(system.model, language)
             except ModelError as error:
                 refusals.append(error)
-        if refusals and len(refusals) == len(spoken):
+        if refusals and len(refusals) == len(languages):
             raise refusals[0]
 
 
 # --- the set -----------------------------------------------------------------------
 
 
-def _read_set(path: Path, language: str, say: Say) -> _Set:
+def _read_set(path: Path, language: str) -> _TestSet:
     """Return the recordings of a table or folder, in the order of its rows.
 
     Raises:
@@ -250,22 +278,22 @@ def _read_set(path: Path, language: str, say: Say) -> _Set:
     from asr_core.evaluation.manifests import EntryError, read_cases
     from asr_core.evaluation.set_files import file_opener
 
-    files, listing = _listing(path, say)
+    files, listing = _read_listing(path)
     open_file = file_opener(files, listing.folder, str(Path.cwd()))
     found = dict(read_cases(listing.entries, open_file, language, say))
     now = datetime.now(UTC)
     cases = [
-        (Case(f"{place:06d}", new.name, new.reference, new.language, new.seconds, new.tags,
+        (Case(f"{index:06d}", new.name, new.reference, new.language, new.seconds, new.tags,
               new.digest, now), new)
-        for place, new in sorted(found.items())
+        for index, new in sorted(found.items())
         if isinstance(new, NewCase)
     ]  # fmt: skip
     left_out = [new for _, new in sorted(found.items()) if isinstance(new, EntryError)]
-    return _Set(path.name, cases, len(found), left_out)
+    return _TestSet(path.name, cases, len(found), left_out)
 
 
-def _listing(path: Path, say: Say) -> tuple[DiskFiles, Listing]:
-    """Return what a table, or a folder, lists, and where its files are."""
+def _read_listing(path: Path) -> tuple[DiskFiles, Listing]:
+    """Return the files, and the listing of a table or folder."""
     from asr_core.evaluation.layouts import NothingListed, find_listing, read_listing, read_split
     from asr_core.evaluation.set_files import DiskFiles
 
@@ -286,30 +314,36 @@ def _listing(path: Path, say: Say) -> tuple[DiskFiles, Listing]:
     return files, read_listing(files, name)
 
 
-_N_NAMED = 20  # of the rows that are left out; a set may lack thousands
+_MAX_NAMED_ROWS = 20  # a set may lack thousands
 
 
-def _left_out(recordings: _Set) -> str:
-    """Name the rows that are left out."""
+def _left_out_message(recordings: _TestSet) -> str:
+    """Return a sentence that names the rows that cannot be used."""
     n = len(recordings.left_out)
-    some = "; ".join(f"{each.where} ({each.reason})" for each in recordings.left_out[:_N_NAMED])
-    rest = f"; and {n - _N_NAMED} more" if n > _N_NAMED else ""
+    some = "; ".join(
+        f"{each.where} ({each.reason})" for each in recordings.left_out[:_MAX_NAMED_ROWS]
+    )
+    rest = f"; and {n - _MAX_NAMED_ROWS} more" if n > _MAX_NAMED_ROWS else ""
     return f"{n} of {recordings.n_rows} rows {'is' if n == 1 else 'are'} left out: {some}{rest}."
 
 
 # --- results -----------------------------------------------------------------------
 
 
-def _places(options: argparse.Namespace) -> list[Path]:
+def _report_paths(options: _EvaluateOptions) -> list[Path]:
     return [path for path in (options.csv, options.json, options.report) if path is not None]
 
 
-def _check_places(options: argparse.Namespace) -> None:
-    """Raise ManifestError if a report could not be written, before anything is heard."""
+def _check_report_paths(options: _EvaluateOptions) -> None:
+    """Check that the reports can be written, before anything is transcribed.
+
+    Raises:
+        ManifestError: a report cannot be written.
+    """
     from asr_core.output.atomic_files import check_writable
 
-    taken = [os.path.realpath(options.manifest)]
-    for path in _places(options):
+    used = [os.path.realpath(options.manifest)]
+    for path in _report_paths(options):
         try:
             check_writable(path)
         except FileNotFoundError:
@@ -318,10 +352,10 @@ def _check_places(options: argparse.Namespace) -> None:
             ) from None
         except (OSError, ValueError) as error:
             raise ManifestError(f"{path} cannot be written ({_reason(error)}).") from None
-        place = os.path.realpath(path)
-        if place in taken and (path.is_file() or not path.exists()):
+        target = os.path.realpath(path)
+        if target in used and (path.is_file() or not path.exists()):
             raise ManifestError(f"{path} is asked for twice; give each report a name of its own.")
-        taken.append(place)
+        used.append(target)
 
 
 def _reason(error: Exception) -> str:
@@ -329,9 +363,9 @@ def _reason(error: Exception) -> str:
 
 
 def _write_reports(
-    options: argparse.Namespace, recordings: _Set, trials: Sequence[Trial], say: Say
+    options: _EvaluateOptions, recordings: _TestSet, trials: Sequence[Trial]
 ) -> bool:
-    """Return whether every report that was asked for is written."""
+    """Write the reports that were asked for; return whether all succeeded."""
     from asr_core.evaluation import report
     from asr_core.output.atomic_files import write_atomically
 
@@ -353,8 +387,8 @@ def _write_reports(
     return written
 
 
-def _print_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say) -> bool:
-    """Print the table; return whether every row is within the limit."""
+def _print_rows(trials: Sequence[Trial], limit_percent: float | None) -> bool:
+    """Print the table and return whether every row is within the limit."""
     from asr_core.evaluation.report import percent
     from asr_core.evaluation.results import summarise_by_condition
 
@@ -375,19 +409,21 @@ def _print_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say) 
             print(
                 *begin, wordless, "–", "–", "–", wordless.n_hallucinated, wordless.n_cases, sep="\t"
             )
-        if limit_percent is not None and (problem := _above(row, limit_percent)):
+        if limit_percent is not None and (problem := _excess(row, limit_percent)):
             passed = False
             say(f"{condition}, {system}: {problem}.")
     return passed
 
 
-def _above(row: Summary, limit_percent: float) -> str | None:
-    """Return why a row is not within the limit, if it is not."""
+def _excess(row: Summary, limit_percent: float) -> str | None:
+    """Return how a row exceeds the limit, or None if it does not."""
     from asr_core.evaluation.report import percent
 
     if row.words.rate is None:
         return (
-            f"{row.wordless}, of which no rate can be told" if row.wordless.n_hallucinated else None
+            f"{row.wordless}, for which no rate can be given"
+            if row.wordless.n_hallucinated
+            else None
         )
     if 100 * row.words.rate > limit_percent:
         return f"{percent(row.words.rate)} is above {limit_percent:g} %"

@@ -1,4 +1,4 @@
-"""Which recordings a command line means: files, folders, patterns, standard input."""
+"""Input recordings of the command line: files, folders, patterns, standard input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
-from asr_core.cli.outputs import normal, short_digest
+from asr_core.cli.outputs import normalise_path, short_digest
 from asr_core.errors import AudioError
 from asr_core.text.plain_text import shorten
 
@@ -19,7 +19,7 @@ __all__ = ["Found", "Input", "LeftOut", "find"]
 
 STANDARD_INPUT = "-"
 
-_PROMISING = frozenset(
+_AUDIO_SUFFIXES = frozenset(
     [
         ".3gp",
         ".aac",
@@ -55,13 +55,13 @@ _PROMISING = frozenset(
         ".wmv",
     ]
 )
-"""Files of a folder with such names are recordings, and failures if they cannot be read; of
-others it is tried whether they hold sound."""
+"""Suffixes of recordings, which are failures if they cannot be read; other files of a folder
+are probed for audio."""
 
-_LONGEST_NAME = 100  # characters, in messages
-_MOST_NAMED = 5  # files of a folder, in one message
+_MAX_NAME_LENGTH = 100  # characters, in messages
+_MAX_NAMED_FILES = 5  # per folder, in one message
 
-OnLook = Callable[[str], None]
+OnProbe = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Input:
 
     Attributes:
         source: a path, or the bytes of standard input.
-        name: to call it by in messages.
-        path: the absolute path that it is known by; a bare name where it comes from no file.
+        name: name in messages.
+        path: absolute path; a bare name if it does not come from a file.
     """
 
     source: Path | BinaryIO
@@ -81,12 +81,12 @@ class Input:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What of a folder is not transcribed.
+    """Parts of a folder that are not transcribed.
 
     Attributes:
-        folder: as it was named.
-        files: paths in it, in which no sound was found.
-        folders: paths in it that were not looked into, being hidden or links.
+        folder: as given on the command line.
+        files: relative paths of files without audio.
+        folders: relative paths of folders skipped because they are hidden or links.
     """
 
     folder: str
@@ -94,25 +94,24 @@ class LeftOut:
     folders: tuple[PurePath, ...] = ()
 
     def sentences(self) -> Iterator[str]:
-        """Yield what the user is told: how many there are, and the names of some."""
-        folder = shorten(self.folder, _LONGEST_NAME)
+        """Yield messages with the number of parts and the names of some."""
+        folder = shorten(self.folder, _MAX_NAME_LENGTH)
         if self.files:
             count = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
-            yield f"Left out {count} of {folder} without sound: {_listed(self.files)}."
+            yield f"Left out {count} of {folder} without sound: {_summarise(self.files)}."
         if self.folders:
             count = "1 folder" if len(self.folders) == 1 else f"{len(self.folders)} folders"
-            yield f"Left out {count} of {folder}, hidden or linked: {_listed(self.folders)}."
+            yield f"Left out {count} of {folder}, hidden or linked: {_summarise(self.folders)}."
 
 
 @dataclass
 class Found:
-    """What a command line means.
+    """Result of resolving a command line's files.
 
     Attributes:
         inputs: in the order of the arguments, folders sorted by name, each file once.
-        left_out: of each folder that has such.
-        problems: a sentence for each argument that means nothing, and each folder that
-            cannot be read.
+        left_out: parts of folders that are not transcribed.
+        problems: a sentence for each argument without recordings and each unreadable folder.
     """
 
     inputs: list[Input] = field(default_factory=list)
@@ -120,7 +119,7 @@ class Found:
     problems: list[str] = field(default_factory=list)
 
     def left_out_but(self, formats: Iterable[str]) -> list[LeftOut]:
-        """Return what is left out, less what looks like results of ``inputs``."""
+        """Return ``left_out`` without files that look like results of ``inputs``."""
         results = {f"{item.path.name}.{each}" for item in self.inputs for each in formats}
         return [
             replace(each, files=tuple(path for path in each.files if path.name not in results))
@@ -128,17 +127,18 @@ class Found:
         ]
 
 
-def find(arguments: Iterable[str], on_look: OnLook = lambda name: None) -> Found:
-    """Return the recordings that ``arguments`` mean.
+def find(arguments: Iterable[str], on_probe: OnProbe = lambda name: None) -> Found:
+    """Return the recordings that ``arguments`` stand for.
 
     Args:
-        on_look: called with the name of each file of a folder before it is looked into.
+        arguments: files, folders, patterns, or ``-`` for standard input.
+        on_probe: called with the name of each file of a folder before it is probed.
     """
     found = Found()
     known: set[PurePath] = set()
     for argument in dict.fromkeys(arguments):
-        for item in _meant_by(argument, found, on_look):
-            # A file has one name in one folder, however many links lead to that.
+        for item in _resolve(argument, found, on_probe):
+            # Several links may lead to one folder.
             key = Path(os.path.realpath(item.path.parent)) / item.path.name
             if key not in known:
                 known.add(key)
@@ -146,66 +146,66 @@ def find(arguments: Iterable[str], on_look: OnLook = lambda name: None) -> Found
     return found
 
 
-def _meant_by(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
+def _resolve(argument: str, found: Found, on_probe: OnProbe) -> Iterator[Input]:
     if argument == STANDARD_INPUT:
-        yield _stream("standard input", sys.stdin.buffer)
+        yield _read_stream("standard input", sys.stdin.buffer)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
-        yield from _named(argument, found, on_look)
-    else:  # a shell that knows patterns has replaced them already
+        yield from _resolve_path(argument, found, on_probe)
+    else:  # most shells have expanded patterns already
         names = sorted(glob.glob(argument, recursive=True))  # noqa: PTH207 - takes absolute ones
         if not names:
             found.problems.append(
-                f"No file matches {shorten(argument, _LONGEST_NAME)!r}; check the pattern."
+                f"No file matches {shorten(argument, _MAX_NAME_LENGTH)!r}; check the pattern."
             )
         for name in names:
-            yield from _named(name, found, on_look)
+            yield from _resolve_path(name, found, on_probe)
 
 
-def _named(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
+def _resolve_path(argument: str, found: Found, on_probe: OnProbe) -> Iterator[Input]:
     if os.path.isdir(argument):  # noqa: PTH112 - Path's raises where a name is too long
-        yield from _in_folder(argument, found, on_look)
+        yield from _search_folder(argument, found, on_probe)
     elif os.path.exists(argument) and Path(argument).is_fifo():  # noqa: PTH110 - as above
         with Path(argument).open("rb") as pipe:  # such as a shell's <(command)
-            yield _stream(argument, pipe)
+            yield _read_stream(argument, pipe)
     else:
-        yield _file(Path(argument))
+        yield _file_input(Path(argument))
 
 
-def _stream(name: str, stream: BinaryIO) -> Input:
+def _read_stream(name: str, stream: BinaryIO) -> Input:
     data = stream.read()
-    # Placed by what it holds, since the next one of this name comes from elsewhere.
-    place = PurePath(f"stdin-{short_digest(data)}")
-    return Input(io.BytesIO(data), name, place)
+    # Named by content, since the next standard input is another recording.
+    path = PurePath(f"stdin-{short_digest(data)}")
+    return Input(io.BytesIO(data), name, path)
 
 
-def _file(path: Path) -> Input:
+def _file_input(path: Path) -> Input:
     name = str(path)
-    if len(name) > _LONGEST_NAME:
+    if len(name) > _MAX_NAME_LENGTH:
         name = path.name
-    return Input(path, shorten(name, 2 * _LONGEST_NAME), normal(str(path)))
+    return Input(path, shorten(name, 2 * _MAX_NAME_LENGTH), normalise_path(str(path)))
 
 
-def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
-    """Yield the recordings of a folder and of those in it; tell ``found`` about the rest."""
+def _search_folder(folder: str, found: Found, on_probe: OnProbe) -> Iterator[Input]:
+    """Yield the recordings of a folder and its subfolders; add the rest to ``found``."""
     inputs: list[Input] = []
     files: list[PurePath] = []
     folders: list[PurePath] = []
     n_problems = len(found.problems)
 
-    def unread(error: OSError) -> None:
+    def report_unreadable(error: OSError) -> None:
         found.problems.append(
-            f"The folder {shorten(str(error.filename), _LONGEST_NAME)} cannot be read "
+            f"The folder {shorten(str(error.filename), _MAX_NAME_LENGTH)} cannot be read "
             f"({error.strerror})."
         )
 
-    for place, below, names in os.walk(folder, onerror=unread):
-        skipped = [each for each in below if each.startswith(".") or _is_link(place, each)]
-        folders += [PurePath(place, each).relative_to(folder) for each in sorted(skipped)]
-        below[:] = sorted(set(below) - set(skipped))
-        for path in (Path(place, name) for name in sorted(names)):
-            on_look(str(path))
+    for parent, subfolders, names in os.walk(folder, onerror=report_unreadable):
+        skipped = [each for each in subfolders if each.startswith(".") or _is_link(parent, each)]
+        folders += [PurePath(parent, each).relative_to(folder) for each in sorted(skipped)]
+        subfolders[:] = sorted(set(subfolders) - set(skipped))
+        for path in (Path(parent, name) for name in sorted(names)):
+            on_probe(str(path))
             if _is_recording(path):
-                inputs.append(_file(path))
+                inputs.append(_file_input(path))
             else:
                 files.append(path.relative_to(folder))
     yield from inputs
@@ -213,41 +213,41 @@ def _in_folder(folder: str, found: Found, on_look: OnLook) -> Iterator[Input]:
         found.left_out.append(LeftOut(folder, tuple(files), tuple(folders)))
     if not inputs and len(found.problems) == n_problems:
         found.problems.append(
-            f"Nothing to transcribe in {shorten(folder, _LONGEST_NAME)}: no audio or video file "
-            "is there."
+            f"Nothing to transcribe in {shorten(folder, _MAX_NAME_LENGTH)}: it has no audio or "
+            "video file."
         )
 
 
-def _listed(paths: Iterable[PurePath]) -> str:
-    """Return names with commas between them, hidden ones last, and how many more there are."""
+def _summarise(paths: Iterable[PurePath]) -> str:
+    """Return some names, hidden ones last, separated by commas, and the number of the rest."""
     ordered = sorted(paths, key=lambda path: (path.name.startswith("."), path))
-    names = [shorten(str(path)) for path in ordered[:_MOST_NAMED]]
-    more = f" and {len(ordered) - _MOST_NAMED} more" if len(ordered) > _MOST_NAMED else ""
+    names = [shorten(str(path)) for path in ordered[:_MAX_NAMED_FILES]]
+    more = f" and {len(ordered) - _MAX_NAMED_FILES} more" if len(ordered) > _MAX_NAMED_FILES else ""
     return ", ".join(names) + more
 
 
-def _is_link(place: str, name: str) -> bool:
-    return Path(place, name).is_symlink()
+def _is_link(parent: str, name: str) -> bool:
+    return Path(parent, name).is_symlink()
 
 
 def _is_recording(path: Path) -> bool:
-    """Return whether a file of a folder is to be transcribed, or told as unreadable."""
+    """Return whether a file of a folder is a recording, or one that cannot be read."""
     try:
         if not path.is_file():  # a socket, a pipe, a device, a link to nothing
             return False
         is_hidden = path.name.startswith(".")
-        if path.suffix.lower() in _PROMISING and not is_hidden:
+        if path.suffix.lower() in _AUDIO_SUFFIXES and not is_hidden:
             return True
-        return _holds_sound(path)
+        return _has_audio(path)
     except PermissionError:
         return True
 
 
-def _holds_sound(path: Path) -> bool:
-    """Return whether sound comes out of a file; what only looks like sound is read as well.
+def _has_audio(path: Path) -> bool:
+    """Return whether audio can be decoded from a file.
 
     Raises:
-        PermissionError: it may not be read.
+        PermissionError: the file must not be read.
     """
     from asr_core.audio.decode import AudioFile
 

@@ -1,8 +1,8 @@
-"""Where the results of recordings go below an output folder.
+"""Paths of results below an output folder.
 
-A result's place follows from its recording's path alone, never from what else is transcribed:
-the folders and the whole name are kept. So no two recordings share one, and a run that is
-repeated with more or fewer of them finds each result where it was.
+A result's path depends only on its recording's path, not on what else is transcribed: folders
+and the whole name are kept. Two recordings never share a result, and a repeated run with other
+recordings finds earlier results again.
 """
 
 from __future__ import annotations
@@ -11,86 +11,90 @@ import hashlib
 import os
 from pathlib import Path, PurePath
 
-__all__ = ["normal", "result_path", "short_digest"]
+__all__ = ["normalise_path", "result_path", "short_digest"]
 
-_ELSEWHERE = "_"
-"""Below a folder of this name are the results of files that lie outside, by their whole path."""
+_OUTSIDE = "_"
+"""Folder for the results of files outside the base folder, by their whole path."""
 
-_LONGEST_NAME = 255  # bytes; what Linux, macOS and Windows let a file's name have
+_MAX_NAME_BYTES = 255  # of a file name on Linux, macOS and Windows
 
 
 def result_path(recording: PurePath, directory: Path, extension: str) -> Path:
     """Return the file below ``directory`` for the result of ``recording``.
 
-    The recording's path is kept as seen from the current folder. Where ``directory`` is not
-    below that, it is seen from ``directory`` if that holds the current folder, else from the
-    folder that it is in. Of recordings outside, the whole path is kept, below ``_``.
+    The recording's path is kept relative to a base folder: the current folder or, if
+    ``directory`` is not below that, ``directory`` if it contains the current folder, otherwise
+    its parent. Recordings outside the base keep their whole path, below ``_``.
 
     Args:
-        recording: its absolute path; a bare name for what comes from no file.
+        recording: absolute path; a bare name if it does not come from a file.
+        directory: output folder.
         extension: of the format, without a dot.
     """
-    place = _seen_from(_outlook(directory), recording) if recording.is_absolute() else recording
-    target = directory / place.with_name(_bounded(place.name, f".{extension}"))
-    return _unlike_others(target, directory, place)
+    path = (
+        _relative_path(_base_folder(directory), recording) if recording.is_absolute() else recording
+    )
+    target = directory / path.with_name(_limit_length(path.name, f".{extension}"))
+    return _avoid_case_clash(target, directory, path)
 
 
-def normal(path: str) -> Path:
-    """Return the absolute path by which a file is known however it is spelled.
+def normalise_path(path: str) -> Path:
+    """Return the absolute path of a file, the same for every spelling.
 
-    Links stay as they are, but for those before a ``..``.
+    Links are kept, except those before a ``..``.
     """
     if ".." in PurePath(path).parts:
-        return _real(Path(path))
+        return _resolve_folders(Path(path))
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
 
 
-def _real(path: Path) -> Path:
-    """Return ``path`` with the links of its folders followed, not that of the file."""
+def _resolve_folders(path: Path) -> Path:
+    """Return ``path`` with the links of its folders followed, but not the file's own."""
     return Path(os.path.realpath(path.parent)) / path.name if path.name else path.resolve()
 
 
-def _outlook(directory: Path) -> Path:
+def _base_folder(directory: Path) -> Path:
     here, out = Path(os.path.realpath(".")), Path(os.path.realpath(directory))
     if out.is_relative_to(here):
         return here
     return out if here.is_relative_to(out) else out.parent
 
 
-def _seen_from(outlook: Path, recording: PurePath) -> PurePath:
-    for path in (recording, _real(Path(recording))):
-        if path.is_relative_to(outlook):
-            place = path.relative_to(outlook)
-            is_taken = len(place.parts) > 1 and not place.parts[0].strip(_ELSEWHERE)
-            return PurePath(_ELSEWHERE + place.parts[0], *place.parts[1:]) if is_taken else place
+def _relative_path(base: Path, recording: PurePath) -> PurePath:
+    for path in (recording, _resolve_folders(Path(recording))):
+        if path.is_relative_to(base):
+            relative = path.relative_to(base)
+            first, *rest = relative.parts or (".",)
+            is_taken = bool(rest) and not first.strip(_OUTSIDE)
+            return PurePath(_OUTSIDE + first, *rest) if is_taken else relative
     drive = [
         part for part in recording.drive.replace(":", "").replace("\\", "/").split("/") if part
     ]
-    return PurePath(_ELSEWHERE, *drive, *recording.parts[1:])
+    return PurePath(_OUTSIDE, *drive, *recording.parts[1:])
 
 
-def _bounded(name: str, ending: str) -> str:
-    """Return ``name`` with ``ending``, its middle replaced where that is too long for a file."""
-    if len(os.fsencode(name + ending)) <= _LONGEST_NAME:
+def _limit_length(name: str, ending: str) -> str:
+    """Return ``name`` with ``ending``; if that is too long, cut and with a digest."""
+    if len(os.fsencode(name + ending)) <= _MAX_NAME_BYTES:
         return name + ending
     ending = f"~{short_digest(os.fsencode(name))}{ending}"
-    while len(os.fsencode(name + ending)) > _LONGEST_NAME:
+    while len(os.fsencode(name + ending)) > _MAX_NAME_BYTES:
         name = name[:-1]
     return name + ending
 
 
-def _unlike_others(target: Path, directory: Path, place: PurePath) -> Path:
-    """Return another name where a file system that takes ``A`` for ``a`` has another's result."""
+def _avoid_case_clash(target: Path, directory: Path, path: PurePath) -> Path:
+    """Return a different path if a case-insensitive file system has another's result there."""
     if not target.with_name(target.name.swapcase()).is_file() or not target.is_file():
         return target
-    levels = [target, *target.parents[: len(place.parts) - 1]]
+    levels = [target, *target.parents[: len(path.parts) - 1]]
     if all(level.name in os.listdir(level.parent) for level in levels):  # noqa: PTH208
         return target
     return target.with_name(
-        _bounded(f"{target.stem}~{short_digest(os.fsencode(place))}", target.suffix)
+        _limit_length(f"{target.stem}~{short_digest(os.fsencode(path))}", target.suffix)
     )
 
 
 def short_digest(data: bytes) -> str:
-    """Return twelve letters that tell ``data`` apart from others."""
+    """Return the first twelve hexadecimal digits of a SHA-256 digest."""
     return hashlib.sha256(data).hexdigest()[:12]

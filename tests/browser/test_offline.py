@@ -88,7 +88,7 @@ def test_the_command_line_sends_nothing(
     row = {"file_name": "talk.wav", "transcription": "Ever tried. Ever failed."}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
     lingering = (  # a command that takes as long as a real one on a long file
-        "import sys, time; from asr_core.cli.commands import main\n"
+        "import sys, time; from asr_core.cli.main import main\n"
         f"code = main(sys.argv[1:]); time.sleep({TELEMETRY_S}); sys.exit(code)"
     )
     commands = [

@@ -26,7 +26,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys, contextlib\nfrom asr_core.cli.commands import main\n"
+        "import sys, contextlib\nfrom asr_core.cli.main import main\n"
         "with contextlib.suppress(SystemExit): main(['--help'])\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )

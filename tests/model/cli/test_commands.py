@@ -21,7 +21,8 @@ import pytest
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.encode import to_flac
 from asr_core.audio.pcm import clip_to_int16
-from asr_core.cli.commands import _EventLines, main
+from asr_core.cli.main import main
+from asr_core.cli.stream import EventPrinter
 from asr_core.engines.base import Engine
 from asr_core.full_context import FileProgress
 from asr_core.streaming import LiveSession
@@ -30,7 +31,7 @@ from tests.support.texts import BECKETT, word_error_rate
 
 HEEDS_CTRL_C = """
 import signal, sys
-from asr_core.cli import main
+from asr_core.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
@@ -244,7 +245,7 @@ def test_events_are_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, "ascii"))
     session = LiveSession()
     snapshot = replace(session.snapshot, tentative=(Word(" Grüße 語", 0.0, 1.0, 1.0),))
-    _EventLines().end(snapshot)
+    EventPrinter().print_end(snapshot)
     assert json.loads(out.getvalue().decode())["tentative"] == "Grüße 語"
 
 
@@ -318,7 +319,7 @@ def test_wrong_usage_exits_with_two(
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     assert exit_.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    assert "Usage:" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

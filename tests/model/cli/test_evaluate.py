@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asr_core.audio.encode import to_flac
-from asr_core.cli.commands import main
+from asr_core.cli.main import main
 from asr_core.evaluation import experiment as trials
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.trial import Trial
@@ -119,7 +119,7 @@ def test_recordings_without_words_have_a_row_and_no_rate(
     assert row.endswith("\t2")
     assert "no words: 2 recordings, " in html.read_text()
     assert main([*arguments, "--fail-above", "20"]) == 1
-    assert "of which no rate can be told" in capsys.readouterr().err
+    assert "for which no rate can be given" in capsys.readouterr().err
 
     with table.open("a") as file:
         file.write("end.flac,Fail better.\n")
@@ -137,7 +137,7 @@ def test_a_limit_that_is_no_percentage_is_wrong_usage(
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", str(folder), "--fail-above", limit])
     assert stopped.value.code == 2
-    assert "is no percentage" in capsys.readouterr().err
+    assert "is not a percentage" in capsys.readouterr().err
 
 
 # --- where it writes ---------------------------------------------------------------

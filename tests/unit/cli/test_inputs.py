@@ -155,7 +155,7 @@ def test_a_pattern_and_a_folder_without_recordings_are_told(folder: Path) -> Non
     assert not found.inputs
     assert found.problems == [
         "No file matches 'nothere*.mp3'; check the pattern.",
-        "Nothing to transcribe in f: no audio or video file is there.",
+        "Nothing to transcribe in f: it has no audio or video file.",
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.cli.outputs import normal, result_path
+from asr_core.cli.outputs import normalise_path, result_path
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def place(recording: str, directory: str = "out", extension: str = "srt") -> str:
     """Where the result goes, as seen from the output folder."""
-    result = result_path(normal(recording), Path(directory), extension)
+    result = result_path(normalise_path(recording), Path(directory), extension)
     return str(result.relative_to(directory))
 
 
@@ -95,7 +95,7 @@ def test_a_current_folder_behind_a_link_is_the_same_folder(
 def test_the_longest_names_stay_apart_and_can_be_written(letter: str, here: Path) -> None:
     n_most = 255 // len(os.fsencode(letter))
     stem = letter * (n_most - 2)
-    places = [result_path(normal(f"{stem}{end}"), Path("out"), "json") for end in "ab"]
+    places = [result_path(normalise_path(f"{stem}{end}"), Path("out"), "json") for end in "ab"]
     assert len(set(places)) == 2
     for each in places:
         each.parent.mkdir(exist_ok=True)

@@ -270,8 +270,7 @@ def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
         (tmp_path / "set" / split / "1.wav").write_bytes(_content(9))
     table = "file_name,text\ntrain/1.wav,x\n.\\test\\1.wav,y\ntest/2.wav,z\n"
     (tmp_path / "set" / "metadata.csv").write_text(table)
-    said: list[str] = []
-    found = _read_set(tmp_path / "set" / "test", "en", said.append)
+    found = _read_set(tmp_path / "set" / "test", "en")
     assert [case.reference for case, _ in found.cases] == ["y"]
     assert [str(each) for each in found.left_out] == ["Line 4: test/2.wav is not there."]
 
