@@ -1,14 +1,13 @@
-"""Three times as many speakers as the machine serves, over real WebRTC: who gets what.
+"""Three times as many speakers as the machine serves, over real WebRTC.
 
-``python -m benchmarks.crowd DATA`` with a folder as :mod:`benchmarks.clips` describes.
-Clients send Opus over WebRTC on this machine, from a process of their own; the page's
-``RecordingController`` receive them. Who is let in speaks for ``--seconds`` and leaves, who is not
-waits. Told are the lag of those who were let in, how long others waited, whether anybody
-was cut off, the words of each take beside full context on the very same sound, threads
-before and afterwards, and by how much more memory than before was held after each of
-``--crowds``, the last of them the one that is measured: what is in use, and the pages that
-hold it (glibc leaves holes in them). Pages of files, such as those of the model, are the
-system's and are not counted. Needs Linux.
+``python -m benchmarks.crowd DATA`` with a folder as :mod:`benchmarks.clips` describes. Clients send
+Opus over WebRTC on this machine, from a process of their own; the page's ``RecordingController``
+receives it. Who is admitted speaks for ``--seconds`` and leaves, the others wait. The table has the
+lag of those admitted, the waiting times, whether anybody was cut off, the words of each recording
+compared with full context on the same audio, threads before and afterwards, and the growth of memory
+after each of ``--crowds``, the last of them the one that is measured: what is in use, and the pages
+that hold it (glibc leaves holes in them). Pages of files, such as those of the model, belong to the
+system and are not counted. Needs Linux.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, RecordingController, scheduler_for
-from benchmarks.clips import english_clips, percent_wrong, print_table
+from benchmarks.clips import english_clips, print_table, wer_percent
 from benchmarks.memory import held_mb
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
 
 
-class Speech(MediaStreamTrack):
-    """The packets over and over, as a microphone gives them, from some place on."""
+class PacketTrack(MediaStreamTrack):
+    """Endless track of Opus packets in real time, from a given position on."""
 
     kind = "audio"
 
@@ -66,8 +65,10 @@ class Speech(MediaStreamTrack):
 
 
 def clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
-    """The clients' process: ``("call", n)`` answers with an offer, ``("answer", n, sdp)``
-    connects, ``("leave", n)`` hangs up."""
+    """Run the clients' process.
+
+    ``("call", n)`` is answered with an offer, ``("answer", n, sdp)`` connects, ``("leave", n)`` hangs up.
+    """
     asyncio.run(_clients(pipe, samples))
 
 
@@ -79,7 +80,7 @@ async def _clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
         kind, number, *rest = await loop.run_in_executor(None, pipe.recv)
         if kind == "call":
             calls[number] = call = RTCPeerConnection()
-            call.addTrack(Speech(packets, number * len(packets) // 64))
+            call.addTrack(PacketTrack(packets, number * len(packets) // 64))
             await call.setLocalDescription(await call.createOffer())
             pipe.send(call.localDescription.sdp)
         elif kind == "answer":
@@ -99,7 +100,7 @@ class Guest:
     connection: RTCPeerConnection | None = None
     called_at: float = field(default_factory=time.monotonic)
     let_in_at: float | None = None
-    n_beside: int = 0  # the most who spoke at once meanwhile, this one among them
+    n_beside: int = 0  # largest number of speakers meanwhile, including this one
     lags_s: list[float] = field(default_factory=list)
 
     async def answer(self, offer: str) -> str:
@@ -108,7 +109,7 @@ class Guest:
         sink._on_ended_callback = self.takes.on_ended
 
         @self.connection.on("track")
-        def hear(track: MediaStreamTrack) -> None:
+        def on_track(track: MediaStreamTrack) -> None:
             sink.addTrack(track)
             sink.start()
 
@@ -118,7 +119,7 @@ class Guest:
 
 
 async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float) -> list[Guest]:
-    """Let ``n_guests`` call at once, each to speak for ``seconds`` when let in."""
+    """Let ``n_guests`` call at once; each speaks for ``seconds`` once admitted."""
     scheduler = scheduler_for(engine)
     loop = asyncio.get_running_loop()
     guests = [Guest(number) for number in range(n_guests)]
@@ -151,17 +152,21 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
 
 
 def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> float:
-    """Word error rate of takes, sound and text, against full context on the very same
-    sound, percent."""
-    said, heard = [], []
+    """Return the word error rate of live recordings, in percent, against full context.
+
+    Args:
+        engine: transcribes the references.
+        takes: audio and live text of each recording.
+    """
+    references, hypotheses = [], []
     for recording, text in takes:
         sound = to_float32(recording)
         size = 25 * SAMPLE_RATE_HZ
         parts = [sound[at : at + size] for at in range(0, len(sound), size)]
         windows = [Window(part, "en", beam_size=5) for part in parts]
-        said.append(" ".join(h.text for h in engine.transcribe(windows, background=True)))
-        heard.append(text)
-    return percent_wrong(said, heard)
+        references.append(" ".join(h.text for h in engine.transcribe(windows, background=True)))
+        hypotheses.append(text)
+    return wer_percent(references, hypotheses)
 
 
 def measure(
@@ -175,15 +180,15 @@ def measure(
     process = context.Process(target=clients, args=args, daemon=True)
     process.start()
     scheduler = scheduler_for(engine)
-    asyncio.run(crowd(engine, pipe, 1, 15))  # so that the machine's speed is known
+    asyncio.run(crowd(engine, pipe, 1, 15))  # measures the machine's speed
     if capacity:
         scheduler.admission._capacity = lambda: capacity
     held, n_threads = [_held_mb()], threading.active_count()
-    # As many as seem possible while one speaks; fewer are served while they do.
+    # The capacity estimated with one speaker is higher than with many.
     few = asyncio.run(crowd(engine, pipe, capacity or scheduler.capacity(), 15))
     n_guests = 3 * max(guest.n_beside for guest in few)
     del few
-    for _ in range(n_crowds - 1):  # what one crowd leaves, the next may not add
+    for _ in range(n_crowds - 1):  # memory may grow with the first crowd, but not with later ones
         asyncio.run(crowd(engine, pipe, n_guests, 15))
         held.append(_held_mb())
     guests = asyncio.run(crowd(engine, pipe, n_guests, seconds))
@@ -211,7 +216,7 @@ def measure(
 
 
 def _held_mb() -> NDArray[np.float64]:
-    """See :func:`benchmarks.memory.held_mb`; once the threads of those who left are gone."""
+    """Return :func:`benchmarks.memory.held_mb` after the threads of those who left have ended."""
     time.sleep(5)
     return held_mb()
 

@@ -1,17 +1,15 @@
-"""Faults, one by one and at random, while people speak and testers save: what is lost?
+"""Faults, singly and at random, while people speak and testers save: what is lost?
 
-``python -m benchmarks.faults DATA --minutes 60`` with a folder as :mod:`benchmarks.clips`
-describes; root is needed for a disk that really is full. Two speakers send frames in real
-time to the page's ``RecordingController``; a tester keeps adding cases to a store. Every take has a
-fault or two, somewhere in it. Told are, for each kind, the sentences that a user would
-have read, final words that were taken back, samples that are missing, cases that were
-confirmed and are gone, and how many words are otherwise than in the same speech without a
-fault (some always are: what a look hears depends on when it comes).
+``python -m benchmarks.faults DATA --minutes 60`` with a folder as :mod:`benchmarks.clips` describes;
+filling a disk needs root. Two speakers send frames in real time to the page's
+``RecordingController``; a tester keeps adding cases to a store. Every recording has one or two faults.
+For each kind the table has the sentences that a user would have read, final words that changed,
+missing samples, confirmed cases that are gone, and how many words differ from the same speech without
+a fault (some always do, since partial passes depend on timing).
 
-Raising, hanging and lack of memory are fakes in front of the real engine; the full disk,
-the locked database, the missing model files and the lost packets are real. What kills
-the process (SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and
-``tests/unit/evaluation/test_store.py``.
+Raising, hanging and lack of memory are simulated in front of the real engine; the full disk, the
+locked database, the missing model files and the lost packets are real. What kills the process
+(SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and ``tests/unit/evaluation/test_store.py``.
 """
 
 from __future__ import annotations
@@ -49,7 +47,7 @@ from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, Recording, RecordingController, scheduler_for
-from benchmarks.clips import english_clips, percent_wrong, print_table
+from benchmarks.clips import english_clips, print_table, wer_percent
 
 FRAME = 320  # 20 ms
 TAKE_S = 24.0
@@ -57,7 +55,7 @@ FAULT_S = (1.0, 5.0)
 
 
 class Faulty:
-    """The real engine behind the faults that cannot be had otherwise."""
+    """The real engine behind simulated faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -75,7 +73,7 @@ class Faulty:
 
 @dataclass
 class Place:
-    """What can go wrong here."""
+    """The things that faults act on."""
 
     engine: Faulty
     model: Path  # a copy of ours
@@ -139,7 +137,7 @@ def database_locked(place: Place) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clock_jumps(_: Place) -> Iterator[None]:
-    """The wall's clock, by a day; what ours are set by does not move."""
+    """Move the wall clock by a day; our clocks are monotonic."""
     real = time.time
     time.time = lambda: real() + 86_400
     yield
@@ -161,20 +159,20 @@ FAULTS = (
 
 @dataclass
 class Seen:
-    """What came of one kind of fault."""
+    """Results of one kind of fault."""
 
     takes: int = 0
     taken_back: int = 0
     missing_s: float = 0.0
-    said: list[str] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    hypotheses: list[str] = field(default_factory=list)
     sentences: set[str] = field(default_factory=set)
 
 
 def speak(
     takes: RecordingController, samples: NDArray[np.int16], lost: threading.Event
 ) -> Iterator[Recording]:
-    """A microphone in real time, 20 ms at a time; yields after each frame."""
+    """Send frames of 20 ms in real time; yield after each."""
     started = time.monotonic()
     for at in range(0, len(samples) - FRAME + 1, FRAME):
         ahead_s = at / SAMPLE_RATE_HZ - (time.monotonic() - started)
@@ -190,10 +188,10 @@ def speak(
 
 
 def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
-    """One take; its final text."""
+    """Run one recording and return its final text."""
     takes = RecordingController()
     scheduler = scheduler_for(place.engine)  # type: ignore[arg-type]
-    scheduler.admission._capacity = lambda: 4  # both at once, however slow the faults make it
+    scheduler.admission._capacity = lambda: 4  # both at once, however slow faults make it
     takes.prepare(scheduler, LiveOptions("en"))
     before: tuple[str, ...] = ()
     take = None
@@ -216,7 +214,7 @@ def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
 
 
 class Tester(threading.Thread):
-    """Adds cases all the time; remembers which were confirmed, and what was refused how."""
+    """Thread that keeps adding cases and remembers which were confirmed or refused."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(daemon=True)
@@ -273,17 +271,17 @@ def _round(
     place: Place, sound: NDArray[np.int16], faults: Sequence[Any], rng: random.Random,
     seen: dict[str, Seen],
 ) -> None:  # fmt: skip
-    """Two speakers, and faults while they speak; then the same speech without."""
+    """Run two speakers with faults, then the same speech without."""
     n = int(TAKE_S * SAMPLE_RATE_HZ)
     parts = [sound[at : at + n] for at in (rng.randrange(len(sound) - n) for _ in range(2))]
     name = " and ".join(sorted(fault.__name__.replace("_", " ") for fault in faults))
-    # A pool, so that what goes wrong in one of its threads ends the run.
+    # A pool passes exceptions of its threads on.
     with ThreadPoolExecutor(3) as pool:
         trouble = pool.submit(_cause, place, faults, rng.random())
-        heard = _both(pool, place, parts, seen[name])
+        hypotheses = _both(pool, place, parts, seen[name])
         trouble.result()
-        seen[name].said += _both(pool, place, parts, seen["no fault"])
-        seen[name].heard += heard
+        seen[name].references += _both(pool, place, parts, seen["no fault"])
+        seen[name].hypotheses += hypotheses
 
 
 def _both(
@@ -302,7 +300,7 @@ def _cause(place: Place, faults: Sequence[Any], seed: float) -> None:
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 64 MB."""
+    """Provide a file system of 64 MB."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)
     try:
@@ -317,7 +315,9 @@ def _row(name: str, seen: Seen) -> dict[str, Any]:
         "takes": seen.takes,
         "final_words_taken_back": seen.taken_back,
         "sound_missing_s": round(seen.missing_s, 1),
-        "words_otherwise_percent": percent_wrong(seen.said, seen.heard) if seen.said else 0.0,
+        "words_otherwise_percent": wer_percent(seen.references, seen.hypotheses)
+        if seen.references
+        else 0.0,
     }
 
 
@@ -327,7 +327,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    logging.disable()  # each fault is told there too
+    logging.disable()  # every fault is logged too
     print_table(measure(options.data, options.minutes, options.seed))
 
 

@@ -1,7 +1,7 @@
-"""One system transcribes files; run by :mod:`benchmarks.files` in the system's environment.
+"""Transcription of files by one system; run by :mod:`benchmarks.files` in that system's environment.
 
-``python file_systems.py SYSTEM FOLDER MODEL OUT``: every WAV file of FOLDER, times and
-words into OUT. Two threads, the same weights, whatever the system; what runs on torch takes
+``python file_systems.py SYSTEM FOLDER MODEL OUT`` transcribes every WAV file of FOLDER and writes
+times and words to OUT. Every system uses two threads and the same weights; systems on torch use
 the GPU if there is one.
 """
 
@@ -138,7 +138,7 @@ def whisper_cpp(model: str) -> Transcriber:
 
 
 def _samples(path: Path) -> np.ndarray:
-    """By name some would want the ffmpeg program."""
+    """Return (n_samples,) float32; given a path, some systems would need the ffmpeg program."""
     with wave.open(str(path)) as file:
         data = np.frombuffer(file.readframes(file.getnframes()), np.int16)
     return to_float32(data)

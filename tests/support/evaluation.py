@@ -1,4 +1,4 @@
-"""Cases of real speech, and stores of both kinds."""
+"""Cases of real speech, and stores on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ Samples = NDArray[np.float32]
 
 MakeStore = Callable[..., Store]
 
-REVIEWER = Actor("", Role.REVIEWER)  # who everybody is without [roles]
+REVIEWER = Actor("", Role.REVIEWER)  # the role of everybody without [roles]
 
 
 @pytest.fixture(scope="session")
 def failures(beckett: Samples) -> list[NewCase]:
-    """Three short cases of one speaker, with two accents by name."""
+    """Return three short cases of one speaker, tagged with two accents."""
     quarter = len(beckett) // 4
     return [
         NewCase("whole", BECKETT, to_int16(beckett), "en", {"accent": "Irish", "speaker": "a"}),
