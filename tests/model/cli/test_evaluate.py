@@ -257,7 +257,7 @@ def test_a_model_that_does_not_know_the_language_is_one_sentence(
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--condition", "hum:3"], "is no condition"),
+        (["--condition", "hum:3"], "is not a condition"),
         (["--condition", "white"], "is written white:20"),
     ],
 )

@@ -131,8 +131,8 @@ def test_librispeech(read: Callable[..., tuple[Found, list[str]]]) -> None:
     found, said = read(members)
     assert found == {"84-121-0000": ("GO ON", 100), "84-122-0000": ("YES", 200)}
     assert sorted(said) == [
-        "Using LibriSpeech/test-clean/; ignoring LibriSpeech/dev-clean/.",
         "Line 2 of 84-121.trans.txt: LibriSpeech/test-clean/84/121/84-121-0001 is not there.",
+        "Using LibriSpeech/test-clean/; ignoring LibriSpeech/dev-clean/.",
     ]
     assert read(members, "LibriSpeech/test-clean/84/122/84-122.trans.txt") == (
         {"84-122-0000": ("YES", 200)}, [],

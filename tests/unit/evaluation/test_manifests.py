@@ -191,5 +191,5 @@ def test_tags_are_read_from_text() -> None:
         "accent": "Scots", "device": "old phone",
     }  # fmt: skip
     assert parse_tags(" ") == {}
-    with pytest.raises(ManifestError, match="no tag"):
+    with pytest.raises(ManifestError, match="not a tag"):
         parse_tags("Scots")
