@@ -16,7 +16,7 @@ from widgets.microphone import (
     stall_notice,
     stop_microphone,
 )
-from widgets.settings import current_settings, limits, load_chosen_engine
+from widgets.settings import current_settings, load_chosen_engine, usage_limits
 from widgets.transcript_view import finished_view, live_view
 from widgets.workspace import current_workspace, retention_caption
 
@@ -86,7 +86,7 @@ def draw_finished(recording: Recording) -> None:
 
 st.title("Speak and read", anchor=False)
 controller = current_workspace().recordings
-allowed = limits()
+allowed = usage_limits()
 options, limit_s = live_options(allowed)
 engine = load_chosen_engine(current_settings())
 if engine is not None:

@@ -29,11 +29,11 @@ def _container_key(prefix: str, job: Job) -> str:
     return f"{prefix}-" + re.sub("[^a-zA-Z0-9]", "-", job.key)
 
 
-def _player(job: Job, shown: Transcript | None = None) -> None:
-    """Draw the player; a video shows ``shown`` as subtitles."""
+def _player(job: Job, corrected: Transcript | None = None) -> None:
+    """Draw the player; a video shows ``corrected`` as subtitles."""
     with st.container(key=_container_key("player", job)):
         if job.name.lower().endswith(_VIDEO) and job.playback_copy is None:
-            vtt = to_vtt(shown).encode() if shown and shown.segments else None
+            vtt = to_vtt(corrected).encode() if corrected and corrected.segments else None
             st.video(player_url(job), subtitles={"Subtitles": vtt} if vtt else None)
         elif job.state is not JobState.FAILED or job.transcript is not None:
             st.audio(player_url(job))
@@ -60,46 +60,46 @@ def _running(queue: JobQueue, job: Job) -> None:
 
 @st.fragment
 def _done(job: Job) -> None:
-    heard = job.transcript
-    assert heard is not None
+    original = job.transcript
+    assert original is not None
     texts = job.corrections
-    shown = apply_corrections(heard, texts)
-    _player(job, shown)
+    corrected = apply_corrections(original, texts)
+    _player(job, corrected)
     if job.error:
         st.warning(
             escape_markdown(
-                f"{job.error} The transcript up to {format_clock(heard.duration)} is below."
+                f"{job.error} The transcript up to {format_clock(original.duration)} is below."
             ),
             icon=":material/warning:",
         )
-    for note in heard.notes:
+    for note in original.notes:
         st.warning(escape_markdown(note), icon=":material/warning:")
-    st.caption(escape_markdown(_summary(job, heard)))
-    if not heard.segments:
+    st.caption(escape_markdown(_summary(job, original)))
+    if not original.segments:
         st.info("No speech was recognised in this file.", icon=":material/hearing_disabled:")
         return
     downloads = _container_key("downloads", job)
     player = _container_key("player", job)
-    transcript_editor(job.key, heard, texts, shown, player, downloads)
+    transcript_editor(job.key, original, texts, corrected, player, downloads)
     name = job.name.rsplit(".", 1)[0]
-    download_buttons(name, job.key, lambda: apply_corrections(heard, dict(texts)), row=downloads)
+    download_buttons(name, job.key, lambda: apply_corrections(original, dict(texts)), row=downloads)
     from widgets.flagging import flag_transcript  # imports the database
 
-    flag_transcript(job, heard, shown)
+    flag_transcript(job, original, corrected)
 
 
-def _summary(job: Job, heard: Transcript) -> str:
+def _summary(job: Job, original: Transcript) -> str:
     """Return length, language and model."""
-    found = {segment.language for segment in heard.segments if segment.language}
+    found = {segment.language for segment in original.segments if segment.language}
     if found:
         language = ", ".join(sorted(LANGUAGES[code] for code in found))
     else:
-        language = LANGUAGES.get(heard.language or "", "no speech")
-        if heard.language is not None and job.options.language is None:
-            language += f" ({heard.language_probability:.0%})"
-    stretch = job.options.time_range
-    of_it = f" from {format_clock(stretch.start_s)}" if stretch.start_s else ""
-    return f"{format_clock(heard.duration)}{of_it} · {language} · {job.model}"
+        language = LANGUAGES.get(original.language or "", "no speech")
+        if original.language is not None and job.options.language is None:
+            language += f" ({original.language_probability:.0%})"
+    time_range = job.options.time_range
+    start = f" from {format_clock(time_range.start_s)}" if time_range.start_s else ""
+    return f"{format_clock(original.duration)}{start} · {language} · {job.model}"
 
 
 def _chosen_track(job: Job) -> int | None:

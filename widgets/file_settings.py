@@ -8,7 +8,7 @@ from asr_core.errors import AudioError
 from asr_core.full_context import FileOptions, TimeRange
 from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
-from widgets.settings import Settings, limits
+from widgets.settings import Settings, usage_limits
 from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["file_options"]
@@ -40,20 +40,20 @@ def file_options(settings: Settings) -> FileOptions:
         end = columns[1].text_input(
             "To", key=field_key("to"), placeholder="end", persist_state=PERSIST
         )
-        stretch = _chosen_stretch(start, end)
+        time_range = _choose_time_range(start, end)
         st.caption("Applies to files added or transcribed again from now on.")
-        most_s = limits().max_file_s
-        if most_s is not None and most_s != UsageLimits.max_file_s:
+        max_s = usage_limits().max_file_s
+        if max_s is not None and max_s != UsageLimits.max_file_s:
             st.caption(
-                f"The first {most_s / 60:g} minutes of a file are transcribed on this server."
+                f"The first {max_s / 60:g} minutes of a file are transcribed on this server."
             )
     return FileOptions(
-        settings.language, is_mixed, settings.task, prompt, stretch,
-        max_s=most_s, split_channels=split_channels,
+        settings.language, is_mixed, settings.task, prompt, time_range,
+        max_s=max_s, split_channels=split_channels,
     )  # fmt: skip
 
 
-def _chosen_stretch(start: str, end: str) -> TimeRange:
+def _choose_time_range(start: str, end: str) -> TimeRange:
     try:
         return TimeRange(
             parse_timestamp(start) if start.strip() else 0.0,

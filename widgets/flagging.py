@@ -35,14 +35,14 @@ Samples = NDArray[np.int16]
 _MARGIN_S = 0.3
 
 
-def flag_transcript(job: Job, heard: Transcript, shown: Transcript) -> None:
-    """Draw the popover of a transcribed file; ``shown`` has the corrections."""
+def flag_transcript(job: Job, original: Transcript, corrected: Transcript) -> None:
+    """Draw the popover of a transcribed file; ``corrected`` has the corrections."""
 
     def audio(time_range: TimeRange) -> Samples:
         with job.file.open() as source:
             return to_int16(read_range(source, time_range, job.name))
 
-    _line_popover(job.key, _Source(job.name, job.model, heard, shown, audio))
+    _line_popover(job.key, _Source(job.name, job.model, original, corrected, audio))
 
 
 def flag_recording(key: str, name: str, session: LiveSession, model: str) -> None:
@@ -55,49 +55,51 @@ def flag_recording(key: str, name: str, session: LiveSession, model: str) -> Non
         )
         return recording[round(time_range.start_s * SAMPLE_RATE_HZ) : end]
 
-    heard = session.snapshot.transcript()
+    original = session.snapshot.transcript()
     has_audio = session.options.keep_audio
-    source = _Source(name, model, heard, heard, audio if has_audio else None)
+    source = _Source(name, model, original, original, audio if has_audio else None)
     _line_popover(key, source)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Transcript that lines are flagged in; ``shown`` has the corrections of ``heard``."""
+    """Transcript that lines are flagged in; ``corrected`` has the corrections of ``original``."""
 
     name: str
     model: str
-    heard: Transcript
-    shown: Transcript
+    original: Transcript
+    corrected: Transcript
     audio: Callable[[TimeRange], Samples] | None
 
 
 def _line_popover(key: str, source: _Source) -> None:
-    heard, audio = source.heard, source.audio
-    if not heard.segments or not current_actor().may_add:
+    original, audio = source.original, source.audio
+    if not original.segments or not current_actor().may_add:
         return
     with st.popover("Flag or add to test set", icon=":material/flag:", key=f"flag-{key}"):
-        lines = range(len(heard.segments))
+        lines = range(len(original.segments))
         i = st.selectbox(
             "Line",
             lines,
             format_func=lambda i: (
-                f"{format_clock(heard.segments[i].start)} {heard.segments[i].text}"
+                f"{format_clock(original.segments[i].start)} {original.segments[i].text}"
             ),
             key=f"flag-line-{key}",
             persist_state=PERSIST,
         )
-        line = heard.segments[i]
-        before = next((s.text for s in source.shown.segments if s.start == line.start), line.text)
-        field = field_key(f"flag-said-{key}-{i}", before)
-        said = st.text_area(
+        line = original.segments[i]
+        recognised = next(
+            (s.text for s in source.corrected.segments if s.start == line.start), line.text
+        )
+        field = field_key(f"flag-said-{key}-{i}", recognised)
+        reference = st.text_area(
             "What was said", max_chars=MAX_REFERENCE, key=field, persist_state=PERSIST
         )
-        said = said.strip()
-        language = line.language or heard.language or "en"
+        reference = reference.strip()
+        language = line.language or original.language or "en"
         time_range = TimeRange(max(0.0, line.start - _MARGIN_S), line.end + _MARGIN_S)
         flag = Flag(
-            "other", line.text, said, source.name, source.model, language, line.start, line.end
+            "other", line.text, reference, source.name, source.model, language, line.start, line.end
         )
         _flag_form(
             f"{key}-{i}", flag, (lambda: audio(time_range)) if audio else None, with_test_set=True

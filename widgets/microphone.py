@@ -82,6 +82,7 @@ def microphone(controller: RecordingController, *, start: bool, stop: bool) -> b
     If even the queue is full, draw a notice instead until there is room.
 
     Args:
+        controller: receives the audio.
         start: open it now, as if START had been pressed.
         stop: close it now, as if STOP had been pressed. The buttons are hidden while the
             page asks for either.
@@ -161,6 +162,7 @@ def silence_notice(controller: RecordingController, silent_s: float) -> None:
     """Draw why no speech arrives from the microphone, if none does.
 
     Args:
+        controller: receives the audio.
         silent_s: seconds of silence in the audio that arrived.
     """
     if controller.is_interrupted:

@@ -32,9 +32,9 @@ __all__ = [
     "Settings",
     "choose_settings",
     "current_settings",
-    "limits",
     "load_chosen_engine",
-    "offered",
+    "offered_models",
+    "usage_limits",
 ]
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def current_settings() -> Settings:
     return settings
 
 
-def limits() -> UsageLimits:
+def usage_limits() -> UsageLimits:
     """Return the operator's limits for one user; draw an error and return none if unreadable."""
     try:
         return UsageLimits.read()
@@ -73,9 +73,8 @@ def limits() -> UsageLimits:
         return UsageLimits()
 
 
-def offered() -> ModelAllowlist:
-    """The models that a visitor may choose; those of the default, and a sentence, if a setting
-    is unreadable."""
+def offered_models() -> ModelAllowlist:
+    """Return the models a visitor may choose; draw an error and return the default if unreadable."""
     try:
         return read_allowlist()
     except AsrError as error:
@@ -110,7 +109,7 @@ def choose_settings() -> None:
     """Draw the pickers, whose values ``current_settings`` returns."""
     enforce_allowlist()  # from here on, whatever page or thread asks for a model
     st.header("Recognition")
-    model = _chosen_model(offered())
+    model = _chosen_model(offered_models())
     known = capabilities(model)
     english_only = known is not None and not known.is_multilingual
     only_transcribes = known is not None and not known.can_translate
@@ -141,7 +140,7 @@ def load_chosen_engine(settings: Settings) -> Engine | None:
         st.info("Enter a model in the sidebar: a hub ID (owner/name) or a directory.")
         return None
     slot = st.empty()
-    models = offered()
+    models = offered_models()
     try:
         directory = find_local(settings.model)
         if directory is None:

@@ -111,8 +111,8 @@ def expiry_notice() -> None:
     expired_ago_s = workspaces().pop_expired_ago_s(visitor_id())
     if expired_ago_s is not None:
         st.info(
-            "Your earlier takes and transcripts were deleted "
-            f"{max(1, round(expired_ago_s / 60))} min ago: they are kept for {retention_s() / 60:g} minutes "
-            "after your last page was closed.",
+            "Your earlier recordings and transcripts were deleted "
+            f"{max(1, round(expired_ago_s / 60))} min ago. They are kept for {retention_s() / 60:g} minutes "
+            "after your last page is closed.",
             icon=":material/auto_delete:",
         )

@@ -4,7 +4,7 @@ export default function ({ data, parentElement: root }) {
   const $ = (selector) => root.querySelector(selector);
   const all = Object.keys(sessionStorage).filter((key) => key.startsWith(data.prefix));
   const isOurs = (key) => key.startsWith(data.session);
-  all.filter((key) => isOurs(key) && !data.recordings.includes(key)).forEach(forget);
+  all.filter((key) => isOurs(key) && !data.recordings.includes(key)).forEach(remove);
   const old = all.filter((key) => !isOurs(key))
     .map((key) => ({ key, ...JSON.parse(sessionStorage.getItem(key)) }))
     .sort((one, other) => one.at - other.at);
@@ -13,10 +13,10 @@ export default function ({ data, parentElement: root }) {
   $(".recordings").replaceChildren(...old.map(element));
   $(".copy").onclick = () => copy($(".copy"), text);
   $(".save").onclick = () => save(text);
-  $(".forget").onclick = () => { old.forEach((recording) => forget(recording.key)); $(".kept").hidden = true; };
+  $(".discard").onclick = () => { old.forEach((recording) => remove(recording.key)); $(".kept").hidden = true; };
 }
 
-function forget(key) { sessionStorage.removeItem(key); }
+function remove(key) { sessionStorage.removeItem(key); }
 
 function element(recording) {
   const p = document.createElement("p"), time = document.createElement("time");

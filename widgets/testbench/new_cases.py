@@ -69,16 +69,16 @@ def _record(store: Store) -> None:
         said, language = chosen[n_read % len(chosen)], "en"
         st.caption(f"Sentence {n_read % len(chosen) + 1} of {len(chosen)}: read it aloud.")
         st.markdown(f"### {escape_markdown(said)}")
-    sound = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
+    recorded = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
     with show_errors():
         tags = tag_fields("record")
         buttons = st.container(horizontal=True)
-        ready = sound is not None and bool(said)
+        ready = recorded is not None and bool(said)
         if buttons.button(
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
-            assert sound is not None
-            samples = decode_upload(sound, "the recording", MAX_CASE_S)
+            assert recorded is not None
+            samples = decode_upload(recorded, "the recording", MAX_CASE_S)
             store.add_case(NewCase(said[:60], said, samples, language, tags))
             _toast_stored(1)
             forget_field(f"free-{n_read}")

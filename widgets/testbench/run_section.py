@@ -11,7 +11,7 @@ from asr_core.evaluation.store import Run, Store
 from asr_core.evaluation.trial import MODES, Mode, SystemConfig
 from asr_core.models import NOT_OFFERED
 from widgets.markdown import escape_markdown
-from widgets.settings import current_settings, offered
+from widgets.settings import current_settings, offered_models
 from widgets.testbench.condition_picker import choose_conditions, noise_library, preview
 from widgets.testbench.pickers import filter_by_tags, paginate
 from widgets.testbench.store_access import show_errors
@@ -64,7 +64,7 @@ def _plural(n: int, what: str) -> str:
 
 
 def _choose_systems() -> list[SystemConfig]:
-    offer = offered()
+    offer = offered_models()
     usual = [current_settings().model] if current_settings().model else []
     models = st.multiselect(
         "Models", list(dict.fromkeys([*usual, *offer.names])), usual, key="run-models",
