@@ -219,7 +219,7 @@ def language_code(text: str) -> str:
             if close
             else ("give a name or a code, such as German, de or pt-BR.")
         )
-        raise LanguageError(f"{shorten(text, 20)!r} is no language that Whisper knows; {hint}")
+        raise LanguageError(f"{shorten(text, 20)!r} is not a language that Whisper knows; {hint}")
     return code
 
 

@@ -39,7 +39,7 @@ _COUNT = click.IntRange(min=1)
 
 @dataclass(frozen=True)
 class _ResultOptions:
-    """Where results go, and in which form.
+    """Destination and form of the results.
 
     Attributes:
         directory: output folder; None for standard output.

@@ -378,7 +378,7 @@ class _Request:
 
     @property
     def is_page(self) -> bool:
-        """Whether a person may have opened this in a browser."""
+        """True for requests of pages that a person opens in a browser."""
         return (
             self.scope["type"] == "http"
             and self.scope["method"] in ("GET", "HEAD")
@@ -416,7 +416,7 @@ class _Request:
 
     @property
     def is_upload(self) -> bool:
-        """Whether a file is uploaded or deleted."""
+        """True for uploads and deletions of files."""
         return self.path.startswith(_UPLOAD_PREFIX) and self.scope["method"] in ("PUT", "DELETE")
 
     @property

@@ -28,7 +28,7 @@ _PAGE_DESCRIPTORS = 4
 """File descriptors of a page: one for its WebSocket, up to three for its audio."""
 
 _CACHE_S = 1.0
-"""How long a result is reused."""
+"""Time for which a result is reused."""
 
 
 class ModelProbe:

@@ -64,7 +64,7 @@ class Workspace:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing would be lost with it."""
+        """True if nothing would be lost with it."""
         if self.recordings.all or self.recordings.queue_position is not None:
             return False
         return not self.files.jobs
