@@ -1,4 +1,4 @@
-"""An ONNX graph that grows node by node."""
+"""Step-by-step construction of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ __all__ = ["GraphBuilder"]
 
 
 class GraphBuilder:
-    """Nodes and weights as they are added, each named by what it gives; a name is made up
-    where none is told. They stand in ``model`` from the beginning: put together later they
-    would be copied twice."""
+    """Builder of an ONNX graph, which adds one node or weight at a time.
+
+    Nodes are named after their output; a name is generated if none is given. They are added to
+    ``model`` in place, since assembling it at the end would copy all weights twice.
+    """
 
     def __init__(self) -> None:
         self.model = onnx.ModelProto()
@@ -24,18 +26,27 @@ class GraphBuilder:
         self.weights = self.model.graph.initializer
 
     def add(
-        self, kind: str, inputs: Sequence[str], name: str = "", domain: str = "", **more: Any
+        self,
+        op_type: str,
+        inputs: Sequence[str],
+        name: str = "",
+        domain: str = "",
+        **attributes: Any,
     ) -> str:
-        name = name or f"{kind}/{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], domain=domain, **more))
+        """Add a node, and return the name of its output."""
+        name = name or f"{op_type}/{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op_type, inputs, [name], domain=domain, **attributes))
         return name
 
     def weight(self, name: str, value: ArrayLike) -> str:
+        """Add a weight, and return its name."""
         array = np.asarray(value)
-        kind = helper.np_dtype_to_tensor_dtype(array.dtype)
-        self.weights.add(name=name, data_type=kind, dims=array.shape, raw_data=array.tobytes())
+        tensor_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        self.weights.add(
+            name=name, data_type=tensor_type, dims=array.shape, raw_data=array.tobytes()
+        )
         return name
 
     def constant(self, value: ArrayLike) -> str:
-        """A weight without a name of its own."""
+        """Add a weight with a generated name, and return the name."""
         return self.weight(f"constant/{len(self.weights)}", value)

@@ -1,7 +1,7 @@
-"""Silero's network with its convolutions as matrix products.
+"""Silero's network with its convolutions rewritten as matrix products.
 
-ONNX Runtime takes the convolutions frame by frame, four columns at a time; as products over
-all frames of a piece the network takes a third of the time and says the same.
+ONNX Runtime computes the convolutions frame by frame, four columns at a time. As matrix products
+over all frames of a block the network takes a third of the time, with the same output.
 """
 
 from __future__ import annotations
@@ -16,22 +16,27 @@ from onnx import helper, numpy_helper
 
 from asr_core.onnx_graph import GraphBuilder
 
-__all__ = ["with_products"]
+__all__ = ["convolutions_as_matmul"]
 
 _HOP = 128  # samples between the columns of a frame
 _N_COLUMNS = 4
-_STRIDES = (1, 2, 2, 1)  # of the convolutions, each of which sees three columns
+_STRIDES = (1, 2, 2, 1)  # of the convolutions, all of kernel size 3
 
 
-def with_products(path: Path) -> bytes:
-    """The network in the file ``path``, for the same inputs and outputs: its front of
-    convolutions is built anew from their weights, what is recurrent stays."""
+def convolutions_as_matmul(path: Path) -> bytes:
+    """Return the network in ``path`` with the same inputs and outputs, serialised.
+
+    The convolutional front end is rebuilt from its weights; the recurrent part is kept.
+    """
     model = onnx.load(str(path))
     weights = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
-    kinds = [node.op_type for node in model.graph.node]
-    padding, rest = model.graph.node[kinds.index("Pad")], model.graph.node[kinds.index("LSTM") :]
-    front = _Front(weights)
-    columns = front.spectra(padding.output[0])
+    op_types = [node.op_type for node in model.graph.node]
+    padding, rest = (
+        model.graph.node[op_types.index("Pad")],
+        model.graph.node[op_types.index("LSTM") :],
+    )
+    front = _FrontEnd(weights)
+    columns = front.magnitudes(padding.output[0])
     for i, stride in enumerate(_STRIDES):
         columns = front.convolution(columns, i, stride)
     columns = front.add("Identity", [columns], rest[0].input[0])
@@ -44,24 +49,26 @@ def with_products(path: Path) -> bytes:
     return bytes(made.SerializeToString())
 
 
-class _Front(GraphBuilder):
-    """The convolutions, from their weights in the file."""
+class _FrontEnd(GraphBuilder):
+    """Builder of the convolutional front end from the weights in the file."""
 
     def __init__(self, weights: dict[str, NDArray[Any]]) -> None:
         super().__init__()
-        self._given = weights
+        self._file_weights = weights
 
-    def part(self, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
+    def slice_axis(self, x: str, axis: int, start: int, end: int, step: int = 1) -> str:
         edges = [self.constant([value]) for value in (start, end, axis, step)]
         return self.add("Slice", [x, *edges])
 
-    def spectra(self, samples: str) -> str:
-        """(n_frames, n_samples) → (n_frames, n_columns, n_bins) magnitudes."""
-        basis = self._given["encoder.feature_extractor.forward_basis_buffer"][:, 0]
+    def magnitudes(self, samples: str) -> str:
+        """Return the magnitude spectra: (n_frames, n_samples) → (n_frames, n_columns, n_bins)."""
+        basis = self._file_weights["encoder.feature_extractor.forward_basis_buffer"][:, 0]
         n_bins, size = len(basis) // 2, basis.shape[1]
         # The first column is half before the frame; Silero leaves it out.
         starts = [_HOP * (i + 1) for i in range(_N_COLUMNS)]
-        columns = self.add("Concat", [self.part(samples, 1, s, s + size) for s in starts], axis=1)
+        columns = self.add(
+            "Concat", [self.slice_axis(samples, 1, s, s + size) for s in starts], axis=1
+        )
         columns = self.add("Reshape", [columns, self.constant([0, _N_COLUMNS, size])])
         squares = []
         for half in (basis[:n_bins], basis[n_bins:]):
@@ -70,13 +77,15 @@ class _Front(GraphBuilder):
         return self.add("Sqrt", [self.add("Add", squares)])
 
     def convolution(self, columns: str, i: int, stride: int) -> str:
-        """(n_frames, n_columns, n_in) → (n_frames, fewer, n_out), with what follows it."""
-        weight = self._given[f"encoder.conv_layers.{i}.weight"]  # (n_out, n_in, 3)
-        bias = self._given[f"encoder.conv_layers.{i}.bias"]
+        """Return convolution and ReLU: (n_frames, n_columns, n_in) → (n_frames, fewer, n_out)."""
+        weight = self._file_weights[f"encoder.conv_layers.{i}.weight"]  # (n_out, n_in, 3)
+        bias = self._file_weights[f"encoder.conv_layers.{i}.bias"]
         n_columns = _N_COLUMNS // int(np.prod(_STRIDES[:i]))
         padded = self.add("Pad", [columns, self.constant([0, 1, 0, 0, 1, 0])])
-        seen = [self.part(padded, 1, k, k + n_columns, stride) for k in range(weight.shape[2])]
-        x = self.add("Concat", seen, axis=2)
+        taps = [
+            self.slice_axis(padded, 1, k, k + n_columns, stride) for k in range(weight.shape[2])
+        ]
+        x = self.add("Concat", taps, axis=2)
         product = self.constant(weight.transpose(2, 1, 0).reshape(-1, len(weight)))
         x = self.add("Add", [self.add("MatMul", [x, product]), self.constant(bias)])
         return self.add("Relu", [x])

@@ -1,11 +1,10 @@
-"""Audio packets as they come over WebRTC, in the order they were sent.
+"""Audio jitter buffer: WebRTC packets put back into the order they were sent in.
 
-aiortc's own buffer takes one good packet away for each that is lost, and holds every
-packet back for 80 ms; over a network that lost a twentieth, a fifth of the sound was gone.
+aiortc's own buffer discards one good packet for each lost one and delays every packet by 80 ms;
+over a network that lost a twentieth, a fifth of the audio was gone.
 
-Only what can be decoded goes on to the decoder, and no faster than it is spoken. An empty
-packet, which browsers send to keep a connection open, counts as the end of the stream there:
-all sound after it was lost.
+Only valid Opus reaches the decoder, and no faster than real time. An empty packet, which browsers
+send to keep a connection open, would end the decoder's stream and all audio after it.
 """
 
 from __future__ import annotations
@@ -25,75 +24,80 @@ from asr_core.rtc.opus import opus_duration_s
 __all__ = ["AudioJitterBuffer", "install_jitter_buffer"]
 
 REORDER_WINDOW = 4
-"""A packet is given up when so many later ones are there: 80 ms."""
+"""Later packets after which a missing one is given up: 80 ms."""
 
-_NUMBERS = 1 << 16
-_ANEW = 100  # further back than that is no late packet: the source began anew
+_N_SEQUENCE_NUMBERS = 1 << 16
+_RESTART_DISTANCE = 100  # further back is a restarted source, not a late packet
 
 MAX_SPEED = 1.05
-"""Seconds of sound taken for each that passes: clocks differ by far less."""
+"""Seconds of audio accepted per second; clocks differ by far less."""
 
 BURST_S = 10.0
-"""Of sound at once, when a network that stood still goes on."""
+"""Seconds of audio accepted at once, when a stalled network recovers."""
 
 
 class AudioJitterBuffer:
-    """A state machine, for one receiver; packets of Opus go in, frames come out in order.
+    """Reordering of one receiver's Opus packets, as a state machine.
 
-    Nothing is held back while packets come in order. A packet that overtakes others waits
-    for them, and from then on as many are held; never more than ``REORDER_WINDOW``. What cannot
-    be decoded, or comes faster than it is spoken, only counts as come.
+    Nothing is delayed while packets come in order. A packet that overtakes others waits for
+    them, at most ``REORDER_WINDOW`` at a time. Packets that are invalid or faster than real time
+    are counted as received and dropped.
 
     Args:
-        clock: seconds, monotonic.
+        clock: monotonic, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._next: int | None = None  # number of the packet to give out
+        self._next: int | None = None  # sequence number of the next frame
         self._held: dict[int, JitterFrame | None] = {}
         self._clock = clock
         self._sound = TokenBucket(MAX_SPEED, BURST_S)
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
-        """Take a packet; the next frame, if there is one. The first of the two is for video."""
-        number = packet.sequence_number
-        if self._next is None or _ANEW <= self._behind(number) <= _NUMBERS // 2:
-            self._next, self._held = number, {}
-        if self._behind(number) < _ANEW and number != self._next:
-            return False, None  # given up already
-        self._held[number] = self._checked(packet)
+        """Add a packet; return False, as only video needs it, and the next frame if it is ready."""
+        sequence_number = packet.sequence_number
+        if (
+            self._next is None
+            or _RESTART_DISTANCE <= self._lateness(sequence_number) <= _N_SEQUENCE_NUMBERS // 2
+        ):
+            self._next, self._held = sequence_number, {}
+        if self._lateness(sequence_number) < _RESTART_DISTANCE and sequence_number != self._next:
+            return False, None  # already given up
+        self._held[sequence_number] = self._frame_of(packet)
         if self._next not in self._held and len(self._held) >= REORDER_WINDOW:
-            self._next = min(self._held, key=lambda held: -self._behind(held) % _NUMBERS)
+            self._next = min(
+                self._held, key=lambda held: -self._lateness(held) % _N_SEQUENCE_NUMBERS
+            )
         while self._next in self._held:
             first = self._held.pop(self._next)
-            self._next = (self._next + 1) % _NUMBERS
+            self._next = (self._next + 1) % _N_SEQUENCE_NUMBERS
             if first is not None:
                 return False, first
         return False, None
 
-    def _checked(self, packet: RtpPacket) -> JitterFrame | None:
-        """Return the frame to decode; None if there is none, or it comes too fast."""
+    def _frame_of(self, packet: RtpPacket) -> JitterFrame | None:
+        """Return the frame of a packet; None if it is invalid or faster than real time."""
         data = vars(packet)["_data"]
         duration_s = opus_duration_s(data)
         if duration_s is None or not self._sound.try_acquire(self._clock(), duration_s):
             return None
         return JitterFrame(data=data, timestamp=packet.timestamp)
 
-    def _behind(self, number: int) -> int:
-        """By how many the packet comes too late; nearly 65,536 for those that are early."""
+    def _lateness(self, sequence_number: int) -> int:
+        """Return the packets by which a number is late; nearly 65,536 if it is early."""
         assert self._next is not None
-        return (self._next - number) % _NUMBERS
+        return (self._next - sequence_number) % _N_SEQUENCE_NUMBERS
 
 
-def _buffer(capacity: int, prefetch: int = 0, is_video: bool = False) -> Any:
+def _make_jitter_buffer(capacity: int, prefetch: int = 0, is_video: bool = False) -> Any:
     return JitterBuffer(capacity, prefetch, is_video) if is_video else AudioJitterBuffer()
 
 
 def install_jitter_buffer() -> None:
-    """Have aiortc use :class:`AudioJitterBuffer` for the audio of connections made from now on.
+    """Make aiortc use :class:`AudioJitterBuffer` for audio of all later connections.
 
-    And speak Opus alone, as all browsers do (RFC 7874): a sender who changes between formats
-    has a decoder made for each packet, and time stamps of different clocks.
+    Also offer no codec but Opus, which all browsers have (RFC 7874): a sender that alternates
+    codecs makes a decoder per packet, with time stamps of different clocks.
     """
-    vars(rtcrtpreceiver)["JitterBuffer"] = _buffer
+    vars(rtcrtpreceiver)["JitterBuffer"] = _make_jitter_buffer
     CODECS["audio"][:] = [codec for codec in CODECS["audio"] if codec.name.lower() == "opus"]

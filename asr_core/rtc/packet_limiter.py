@@ -1,8 +1,8 @@
-"""How many packets a connection may bring, whoever sends them and whatever is in them.
+"""Limits on the packets of a connection, whatever they contain.
 
-aiortc keeps figures for each source that a packet names, without an end, and each packet
-costs the event loop a tenth of a millisecond, wanted or not. A browser sends fifty a second,
-from one source; who sends many times that is cut off.
+aiortc keeps statistics for every source that a packet names, without a bound, and each packet
+costs the event loop a tenth of a millisecond. A browser sends 50 a second from one source; a
+sender of many times as many is disconnected.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ logger = logging.getLogger(__name__)
 
 PACKETS_PER_S = 200.0
 BURST_PACKETS = 2_000.0
-"""Ten seconds of the shortest packets that browsers send, when a network goes on again."""
+"""Ten seconds of the shortest packets of browsers, for a network that recovers."""
 
 MAX_REFUSED_PACKETS = 2_000
-"""After so many too many, no more are read."""
+"""Dropped packets after which the sender is disconnected."""
 
 MAX_SOURCES = 8
-"""A microphone that is changed may come from another source."""
+"""Sources of one connection: a change of microphone may bring a new one."""
 
 
 class PacketVerdict(Enum):
-    """What to do with a packet."""
+    """Decision about a packet."""
 
-    TAKE = auto()
+    ACCEPT = auto()
     DROP = auto()
-    CUT_OFF = auto()
+    DISCONNECT = auto()
 
 
 class PacketLimiter:
-    """A state machine, for one receiver; time is passed in."""
+    """Rate limit of one receiver's packets, as a state machine; time is passed in."""
 
     def __init__(self) -> None:
         self._packets = TokenBucket(PACKETS_PER_S, BURST_PACKETS)
@@ -53,48 +53,50 @@ class PacketLimiter:
         self._n_refused = 0
 
     def judge(self, source: int, now: float) -> PacketVerdict:
-        """Say what to do with a packet of ``source`` that comes at ``now``, in seconds."""
+        """Return the decision about a packet of ``source`` that arrives at ``now``, in seconds."""
         self._sources.add(source)
         if len(self._sources) > MAX_SOURCES:
             self._sources.discard(source)
-            return PacketVerdict.CUT_OFF
+            return PacketVerdict.DISCONNECT
         if self._packets.try_acquire(now):
-            return PacketVerdict.TAKE
+            return PacketVerdict.ACCEPT
         self._n_refused += 1
         return (
-            PacketVerdict.CUT_OFF if self._n_refused > MAX_REFUSED_PACKETS else PacketVerdict.DROP
+            PacketVerdict.DISCONNECT
+            if self._n_refused > MAX_REFUSED_PACKETS
+            else PacketVerdict.DROP
         )
 
 
-_handle_packet: Any = RTCRtpReceiver._handle_rtp_packet
-_handle_data: Any = RTCDtlsTransport._handle_rtp_data
-_report: Any = RTCRtpReceiver._run_rtcp
+_original_handle_packet: Any = RTCRtpReceiver._handle_rtp_packet
+_original_handle_data: Any = RTCDtlsTransport._handle_rtp_data
+_original_run_rtcp: Any = RTCRtpReceiver._run_rtcp
 
 
-async def _handle_some(receiver: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
-    """In the place of ``RTCRtpReceiver._handle_rtp_packet``."""
-    inflow = vars(receiver).setdefault("_inflow", PacketLimiter())
-    verdict = inflow.judge(packet.ssrc, time.monotonic())
-    if verdict is PacketVerdict.TAKE:
-        await _handle_packet(receiver, packet, arrival_time_ms)
-    elif verdict is PacketVerdict.CUT_OFF and "_ending" not in vars(receiver):
+async def _handle_limited(receiver: Any, packet: RtpPacket, arrival_time_ms: int) -> None:
+    """Replace ``RTCRtpReceiver._handle_rtp_packet``: drop packets above the limit."""
+    limiter = vars(receiver).setdefault("_packet_limiter", PacketLimiter())
+    verdict = limiter.judge(packet.ssrc, time.monotonic())
+    if verdict is PacketVerdict.ACCEPT:
+        await _original_handle_packet(receiver, packet, arrival_time_ms)
+    elif verdict is PacketVerdict.DISCONNECT and "_stopping" not in vars(receiver):
         # Not awaited: the transport waits for the task that brought this packet.
-        receiver._ending = asyncio.ensure_future(receiver.transport.stop())
+        receiver._stopping = asyncio.ensure_future(receiver.transport.stop())
 
 
-async def _handle_whole(transport: Any, data: bytes, arrival_time_ms: int) -> None:
-    """In the place of ``RTCDtlsTransport._handle_rtp_data``, which ends at an odd header."""
+async def _handle_valid(transport: Any, data: bytes, arrival_time_ms: int) -> None:
+    """Replace ``RTCDtlsTransport._handle_rtp_data``, which ends at a malformed header."""
     with contextlib.suppress(struct.error):
-        await _handle_data(transport, data, arrival_time_ms)
+        await _original_handle_data(transport, data, arrival_time_ms)
 
 
-async def _report_or_end(receiver: Any) -> None:
-    """In the place of ``RTCRtpReceiver._run_rtcp``: closing waits for its end for ever.
+async def _run_rtcp_and_exit(receiver: Any) -> None:
+    """Replace ``RTCRtpReceiver._run_rtcp``, whose failure makes closing wait for ever.
 
-    It fails without one where time stamps make the jitter larger than its field in a report.
+    It fails where time stamps make the jitter too large for its field in a report.
     """
     try:
-        await _report(receiver)
+        await _original_run_rtcp(receiver)
     except Exception as error:
         logger.warning("No further reports go to a sender: %r", error)
     finally:
@@ -102,9 +104,9 @@ async def _report_or_end(receiver: Any) -> None:
 
 
 def limit_incoming_packets() -> None:
-    """Have aiortc 1.16 judge packets by :class:`PacketLimiter` first, and outlive odd ones."""
+    """Make aiortc 1.16 limit packets with :class:`PacketLimiter`, and survive malformed ones."""
     receiver: Any = RTCRtpReceiver
     transport: Any = RTCDtlsTransport
-    receiver._handle_rtp_packet = _handle_some
-    receiver._run_rtcp = _report_or_end
-    transport._handle_rtp_data = _handle_whole
+    receiver._handle_rtp_packet = _handle_limited
+    receiver._run_rtcp = _run_rtcp_and_exit
+    transport._handle_rtp_data = _handle_valid

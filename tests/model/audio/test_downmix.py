@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from asr_core.audio.downmix import Downmix, weights
+from asr_core.audio.downmix import Downmix, mix_weights
 from asr_core.audio.resample import Resampler
 
 STEREO = ("FL", "FR")
@@ -98,30 +98,30 @@ def test_a_layout_is_mixed_as_ffmpeg_does_but_for_a_stronger_centre(layout: str)
     expected = np.array(theirs)
     if "FC" in names:
         expected[[name != "FC" for name in names]] /= 2**0.5
-    assert weights(names) == pytest.approx(expected / expected.sum(), abs=0.002)
+    assert mix_weights(names) == pytest.approx(expected / expected.sum(), abs=0.002)
 
 
 def test_effects_are_left_out_but_never_all_there_is() -> None:
-    assert weights(["FL", "FR", "LFE"]).tolist() == [0.5, 0.5, 0.0]
-    assert weights(["LFE"]).tolist() == [1.0]
-    assert weights(["AMBI0", "AMBI1", "AMBI2", "AMBI3"]).tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert mix_weights(["FL", "FR", "LFE"]).tolist() == [0.5, 0.5, 0.0]
+    assert mix_weights(["LFE"]).tolist() == [1.0]
+    assert mix_weights(["AMBI0", "AMBI1", "AMBI2", "AMBI3"]).tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 6, 8, 16])
 def test_of_channels_without_places_none_is_left_out(n: int) -> None:
-    assert (weights(["NONE"] * n) > 0).all()
+    assert (mix_weights(["NONE"] * n) > 0).all()
 
 
 @pytest.mark.parametrize("layout", ["5.1", "quad", "3.0", "7.1", "4 channels", "FL+FC"])
 def test_no_two_channels_of_any_layout_cancel(layout: str, beckett: Samples) -> None:
     names = [channel.name for channel in av.AudioLayout(layout).channels]
     speech = beckett[: 16_000 * 2]
-    counted = [i for i, weight in enumerate(weights(names)) if weight]
+    counted = [i for i, weight in enumerate(mix_weights(names)) if weight]
     for a in counted:
         for b in counted[:a]:
             channels = [0 * speech] * len(names)
             channels[a], channels[b] = speech, -speech
-            alone = db(float(weights(names)[[a, b]].max()) * speech)
+            alone = db(float(mix_weights(names)[[a, b]].max()) * speech)
             assert db(mixed(channels, names)) > alone - 13, (names[a], names[b])
 
 

@@ -24,28 +24,28 @@ def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None
     now = 0.0
     for _ in range(200_000):
         now += 0.02
-        assert inflow.judge(7, now) is PacketVerdict.TAKE
+        assert inflow.judge(7, now) is PacketVerdict.ACCEPT
     now += 8.0
     for _ in range(400):
-        assert inflow.judge(7, now) is PacketVerdict.TAKE
+        assert inflow.judge(7, now) is PacketVerdict.ACCEPT
 
 
 def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(7, n / 1_000) for n in range(6_000)]
-    n_taken = verdicts.index(PacketVerdict.CUT_OFF) - MAX_REFUSED_PACKETS
-    assert verdicts[:2_000] == [PacketVerdict.TAKE] * 2_000
+    n_taken = verdicts.index(PacketVerdict.DISCONNECT) - MAX_REFUSED_PACKETS
+    assert verdicts[:2_000] == [PacketVerdict.ACCEPT] * 2_000
     assert n_taken <= BURST_PACKETS + PACKETS_PER_S * 6
-    assert PacketVerdict.TAKE in verdicts[2_600:4_000]
-    assert verdicts[-1] is PacketVerdict.CUT_OFF
+    assert PacketVerdict.ACCEPT in verdicts[2_600:4_000]
+    assert verdicts[-1] is PacketVerdict.DISCONNECT
 
 
 def test_a_crowd_of_sources_is_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(source, source / 50) for source in range(100)]
-    assert verdicts[:8] == [PacketVerdict.TAKE] * 8
-    assert verdicts[8:] == [PacketVerdict.CUT_OFF] * 92
-    assert inflow.judge(3, 3.0) is PacketVerdict.TAKE
+    assert verdicts[:8] == [PacketVerdict.ACCEPT] * 8
+    assert verdicts[8:] == [PacketVerdict.DISCONNECT] * 92
+    assert inflow.judge(3, 3.0) is PacketVerdict.ACCEPT
 
 
 def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
