@@ -168,9 +168,9 @@ def load_chosen_engine(settings: Settings) -> Engine | None:
 
 def _error_text(error: AsrError, models: ModelAllowlist, model: str) -> str:
     """Return the error's text, without details if the model is a directory of the operator's."""
-    if model not in models.places:
+    if model not in models.directories:
         return str(error)
-    logger.error("The model %s cannot be used: %s", models.places[model], error)
+    logger.error("The model %s cannot be used: %s", models.directories[model], error)
     return f"The model {model} is unavailable at the moment; see the server's log."
 
 

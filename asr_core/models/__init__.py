@@ -1,4 +1,4 @@
-"""Which models there are, where they come from, and getting them here."""
+"""Speech models: the catalogue, what each can do, and fetching them."""
 
 from asr_core.models.allowlist import NOT_OFFERED, ModelAllowlist, enforce_allowlist, read_allowlist
 from asr_core.models.cache import cache_dir

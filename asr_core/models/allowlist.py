@@ -1,8 +1,7 @@
-"""Which models visitors may use: the list of whoever runs the app, ``ASR_MODELS``.
+"""Models that visitors may use: the operator's list, ``ASR_MODELS``.
 
-The command line's user is whoever runs it, and may use any. A process that serves
-visitors says so once, with ``enforce_allowlist``; from then on every model that anybody
-in it asks for, by whatever way, is held to the list.
+The user of the command line is the operator and may use any model. A process that serves visitors
+calls ``enforce_allowlist`` once; from then on every model name in it is checked against the list.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ __all__ = [
 _ANY = "*"
 
 NOT_OFFERED = "This server does not offer that model; choose one from its list."
-"""Says nothing of whether there is such a model, repository or folder."""
+"""Reveals nothing about which models, repositories or folders exist."""
 
 
 @dataclass(frozen=True)
@@ -42,67 +41,70 @@ class ModelAllowlist:
     """The models that visitors may use.
 
     Attributes:
-        names: as visitors see them: catalogue names, hub ids, the last part of a directory.
-        is_open: any other hub id and directory, too.
-        places: the directories behind names.
+        names: as visitors see them: catalogue names, hub ids, last parts of directories.
+        is_open: any other hub id and directory is allowed as well.
+        directories: paths of the names that stand for a directory.
     """
 
     names: tuple[str, ...]
     is_open: bool = False
-    places: Mapping[str, str] = field(default_factory=dict)
+    directories: Mapping[str, str] = field(default_factory=dict)
 
     def resolve_alias(self, name: str) -> str:
-        """Return the catalogue name, hub id or directory that a visitor calls ``name``.
+        """Return the catalogue name, hub id or directory that ``name`` stands for.
 
         Raises:
-            ModelError: it is not offered; in the same words for whatever there is or is not.
+            ModelError: it is not allowed; in the same words whether it exists or not.
         """
         if not self.is_open and name not in self.names:
             raise ModelError(NOT_OFFERED)
-        return self.places.get(name, name)
+        return self.directories.get(name, name)
 
 
 def read_allowlist(settings: Mapping[str, str] = os.environ) -> ModelAllowlist:
-    """Read ``ASR_MODELS``: names, hub ids and directories, with commas between them.
+    """Return the list in ``ASR_MODELS``: names, hub ids and directories separated by commas.
 
-    ``*`` among them offers everything, for an app whose only visitor is who runs it. Without
-    the setting, these are the models of the catalogue that fit into the memory for models
-    (``ASR_MAX_MODELS_MB``), and those that are in the cache already.
+    ``*`` among them allows everything, for an app used by its operator only. Without the setting
+    these are the catalogue models that fit the memory for models (``ASR_MAX_MODELS_MB``) and all
+    models in the cache.
 
     Raises:
         LimitError, ModelError: a setting is unreadable.
     """
-    listed = [name.strip() for name in settings.get("ASR_MODELS", "").split(",")]
-    named = [name for name in listed if name and name != _ANY]
-    if not named:
-        named = [*_fitting(), *(name for name in pinned_names() if cached_path(name).is_dir())]
-    places: dict[str, str] = {}
+    entries = [name.strip() for name in settings.get("ASR_MODELS", "").split(",")]
+    models = [name for name in entries if name and name != _ANY]
+    if not models:
+        models = [
+            *_models_that_fit(),
+            *(name for name in pinned_names() if cached_path(name).is_dir()),
+        ]
+    directories: dict[str, str] = {}
     names: list[str] = []
-    for name in dict.fromkeys(named):
+    for name in dict.fromkeys(models):
         if is_path(name):
-            shown = _unlike(names, Path(name).expanduser().name or name)
-            places[shown] = name
+            shown = _unique_name(names, Path(name).expanduser().name or name)
+            directories[shown] = name
             names.append(shown)
         else:
             names.append(name)
-    return ModelAllowlist(tuple(names), _ANY in listed, places)
+    return ModelAllowlist(tuple(names), _ANY in entries, directories)
 
 
-def _unlike(others: Sequence[str], name: str) -> str:
-    """``name``, or with a number after it where another one has it."""
-    taken = {*others, *CATALOGUE}
+def _unique_name(names: Sequence[str], name: str) -> str:
+    """Return ``name``, with a number appended if it is taken."""
+    taken = {*names, *CATALOGUE}
     numbered = (f"{name} ({n})" for n in itertools.count(2))
     return name if name not in taken else next(each for each in numbered if each not in taken)
 
 
-def _fitting() -> list[str]:
+def _models_that_fit() -> list[str]:
     figures = process_budget().usage()
-    most = next(figure.total for figure in figures if figure.resource is Resource.MODELS)
+    max_bytes = next(figure.total for figure in figures if figure.resource is Resource.MODELS)
     return [
         card.name
         for card in CATALOGUE.values()
         if card.name == DEFAULT_MODEL
-        or card.memory_mb * 1e6 <= most
+        or card.memory_mb * 1e6 <= max_bytes
         or cached_path(card.name).is_dir()
     ]
 
@@ -116,19 +118,19 @@ def enforce_allowlist() -> None:
 
 
 def enforces_allowlist() -> bool:
-    """Whether this process is held to the list."""
+    """Return True if this process is restricted to the list."""
     return _serving.is_set()
 
 
 def resolve_alias(model: str) -> str:
-    """Return what a name stands for in this process.
+    """Return the catalogue name, hub id or directory that ``model`` stands for in this process.
 
     Raises:
-        ModelError: it serves visitors, and ``model`` is not offered to them.
+        ModelError: the process is restricted, and ``model`` is not allowed.
     """
     return read_allowlist().resolve_alias(model) if _serving.is_set() else model
 
 
 def may_trust_unpinned() -> bool:
-    """Whether a repository that nobody pinned may be fetched, and is trusted from then on."""
+    """Return True if a repository without a pin may be fetched and pinned."""
     return not _serving.is_set() or read_allowlist().is_open

