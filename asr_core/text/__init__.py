@@ -1,1 +1,1 @@
-"""TODO."""
+"""Text: sentences, segments, line breaks, numbers and repetition."""

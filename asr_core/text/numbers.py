@@ -1,4 +1,4 @@
-"""Spellings of numbers made one: "3", "three" and "٣", "25" and "twenty-five"."""
+"""Comparison of texts with numbers: "3" equals "three" and "٣", "25" equals "twenty-five"."""
 
 from __future__ import annotations
 
@@ -19,22 +19,24 @@ _ORDINALS = (
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 _SMALL = {word: str(i) for words in (_CARDINALS, _ORDINALS) for i, word in enumerate(words)}
-_SMALL["oh"] = "0"  # as telephone numbers are read
-_ROUND = {ten: str(i) for i, word in enumerate(_TENS, 2) for ten in (word, f"{word[:-1]}ieth")}
+_SMALL["oh"] = "0"  # in telephone numbers
+_TENS_DIGITS = {
+    ten: str(i) for i, word in enumerate(_TENS, 2) for ten in (word, f"{word[:-1]}ieth")
+}
 _POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
 
 _PIECE = re.compile(r"\d+(?:(?:st|nd|rd|th)(?![^\W\d_]))?|[^\W\d_]+")
 
 
 def digit_key(text: str) -> str:
-    """Return ``text`` without case, punctuation and spaces, English number words as digits.
+    """Return a comparison key of ``text`` in which English number words are digits.
 
-    Made for comparing two spellings of one utterance, not for reading: "one two three",
-    "1, 2, 3" and "123" are all "123"; digits of any script become those of ASCII.
+    It has no case, punctuation or spaces, and is equal for two spellings of one utterance:
+    "one two three", "1, 2, 3" and "123" are all "123". Digits of any script become ASCII.
     """
     pieces = ["", *_PIECE.findall(text.casefold()), ""]
     written: list[str] = []
-    n_digits = power = 0  # of the number that follows: written already, and its last "thousand"
+    n_digits = power = 0  # of the number that follows: digits so far, and its last "thousand"
     for before, piece, after in reversed(list(zip(pieces, pieces[1:], pieces[2:], strict=False))):
         if piece in _POWERS and _is_number(before):
             is_hundred = piece == "hundred"
@@ -57,12 +59,12 @@ def _is_number(piece: str) -> bool:
 
 
 def _digits(piece: str, after: str) -> str:
-    """Return the digits of a number, none for any other word; ``after`` is the next one."""
+    """Return the digits of a number, none for any other word; ``after`` is the next word."""
     if piece[:1].isdecimal():
         return "".join(str(unicodedata.decimal(c)) for c in piece if c.isdecimal())
     if piece == "a" and after in _POWERS:
         return "1"
-    if piece in _ROUND:
+    if piece in _TENS_DIGITS:
         is_followed = _SMALL.get(after, "0") in set("123456789")
-        return _ROUND[piece] if is_followed else f"{_ROUND[piece]}0"
+        return _TENS_DIGITS[piece] if is_followed else f"{_TENS_DIGITS[piece]}0"
     return _SMALL.get(piece, "")

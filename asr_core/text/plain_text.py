@@ -1,7 +1,7 @@
-"""Texts from outside, made fit for every place: database, page, file and terminal.
+"""Sanitising of texts from outside, for database, page, file and terminal.
 
-Lone surrogates can't be written as UTF-8, PostgreSQL refuses NUL, control characters move a
-terminal's cursor, and bidirectional overrides let a text look like another one.
+Lone surrogates cannot be encoded as UTF-8, PostgreSQL refuses NUL, control characters move a
+terminal's cursor, and bidirectional overrides disguise one text as another.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ __all__ = ["sanitise", "sanitise_data", "shorten"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
-# C0 and C1 but for tab and line feed, surrogates, and what Unicode will never assign.
-_UNFIT = re.compile(
+# C0 and C1 except tab and line feed, surrogates, and code points never to be assigned.
+_UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
     + "]"
 )
-# Embeddings, overrides and isolates; the marks that Arabic and Hebrew need stay.
+# Embeddings, overrides and isolates, but not the marks that Arabic and Hebrew need.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def sanitise(text: str) -> str:
-    """Return ``text`` with what can't be kept or shown replaced; line ends become ``\\n``."""
+    r"""Return ``text`` with unsafe characters replaced or removed; line ends become ``\n``."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return _BIDI.sub("", _UNFIT.sub(_REPLACEMENT, text))
+    return _BIDI.sub("", _UNSAFE.sub(_REPLACEMENT, text))
 
 
 def sanitise_data(data: Any) -> Any:
-    """Return ``data``, as JSON has it, with all texts and keys plain."""
+    """Return JSON-like ``data`` with all texts and keys sanitised."""
     if isinstance(data, str):
         return sanitise(data)
     if isinstance(data, dict):
@@ -40,7 +40,11 @@ def sanitise_data(data: Any) -> Any:
     return data
 
 
-def shorten(text: str, most: int = 80) -> str:
-    """Return ``text`` plain, in one line of at most ``most`` characters, for messages."""
-    line = " ".join(sanitise(text[: 4 * most]).split())
-    return line if len(line) <= most and len(text) <= 4 * most else f"{line[: most - 1]}…"
+def shorten(text: str, max_length: int = 80) -> str:
+    """Return ``text`` sanitised, in one line of at most ``max_length`` characters, for messages."""
+    line = " ".join(sanitise(text[: 4 * max_length]).split())
+    return (
+        line
+        if len(line) <= max_length and len(text) <= 4 * max_length
+        else f"{line[: max_length - 1]}…"
+    )

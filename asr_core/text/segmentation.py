@@ -1,4 +1,4 @@
-"""Words into lines: a sentence each, or what stands between two pauses."""
+"""Segmentation: words into segments that end with a sentence or at a pause."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from asr_core.transcript import Segment, Word
 
 __all__ = ["is_segment_end", "rejoin_segments", "split_into_segments"]
 
-PAUSE_S = 1.0
+PAUSE_S = 1.0  # longer gaps between words end a segment
+
 PAUSE_AFTER_FULL_STOP_S = 3.0
-"""Where no sentence ends with it: "Mr." belongs to the name, however late that comes."""
-LONGEST_LINE_S = 20.0
+"""The same after a full stop that ends no sentence: "Mr." belongs to the name that follows."""
+
+MAX_SEGMENT_S = 20.0
 
 
 def split_into_segments(words: Iterable[Word], language: str | None = None) -> Iterator[Segment]:
-    """Cut consecutive ``words`` into segments; every word is in one of them."""
+    """Split consecutive ``words`` into segments; every word is in one of them."""
     line: list[Word] = []
     for word in words:
         if line and is_segment_end(line, word, language):
             yield Segment.from_words(line)
             line = []
-        elif line and word.end - line[0].start > LONGEST_LINE_S:
-            n = _best_end(line, word, language)
+        elif line and word.end - line[0].start > MAX_SEGMENT_S:
+            n = _best_split(line, word, language)
             yield Segment.from_words(line[:n])
             line = line[n:]
         line.append(word)
@@ -34,10 +36,12 @@ def split_into_segments(words: Iterable[Word], language: str | None = None) -> I
 
 
 def is_segment_end(line: Sequence[Word], following: Word | None, language: str | None) -> bool:
-    """Return whether a sentence or a pause ends the line after the words of ``line``.
+    """Return True if a sentence or a pause ends the segment after ``line``.
 
     Args:
+        line: words of the segment so far.
         following: the next word, if there is one yet.
+        language: code, if known.
     """
     if ends_sentence(line, following, language):
         return True
@@ -45,9 +49,12 @@ def is_segment_end(line: Sequence[Word], following: Word | None, language: str |
     return following is not None and following.start - line[-1].end > pause_s
 
 
-def _best_end(line: Sequence[Word], following: Word, language: str | None) -> int:
-    """After how many words to end a line that gets too long: at the widest gap in its later
-    half, but within no word where tokens are parts of words."""
+def _best_split(line: Sequence[Word], following: Word, language: str | None) -> int:
+    """Return the number of words before the best split of a segment that gets too long.
+
+    That is the widest gap in its later half, and not inside a word where the model's words are
+    parts of words, as in Thai.
+    """
     texts = [*(word.text for word in line), following.text]
     lengths = list(itertools.accumulate(map(len, texts)))
     pieces = split_at_breaks("".join(texts), language)
@@ -61,15 +68,15 @@ def _best_end(line: Sequence[Word], following: Word, language: str | None) -> in
 
 
 def rejoin_segments(segments: Iterable[Segment], language: str | None) -> Iterator[Segment]:
-    """Put together lines that were cut within a sentence, where one window of audio ended.
+    """Join segments that were split within a sentence, where a window of audio ended.
 
     Args:
         segments: in the order of time.
-        language: of those that have none of their own.
+        language: of segments that have none of their own.
     """
     before: Segment | None = None
     for segment in segments:
-        if before is not None and _is_one(before, segment, language):
+        if before is not None and _belong_together(before, segment, language):
             words = (*before.words, *segment.words)
             before = Segment.from_words(words, segment.language, segment.speaker)
             continue
@@ -80,9 +87,9 @@ def rejoin_segments(segments: Iterable[Segment], language: str | None) -> Iterat
         yield before
 
 
-def _is_one(one: Segment, other: Segment, language: str | None) -> bool:
+def _belong_together(one: Segment, other: Segment, language: str | None) -> bool:
     return (
         (one.language, one.speaker) == (other.language, other.speaker)
-        and other.end - one.start <= LONGEST_LINE_S
+        and other.end - one.start <= MAX_SEGMENT_S
         and not is_segment_end(one.words, other.words[0], one.language or language)
     )

@@ -1,8 +1,8 @@
-"""Where sentences end: a splitter for some 300 languages, asked word by word.
+"""Sentence ends: a splitter for some 300 languages, applied word by word.
 
-``sentencex`` (Wikimedia) knows the abbreviations of many languages. It is asked about the
-last words and the one that follows, nothing else: what it says of a place in the text can't
-change with what is said later, and costs the same after an hour.
+``sentencex`` (Wikimedia) knows the abbreviations of many languages. It sees only the last words
+and the one that follows, so its decision does not change with later words, and costs the same
+after an hour.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from asr_core.transcript import Word
 
 __all__ = ["ends_sentence", "is_sentence_end"]
 
-_REACH = 16
-"""Words before the end that the splitter reads: more than the longest chain of titles."""
+_N_CONTEXT_WORDS = 16
+"""Words before the end that the splitter sees: more than the longest chain of titles."""
 
 _UNKNOWN = " Xx"
-"""A word that begins with a capital and can follow anything, where none follows yet."""
+"""A stand-in for a following word not yet known: it begins with a capital and fits anywhere."""
 
 _CLOSERS = " \"'”’»›)]}」』】》〉〕）］｝"
 _OPENERS = "\"'«“„‘([¿¡-"
 _WITHOUT_QUOTES = dict.fromkeys(map(ord, '"“”„‟«»‹›()[]{}「」『』【】《》〈〉〔〕（）［］｛｝'))
-_KHMER_TIBETAN = "។៕།༎"  # of which the splitter knows nothing
+_KHMER_TIBETAN = "។៕།༎"  # not known to the splitter
 _TERMINATORS = tuple(".?!…。？！｡．।॥؟۔։።፧။;" + _KHMER_TIBETAN)
 
 _INITIAL = re.compile(r"(?:^|[^\w.])([^\W\d_])\.$")
 _ORDINAL = re.compile(r"(?:^|\s)\d{1,2}\.$")
-_ORDINALS_BEFORE_CAPITALS = ("de", "lb")  # elsewhere small letters follow ("5. maj")
+_ORDINALS_BEFORE_CAPITALS = ("de", "lb")  # elsewhere lower case follows ("5. maj")
 
-# Before names, where the splitter's own lists have gaps; before small letters none are needed.
+# Titles before names, where the splitter's lists have gaps; not needed before lower case.
 _TITLES: Mapping[str, frozenset[str]] = {
     language: frozenset(titles.split())
     for language, titles in {
@@ -59,7 +59,7 @@ _TITLES: Mapping[str, frozenset[str]] = {
     }.items()
 }
 
-# Of the splitter's abbreviations, those that are words more often than not: "Give it to me."
+# Abbreviations of the splitter's that are words more often than not: "Give it to me."
 _WORDS: Mapping[str, frozenset[str]] = {
     language: frozenset(words.split())
     for language, words in {
@@ -69,9 +69,9 @@ _WORDS: Mapping[str, frozenset[str]] = {
         "sk": "tu no pod nám os",
     }.items()
 }
-# Elsewhere its lists are those of another language, or hold hundreds of words. There only these
-# count, and what has no vowel; other words in small letters are words.
-_OWN_LISTS = frozenset({"en", "de", "fr", "sk", "pt", "pl", "fi"})
+# For these the splitter's lists are good. For others they are those of another language, or hold
+# hundreds of words; there only ``_ABBREVIATIONS`` count, and words without a vowel.
+_LANGUAGES_WITH_LISTS = frozenset({"en", "de", "fr", "sk", "pt", "pl", "fi"})
 _ABBREVIATIONS = frozenset(
     [
         "prof",
@@ -142,36 +142,39 @@ _VOWEL = re.compile("[aeiouyæøœı]")
 def ends_sentence(
     words: Sequence[Word], following: Word | None = None, language: str | None = None
 ) -> bool:
-    """Return whether a sentence is over after the last of ``words``.
+    """Return True if a sentence ends after the last of ``words``.
 
     Args:
-        following: the next word, if it is known. "Mr." and "U.S." end none without it.
+        words: the text so far.
+        following: the next word, if it is known; without it "Mr." and "U.S." end no sentence.
         language: Whisper's code; None counts as English.
     """
-    text = "".join(word.text for word in words[-_REACH:])
+    text = "".join(word.text for word in words[-_N_CONTEXT_WORDS:])
     return is_sentence_end(text, following.text if following is not None else "", language)
 
 
 def is_sentence_end(text: str, after: str, language: str | None) -> bool:
-    """Return whether a sentence ends with ``text``, before ``after``.
+    """Return True if a sentence ends between ``text`` and ``after``.
 
     Args:
+        text: the last words.
         after: the next word with the space before it; empty if it is not known.
+        language: Whisper's code; None counts as English.
     """
     text = text.strip()
     bare = text.rstrip(_CLOSERS)
     if not bare.endswith(_TERMINATORS):
         return False
     after = after if after.strip() else _UNKNOWN
-    if _goes_on(text, bare, after, language):
+    if _continues(text, bare, after, language):
         return False
-    return _is_word(bare, after, language or "en") or _splits(bare, after, language or "en")
+    return _is_plain_word(bare, after, language or "en") or _splits(bare, after, language or "en")
 
 
 def _splits(text: str, after: str, language: str) -> bool:
-    """Return whether the splitter begins a sentence with ``after``.
+    """Return True if the splitter begins a sentence with ``after``.
 
-    It keeps together what quotes and brackets enclose, so that it is shown none.
+    It never splits inside quotes and brackets, so these are removed first.
     """
     from sentencex import segment
 
@@ -187,15 +190,15 @@ def _splits(text: str, after: str, language: str) -> bool:
     return False
 
 
-def _goes_on(text: str, bare: str, after: str, language: str | None) -> bool:
-    """Return whether what follows belongs to the sentence, whatever the splitter says."""
+def _continues(text: str, bare: str, after: str, language: str | None) -> bool:
+    """Return True if ``after`` continues the sentence, whatever the splitter says."""
     begins = after.strip()
     if after[0] not in " \t" and all(c in _CLOSERS or c in _TERMINATORS for c in begins):
         return True
     if begins.islower() and begins.title() != begins:  # Georgian has no capitals there
         return True
     if text != bare and after[0].isalnum():
-        return True  # 「はい。」と言った: it is told who said it
+        return True  # 「はい。」と言った: the speaker follows the quotation
     if language in _ORDINALS_BEFORE_CAPITALS and _ORDINAL.search(bare):
         return True
     initial = _INITIAL.search(bare)
@@ -205,23 +208,23 @@ def _goes_on(text: str, bare: str, after: str, language: str | None) -> bool:
 
 
 def _before_full_stop(bare: str) -> str:
-    """The last word in small letters; nothing if no full stop follows it."""
+    """Return the last word in lower case; nothing if no full stop follows it."""
     last = bare.rsplit(maxsplit=1)[-1].lstrip(_OPENERS)
     return last[:-1].casefold() if last.endswith(".") else ""
 
 
-def _is_word(bare: str, after: str, language: str) -> bool:
-    """Return whether a full stop before a capital follows a word that is no abbreviation."""
+def _is_plain_word(bare: str, after: str, language: str) -> bool:
+    """Return True if a full stop before a capital follows a word that is no abbreviation."""
     last = _before_full_stop(bare)
     if len(last) < 2 or not last.isalpha() or not after.lstrip(" " + _OPENERS)[:1].isupper():
         return False
-    if language in _OWN_LISTS:
+    if language in _LANGUAGES_WITH_LISTS:
         return last in _WORDS.get(language, ())
-    is_written_small = bare[-2].islower() and bare[-len(last) - 1].islower()
+    is_lower_case = bare[-2].islower() and bare[-len(last) - 1].islower()
     plain = unicodedata.normalize("NFD", last)
-    return is_written_small and last not in _ABBREVIATIONS and bool(_VOWEL.search(plain))
+    return is_lower_case and last not in _ABBREVIATIONS and bool(_VOWEL.search(plain))
 
 
 def _is_initial(letter: str) -> bool:
-    """Return whether a letter is a capital, or Arabic, which has none."""
+    """Return True if a letter is a capital, or Arabic, which has none."""
     return letter.isupper() or "\u0620" <= letter <= "\u064a"

@@ -146,7 +146,7 @@ class WhisperTokenizer:
         return words
 
     def _characters(self, tokens: Sequence[int]) -> list[tuple[str, int]]:
-        """Return the shortest runs of tokens that decode to whole characters, with their lengths."""
+        """Return shortest runs of tokens that decode to whole characters, and their lengths."""
         pieces: list[tuple[str, int]] = []
         begin = 0
         for end in range(1, len(tokens) + 1):
