@@ -146,12 +146,16 @@ def _decode(rng: random.Random, files: list[bytes]) -> None:
     n, before_s, heard_s = 0, 0.0, 0.0
     for piece in pieces:
         assert np.isfinite(piece).all()
-        assert pieces.seconds >= before_s, "a time goes back"
-        before_s, n = pieces.seconds, n + piece.shape[-1]
+        assert pieces.position_s >= before_s, "a time goes back"
+        before_s, n = pieces.position_s, n + piece.shape[-1]
         heard_s += np.count_nonzero(np.atleast_2d(piece).any(axis=0)) / SAMPLE_RATE_HZ
-    assert pieces.seconds <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, "outside the file"
-    assert abs(pieces.seconds - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
-    assert pieces.seconds <= MAX_INSERTED_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"
+    assert pieces.position_s <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, (
+        "outside the file"
+    )
+    assert abs(pieces.position_s - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
+    assert pieces.position_s <= MAX_INSERTED_SILENCE_S + heard_s + _MOST_SOUND_S, (
+        "silence without end"
+    )
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:

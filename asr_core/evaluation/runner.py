@@ -16,6 +16,7 @@ from asr_core.errors import AsrError, StoreError
 from asr_core.evaluation.experiment import Plan, run_plan
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Run, Store
+from asr_core.ops.background import BackgroundWorker
 from asr_core.ops.metrics import count_error
 
 __all__ = ["RunState", "Runner", "build_plan", "get_runner"]
@@ -74,9 +75,9 @@ class Runner:
 
     def __init__(self, store: Store) -> None:
         self._store = store.acting(_SERVER)
-        self._lock = threading.Lock()  # guards _works and _thread
+        self._lock = threading.Lock()  # guards _works
         self._works: dict[str, _QueuedRun] = {}
-        self._thread: threading.Thread | None = None
+        self._worker = BackgroundWorker("asr-runs", self._lock, self._next, self._work)
 
     def start(self, run: Run, actor: Actor) -> None:
         """Queue ``run``, new or resumed, after those that were started before.
@@ -88,9 +89,7 @@ class Runner:
         with self._lock:
             self._works.pop(run.id, None)
             self._works[run.id] = _QueuedRun(run.id)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="asr-runs", daemon=True)
-                self._thread.start()
+            self._worker.wake()
 
     def cancel(self, run: Run, actor: Actor) -> None:
         """Stop ``run`` after the trials in progress; finished trials are kept.
@@ -121,22 +120,19 @@ class Runner:
         work = self._works.get(run_id)
         return work.error if work is not None else None
 
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                work = next(
-                    (w for w in self._works.values() if not w.cancel.is_set() and w.error is None),
-                    None,
-                )
-                if work is None:
-                    self._thread = None
-                    return
-                work.is_running = True
-            self._execute(work)
-            with self._lock:
-                work.is_running = False
-                if work.error is None and self._works.get(work.run_id) is work:
-                    del self._works[work.run_id]
+    def _next(self) -> _QueuedRun | None:
+        works = self._works.values()
+        work = next((w for w in works if not w.cancel.is_set() and w.error is None), None)
+        if work is not None:
+            work.is_running = True
+        return work
+
+    def _work(self, work: _QueuedRun) -> None:
+        self._execute(work)
+        with self._lock:
+            work.is_running = False
+            if work.error is None and self._works.get(work.run_id) is work:
+                del self._works[work.run_id]
 
     def _execute(self, work: _QueuedRun) -> None:
         try:

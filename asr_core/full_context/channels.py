@@ -1,4 +1,4 @@
-"""Recordings with a speaker on each channel: calls, interviews, meetings with microphones."""
+"""Recordings with a speaker on each channel: calls, interviews, meetings."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _PAIRS = (("FL", "FR"), ("DL", "DR"), ("NONE", "NONE"))
 
 
 def speaker_names(channels: Sequence[str]) -> tuple[str, ...]:
-    """Return what the speaker on each channel is called; FFmpeg names the channels' places."""
+    """Return the speaker's name for each channel, by FFmpeg's names of the channels."""
     if tuple(channels) in _PAIRS:
         return "Left", "Right"
     return tuple(f"Channel {number}" for number in range(1, len(channels) + 1))
 
 
 class Speakers:
-    """The channels of one recording, of which each is somebody's.
+    """The speakers of one recording, one on each channel.
 
     Args:
-        channels: FFmpeg's names of their places.
+        channels: FFmpeg's names of the channels.
         name: of the recording, for notes.
     """
 
@@ -35,20 +35,23 @@ class Speakers:
         self._names, self._recording = speaker_names(channels), name
         self._gate = CrosstalkGate(len(channels))
 
-    def alone(self, pieces: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-        """Yield the (n_channels, n_samples) of ``pieces`` without what leaks from channel to
-        channel."""
+    def without_crosstalk(
+        self, pieces: Iterable[NDArray[np.float32]]
+    ) -> Iterator[NDArray[np.float32]]:
+        """Yield ``pieces``, (n_channels, n_samples) each, without crosstalk between channels."""
         for piece in pieces:
             yield self._gate.push(piece)
         yield self._gate.flush()
 
-    def named(self, segment: Segment, channel: int) -> Segment:
-        """Return ``segment`` with its speaker, where there is more than one."""
+    def label(self, segment: Segment, channel: int) -> Segment:
+        """Return ``segment`` with its speaker's name if there are several channels."""
         return replace(segment, speaker=self._names[channel]) if len(self._names) > 1 else segment
 
-    def settled(self, transcript: Transcript) -> Transcript:
-        """Return the transcript of the whole recording; with a note and without names if its
-        channels do not tell speakers apart."""
+    def finalize(self, transcript: Transcript) -> Transcript:
+        """Return the transcript of the whole recording.
+
+        If the channels do not tell speakers apart, it has a note and no names.
+        """
         if len(self._names) > 1 and not self._gate.are_channels_identical:
             return transcript
         why = (

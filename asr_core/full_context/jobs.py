@@ -1,7 +1,7 @@
-"""Files in the background: a queue of jobs with progress and cancel.
+"""Transcription of files in the background: a queue of jobs with progress and cancellation.
 
-A queue belongs to one workspace. The page adds, cancels and reads; one
-worker thread works, started with the first job and gone after the last.
+A queue belongs to one workspace. The page adds, cancels and reads; one background thread
+works, started with the first job and gone after the last.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from asr_core.errors import AsrError, Cancelled, LimitError
 from asr_core.full_context.playback import make_playback_copy
 from asr_core.full_context.stored_files import StoredFile
 from asr_core.full_context.transcribe import FileOptions, FileProgress, transcribe
+from asr_core.ops.background import BackgroundWorker
 from asr_core.ops.budget import Budget, Resource, process_budget
 from asr_core.ops.malloc import trim_heap
 from asr_core.ops.metrics import count_error, count_file
@@ -29,11 +30,11 @@ __all__ = ["Job", "JobQueue", "JobState"]
 
 logger = logging.getLogger(__name__)
 
-_ASK_EVERY_S = 0.2
+_BUDGET_POLL_S = 0.2
 
 
 class JobState(Enum):
-    """Where a job is in its life."""
+    """States of a job."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -44,17 +45,26 @@ class JobState(Enum):
 
 @dataclass
 class Job:
-    """One file. The worker writes (while it waits, the queue does), the page reads; each
-    attribute is set whole.
+    """One file to transcribe.
+
+    The queue writes until it starts, then the background thread; the page reads. Each
+    attribute is set in one assignment.
 
     Attributes:
         key: of the upload, so that it is not transcribed twice.
+        name: of the file, as the user calls it.
         file: on disk, for as long as the job is kept.
-        model: what the engine's model is called, for the reader.
+        engine: transcribes it.
+        model: name of the engine's model, for the reader.
+        options: the user's choices.
+        state: written last: once it says that the job is over, the rest can be read.
+        progress: the latest, None before the first.
         playback_copy: a copy of its sound for browsers that cannot play the file.
-        transcript: of a job that failed or was cancelled, what was heard until then.
-        error: a sentence, once the job has failed or was cancelled.
-        corrections: what the user wrote in place of a line, by its index; the page writes it.
+        transcript: the result; of a job that failed or was cancelled, the part before.
+        error: a sentence once the job has failed or was cancelled.
+        corrections: the user's text for a segment, by its index; written by the page.
+        started_at: time on the queue's clock.
+        cancel: set to cancel the job.
     """
 
     key: str
@@ -74,35 +84,37 @@ class Job:
 
     @property
     def is_over(self) -> bool:
+        """True once the job is done, has failed or was cancelled."""
         return self.state not in (JobState.WAITING, JobState.RUNNING)
 
     @property
     def fraction_done(self) -> float:
-        """Of the file that is done, 0 to 1."""
+        """Share of the file that is done, 0 to 1."""
         if self.progress is None or not self.progress.total_s:
             return 0.0
         return min(self.progress.done_s / self.progress.total_s, 1.0)
 
     def stop(self, state: JobState, error: str) -> None:
-        """End it before its time; what was heard stays."""
+        """End the job early with a sentence; the transcript so far is kept."""
         if self.progress is not None and self.progress.transcript.segments:
             self.transcript = self.progress.transcript
-        self.error, self.state = error, state  # the state last: who reads it reads the rest
+        self.error, self.state = error, state  # the state last, see above
 
     def seconds_left(self, now: float) -> float | None:
-        """At the speed so far; None before there is a speed."""
+        """Return the estimated time left, from the speed so far; None before the first progress."""
         if self.state is not JobState.RUNNING or self.fraction_done == 0:
             return None
         return (now - self.started_at) * (1 - self.fraction_done) / self.fraction_done
 
 
 class JobQueue:
-    """See the module's text for who may call what.
+    """The files of one workspace; the module says which thread may call what.
 
     Args:
-        owner, group: the user, and the network address, of whom no more than so many files
-            are worked on at once.
-        budget: for that; the one of the process by default.
+        owner: the user, whose number of files in progress the budget limits.
+        group: the network address, limited likewise.
+        clock: seconds, monotonic.
+        budget: of files in progress; that of the process by default.
     """
 
     def __init__(
@@ -114,78 +126,75 @@ class JobQueue:
         budget: Budget | None = None,
     ) -> None:
         self._owner, self._group, self._clock, self._budget = owner, group, clock, budget
-        self._lock = threading.Lock()  # guards the two below
+        self._lock = threading.Lock()  # guards the batches
         self._batches: list[list[Job]] = []
-        self._worker: threading.Thread | None = None
+        self._worker = BackgroundWorker(
+            "asr-files", self._lock, self._next_job, self._run_in_turn, trim_heap
+        )
 
     @property
     def batches(self) -> list[list[Job]]:
-        """Jobs that were added at once, batches in the order they came; a copy."""
+        """Jobs by the call that added them, oldest first; a copy."""
         with self._lock:
             return list(map(list, self._batches))
 
     @property
     def jobs(self) -> list[Job]:
-        """In the order they were added, a copy."""
+        """All jobs in the order they were added; a copy."""
         return list(itertools.chain.from_iterable(self.batches))
 
     @property
     def is_busy(self) -> bool:
+        """True until all jobs are over."""
         return any(not job.is_over for job in self.jobs)
 
     def add(self, *jobs: Job) -> None:
-        """Queue ``jobs`` but those whose keys are here already."""
+        """Queue ``jobs``, except those whose keys are in the queue already."""
         with self._lock:
             known = {job.key for batch in self._batches for job in batch}
             new = [job for job in jobs if job.key not in known]
             if not new:
                 return
             self._batches.append(new)
-            if self._worker is None:
-                self._worker = threading.Thread(target=self._work, name="asr-files", daemon=True)
-                self._worker.start()
+            self._worker.wake()
 
     def cancel(self, job: Job) -> None:
-        """Stop it, or take it out of the line; what was heard stays."""
+        """Stop a job, or remove it from the queue; the transcript so far is kept."""
         job.cancel.set()
         with self._lock:
             if job.state is JobState.WAITING:
                 job.stop(JobState.CANCELLED, f"{job.name} was cancelled before its turn.")
 
     def clear(self) -> None:
-        """Cancel what runs and forget everything."""
+        """Cancel the running job and forget all."""
         with self._lock:
             for job in itertools.chain.from_iterable(self._batches):
                 job.cancel.set()
             self._batches = []
 
-    def _work(self) -> None:
-        while True:
+    def _next_job(self) -> Job | None:
+        jobs = itertools.chain.from_iterable(self._batches)
+        return next((job for job in jobs if job.state is JobState.WAITING), None)
+
+    def _run_in_turn(self, job: Job) -> None:
+        with self._reserved_slot(job) as is_reserved:
             with self._lock:
-                jobs = itertools.chain.from_iterable(self._batches)
-                job = next((job for job in jobs if job.state is JobState.WAITING), None)
-                if job is None:
-                    self._worker = None
-                    break
-            with self._turn_of(job) as is_its_turn:
-                with self._lock:
-                    if not is_its_turn or job.state is not JobState.WAITING:
-                        continue
-                    job.state, job.started_at = JobState.RUNNING, self._clock()
-                self._run(job)
-        trim_heap()
+                if not is_reserved or job.state is not JobState.WAITING:
+                    return
+                job.state, job.started_at = JobState.RUNNING, self._clock()
+            self._run(job)
 
     @contextmanager
-    def _turn_of(self, job: Job) -> Iterator[bool]:
-        """Wait until the process has room for one more file; False if ``job`` was cancelled."""
+    def _reserved_slot(self, job: Job) -> Iterator[bool]:
+        """Wait until the budget allows one more file; yield False if ``job`` was cancelled."""
         budget = self._budget or process_budget()
         while not job.cancel.is_set():
             try:
-                turn = budget.reserve(Resource.JOBS, 1, self._owner, self._group)
+                slot = budget.reserve(Resource.JOBS, 1, self._owner, self._group)
             except LimitError:
-                job.cancel.wait(_ASK_EVERY_S)
+                job.cancel.wait(_BUDGET_POLL_S)
                 continue
-            with turn:
+            with slot:
                 yield True
             return
         yield False
@@ -218,7 +227,9 @@ class JobQueue:
             count_error("file", error)
             job.stop(JobState.FAILED, str(error))
         except Exception as error:
-            logger.exception("A file could not be transcribed")  # its name is the user's
+            logger.exception(
+                "A file could not be transcribed"
+            )  # the log must not contain the user's file name
             count_error("file", error)
             sentence = f"{job.name} could not be transcribed; the log of the server says why."
             job.stop(JobState.FAILED, sentence)

@@ -1,4 +1,4 @@
-"""The windows of a file, read in one thread and recognised in others."""
+"""The chunks of a file, read in one thread and recognised in others."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from asr_core.full_context.chunks import SpeechChunk
 
 __all__ = ["map_ordered", "run_cancellable"]
 
-_ROUNDS_AHEAD = 1
-"""Rounds that may be under way while one is waited for: memory stays bounded. Two were no
-quicker, and took 47 MB more (three hours, base, with rounds twice as long)."""
+_ROUNDS_AHEAD = (
+    1  # rounds in progress while one is waited for: memory stays bounded (docs/tuning.md)
+)
 
-_LOOK_S = 0.1  # how often it is looked whether to stop
+_CANCEL_POLL_S = 0.1
 
 Result = TypeVar("Result")
-_Share = list[int]  # which windows of a round
+_Share = list[int]  # indices of chunks of a round
+_Started = list[tuple[_Share, "Future[list[Result]]"]]
 
 
-def run_cancellable(work: Callable[[], Result], stop_if_cancelled: Callable[[], None]) -> Result:
-    """Return what ``work`` does, done in a thread; raise what ``stop_if_cancelled`` does at once."""
+def run_cancellable(work: Callable[[], Result], check_cancelled: Callable[[], None]) -> Result:
+    """Return the result of ``work``, done in a thread, unless ``check_cancelled`` raises."""
     worker = ThreadPoolExecutor(1, "asr-file-share")
     try:
         future = worker.submit(work)
-        _await([([], future)], stop_if_cancelled)
+        _await([([], future)], check_cancelled)
         return future.result()
     finally:
         worker.shutdown(wait=False, cancel_futures=True)
@@ -39,60 +40,64 @@ def map_ordered(
     work: Callable[[Sequence[SpeechChunk]], list[Result]],
     *,
     n_workers: int,
-    most: int,
-    stop_if_cancelled: Callable[[], None],
+    max_batch: int,
+    check_cancelled: Callable[[], None],
 ) -> Iterator[list[tuple[SpeechChunk, Result]]]:
-    """Each round's windows with what ``work`` made of them, in order.
+    """Yield each round's chunks with their results, in order.
 
-    ``rounds`` is read in the caller's thread, a round ahead; each is shared out to
-    ``n_workers`` threads, at most ``most`` windows at once and those of about one length
-    together, since the longest sets the cost of a batch. The longest begin, so that the
-    threads end at about the same time. What ``work`` or ``rounds`` raises is raised
-    here, after the threads are gone; Cancelled, which ``stop_if_cancelled`` may raise, at
-    once: a call of the model cannot be stopped, and ends behind it.
+    Chunks of similar length share a batch, since the longest sets its cost; the longest start
+    first, so that the threads end at about the same time. Errors of ``work`` and ``rounds``
+    are raised here after the threads have ended. ``Cancelled`` is raised at once: a call of
+    the model cannot be stopped, and ends in the background.
+
+    Args:
+        rounds: read in the caller's thread, one round ahead.
+        work: returns a result for each chunk of a batch; called in ``n_workers`` threads.
+        n_workers: number of threads.
+        max_batch: most chunks in a batch.
+        check_cancelled: called several times a second; may raise ``Cancelled``.
     """
-    under_way: deque[tuple[Sequence[SpeechChunk], list[tuple[_Share, Future[list[Result]]]]]]
-    under_way = deque()
-    workers, is_patient = ThreadPoolExecutor(n_workers, "asr-file-share"), True
+    in_progress: deque[tuple[Sequence[SpeechChunk], _Started[Result]]] = deque()
+    workers, waits_for_work = ThreadPoolExecutor(n_workers, "asr-file-share"), True
     try:
-        for windows in rounds:
-            shares = _shares(windows, max(n_workers, -(-len(windows) // most)))
-            started = [(s, workers.submit(work, [windows[i] for i in s])) for s in shares]
-            under_way.append((windows, started))
-            while len(under_way) > _ROUNDS_AHEAD or _is_done(under_way):
-                _await(under_way[0][1], stop_if_cancelled)
-                yield _in_order(*under_way.popleft())
-        while under_way:
-            _await(under_way[0][1], stop_if_cancelled)
-            yield _in_order(*under_way.popleft())
+        for chunks in rounds:
+            shares = _shares(chunks, max(n_workers, -(-len(chunks) // max_batch)))
+            started = [(s, workers.submit(work, [chunks[i] for i in s])) for s in shares]
+            in_progress.append((chunks, started))
+            while len(in_progress) > _ROUNDS_AHEAD or _is_first_done(in_progress):
+                _await(in_progress[0][1], check_cancelled)
+                yield _in_order(*in_progress.popleft())
+        while in_progress:
+            _await(in_progress[0][1], check_cancelled)
+            yield _in_order(*in_progress.popleft())
     except Cancelled:
-        is_patient = False
+        waits_for_work = False
         raise
     finally:
-        workers.shutdown(wait=is_patient, cancel_futures=True)
+        workers.shutdown(wait=waits_for_work, cancel_futures=True)
 
 
-def _shares(windows: Sequence[SpeechChunk], n: int) -> list[_Share]:
-    order = sorted(range(len(windows)), key=lambda i: -len(windows[i].samples))
+def _shares(chunks: Sequence[SpeechChunk], n: int) -> list[_Share]:
+    order = sorted(range(len(chunks)), key=lambda i: -len(chunks[i].samples))
     cuts = [len(order) * i // n for i in range(n + 1)]
     return [order[a:b] for a, b in itertools.pairwise(cuts) if b > a]
 
 
-def _is_done(under_way: Sequence[tuple[object, list[tuple[_Share, Future[list[Result]]]]]]) -> bool:
-    return bool(under_way) and all(future.done() for _, future in under_way[0][1])
+def _is_first_done(in_progress: Sequence[tuple[object, _Started[Result]]]) -> bool:
+    return bool(in_progress) and all(future.done() for _, future in in_progress[0][1])
 
 
 def _await(
-    started: Sequence[tuple[_Share, Future[Result]]], stop_if_cancelled: Callable[[], None]
+    started: Sequence[tuple[_Share, Future[Result]]], check_cancelled: Callable[[], None]
 ) -> None:
     pending = {future for _, future in started}
     while pending:
-        stop_if_cancelled()
-        _, pending = wait(pending, timeout=_LOOK_S)
+        check_cancelled()
+        _, pending = wait(pending, timeout=_CANCEL_POLL_S)
 
 
 def _in_order(
-    windows: Sequence[SpeechChunk], started: list[tuple[_Share, Future[list[Result]]]]
+    chunks: Sequence[SpeechChunk], started: _Started[Result]
 ) -> list[tuple[SpeechChunk, Result]]:
     results = {i: r for share, f in started for i, r in zip(share, f.result(), strict=True)}
-    return [(window, results[i]) for i, window in enumerate(windows)]
+    return [(chunk, results[i]) for i, chunk in enumerate(chunks)]

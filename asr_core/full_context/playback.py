@@ -1,4 +1,4 @@
-"""What a page plays beside a transcript: the file, or a copy of its sound."""
+"""The audio that a page plays with a transcript: the file, or a copy of its sound."""
 
 from __future__ import annotations
 
@@ -21,16 +21,19 @@ def make_playback_copy(
     owner: Hashable = None,
     group: Hashable = None,
 ) -> StoredFile | None:
-    """Return a copy for browsers that cannot play the file by its own clock, else None.
+    """Return a copy for browsers if they cannot play the file by its own clock, else None.
 
-    There is none either where there is no room, the file cannot be read, or nobody waits for it
-    any more.
+    Also None if there is no room, the file cannot be read, or the job was cancelled.
 
     Args:
-        owner, group: of whose part of the budget the copy takes.
+        file: as uploaded.
+        options: of its job.
+        is_cancelled: called several times a second.
+        owner: the user whose share of the budget the copy uses.
+        group: the network address whose share it uses.
     """
 
-    def stop_if_cancelled() -> None:
+    def check_cancelled() -> None:
         if is_cancelled():
             raise Cancelled(f"{file.name} was cancelled.")
 
@@ -38,13 +41,13 @@ def make_playback_copy(
     with file.open() as source, TemporaryFile(dir=file.path.parent) as copy:
         try:
             audio = AudioFile(
-                source, file.name, track=options.track, check_cancelled=stop_if_cancelled
+                source, file.name, track=options.track, check_cancelled=check_cancelled
             )
             track = audio.track
             if is_browser_playable(audio):
                 return None
             source.seek(0)
-            audio = AudioFile(source, file.name, track=track, check_cancelled=stop_if_cancelled)
+            audio = AudioFile(source, file.name, track=track, check_cancelled=check_cancelled)
             write_flac_copy(audio, copy, end_s)
             n_bytes = copy.tell()
             copy.seek(0)

@@ -1,4 +1,4 @@
-"""From where to where a file is transcribed."""
+"""The part of a file that is transcribed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["WHOLE_FILE", "RangeReader", "TimeRange", "read_range"]
 
 @dataclass(frozen=True)
 class TimeRange:
-    """Seconds of a file; up to its end if ``end_s`` is None.
+    """A time range of a file in seconds, to its end if ``end_s`` is None.
 
     Raises:
-        AudioError: it ends before it begins.
+        AudioError: the range ends before it begins.
     """
 
     start_s: float = 0.0
@@ -33,13 +33,13 @@ class TimeRange:
             raise AudioError("The range ends before it begins; choose a later end.")
 
     def at_most(self, seconds: float | None) -> TimeRange:
-        """No longer than that; None is no limit."""
+        """Return the range cut to at most ``seconds``; None is no limit."""
         if seconds is None or (self.end_s is not None and self.end_s - self.start_s <= seconds):
             return self
         return TimeRange(self.start_s, self.start_s + seconds)
 
     def length_in(self, duration_s: float | None) -> float | None:
-        """Seconds of it in a file of ``duration_s``, if that is known."""
+        """Return its seconds in a file of ``duration_s``; None if unknown and open-ended."""
         ends = [end for end in (self.end_s, duration_s) if end is not None]
         return max(0.0, min(ends) - self.start_s) if ends else None
 
@@ -48,28 +48,35 @@ WHOLE_FILE = TimeRange()
 
 
 class RangeReader:
-    """A stretch of an audio file, (n_samples,) float32 at a time or, where channels are heard
-    one by one, (n_channels, n_samples); to be read once.
+    """The pieces of a time range of an audio file; to be iterated once.
+
+    Each is (n_samples,) float32, or (n_channels, n_samples) if channels are split.
 
     Args:
-        most_s: no more than so many seconds are read; what is left out is noted.
+        audio: iterable of pieces.
+        time_range: the part to read.
+        max_s: longest duration read, seconds; a note says if there was more.
 
     Attributes:
-        seconds: where in the file the reading is.
+        position_s: end of what was read, in seconds of the file.
     """
 
     def __init__(
-        self, audio: AudioFile | AudioSamples, stretch: TimeRange, most_s: float | None = None
+        self, audio: AudioFile | AudioSamples, time_range: TimeRange, max_s: float | None = None
     ) -> None:
         self._audio = audio
-        self._stretch, self._most_s = stretch.at_most(most_s), most_s
-        self._is_cut = self._stretch != stretch
-        self.seconds = 0.0
+        self._time_range, self._max_s = time_range.at_most(max_s), max_s
+        self._is_cut = self._time_range != time_range
+        self.position_s = 0.0
 
     def __iter__(self) -> Iterator[NDArray[np.float32]]:
-        """Raises AudioError if the file ends before the stretch begins."""
-        first = round(self._stretch.start_s * SAMPLE_RATE_HZ)
-        end_s = self._stretch.end_s
+        """Yield the pieces of the range.
+
+        Raises:
+            AudioError: the file ends before the range begins.
+        """
+        first = round(self._time_range.start_s * SAMPLE_RATE_HZ)
+        end_s = self._time_range.end_s
         after = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
         n_before = 0
         for piece in self._audio:
@@ -78,7 +85,7 @@ class RangeReader:
             if after is not None and n_before > after:
                 wanted = wanted[..., : after - n_before]
                 n_before = after
-            self.seconds = n_before / SAMPLE_RATE_HZ
+            self.position_s = n_before / SAMPLE_RATE_HZ
             if wanted.shape[-1]:
                 yield wanted
             if n_before == after:
@@ -86,21 +93,21 @@ class RangeReader:
                 return
         if n_before <= first:
             raise AudioError(
-                f"{self._audio.name} lasts {self.seconds:.0f} s only; begin before that."
+                f"{self._audio.name} lasts {self.position_s:.0f} s only; begin before that."
             )
 
     def _note_cut(self) -> None:
-        if self._is_cut and self._most_s is not None:
+        if self._is_cut and self._max_s is not None:
             self._audio.notes.append(
-                f"{self._audio.name} is longer than the {self._most_s / 60:.0f} minutes that are "
+                f"{self._audio.name} is longer than the {self._max_s / 60:.0f} minutes that are "
                 "heard at once here; the rest was left out. Choose a range to hear it."
             )
 
 
-def read_range(source: BinaryIO, stretch: TimeRange, name: str) -> NDArray[np.float32]:
-    """Return the (n_samples,) of ``stretch`` of a file; ``name`` is for messages.
+def read_range(source: BinaryIO, time_range: TimeRange, name: str) -> NDArray[np.float32]:
+    """Return the (n_samples,) of a range of a file; ``name`` is for messages.
 
     Raises:
-        AudioError: the file cannot be read or ends before.
+        AudioError: the file cannot be read, or ends before the range begins.
     """
-    return np.concatenate(list(RangeReader(AudioFile(source, name), stretch)))
+    return np.concatenate(list(RangeReader(AudioFile(source, name), time_range)))

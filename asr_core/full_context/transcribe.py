@@ -1,4 +1,4 @@
-"""A whole recording → its transcript: decode, find speech, batch, recognise."""
+"""Transcription of a whole recording: decode, find speech, batch, recognise."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.full_context.channels import Speakers
 from asr_core.full_context.chunks import SpeechChunk, speech_chunks
+from asr_core.full_context.config import DEFAULT
 from asr_core.full_context.pipeline import map_ordered, run_cancellable
 from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
 from asr_core.full_context.time_range import WHOLE_FILE, RangeReader, TimeRange
@@ -30,21 +31,12 @@ from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
 
-_N_WINDOWS_FOR_LANGUAGE = 5
-
-_TELLING_S = 3.0
-"""Of less speech the language is guessed badly; then it is that of the whole file."""
-
-_ROUNDS_UNTIL_GIVEN_BACK = 16
-"""After so many rounds of windows what was freed is given back: it lies in pieces, and three
-hours (base) take 25 MB less so, and no more time."""
-
-Listen = Callable[[Sequence[Window]], list[Hypothesis]]
+Decode = Callable[[Sequence[Window]], list[Hypothesis]]
 
 
 @dataclass(frozen=True)
-class _Heard:
-    """What a window says: words on the clock of the file, and their language."""
+class _ChunkText:
+    """The words of a chunk, on the clock of the file, and their language."""
 
     words: tuple[Word, ...] = ()
     language: str | None = None
@@ -52,14 +44,14 @@ class _Heard:
 
 @dataclass(frozen=True)
 class FileProgress:
-    """How far a file is.
+    """The progress of a file.
 
     Attributes:
-        done_s, total_s: seconds of the stretch; the total is None where the file
-            does not tell it.
+        done_s: seconds of the range that are done.
+        total_s: seconds of the range; None if the file does not tell its duration.
         transcript: what is recognised so far.
-        n_settled: how many of its segments come first in any case; where channels are heard
-            one by one, others may still come between the rest.
+        n_final_segments: how many of its segments stay the first ones; if channels are
+            transcribed one by one, later segments may come between the others.
     """
 
     done_s: float
@@ -70,20 +62,21 @@ class FileProgress:
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What is wanted of a file.
+    """The user's choices for a file; thresholds are in ``FullContextConfig``.
 
     Attributes:
-        language: code; None has it detected from the first minutes of speech.
-        is_mixed: the language changes within the file: where none is given, that of
+        language: code; None detects it from the first minutes of speech.
+        is_mixed: the language changes within the file: unless one is given, the language of
             each passage is detected.
+        task: translate writes English, whatever is spoken.
         prompt: names and terms that may come up; the model leans towards them.
-        stretch: what of the file to transcribe; times stay those of the file.
-        beam_size: how many texts are followed side by side; 1 is greedy and quicker.
-        most_s: no more than so many seconds are heard; a note says if there was more.
-        track: which of the sound tracks, from 1; None for the one that the file prefers or, if
+        time_range: part of the file to transcribe; times stay those of the file.
+        beam_size: number of hypotheses followed side by side; 1 is greedy and faster.
+        max_s: longest duration transcribed, seconds; a note says if there was more.
+        track: number of the sound track, from 1; None for the one that the file prefers or, if
             nobody speaks in that, one in which somebody does.
-        split_channels: each channel is a speaker: they are heard one by one, and segments have
-            their names.
+        split_channels: each channel is a speaker: channels are transcribed one by one, and
+            segments have their names.
     """
 
     language: str | None = None
@@ -96,11 +89,12 @@ class FileOptions:
     track: int | None = None
     split_channels: bool = False
 
-    def window(self, spoken: SpeechChunk, language: str | None) -> Window:
-        """``spoken`` as the engine wants it; ``language`` is that of the file."""
-        if self.language is None and self.is_mixed and spoken.speech_s >= _TELLING_S:
+    def window(self, chunk: SpeechChunk, language: str | None) -> Window:
+        """Return the window of ``chunk``; ``language`` is the file's."""
+        can_tell = chunk.speech_s >= DEFAULT.min_language_speech_s
+        if self.language is None and self.is_mixed and can_tell:
             language = None
-        return Window(spoken.samples, language, self.task, self.prompt, beam_size=self.beam_size)
+        return Window(chunk.samples, language, self.task, self.prompt, beam_size=self.beam_size)
 
 
 def transcribe(
@@ -112,168 +106,203 @@ def transcribe(
     on_progress: Callable[[FileProgress], None] | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
 ) -> Transcript:
-    """Transcribe one file; runs in the caller's thread, in bounded memory.
+    """Return the transcript of one file; runs in the caller's thread, in bounded memory.
 
     Args:
         source: a path, an open binary file, or (n_samples,) float32 samples at 16 kHz; these
             are one track of one channel, whatever ``options`` asks for.
-        name: what to call the file in messages.
-        on_progress: called after each round of windows, in this thread.
-        is_cancelled: asked several times a second, from any thread.
+        engine: recognises the speech.
+        options: the user's choices.
+        name: the file's name in messages.
+        on_progress: called after each round of chunks, in this thread.
+        is_cancelled: called several times a second, from any thread.
 
     Raises:
         AudioError: the file holds no sound that can be read.
         EngineError: the model failed.
-        Cancelled: ``is_cancelled`` said so.
+        Cancelled: ``is_cancelled`` returned True.
     """
     options = options or FileOptions()
 
-    def stop_if_cancelled() -> None:
+    def check_cancelled() -> None:
         if is_cancelled():
             called = display_name(source, name)
             raise Cancelled(f"{called} was cancelled; run it again to transcribe it.")
 
-    def listen(windows: Sequence[Window]) -> list[Hypothesis]:
-        return engine.transcribe(windows, background=True, check_cancelled=stop_if_cancelled)
+    def decode(windows: Sequence[Window]) -> list[Hypothesis]:
+        return engine.transcribe(windows, background=True, check_cancelled=check_cancelled)
 
-    audio = _opened(source, name, options, stop_if_cancelled)
+    audio = _open(source, name, options, check_cancelled)
     pieces = RangeReader(audio, options.time_range, options.max_s)
     speakers = Speakers(audio.channels, audio.name) if audio.channels else None
-    heard_by = speakers.alone(pieces) if speakers else pieces
-    windows = speech_chunks(heard_by, options.time_range.start_s)
-    first, language, probability = _language(windows, engine, options, stop_if_cancelled)
-    segments: list[Segment] = []
-    n_windows, until_s = 0, 0.0
-    n_workers, most = engine.n_parallel, engine.background_batch_size
-    rounds = _rounds(itertools.chain(first, windows), n_workers * most)
+    separated = speakers.without_crosstalk(pieces) if speakers else pieces
+    chunks = speech_chunks(separated, options.time_range.start_s)
+    first, language, probability = _detect_language(chunks, engine, options, check_cancelled)
 
-    tracks = tuple(track.name for track in audio.tracks) if len(audio.tracks) > 1 else ()
+    def recognize(batch: Sequence[SpeechChunk]) -> list[_ChunkText]:
+        return _recognize_all(batch, lambda some: _recognize(some, options, language, decode))
 
-    def so_far(until_s: float) -> Transcript:
-        found = (language, probability) if n_windows else (None, 0.0)
-        return Transcript(tuple(segments), until_s, *found, tuple(audio.notes), tracks)
-
-    def hear(share: Sequence[SpeechChunk]) -> list[_Heard]:
-        return _with_missed(share, lambda some: _hear(some, options, language, listen))
-
+    n_workers, max_batch = engine.n_parallel, engine.background_batch_size
     results = map_ordered(
-        rounds, hear, n_workers=n_workers, most=most, stop_if_cancelled=stop_if_cancelled
+        _rounds(itertools.chain(first, chunks), n_workers * max_batch),
+        recognize,
+        n_workers=n_workers,
+        max_batch=max_batch,
+        check_cancelled=check_cancelled,
     )
-    for n_rounds, heard in enumerate(results, 1):
-        n_windows += len(heard)
-        segments += _lines_in(heard, speakers, with_language=options.is_mixed)
-        segments.sort(key=_begin)
-        until_s = max(until_s, heard[-1][0].end_s)
+    draft = _Draft(audio, options, speakers, language, probability)
+    for n_rounds, round_ in enumerate(results, 1):
+        draft.add(round_)
         if on_progress is not None:
-            total_s = options.time_range.at_most(options.max_s).length_in(audio.duration_s)
-            done_s = until_s - options.time_range.start_s
-            n_final_segments = _n_begun(segments, heard[-1][0]) if speakers else len(segments)
-            on_progress(FileProgress(done_s, total_s, so_far(until_s), n_final_segments))
-        if n_rounds % _ROUNDS_UNTIL_GIVEN_BACK == 0:
+            on_progress(draft.progress())
+        if n_rounds % DEFAULT.trim_heap_rounds == 0:
             trim_heap()
-    segments = list(rejoin_segments(segments, language))
-    whole = so_far(pieces.seconds)
-    return speakers.settled(whole) if speakers else whole
+    return draft.finish(pieces.position_s)
 
 
-def _opened(
+class _Draft:
+    """The transcript of a file while it grows.
+
+    Args:
+        audio: the file.
+        options: the user's choices.
+        speakers: of its channels; None if they are mixed down.
+        language: code, as given or detected.
+        probability: of the language.
+    """
+
+    def __init__(
+        self,
+        audio: AudioFile | AudioSamples,
+        options: FileOptions,
+        speakers: Speakers | None,
+        language: str | None,
+        probability: float,
+    ) -> None:
+        self._audio, self._options, self._speakers = audio, options, speakers
+        self._language, self._probability = language, probability
+        self._segments: list[Segment] = []
+        self._end_s = 0.0
+        self._last_start_s: float | None = None  # of the chunk added last
+
+    def add(self, texts: Sequence[tuple[SpeechChunk, _ChunkText]]) -> None:
+        """Add a round of consecutive chunks; at least one."""
+        for chunk, text in texts:
+            own_language = text.language if self._options.is_mixed else None
+            for plain in split_into_segments(text.words, text.language):
+                segment = replace(plain, language=own_language)
+                if self._speakers is not None and chunk.channel is not None:
+                    segment = self._speakers.label(segment, chunk.channel)
+                self._segments.append(segment)
+        self._segments.sort(key=_start_of)
+        last = texts[-1][0]
+        self._end_s, self._last_start_s = max(self._end_s, last.end_s), last.start_s
+
+    def progress(self) -> FileProgress:
+        """Return how far the file is."""
+        time_range = self._options.time_range
+        total_s = time_range.at_most(self._options.max_s).length_in(self._audio.duration_s)
+        n_final = len(self._segments)
+        if self._speakers and self._last_start_s is not None:
+            # Later chunks of another channel may begin as early as this one.
+            n_final = bisect.bisect_left(self._segments, self._last_start_s, key=_start_of)
+        done_s = self._end_s - time_range.start_s
+        return FileProgress(done_s, total_s, self._transcript(self._end_s), n_final)
+
+    def finish(self, duration_s: float) -> Transcript:
+        """Return the whole transcript; ``duration_s`` is how much of the file was read."""
+        self._segments = list(rejoin_segments(self._segments, self._language))
+        whole = self._transcript(duration_s)
+        return self._speakers.finalize(whole) if self._speakers else whole
+
+    def _transcript(self, duration_s: float) -> Transcript:
+        has_speech = self._last_start_s is not None
+        tracks = self._audio.tracks
+        return Transcript(
+            tuple(self._segments),
+            duration_s,
+            self._language if has_speech else None,
+            self._probability if has_speech else 0.0,
+            tuple(self._audio.notes),
+            tuple(track.name for track in tracks) if len(tracks) > 1 else (),
+        )
+
+
+def _start_of(segment: Segment) -> float:
+    return segment.start
+
+
+def _open(
     source: str | Path | BinaryIO | NDArray[np.float32],
     name: str | None,
     options: FileOptions,
-    stop_if_cancelled: Callable[[], None],
+    check_cancelled: Callable[[], None],
 ) -> AudioFile | AudioSamples:
     """Return ``source`` as an iterable of pieces."""
     if isinstance(source, np.ndarray):
-        return AudioSamples(source, name, check_cancelled=stop_if_cancelled)
+        return AudioSamples(source, name, check_cancelled=check_cancelled)
     return AudioFile(
         source,
         name,
         track=options.track,
         split_channels=options.split_channels,
-        check_cancelled=stop_if_cancelled,
+        check_cancelled=check_cancelled,
     )
 
 
-def _language(
-    windows: Iterator[SpeechChunk],
+def _detect_language(
+    chunks: Iterator[SpeechChunk],
     engine: Engine,
     options: FileOptions,
-    stop_if_cancelled: Callable[[], None],
+    check_cancelled: Callable[[], None],
 ) -> tuple[list[SpeechChunk], str | None, float]:
-    """That of the file, as given or as its first windows sound: these, the code and its
-    probability."""
+    """Return the chunks read for it, the code of the file's language and its probability."""
     if options.language is not None:
         return [], options.language, 1.0
-    first = list(itertools.islice(windows, _N_WINDOWS_FOR_LANGUAGE))
+    first = list(itertools.islice(chunks, DEFAULT.n_language_chunks))
     if not first:
         return [], None, 0.0
-    samples = [Window(spoken.samples) for spoken in first]
-    return first, *run_cancellable(lambda: engine.detect_language(samples), stop_if_cancelled)
+    windows = [Window(chunk.samples) for chunk in first]
+    return first, *run_cancellable(lambda: engine.detect_language(windows), check_cancelled)
 
 
-def _rounds(windows: Iterable[SpeechChunk], most: int) -> Iterator[list[SpeechChunk]]:
-    """First a single window, so that there is something to read; then more and more."""
-    iterator, size = iter(windows), 1
+def _rounds(chunks: Iterable[SpeechChunk], max_size: int) -> Iterator[list[SpeechChunk]]:
+    """Yield rounds of chunks: one first, so that text appears early, then twice as many each."""
+    iterator, size = iter(chunks), 1
     while batch := list(itertools.islice(iterator, size)):
         yield batch
-        size = min(2 * size, most)
+        size = min(2 * size, max_size)
 
 
-def _lines_in(
-    heard: Sequence[tuple[SpeechChunk, _Heard]],
-    speakers: Speakers | None,
-    *,
-    with_language: bool,
-) -> list[Segment]:
-    """The lines of windows that follow one another."""
-    segments = []
-    for spoken, reading in heard:
-        for line in split_into_segments(reading.words, reading.language):
-            segment = replace(line, language=reading.language if with_language else None)
-            if speakers is not None and spoken.channel is not None:
-                segment = speakers.named(segment, spoken.channel)
-            segments.append(segment)
-    return segments
-
-
-def _begin(segment: Segment) -> float:
-    return segment.start
-
-
-def _n_begun(segments: Sequence[Segment], latest: SpeechChunk) -> int:
-    """How many of ``segments`` begin before all windows that come after ``latest``."""
-    return bisect.bisect_left(segments, latest.start_s, key=_begin)
-
-
-def _with_missed(
-    share: Sequence[SpeechChunk], hear: Callable[[Sequence[SpeechChunk]], list[_Heard]]
-) -> list[_Heard]:
-    """What the windows say, and what was left out at first, heard by itself."""
-    heard = hear(share)
+def _recognize_all(
+    chunks: Sequence[SpeechChunk], recognize: Callable[[Sequence[SpeechChunk]], list[_ChunkText]]
+) -> list[_ChunkText]:
+    """Return the text of each chunk, speech that was skipped at first included."""
+    texts = recognize(chunks)
     skipped = [
         (i, part)
-        for i, (spoken, reading) in enumerate(zip(share, heard, strict=True))
+        for i, (chunk, text) in enumerate(zip(chunks, texts, strict=True))
         for part in find_skipped_speech(
-            spoken, [word.shifted(-spoken.start_s) for word in reading.words]
+            chunk, [word.shifted(-chunk.start_s) for word in text.words]
         )
     ]
-    found = hear([part for _, part in skipped]) if skipped else []
+    found = recognize([part for _, part in skipped]) if skipped else []
     for (i, _), extra in zip(skipped, found, strict=True):
-        heard[i] = replace(heard[i], words=insert_words(heard[i].words, extra.words))
-    return heard
+        texts[i] = replace(texts[i], words=insert_words(texts[i].words, extra.words))
+    return texts
 
 
-def _hear(
-    share: Sequence[SpeechChunk], options: FileOptions, language: str | None, listen: Listen
-) -> list[_Heard]:
-    """What each window says, nothing where nobody speaks."""
-    windows = [options.window(spoken, language) for spoken in share]
-    heard = []
-    for spoken, attempts in zip(share, decode_with_fallback(windows, listen), strict=True):
-        if is_silence(attempts.hypotheses, spoken.speech_s):
-            heard.append(_Heard())
+def _recognize(
+    chunks: Sequence[SpeechChunk], options: FileOptions, language: str | None, decode: Decode
+) -> list[_ChunkText]:
+    """Return the text of each chunk; empty for silence."""
+    windows = [options.window(chunk, language) for chunk in chunks]
+    texts = []
+    for chunk, attempts in zip(chunks, decode_with_fallback(windows, decode), strict=True):
+        if is_silence(attempts.hypotheses, chunk.speech_s):
+            texts.append(_ChunkText())
         else:
             best = attempts.selected
-            words = tuple(word.shifted(spoken.start_s) for word in best.words)
-            heard.append(_Heard(words, best.language))
-    return heard
+            words = tuple(word.shifted(chunk.start_s) for word in best.words)
+            texts.append(_ChunkText(words, best.language))
+    return texts

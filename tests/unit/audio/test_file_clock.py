@@ -116,7 +116,7 @@ def test_a_range_is_one_of_the_clock_of_the_file() -> None:
     pieces = RangeReader(AudioFile(io.BytesIO(data), "talk.mkv"), TimeRange(61.0, 63.0))
     found = heard_at(np.concatenate(list(pieces)))
     assert found == near(0, 1)
-    assert pieces.seconds == 63.0
+    assert pieces.position_s == 63.0
 
 
 def test_a_stream_that_comes_once_is_read() -> None:

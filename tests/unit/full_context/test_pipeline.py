@@ -26,7 +26,7 @@ def lengths(windows: Sequence[SpeechChunk]) -> list[int]:
 @given(
     rounds=st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=9), max_size=6),
     n_workers=st.integers(1, 4),
-    most=st.integers(1, 4),
+    max_batch=st.integers(1, 4),
 )
 def test_every_window_gets_its_own_result_in_order(
     rounds: list[list[int]], n_workers: int, most: int
@@ -39,7 +39,9 @@ def test_every_window_gets_its_own_result_in_order(
 
     read = [[window(n) for n in sizes] for sizes in rounds]
     found = list(
-        map_ordered(read, work, n_workers=n_workers, most=most, stop_if_cancelled=never_cancelled)
+        map_ordered(
+            read, work, n_workers=n_workers, max_batch=most, check_cancelled=never_cancelled
+        )
     )
     assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
         [(n, n) for n in sizes] for sizes in rounds
@@ -55,7 +57,7 @@ def test_workers_work_at_the_same_time() -> None:
         return lengths(share)
 
     [found] = map_ordered(
-        [[window(1), window(2)]], work, n_workers=2, most=4, stop_if_cancelled=never_cancelled
+        [[window(1), window(2)]], work, n_workers=2, max_batch=4, check_cancelled=never_cancelled
     )
     assert [result for _, result in found] == [1, 2]
 
@@ -74,7 +76,7 @@ def test_a_file_is_not_read_far_ahead_of_the_model() -> None:
         may_work.wait(5)
         return [0] * len(share)
 
-    found = map_ordered(rounds(), work, n_workers=1, most=1, stop_if_cancelled=never_cancelled)
+    found = map_ordered(rounds(), work, n_workers=1, max_batch=1, check_cancelled=never_cancelled)
     threading.Timer(0.3, may_work.set).start()
     next(found)
     assert n_read <= 4
@@ -88,7 +90,7 @@ def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
 
     rounds = [[window(1), window(2)] for _ in range(10)]
     with pytest.raises(RuntimeError, match="no model"):
-        list(map_ordered(rounds, work, n_workers=2, most=1, stop_if_cancelled=never_cancelled))
+        list(map_ordered(rounds, work, n_workers=2, max_batch=1, check_cancelled=never_cancelled))
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("asr-file-share") for name in names)
 
@@ -108,7 +110,7 @@ def test_who_cancels_does_not_wait_for_the_model() -> None:
     with pytest.raises(Cancelled):
         list(
             map_ordered(
-                [[window(1)]] * 9, work, n_workers=2, most=1, stop_if_cancelled=stop_if_cancelled
+                [[window(1)]] * 9, work, n_workers=2, max_batch=1, check_cancelled=stop_if_cancelled
             )
         )
     workers = [t for t in threading.enumerate() if t.name.startswith("asr-file-share")]
