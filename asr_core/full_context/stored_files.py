@@ -1,8 +1,8 @@
-"""Files that users have sent, on this machine's disk for as long as somebody needs them.
+"""Uploaded files, on this machine's disk for as long as somebody needs them.
 
-They lie in a folder of this process that nobody else may read. A file is deleted when the
-last reference to it is gone, all of them when the process ends; what one that was killed
-has left is deleted by the next.
+They are in a folder of this process that no other user may read. A file is deleted with the
+last reference to it, all files when the process ends; those that a killed process left
+behind are deleted by the next one.
 """
 
 from __future__ import annotations
@@ -31,34 +31,34 @@ _COPY_BYTES = 1 << 20
 
 
 class StoredFile:
-    """A user's file. Any thread may call.
+    """An uploaded file. Any thread may call.
 
     Attributes:
         name: as the user calls it.
-        path: where it lies; nobody may keep the path longer than this object.
+        path: not to be kept longer than this object.
     """
 
-    def __init__(self, name: str, path: Path, hold: Reservation) -> None:
+    def __init__(self, name: str, path: Path, reservation: Reservation) -> None:
         self.name, self.path = name, path
-        weakref.finalize(self, _forget, path, hold)
+        weakref.finalize(self, _delete_file, path, reservation)
 
     def open(self) -> BinaryIO:
-        """Open it for reading; the caller closes it."""
+        """Return the file opened for reading; the caller closes it."""
         return self.path.open("rb")
 
 
-def _forget(path: Path, hold: Reservation) -> None:
-    with contextlib.suppress(OSError):  # Windows keeps what is being played
+def _delete_file(path: Path, reservation: Reservation) -> None:
+    with contextlib.suppress(OSError):  # Windows keeps a file that is being played
         path.unlink(missing_ok=True)
-    hold.release()
+    reservation.release()
 
 
 class StoredFiles:
-    """The folder of this process. Any thread may call.
+    """The folder of this process's uploaded files. Any thread may call.
 
     Args:
-        budget: of which each file takes its size.
-        parent: where the folder is made; the system's for temporary files by default.
+        budget: of bytes, from which each file's size is reserved.
+        parent: where the folder is created; the system's temporary folder by default.
     """
 
     def __init__(self, budget: Budget, parent: Path | None = None) -> None:
@@ -66,7 +66,7 @@ class StoredFiles:
         parent = parent or Path(tempfile.gettempdir())
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
-        # The lock first: another process that sweeps must not find a folder without one.
+        # The lock first: another process must not sweep a folder without one.
         lock = parent / f"{_PREFIX}{uuid.uuid4().hex}{_LOCK}"
         self._lock = _locked(lock)
         self.folder = lock.with_suffix("")
@@ -74,21 +74,21 @@ class StoredFiles:
         atexit.register(_delete, self.folder)
 
     def reserve(self, n_bytes: int, owner: Hashable, group: Hashable = None) -> Reservation:
-        """Hold room for a file that is about to come.
+        """Return a reservation for a file that is about to arrive.
 
         Raises:
-            LimitError: the owner, or this machine, has none left.
+            LimitError: the owner or this machine has no room left.
         """
         return self._budget.reserve(Resource.UPLOADS, n_bytes, owner, group)
 
-    def keep(self, name: str, source: BinaryIO, hold: Reservation) -> StoredFile:
-        """Copy ``source`` into the folder; ``hold`` becomes the file's.
+    def keep(self, name: str, source: BinaryIO, reservation: Reservation) -> StoredFile:
+        """Copy ``source`` into the folder; the file takes over ``reservation``.
 
         Raises:
-            LimitError: it is longer than what is held, or the disk is full.
+            LimitError: the file is longer than reserved, or the disk is full.
         """
         path = self.folder / uuid.uuid4().hex
-        left = int(hold.amount)
+        left = int(reservation.amount)
         try:
             with path.open("xb") as file:
                 while part := source.read(_COPY_BYTES):
@@ -97,14 +97,14 @@ class StoredFiles:
                         raise LimitError(f"{name} is longer than was announced; send it again.")
                     file.write(part)
         except BaseException as error:
-            _forget(path, hold)
+            _delete_file(path, reservation)
             if isinstance(error, OSError):
                 raise LimitError(
                     f"{name} cannot be stored on this server ({error.strerror}); "
                     "try again later, or a smaller file."
                 ) from None
             raise
-        return StoredFile(name, path, hold)
+        return StoredFile(name, path, reservation)
 
 
 def _delete(folder: Path) -> None:
@@ -113,10 +113,10 @@ def _delete(folder: Path) -> None:
 
 
 def _locked(path: Path) -> BinaryIO | None:
-    """Open ``path`` and lock it until the process ends; None if another process has it.
+    """Return ``path`` opened and locked until the process ends; None if another one holds it.
 
-    Numbers of processes tell nothing in containers, where each is the first one. A file of
-    somebody else's, or one that is none, is left alone.
+    A lock, since process ids mean nothing across containers. Another user's file, or anything
+    but a regular file, is left alone.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
@@ -143,7 +143,7 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _sweep(parent: Path) -> None:
-    """Delete the folders of processes that are no more."""
+    """Delete the folders of processes that have ended."""
     for lock in parent.glob(f"{_PREFIX}*{_LOCK}"):
         file = _locked(lock)
         if file is not None:
@@ -152,13 +152,13 @@ def _sweep(parent: Path) -> None:
                 lock.unlink()
 
 
-_making = threading.Lock()
-_made: list[StoredFiles] = []  # one at most
+_singleton_lock = threading.Lock()
+_singleton: list[StoredFiles] = []  # at most one
 
 
 def stored_files() -> StoredFiles:
-    """Return those of this process, where ``TMPDIR`` says. Any thread may call."""
-    with _making:
-        if not _made:
-            _made.append(StoredFiles(process_budget()))
-        return _made[0]
+    """Return the uploaded files of this process, below ``TMPDIR``. Any thread may call."""
+    with _singleton_lock:
+        if not _singleton:
+            _singleton.append(StoredFiles(process_budget()))
+        return _singleton[0]
