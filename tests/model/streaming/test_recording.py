@@ -237,7 +237,7 @@ def test_who_finds_all_places_taken_waits_and_is_let_in(
 def _ready(
     limit_s: float | None = None, budget: Budget | None = None, **options: bool
 ) -> RecordingController:
-    """Takes with a model that hears nothing of what these tests are about."""
+    """A controller with a model that hears nothing of what these tests are about."""
     controller = RecordingController(budget)
     controller.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
     return controller
