@@ -1,4 +1,4 @@
-"""Engines for what the real one cannot show: faults, and exact timing."""
+"""Fake engines for faults and exact timing, which a real one cannot show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asr_core.transcript import Word
 
 
 class SlowEngine:
-    """A real engine made slower: every call takes ``factor`` times its audio."""
+    """A real engine made slower: every call lasts ``factor`` times its audio."""
 
     def __init__(self, engine: Engine, factor: float) -> None:
         self.engine, self.factor = engine, factor
@@ -27,7 +27,7 @@ class SlowEngine:
 
 
 class FailingEngine:
-    """A real engine that fails when ``fails`` says so of a batch."""
+    """A real engine that fails on the batches for which ``fails`` returns True."""
 
     def __init__(self, engine: Engine, fails: Callable[[Sequence[Window]], bool]) -> None:
         self.engine, self.fails = engine, fails
@@ -42,7 +42,7 @@ class FailingEngine:
 
 
 class HangingEngine:
-    """An engine that answers nothing until ``go_on`` is set."""
+    """A real engine that does not answer until ``go_on`` is set."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.go_on, self.is_asked = engine, threading.Event(), threading.Event()
@@ -57,9 +57,9 @@ class HangingEngine:
 
 
 class CountingEngine:
-    """Hears a word for every half second of a window, and remembers the windows.
+    """A fake engine that writes a word for every half second, and keeps the windows.
 
-    ``mark`` is what it puts behind the last word.
+    ``mark`` is appended to the last word.
     """
 
     n_parallel = 1
