@@ -100,7 +100,7 @@ class RangeReader:
         if self._is_cut and self._max_s is not None:
             self._audio.notes.append(
                 f"{self._audio.name} is longer than the {self._max_s / 60:.0f} minutes that are "
-                "heard at once here; the rest was left out. Choose a range to hear it."
+                "transcribed at once here; the rest was left out. Choose a range to transcribe it."
             )
 
 
