@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
-from asr_core.full_context.config import DEFAULT, FullContextConfig
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
 
 __all__ = ["SpeechChunk", "speech_chunks"]
 
@@ -58,7 +58,7 @@ class SpeechChunk:
 def speech_chunks(
     pieces: Iterable[NDArray[np.float32]],
     start_s: float = 0.0,
-    config: FullContextConfig = DEFAULT,
+    config: FullContextConfig = FULL_CONTEXT_DEFAULTS,
 ) -> Iterator[SpeechChunk]:
     """Find the speech in consecutive ``pieces`` of audio and yield it in chunks.
 

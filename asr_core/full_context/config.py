@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT", "FullContextConfig"]
+__all__ = ["FULL_CONTEXT_DEFAULTS", "FullContextConfig"]
 
 
 @dataclass(frozen=True)
@@ -53,5 +53,5 @@ class FullContextConfig:
     """Number of rounds of chunks after which freed memory is returned (docs/tuning.md)."""
 
 
-DEFAULT = FullContextConfig()
+FULL_CONTEXT_DEFAULTS = FullContextConfig()
 """The configuration that ships."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from asr_core.full_context.chunks import SpeechChunk
-from asr_core.full_context.config import DEFAULT, FullContextConfig
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
 from asr_core.text.repetition import is_too_fast
 from asr_core.transcript import Word, comparison_key
 
@@ -19,7 +19,7 @@ __all__ = ["find_skipped_speech", "insert_words"]
 
 
 def find_skipped_speech(
-    chunk: SpeechChunk, words: Sequence[Word], config: FullContextConfig = DEFAULT
+    chunk: SpeechChunk, words: Sequence[Word], config: FullContextConfig = FULL_CONTEXT_DEFAULTS
 ) -> list[SpeechChunk]:
     """Return the parts of ``chunk`` with speech and without words.
 

@@ -25,8 +25,8 @@ from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
 
 __all__ = ["StoredFile", "StoredFiles", "stored_files"]
 
-_PREFIX = "speak-and-read-"
-_LOCK = ".lock"
+_FOLDER_PREFIX = "speak-and-read-"
+_LOCK_SUFFIX = ".lock"
 _COPY_BYTES = 1 << 20
 
 
@@ -67,7 +67,7 @@ class StoredFiles:
         parent.mkdir(parents=True, exist_ok=True)
         _sweep(parent)
         # The lock first: another process must not sweep a folder without one.
-        lock = parent / f"{_PREFIX}{uuid.uuid4().hex}{_LOCK}"
+        lock = parent / f"{_FOLDER_PREFIX}{uuid.uuid4().hex}{_LOCK_SUFFIX}"
         self._lock = _locked(lock)
         self.folder = lock.with_suffix("")
         self.folder.mkdir(mode=0o700)
@@ -109,7 +109,7 @@ class StoredFiles:
 
 def _delete(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(_LOCK).unlink(missing_ok=True)
+    folder.with_suffix(_LOCK_SUFFIX).unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> BinaryIO | None:
@@ -144,7 +144,7 @@ def _lock(file: BinaryIO) -> None:
 
 def _sweep(parent: Path) -> None:
     """Delete the folders of processes that have ended."""
-    for lock in parent.glob(f"{_PREFIX}*{_LOCK}"):
+    for lock in parent.glob(f"{_FOLDER_PREFIX}*{_LOCK_SUFFIX}"):
         file = _locked(lock)
         if file is not None:
             with file, contextlib.suppress(OSError):

@@ -21,7 +21,7 @@ from asr_core.engines.base import Engine, Hypothesis, Task, Window
 from asr_core.errors import Cancelled
 from asr_core.full_context.channels import Speakers
 from asr_core.full_context.chunks import SpeechChunk, speech_chunks
-from asr_core.full_context.config import DEFAULT
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS
 from asr_core.full_context.pipeline import map_ordered, run_cancellable
 from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
 from asr_core.full_context.time_range import WHOLE_FILE, RangeReader, TimeRange
@@ -91,7 +91,7 @@ class FileOptions:
 
     def window(self, chunk: SpeechChunk, language: str | None) -> Window:
         """Return the window of ``chunk``; ``language`` is the file's."""
-        can_tell = chunk.speech_s >= DEFAULT.min_language_speech_s
+        can_tell = chunk.speech_s >= FULL_CONTEXT_DEFAULTS.min_language_speech_s
         if self.language is None and self.is_mixed and can_tell:
             language = None
         return Window(chunk.samples, language, self.task, self.prompt, beam_size=self.beam_size)
@@ -155,7 +155,7 @@ def transcribe(
         draft.add(round_)
         if on_progress is not None:
             on_progress(draft.progress())
-        if n_rounds % DEFAULT.trim_heap_rounds == 0:
+        if n_rounds % FULL_CONTEXT_DEFAULTS.trim_heap_rounds == 0:
             trim_heap()
     return draft.finish(pieces.position_s)
 
@@ -259,7 +259,7 @@ def _detect_language(
     """Return the chunks read for it, the code of the file's language and its probability."""
     if options.language is not None:
         return [], options.language, 1.0
-    first = list(itertools.islice(chunks, DEFAULT.n_language_chunks))
+    first = list(itertools.islice(chunks, FULL_CONTEXT_DEFAULTS.n_language_chunks))
     if not first:
         return [], None, 0.0
     windows = [Window(chunk.samples) for chunk in first]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT", "Steps", "StreamingConfig", "value_at"]
+__all__ = ["STREAMING_DEFAULTS", "Steps", "StreamingConfig", "value_at"]
 
 Steps = tuple[tuple[float, float], ...]
 """A step function of a probability: (lowest probability, value), highest first, down to 0."""
@@ -118,7 +118,7 @@ class StreamingConfig:
     """Fall of the meter, dB per second: it rises at once and falls slowly, to be readable."""
 
 
-DEFAULT = StreamingConfig()
+STREAMING_DEFAULTS = StreamingConfig()
 """The configuration that ships."""
 
 

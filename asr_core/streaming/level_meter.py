@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.streaming.config import DEFAULT, StreamingConfig
+from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig
 
 __all__ = ["LevelMeter"]
 
@@ -13,7 +13,7 @@ __all__ = ["LevelMeter"]
 class LevelMeter:
     """A meter that rises at once and falls slowly. One thread pushes, any thread reads."""
 
-    def __init__(self, config: StreamingConfig = DEFAULT) -> None:
+    def __init__(self, config: StreamingConfig = STREAMING_DEFAULTS) -> None:
         self._config = config
         self.level_dbfs = config.level_floor_dbfs
         """Level now, falling slowly after a loud moment."""

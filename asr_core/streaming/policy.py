@@ -19,7 +19,7 @@ from itertools import accumulate
 
 from rapidfuzz.distance import Levenshtein
 
-from asr_core.streaming.config import DEFAULT, StreamingConfig, value_at
+from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig, value_at
 from asr_core.text.numbers import digit_key
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Word, comparison_key
@@ -39,7 +39,7 @@ def local_agreement(
     previous: Sequence[Word],
     current: Sequence[Word],
     audio_end_s: float,
-    config: StreamingConfig = DEFAULT,
+    config: StreamingConfig = STREAMING_DEFAULTS,
 ) -> int:
     """Return how many words at the start of ``current`` become final: LocalAgreement-2.
 
@@ -73,13 +73,13 @@ def agreement_confidence(before: Word, now: Word, following: Word) -> float:
     return math.sqrt(min(before.probability, now.probability) * following.probability)
 
 
-def commit_delay_s(confidence: float, config: StreamingConfig = DEFAULT) -> float:
+def commit_delay_s(confidence: float, config: StreamingConfig = STREAMING_DEFAULTS) -> float:
     """Return how many seconds of audio must follow a word of this confidence."""
     return value_at(config.commit_delay_s, confidence)
 
 
 def drop_unfinished_tail(
-    tentative: Sequence[Word], audio_end_s: float, config: StreamingConfig = DEFAULT
+    tentative: Sequence[Word], audio_end_s: float, config: StreamingConfig = STREAMING_DEFAULTS
 ) -> tuple[Word, ...]:
     """Return the words before the first that the end of the audio may have cut in two."""
     is_cut = (
@@ -95,7 +95,7 @@ def stabilize_partial(
     previous: Sequence[Word],
     current: Sequence[Word],
     audio_end_s: float,
-    config: StreamingConfig = DEFAULT,
+    config: StreamingConfig = STREAMING_DEFAULTS,
 ) -> tuple[Word, ...]:
     """Return the words to show for ``current`` in place of ``shown``.
 
@@ -150,7 +150,9 @@ def _texts(words: Sequence[Word]) -> list[str]:
 
 
 def after_committed(
-    committed: Sequence[Word], hypothesis: Sequence[Word], config: StreamingConfig = DEFAULT
+    committed: Sequence[Word],
+    hypothesis: Sequence[Word],
+    config: StreamingConfig = STREAMING_DEFAULTS,
 ) -> tuple[Word, ...]:
     """Return the words of ``hypothesis`` after those that are final already.
 

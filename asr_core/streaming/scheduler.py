@@ -37,7 +37,7 @@ __all__ = ["Scheduler", "longest_due", "scheduler_for", "schedulers"]
 
 logger = logging.getLogger(__name__)
 
-_IDLE_S = 0.05  # longest sleep, for sessions that finish in between
+_MAX_SLEEP_S = 0.05  # longest sleep, for sessions that finish in between
 
 _TRIM_HEAP_EVERY_S = 10.0  # windows of changing length fragment the heap (docs/tuning.md)
 
@@ -249,7 +249,7 @@ class Scheduler:
                     self._n_threads -= 1
                     break
             if not busy:
-                time.sleep(_IDLE_S)
+                time.sleep(_MAX_SLEEP_S)
         if not self._n_threads:
             trim_heap()
 

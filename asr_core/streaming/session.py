@@ -25,7 +25,7 @@ from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
 from asr_core.engines.base import Hypothesis, Task, Window
 from asr_core.ops.budget import Reservation
-from asr_core.streaming.config import DEFAULT, StreamingConfig, value_at
+from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig, value_at
 from asr_core.streaming.kept_audio import KeptAudio
 from asr_core.streaming.level_meter import LevelMeter
 from asr_core.streaming.policy import local_agreement, trim_point
@@ -86,7 +86,7 @@ class Snapshot:
     tentative: tuple[Word, ...] = ()
     audio_s: float = 0.0
     transcribed_s: float = 0.0
-    level_dbfs: float = DEFAULT.level_floor_dbfs
+    level_dbfs: float = STREAMING_DEFAULTS.level_floor_dbfs
     silent_s: float = 0.0
     language: str | None = None
     language_probability: float = 0.0
@@ -156,7 +156,7 @@ class LiveSession:
         self,
         options: LiveOptions | None = None,
         reservation: Reservation | None = None,
-        config: StreamingConfig = DEFAULT,
+        config: StreamingConfig = STREAMING_DEFAULTS,
     ) -> None:
         self.options = options or LiveOptions()
         self._config = config

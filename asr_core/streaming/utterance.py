@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import Hypothesis
-from asr_core.streaming.config import DEFAULT, StreamingConfig
+from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig
 from asr_core.streaming.policy import after_committed, stabilize_partial
 from asr_core.text.segmentation import is_segment_end, split_into_segments
 from asr_core.text.sentences import ends_sentence
@@ -20,7 +20,7 @@ from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Context", "Utterance"]
 
-_ROUNDING_S = 0.01  # half a frame of the alignment
+_ALIGNMENT_ROUNDING_S = 0.01  # half a frame of the alignment
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,10 @@ class Utterance:
     """
 
     def __init__(
-        self, start: int, context: Context | None = None, config: StreamingConfig = DEFAULT
+        self,
+        start: int,
+        context: Context | None = None,
+        config: StreamingConfig = STREAMING_DEFAULTS,
     ) -> None:
         self._start = start
         self._config = config
@@ -103,7 +106,7 @@ class Utterance:
         """Return a hypothesis of the window without the part that covers the context."""
         if self._context is None:
             return hypothesis
-        return hypothesis.after(self._context.words[-1].end - offset_s + _ROUNDING_S)
+        return hypothesis.after(self._context.words[-1].end - offset_s + _ALIGNMENT_ROUNDING_S)
 
     def worded_s(self, new: Sequence[Word]) -> float:
         """Return the seconds that the final words in the window and ``new`` ones cover."""
@@ -163,7 +166,7 @@ class Utterance:
         """
         final = self._final_in_window
         final_s = final[-1].end - offset_s if final else 0.0
-        self.draft = hypothesis.tokens_until(final_s + _ROUNDING_S)
+        self.draft = hypothesis.tokens_until(final_s + _ALIGNMENT_ROUNDING_S)
 
     def advance(self, window_start: int, n_passed: int) -> list[Segment]:
         """Begin the window later, after ``n_passed`` of its final words.

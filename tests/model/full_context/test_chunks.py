@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from asr_core.full_context.chunks import speech_chunks
-from asr_core.full_context.config import DEFAULT
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS
 
 
 def windows(audio: np.ndarray, piece: int) -> list[tuple[int, int]]:
@@ -16,7 +16,7 @@ def windows(audio: np.ndarray, piece: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("piece", [3_000, 160_000, 10**9])
 def test_windows_hold_the_speech_in_order(two_cities: np.ndarray, piece: int) -> None:
     found = windows(two_cities, piece)
-    assert all(n <= DEFAULT.max_chunk_s * 16_000 for _, n in found)
+    assert all(n <= FULL_CONTEXT_DEFAULTS.max_chunk_s * 16_000 for _, n in found)
     ends = [start + n for start, n in found]
     assert all(end <= start for end, (start, _) in zip(ends, found[1:], strict=False))
     assert found[0][0] < 16_000
@@ -27,7 +27,7 @@ def test_windows_hold_the_speech_in_order(two_cities: np.ndarray, piece: int) ->
 def test_speech_without_a_pause_is_cut(two_cities: np.ndarray) -> None:
     endless = np.tile(two_cities[3 * 16_000 : 6 * 16_000], 30)
     found = windows(endless, 160_000)
-    assert all(n <= DEFAULT.max_chunk_s * 16_000 for _, n in found)
+    assert all(n <= FULL_CONTEXT_DEFAULTS.max_chunk_s * 16_000 for _, n in found)
     assert sum(n for _, n in found) > 0.95 * len(endless)
 
 

@@ -12,7 +12,7 @@ import pytest
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.full_context.chunks import speech_chunks
 from asr_core.streaming import LiveOptions, LiveSession, Phase, Scheduler, Snapshot
-from asr_core.streaming.config import DEFAULT, StreamingConfig
+from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig
 from asr_core.streaming.replay import replay
 from asr_core.transcript import Word
 from tests.support.engines import CountingEngine, FailingEngine
@@ -101,7 +101,7 @@ def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
     for snapshot in replay([np.tile(speech, 30)], session, counting, speed=None):
         assert snapshot.lag_s < 3
     longest = max(len(window.samples) for batch in counting.batches for window in batch)
-    assert longest <= DEFAULT.max_window_s * 16_000
+    assert longest <= STREAMING_DEFAULTS.max_window_s * 16_000
     assert session._buffer._data.nbytes < 8e6
 
 
@@ -112,7 +112,9 @@ def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float
     return np.concatenate([samples[start:at], pause, samples[at:end], after])
 
 
-def _last_line(audio: np.ndarray, engine: Engine, config: StreamingConfig = DEFAULT) -> str:
+def _last_line(
+    audio: np.ndarray, engine: Engine, config: StreamingConfig = STREAMING_DEFAULTS
+) -> str:
     session = LiveSession(config=config)
     list(replay([audio], session, engine, speed=None))
     return session.snapshot.segments[-1].text
@@ -130,7 +132,7 @@ def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
-    config = replace(DEFAULT, max_context_gap_s=3.0)
+    config = replace(STREAMING_DEFAULTS, max_context_gap_s=3.0)
     audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
     assert "noisiest authorities" in _last_line(audio, tiny_engine, config)
 

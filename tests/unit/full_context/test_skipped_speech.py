@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asr_core.audio.vad import FRAME_SAMPLES
 from asr_core.full_context.chunks import SpeechChunk
-from asr_core.full_context.config import DEFAULT
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS
 from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
 from asr_core.transcript import Word
 
@@ -57,7 +57,7 @@ def test_what_is_heard_again_lies_inside_and_is_worth_it(
     said = [Word(" x", s, min(s + 0.3, 15.0), 0.9) for s in sorted(starts)]
     for part in find_skipped_speech(window, said):
         assert 100.0 <= part.start_s < part.end_s <= 115.001
-        assert part.speech_s >= DEFAULT.min_skipped_s - 0.1
+        assert part.speech_s >= FULL_CONTEXT_DEFAULTS.min_skipped_s - 0.1
 
 
 def test_what_was_found_goes_into_its_place() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.streaming.config import DEFAULT
+from asr_core.streaming.config import STREAMING_DEFAULTS
 from asr_core.streaming.policy import (
     after_committed,
     agreement_confidence,
@@ -74,7 +74,10 @@ def test_trust_grows_with_each_probability() -> None:
 def test_doubtful_words_wait_longer() -> None:
     waits = [commit_delay_s(trusted) for trusted in np.linspace(0, 1, 50)]
     assert waits == sorted(waits, reverse=True)
-    assert {waits[0], waits[-1]} == {DEFAULT.commit_delay_s[-1][1], DEFAULT.commit_delay_s[0][1]}
+    assert {waits[0], waits[-1]} == {
+        STREAMING_DEFAULTS.commit_delay_s[-1][1],
+        STREAMING_DEFAULTS.commit_delay_s[0][1],
+    }
 
 
 @given(TEXTS, TEXTS, st.floats(0, 20))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Hypothesis
-from asr_core.streaming.config import DEFAULT
+from asr_core.streaming.config import STREAMING_DEFAULTS
 from asr_core.streaming.utterance import Utterance
 from asr_core.transcript import Word
 
@@ -138,4 +138,4 @@ def test_a_context_is_the_end_of_what_was_said_and_short(texts: list[str], silen
         assert silent_s >= 4
         return
     assert [word.text for word in context.words] == texts[-len(context.words) :]
-    assert end - context.start <= (DEFAULT.context_s + 0.5) * 16_000
+    assert end - context.start <= (STREAMING_DEFAULTS.context_s + 0.5) * 16_000
