@@ -29,7 +29,7 @@ def lengths(windows: Sequence[SpeechChunk]) -> list[int]:
     max_batch=st.integers(1, 4),
 )
 def test_every_window_gets_its_own_result_in_order(
-    rounds: list[list[int]], n_workers: int, most: int
+    rounds: list[list[int]], n_workers: int, max_batch: int
 ) -> None:
     shares: list[list[int]] = []
 
@@ -40,13 +40,13 @@ def test_every_window_gets_its_own_result_in_order(
     read = [[window(n) for n in sizes] for sizes in rounds]
     found = list(
         map_ordered(
-            read, work, n_workers=n_workers, max_batch=most, check_cancelled=never_cancelled
+            read, work, n_workers=n_workers, max_batch=max_batch, check_cancelled=never_cancelled
         )
     )
     assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
         [(n, n) for n in sizes] for sizes in rounds
     ]
-    assert all(len(share) <= most for share in shares)
+    assert all(len(share) <= max_batch for share in shares)
 
 
 def test_workers_work_at_the_same_time() -> None:
