@@ -1,8 +1,7 @@
-"""Between the two formats that Whisper's weights come in.
+"""Whisper weights in CTranslate2 format, and conversion to and from transformers.
 
-A CTranslate2 ``model.bin`` is a list of named arrays: a header, then name,
-shape, type and bytes of each, then aliases. Its arrays map one to one onto
-``WhisperForConditionalGeneration``.
+A CTranslate2 ``model.bin`` is a list of named arrays: a header, then name, shape, type and bytes of
+each, then aliases. The arrays map one to one onto ``WhisperForConditionalGeneration``.
 """
 
 from __future__ import annotations
@@ -44,31 +43,31 @@ Arrays = Mapping[str, NDArray[Any]]
 _DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _SPEC_VERSION = 6
 
-_MOST_CONFIG_BYTES = 1_000_000  # Whisper's have 3 kB
-_MOST_JSON_BYTES = 64_000_000  # tokenizers have up to 3 MB
-_MOST_ARRAYS = 100_000  # large-v3 has some 2,000
-_MOST_DIMENSIONS = 8
-_CONVERTED = "ctranslate2"
+_MAX_CONFIG_BYTES = 1_000_000  # Whisper's have 3 kB
+_MAX_JSON_BYTES = 64_000_000  # tokenizers have up to 3 MB
+_MAX_ARRAYS = 100_000  # large-v3 has some 2,000
+_MAX_RANK = 8
+_CONVERTED_FOLDER = "ctranslate2"
 
 
 def ensure_ctranslate2(directory: Path) -> Path:
-    """``directory`` itself if it is in CTranslate2 format, else a converted copy.
+    """Return ``directory`` if it is in CTranslate2 format, else a converted copy.
 
     The copy is made once and kept inside the model's directory, or in the model
     cache where that may not be written.
 
     Raises:
-        EngineError: converting needs torch and transformers, which are missing.
+        EngineError: converting needs torch and transformers, indices are missing.
         ModelError: the weights cannot be converted.
     """
     if (directory / "model.bin").exists():
         return directory
-    target = directory / _CONVERTED
+    target = directory / _CONVERTED_FOLDER
     if (target / "model.bin").exists():
         return target
     try:
         from ctranslate2.converters import TransformersConverter
-        from transformers import AutoConfig  # noqa: F401 - only to see that it is there
+        from transformers import AutoConfig  # noqa: F401 - tests that it is installed
     except ImportError:
         raise EngineError(
             "This model is in transformers format, and converting it needs torch; "
@@ -77,9 +76,9 @@ def ensure_ctranslate2(directory: Path) -> Path:
     staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=directory))
     try:
         converter = TransformersConverter(str(directory), load_as_float16=True)
-        converter.convert(str(staging / _CONVERTED), quantization="float16")
-        shutil.copy(directory / "tokenizer.json", staging / _CONVERTED)
-        (staging / _CONVERTED).rename(target)
+        converter.convert(str(staging / _CONVERTED_FOLDER), quantization="float16")
+        shutil.copy(directory / "tokenizer.json", staging / _CONVERTED_FOLDER)
+        (staging / _CONVERTED_FOLDER).rename(target)
     except (ValueError, KeyError, RuntimeError) as error:
         raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
     finally:
@@ -88,32 +87,32 @@ def ensure_ctranslate2(directory: Path) -> Path:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """``config.json`` of a model.
+    """Return the ``config.json`` of a model.
 
     Raises:
-        ModelError: it is no JSON object.
+        ModelError: it is not a JSON object.
     """
-    config = read_json_object(directory / "config.json", _MOST_CONFIG_BYTES)
+    config = read_json_object(directory / "config.json", _MAX_CONFIG_BYTES)
     if config is None:
         raise ModelError(f"The model in {directory} has a damaged config.json; fetch it again.")
     return config
 
 
 def validate_json(directory: Path) -> None:
-    """Look at a model's JSON before any library reads it: some have no bound of their own.
+    """Look index a model's JSON before any library reads it: some have no bound of their own.
 
     Raises:
-        ModelError: a file is too long, nested too deep, or no JSON.
+        ModelError: a file is too long, nested too deep, or not JSON.
     """
     read_config(directory)
     for path in sorted(directory.glob("*.json")):
-        if not is_valid_json(path, _MOST_JSON_BYTES):
+        if not is_valid_json(path, _MAX_JSON_BYTES):
             raise ModelError(f"The model in {directory} has a damaged {path.name}; fetch it again.")
 
 
 @dataclass(frozen=True, slots=True)
 class ArrayLocation:
-    """Where an array lies in a ``model.bin``: ``n_bytes`` from byte ``offset`` on."""
+    """Location of an array in a ``model.bin``: ``n_bytes`` bytes at ``offset``."""
 
     name: str
     shape: tuple[int, ...]
@@ -123,141 +122,142 @@ class ArrayLocation:
 
 
 def locate_arrays(path: Path) -> list[ArrayLocation]:
-    """The arrays of a CTranslate2 ``model.bin``, aliases left out.
+    """Return the locations of the arrays in a ``model.bin``, without aliases.
 
     Raises:
         ModelError: the file is in another version of the format, or cut short.
     """
-    with _damage_explained(path), path.open("rb") as file:
-        return _places(file, path)
+    with _damage_as_model_error(path), path.open("rb") as file:
+        return _read_locations(file, path)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of a CTranslate2 ``model.bin`` by name, aliases included.
+    """Return the arrays of a ``model.bin`` by name, including aliases.
 
     Raises:
         ModelError: the file is in another version of the format, or cut short.
     """
-    with _damage_explained(path), path.open("rb") as file:
-        places = _places(file, path)
-        aliases = [(_text(file), _text(file)) for _ in range(_u32(file))]
-        arrays = {place.name: _array(file, place) for place in places}
+    with _damage_as_model_error(path), path.open("rb") as file:
+        locations = _read_locations(file, path)
+        aliases = [(_read_text(file), _read_text(file)) for _ in range(_read_u32(file))]
+        arrays = {location.name: _read_array(file, location) for location in locations}
         return arrays | {alias: arrays[name] for alias, name in aliases}
 
 
 class FloatArrays(Mapping[str, NDArray[Any]]):
-    """The arrays of a CTranslate2 ``model.bin`` by name, aliases left out: each is read and
-    made float32 when it is asked for, so that a large model is never in memory as a whole.
-    Integers of a quantised model come times their scale, single numbers as they are.
+    """The arrays of a ``model.bin`` by name as float32, without aliases.
+
+    Each is read when it is asked for, so that a large model is never in memory as a whole.
+    Quantised arrays are multiplied by their scale; scalars keep their type.
 
     Raises:
         ModelError: the file is in another version of the format, or cut short.
     """
 
     def __init__(self, path: Path) -> None:
-        self._places = {place.name: place for place in locate_arrays(path)}
+        self._locations = {location.name: location for location in locate_arrays(path)}
         self._file = path.open("rb", buffering=0)
-        self._reading = threading.Lock()  # guards the place in the file
+        self._file_lock = threading.Lock()  # guards the position in the file
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
+        return iter(self._locations)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._locations)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        array = self._stored(name)
+        array = self._read_stored(name)
         if not array.ndim:
             return array
         floats: NDArray[Any] = array.astype(np.float32)
-        if f"{name}_scale" in self._places:
-            scale = self._stored(f"{name}_scale")
+        if f"{name}_scale" in self._locations:
+            scale = self._read_stored(f"{name}_scale")
             floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
         return floats
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return an array's shape without reading it."""
-        return self._places[name].shape
+        return self._locations[name].shape
 
-    def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(…, n_in) those rows of the matrix ``name``. Any thread may call."""
-        place = self._places[name]
-        n_rows, n_in = place.shape
-        stored = np.empty((which.size, n_in), place.dtype)
-        for row, at in zip(stored, which.ravel().tolist(), strict=True):
-            self._read_into(row, place.offset + at * row.nbytes)
-        floats: NDArray[np.float32] = stored.astype(np.float32).reshape(*which.shape, n_in)
-        if f"{name}_scale" in self._places:
-            scale = np.broadcast_to(self._stored(f"{name}_scale"), n_rows)
-            floats /= scale[which][..., None]
+    def rows(self, name: str, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return rows of the matrix ``name``, (..., n_in). Any thread may call."""
+        location = self._locations[name]
+        n_rows, n_in = location.shape
+        stored = np.empty((indices.size, n_in), location.dtype)
+        for row, index in zip(stored, indices.ravel().tolist(), strict=True):
+            self._read_into(row, location.offset + index * row.nbytes)
+        floats: NDArray[np.float32] = stored.astype(np.float32).reshape(*indices.shape, n_in)
+        if f"{name}_scale" in self._locations:
+            scale = np.broadcast_to(self._read_stored(f"{name}_scale"), n_rows)
+            floats /= scale[indices][..., None]
         return floats
 
-    def _stored(self, name: str) -> NDArray[Any]:
-        place = self._places[name]
-        stored = np.empty(place.shape, place.dtype)
-        self._read_into(stored, place.offset)
+    def _read_stored(self, name: str) -> NDArray[Any]:
+        location = self._locations[name]
+        stored = np.empty(location.shape, location.dtype)
+        self._read_into(stored, location.offset)
         return stored
 
     def _read_into(self, array: NDArray[Any], offset: int) -> None:
-        """From the file: what is mapped would stay in memory, with its neighbours."""
-        with self._reading:
+        """Read into ``array``; a memory map would keep the pages and their neighbours in memory."""
+        with self._file_lock:
             self._file.seek(offset)
             self._file.readinto(array.data)
 
 
 @contextmanager
-def _damage_explained(path: Path) -> Iterator[None]:
+def _damage_as_model_error(path: Path) -> Iterator[None]:
     try:
         yield
     except (struct.error, ValueError, KeyError, UnicodeDecodeError):
         raise ModelError(f"{path} is damaged; fetch the model again.") from None
 
 
-def _places(file: BinaryIO, path: Path) -> list[ArrayLocation]:
-    version, _spec = _u32(file), _text(file)
+def _read_locations(file: BinaryIO, path: Path) -> list[ArrayLocation]:
+    version, _spec = _read_u32(file), _read_text(file)
     if version != _SPEC_VERSION:
         raise ModelError(f"{path} is in version {version} of its format, not in 6.")
-    _revision, n_arrays = _u32(file), _u32(file)
-    if n_arrays > _MOST_ARRAYS:
+    _revision, n_arrays = _read_u32(file), _read_u32(file)
+    if n_arrays > _MAX_ARRAYS:
         raise ValueError("more arrays than any model has")
-    places = [_place(file) for _ in range(n_arrays)]
-    if places and places[-1].offset + places[-1].n_bytes > path.stat().st_size:
+    locations = [_read_location(file) for _ in range(n_arrays)]
+    if locations and locations[-1].offset + locations[-1].n_bytes > path.stat().st_size:
         raise ValueError("the last array is cut short")
-    return places
+    return locations
 
 
-def _u32(file: BinaryIO) -> int:
+def _read_u32(file: BinaryIO) -> int:
     return int(struct.unpack("<I", file.read(4))[0])
 
 
-def _text(file: BinaryIO) -> str:
+def _read_text(file: BinaryIO) -> str:
     (n_bytes,) = struct.unpack("<H", file.read(2))
     return file.read(n_bytes)[:-1].decode()
 
 
-def _place(file: BinaryIO) -> ArrayLocation:
-    name = _text(file)
+def _read_location(file: BinaryIO) -> ArrayLocation:
+    name = _read_text(file)
     (rank,) = struct.unpack("<B", file.read(1))
-    if rank > _MOST_DIMENSIONS:
+    if rank > _MAX_RANK:
         raise ValueError("more dimensions than any array has")
     shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
     (kind,) = struct.unpack("<B", file.read(1))
-    dtype, n_bytes = np.dtype(_DTYPES[kind]), _u32(file)
+    dtype, n_bytes = np.dtype(_DTYPES[kind]), _read_u32(file)
     if n_bytes != math.prod(shape) * dtype.itemsize:
         raise ValueError("an array's size contradicts its shape")
     return ArrayLocation(name, shape, dtype, file.seek(n_bytes, 1) - n_bytes, n_bytes)
 
 
-def _array(file: BinaryIO, place: ArrayLocation) -> NDArray[Any]:
-    file.seek(place.offset)
-    return np.frombuffer(file.read(place.n_bytes), place.dtype).reshape(place.shape)
+def _read_array(file: BinaryIO, location: ArrayLocation) -> NDArray[Any]:
+    file.seek(location.offset)
+    return np.frombuffer(file.read(location.n_bytes), location.dtype).reshape(location.shape)
 
 
 def convert_to_transformers(directory: Path) -> WhisperForConditionalGeneration:
-    """A CTranslate2 model (16- or 32-bit floats) as a transformers one, in float32.
+    """Return a CTranslate2 model of 16- or 32-bit floats as a transformers model in float32.
 
     Raises:
-        ModelError: its weights are quantised, damaged or not Whisper's.
+        ModelError: the weights are quantised, damaged or not of a Whisper model.
     """
     import torch
     from transformers import WhisperConfig, WhisperForConditionalGeneration
@@ -265,7 +265,7 @@ def convert_to_transformers(directory: Path) -> WhisperForConditionalGeneration:
     arrays = read_arrays(directory / "model.bin")
     if any(name.endswith("weight_scale") for name in arrays):
         raise ModelError(
-            f"The model in {directory} is quantised, which the transformers engine cannot use; "
+            f"The model in {directory} is quantised, indices the transformers engine cannot use; "
             "choose the engine ctranslate2."
         )
     try:
@@ -280,7 +280,7 @@ def convert_to_transformers(directory: Path) -> WhisperForConditionalGeneration:
 
 
 def count_layers(arrays: Iterable[str], part: str) -> int:
-    """Return how many layers the encoder or the decoder has, by the arrays' names."""
+    """Return the number of layers of ``part``, encoder or decoder, by the names of the arrays."""
     return 1 + max(
         int(name.split("/")[1].removeprefix("layer_"))
         for name in arrays
@@ -346,15 +346,15 @@ def _linear(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]
 
 
 def _attention(arrays: Arrays, source: str, target: str, stacked: str) -> dict[str, NDArray[Any]]:
-    """Self-attention stacks q, k and v in one array, cross-attention k and v."""
+    """Split stacked projections: q, k and v in self-attention, k and v in cross-attention."""
     state: dict[str, NDArray[Any]] = {}
     names = [f"{letter}_proj" for letter in stacked]
-    at, output = "linear_0", "linear_1"
+    index, output = "linear_0", "linear_1"
     if stacked == "kv":
         state |= _linear(arrays, f"{source}/linear_0", f"{target}.q_proj")
-        at, output = "linear_1", "linear_2"
+        index, output = "linear_1", "linear_2"
     for kind in ("weight", "bias"):
-        parts = np.split(arrays[f"{source}/{at}/{kind}"], len(names))
+        parts = np.split(arrays[f"{source}/{index}/{kind}"], len(names))
         for name, part in zip(names, parts, strict=True):
             if (name, kind) != ("k_proj", "bias"):  # Whisper's keys have no bias
                 state[f"{target}.{name}.{kind}"] = part

@@ -187,7 +187,7 @@ def test_two_who_ask_share_one_fetch(hub: Hub, cache_folder: Path) -> None:
 def test_a_fetch_that_nobody_waits_for_ends(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(fetch, "_ABANDONED_S", 0.0)
+    monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
     hub.endless.add("model.bin")
     hub.told_bytes["model.bin"] = 6_000_000_000
     hub.repos["some/model"] = {"model.bin": b"", **SMALL}
@@ -286,7 +286,7 @@ def test_what_failed_just_now_is_not_downloaded_again_for_visitors(
         with pytest.raises(ModelError, match="is not the file it has to be"):
             resolve("tiny.en")
     assert hub.downloads("config.json") == 1
-    monkeypatch.setattr(fetch, "_RETRY_S", 0.0)
+    monkeypatch.setattr(fetch, "_RETRY_AFTER_S", 0.0)
     with pytest.raises(ModelError):
         resolve("tiny.en")
     assert hub.downloads("config.json") == 2
