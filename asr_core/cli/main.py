@@ -59,6 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AsrError as error:
         say(str(error))
         return 1
+    except ModuleNotFoundError as error:
+        say(f"{error.name} is not installed; run pip install 'speak-and-read[testbench]'.")
+        return 1
     except KeyboardInterrupt:
         say("Stopped.")
         return 130
