@@ -95,7 +95,7 @@ class SharedEngine:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether the weights are in memory."""
+        """True while the weights are in memory."""
         return self._engine is not None
 
     def detect_language(self, windows: Sequence[Window]) -> tuple[str, float]:

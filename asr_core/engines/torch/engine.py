@@ -167,15 +167,15 @@ class TransformersEngine(WhisperEngine[TorchEncodedAudio]):
         cache = self._decoder.new_cache(encoded, tokens.shape[1])
         hidden, attention = self._decoder.forward_with_attention(tokens, cache)
         probabilities = self._decoder.logits(hidden[:, len(start) - 1 : -1]).softmax(-1)
-        said = tokens[:, len(start) :, None]
-        spoken = probabilities.gather(-1, said).squeeze(-1).tolist()
+        targets = tokens[:, len(start) :, None]
+        token_probabilities = probabilities.gather(-1, targets).squeeze(-1).tolist()
         weights = attention.cpu().numpy()
         aligned = []
         for i, (request, text) in enumerate(zip(requests, texts, strict=True)):
             frames = token_frames(
                 weights[i, :, : len(start) + len(text)], len(start), request.n_frames
             )
-            aligned.append(TokenTimings(frames, spoken[i][: len(text)]))
+            aligned.append(TokenTimings(frames, token_probabilities[i][: len(text)]))
         return aligned
 
     def _token_masks(

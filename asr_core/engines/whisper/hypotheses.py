@@ -1,4 +1,4 @@
-"""From decoded tokens to a hypothesis: words, their times and probabilities."""
+"""Hypothesis assembly: decoded tokens become words with times and probabilities."""
 
 from __future__ import annotations
 
