@@ -27,7 +27,7 @@ def _rate_fields(row: Summary) -> dict[str, Any]:
         "low": words.low,
         "high": words.high,
         "cases": row.n_cases,
-        "said": row.counts.n_reference,
+        "n_reference": row.counts.n_reference,
         "shown": "–" if words.rate is None else f"{words.rate:.1%}",
         "between": "–" if words.low is None else f"{words.low:.1%} to {words.high:.1%}",
     }
@@ -45,7 +45,7 @@ _TOOLTIP = [
     alt.Tooltip("shown:N", title=_ERRORS),
     alt.Tooltip("between:N", title="95 % interval"),
     alt.Tooltip("cases:Q", title="Cases"),
-    alt.Tooltip("said:Q", title="Words said"),
+    alt.Tooltip("n_reference:Q", title="Reference words"),
 ]
 
 
@@ -159,5 +159,5 @@ def calibration_chart(found: Calibration) -> Any:
                 alt.Tooltip("n:Q", title="Words"),
             ],
         )
-    ).properties(title=_title("Confidence against correctness", "Dashed: a model that knows itself"),
+    ).properties(title=_title("Confidence against correctness", "Dashed: perfect calibration"),
         height=400,)  # fmt: skip

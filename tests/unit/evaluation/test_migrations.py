@@ -20,6 +20,7 @@ from asr_core.evaluation.cases import NewCase, sample_digest
 from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store, open_store
 from asr_core.evaluation.store import database as database_module
+from asr_core.evaluation.trial import SystemConfig
 from tests.support.evaluation import REVIEWER
 
 _TABLES = """
@@ -30,7 +31,8 @@ INSERT INTO runs VALUES ('r1', 'first', '1', '["c1"]', '["clean"]', '[{"model": 
     '2026-01-02 03:04:05');
 INSERT INTO trials (run_id, case_id, condition, setup, name, said, language, tags, heard)
     VALUES ('r1', 'c1', 'clean', 0, 'whole', 'Ever tried.', 'en', '{}',
-    '{"words": [], "latencies": []}');
+    '{"words": [["Ever", 0.1, 0.5, 0.9]], "language": "en", "audio_s": 1.5, "took_s": 0.25,
+    "latencies": [0.4], "error": null}');
 INSERT INTO flags VALUES ('f1', 'noise', 'fell', 'Fail.', '', 'talk.wav', 'base', 'en', 1.0, 2.0,
     :no_audio, 0, 'open', '2026-01-02 03:04:05')
 """
@@ -67,7 +69,16 @@ def test_what_the_first_version_kept_is_there_and_belongs_to_nobody(
     [case], [noise], [run], [flag] = store.cases(), store.noises(), store.runs(), store.flags()
     assert (case.reference, dict(case.tags), run.n_done) == ("Ever tried.", {"accent": "Irish"}, 1)
     assert [each.owner for each in (case, noise, run, flag)] == ["", "", "", ""]
-    assert len(store.trials(run)) == 1
+    [trial] = store.trials(run)
+    assert (trial.reference, trial.text, trial.system) == (
+        "Ever tried.",
+        "Ever",
+        SystemConfig("base"),
+    )
+    assert (trial.result.audio_s, trial.result.processing_s, trial.result.latencies) == (
+        1.5, 0.25, (0.4,),
+    )  # fmt: skip
+    assert (flag.hypothesis, flag.corrected) == ("fell", "Fail.")
     assert len(store.samples("c1")) > 0
     with pytest.raises(StoreError, match="somebody else"):
         opened.acting(Actor("a@lab.example", Role.TESTER)).delete_cases(["c1"])

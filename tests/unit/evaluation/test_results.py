@@ -155,7 +155,7 @@ def test_the_report_needs_nothing_from_outside_and_escapes_what_was_heard() -> N
     assert "A &lt;run&gt;" in page
     assert "<del>one red house</del>" not in page
     assert "one <del>red</del> <ins>bread</ins>" in page
-    assert "Heard: 1 bread mouse" in page
+    assert "Hypothesis: 1 bread mouse" in page
     outside = re.findall(r"""(?:src|href)\s*=\s*["']?(\w+:)?//""", page)
     assert not outside
     assert page.count("<svg") >= 4
