@@ -55,7 +55,7 @@ FRAME = int(FRAME_S * SAMPLE_RATE_HZ)
 
 @dataclass
 class Reading:
-    """What a reader of the page saw: latencies in seconds, counts of words."""
+    """Observations of a reader of the page: latencies in seconds, counts of words."""
 
     shown: list[float] = field(default_factory=list)
     committed: list[float] = field(default_factory=list)

@@ -61,7 +61,7 @@ class ConditionType:
 
     @property
     def has_value(self) -> bool:
-        """Whether conditions of this type have a value."""
+        """True if conditions of this type have a value."""
         return bool(self.unit)
 
 

@@ -22,7 +22,7 @@ QUIET_S = 6.0
 
 
 class Display:
-    """What a reader would see, with the seconds since the first sample was spoken."""
+    """Text a reader would see, with the seconds since the first sample was spoken."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()

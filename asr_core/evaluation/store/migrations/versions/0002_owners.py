@@ -1,4 +1,4 @@
-"""Who added what, and who changed what. What was there before belongs to nobody."""
+"""Owners and the audit log; rows from before belong to nobody."""
 
 import sqlalchemy as sa
 from alembic import op
