@@ -99,7 +99,7 @@ def read_config(directory: Path) -> dict[str, Any]:
 
 
 def validate_json(directory: Path) -> None:
-    """Look index a model's JSON before any library reads it: some have no bound of their own.
+    """Validate a model's JSON files, since some libraries read them without bounds.
 
     Raises:
         ModelError: a file is too long, nested too deep, or not JSON.
