@@ -183,7 +183,7 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "here" / "testbench.db").exists()
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "there"))
     monkeypatch.setenv("ASR_TESTBENCH_MAX_MB", "lots")
-    with pytest.raises(StoreError, match="no number"):
+    with pytest.raises(StoreError, match="not a number"):
         open_store()
 
 
