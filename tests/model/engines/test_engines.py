@@ -246,7 +246,7 @@ def test_a_missing_engine_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> None:
     for path in tiny_en.iterdir():
-        if path.name != "model.bin":
+        if path.is_file() and path.name != "model.bin":
             (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "model.bin").write_bytes((tiny_en / "model.bin").read_bytes()[:1_000_000])
     for engine in (OnnxEngine, CTranslate2Engine, TransformersEngine):

@@ -25,7 +25,7 @@ def altered(tiny_en: Path, tmp_path: Path) -> Callable[[str, bytes | str], Path]
         folder = tmp_path / "model"
         folder.mkdir()
         for path in tiny_en.iterdir():
-            if not path.name.startswith("."):
+            if path.is_file() and not path.name.startswith("."):
                 (folder / path.name).symlink_to(path)
         (folder / name).unlink(missing_ok=True)
         (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)

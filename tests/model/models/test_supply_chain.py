@@ -48,7 +48,9 @@ def cache_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def hub(cache_folder: Path, tiny_en: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     real = {
-        path.name: path.read_bytes() for path in tiny_en.iterdir() if not path.name.startswith(".")
+        path.name: path.read_bytes()
+        for path in tiny_en.iterdir()
+        if path.is_file() and not path.name.startswith(".")
     }
     with serving({"Systran/faster-whisper-tiny.en": real, "some/model": small()}) as hub:
         monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.address)
