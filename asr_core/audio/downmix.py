@@ -20,7 +20,7 @@ _GAINS = {"FC": _CENTRE, "LFE": _LFE, "LFE2": _LFE} | dict.fromkeys(
     ("FL", "FR", "FLC", "FRC", "DL", "DR"), _FRONT
 )
 
-_OTHERS_BESIDE_CENTRE = 0.5
+_OTHERS_BESIDE_CENTRE = 0.6
 """Gain of all other channels where there is a centre, which has the dialogue in films
 (docs/tuning.md)."""
 

@@ -97,7 +97,7 @@ def test_a_layout_is_mixed_as_ffmpeg_does_but_for_a_stronger_centre(layout: str)
         theirs.append(float(mono.to_ndarray()[0, 0]))
     expected = np.array(theirs)
     if "FC" in names:
-        expected[[name != "FC" for name in names]] /= 2
+        expected[[name != "FC" for name in names]] *= 0.6
     assert mix_weights(names) == pytest.approx(expected / expected.sum(), abs=0.002)
 
 
