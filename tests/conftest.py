@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import hypothesis
 import numpy as np
@@ -120,7 +120,7 @@ class _Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        return "in real time" if file.parent.name in _IN_REAL_TIME else str(file)
+        return "in real time" if _runs_in_real_time(file) else str(file)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -131,11 +131,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let what runs in real time go before what only computes."""
     with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
-        os.setpriority(os.PRIO_PROCESS, 0, 0 if _runs_in_real_time(item) else 10)
+        os.setpriority(os.PRIO_PROCESS, 0, 0 if _runs_in_real_time(item.path) else 10)
 
 
-def _runs_in_real_time(item: pytest.Item) -> bool:
-    return item.path.parent.name in _IN_REAL_TIME
+def _runs_in_real_time(file: PurePath) -> bool:
+    return file.parent.name in _IN_REAL_TIME
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -4,7 +4,7 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -17,7 +17,7 @@ from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
 from asr_core.live import LiveOptions, Scheduler, Takes
 from asr_core.live.line import WaitingLine
-from asr_core.live.takes import CONNECT_S, HELD_OPEN_S
+from asr_core.live.takes import CONNECT_S, HELD_OPEN_S, _everybody
 from tests.live.engines import Counting
 from tests.texts import BECKETT, word_error_rate
 
@@ -32,6 +32,14 @@ def frames(samples: np.ndarray) -> list[av.AudioFrame]:
         frame.sample_rate = 48_000
         out.append(frame)
     return out
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_left_on_the_clock() -> Iterator[None]:
+    """Takes that a test leaves open would be watched for the rest of the process."""
+    yield
+    for left in list(_everybody):
+        left.close()
 
 
 @pytest.fixture

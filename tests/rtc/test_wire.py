@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 
@@ -246,26 +245,21 @@ def test_twenty_takes_and_twenty_refused_offers_leave_nothing_behind(
             server.worker(takes).process_offer(peer.localDescription.sdp, "offer", 10)
         server.do(peer.close())
 
-    gc.collect()
-    left_by_other_tests, others = Counter(_ours()), _n_living(Takes)
     take(0)
     refused()
-    eventually(lambda: not Counter(_ours()) - left_by_other_tests)
+    eventually(lambda: not _ours())
     gc.collect()
     before = in_use()
     for number in range(20):
         take(number)
         refused()
-    eventually(lambda: not Counter(_ours()) - left_by_other_tests)
+    eventually(lambda: not _ours())
     gc.collect()
     eventually(lambda: in_use()[1] <= before[1])
-    assert not Counter(in_use()[0]) - Counter(before[0])
+    assert in_use()[0] == before[0]
     assert scheduler.line.n_inside == scheduler.line.n_waiting == 0
-    assert _n_living(Takes) <= others + 2
-
-
-def _n_living(kind: type) -> int:
-    return sum(type(thing) is kind for thing in gc.get_objects())
+    living = [o for o in gc.get_objects() if type(o) is Takes]
+    assert len(living) <= 2
 
 
 def _ours() -> list[str]:
