@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 __all__ = ["MOST_SILENCE_S", "Stamped", "placed"]
 
@@ -31,6 +31,10 @@ nothing is cut: what was said counts for more, and the next gap makes up for it.
 
 _BEGINS_ANEW_S = 1.0
 """Stamps that go back by more begin anew: files that were put together, a counter's end."""
+
+_SLOWEST = 0.5
+"""Of the sound's own pace; stamps that fall behind faster, or stand still, are no clock's: by
+them all of the sound would be cut."""
 
 _LATE_S = 1.0  # how much later than announced sound may still begin
 
@@ -69,6 +73,13 @@ def placed(
         coming.popleft()
 
 
+class _Offset(NamedTuple):
+    """How far behind its place without a jump, ``at_s``, a frame is stamped."""
+
+    at_s: float
+    seconds: float
+
+
 class _Clock:
     """The end of what was placed so far, and what the stamps are off by."""
 
@@ -84,21 +95,22 @@ class _Clock:
         self._at_s = begins_s + coming[0].seconds
         return begins_s if jump_s else None
 
-    def _offsets(self, coming: Sequence[Stamped[Frame]]) -> list[float]:
-        """How far behind its place without a jump each frame is stamped."""
+    def _offsets(self, coming: Sequence[Stamped[Frame]]) -> list[_Offset]:
         at_s, offsets = self._at_s, []
         for frame in coming:
             if frame.start_s is not None:
-                offsets.append(frame.start_s + self._shift_s - at_s)
+                offsets.append(_Offset(at_s, frame.start_s + self._shift_s - at_s))
             at_s += frame.seconds
         return offsets
 
-    def _jump(self, offsets: Sequence[float]) -> float:
-        for agreeing, least_s in ((offsets[:_N_AGREEING], _JUMP_S), (offsets, _ROUNDING_S)):
-            if min(agreeing) > least_s:
-                return self._forward(min(agreeing))
-            if max(agreeing) < -least_s:
-                return self._back(max(agreeing))
+    def _jump(self, offsets: Sequence[_Offset]) -> float:
+        for agreeing, limit_s in ((offsets[:_N_AGREEING], _JUMP_S), (offsets, _ROUNDING_S)):
+            least_s = min(offset.seconds for offset in agreeing)
+            most_s = max(offset.seconds for offset in agreeing)
+            if least_s > limit_s:
+                return self._forward(least_s)
+            if most_s < -limit_s and _keep_pace(agreeing):
+                return self._back(most_s)
         return 0.0
 
     def _forward(self, gap_s: float) -> float:
@@ -116,3 +128,9 @@ class _Clock:
         if offset_s < -_BEGINS_ANEW_S:
             self._shift_s -= offset_s
         return 0.0
+
+
+def _keep_pace(offsets: Sequence[_Offset]) -> bool:
+    """Return whether the stamps go on about as fast as the sound."""
+    first, last = offsets[0], offsets[-1]
+    return first.seconds - last.seconds <= (1 - _SLOWEST) * (last.at_s - first.at_s)

@@ -88,6 +88,12 @@ def test_of_a_long_overlap_nothing_is_cut_and_the_next_gap_makes_up_for_it() -> 
     assert jumps(*run(0.0, 100), *run(1.5, 100), *run(5.0)) == {200: 5.0}
 
 
+def test_by_stamps_that_stand_still_nothing_is_cut() -> None:
+    """Of all frames, or of those of one block, as some RealMedia files have them."""
+    assert jumps(*[0.0] * 300) == {}
+    assert jumps(*[block * 16 * FRAME_S for block in range(20) for _ in range(16)]) == {}
+
+
 def test_what_is_stamped_before_0_is_cut() -> None:
     assert jumps(*run(-0.5, 100)) == {0: -0.5}
 
