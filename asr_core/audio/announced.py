@@ -12,14 +12,24 @@ from asr_core.audio.parts import Part
 
 __all__ = ["announced_end_s", "format_of", "guessed_end_s", "header_end_s"]
 
-_OF_STREAMS = frozenset({"ape", "aiff", "au", "caf", "flac", "mov", "tak", "tta", "w64", "wv"})
+_OF_STREAMS = frozenset(
+    {"ape", "aiff", "au", "caf", "flac", "mov", "rm", "tak", "tta", "w64", "wv"}
+)
 """Formats whose header tells the length of each stream."""
 
-_OF_FILES = frozenset({"asf", "flv", "matroska", "mov"})
+_OF_FILES = frozenset({"asf", "flv", "matroska", "mov", "rm"})
 """Formats whose header tells the length of the whole, pictures included."""
 
 _TAG = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_XING = re.compile(rb"(?:Xing|Info)...([\x01\x03\x05\x07\x09\x0b\x0d\x0f])(....)", re.DOTALL)
+_XING = re.compile(
+    rb"\xff([\xe0-\xff])(.).(?:.{9}|.{17}|.{32})(?:..)?"
+    rb"(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](....)",
+    re.DOTALL,
+)
+"""The first frame of MP3: its version, its rate, and how many frames there are."""
+
+_MP3_RATES_HZ = (44_100, 48_000, 32_000)
+_MP3_SHIFTS = {3: 0, 2: 1, 0: 2}  # of MPEG-1, 2 and 2.5: halves of the rates
 _LONGEST_HEADER = 4096
 
 
@@ -37,8 +47,9 @@ def announced_end_s(
         read_s: how much of it there was.
     """
     name = format_of(container)
-    if part.missing_bytes and container.bit_rate:
-        return read_s + part.missing_bytes * 8 / container.bit_rate
+    bit_rate = stream.bit_rate or container.bit_rate
+    if part.missing_bytes and bit_rate:
+        return read_s + part.missing_bytes * 8 / bit_rate
     if name in _OF_STREAMS:
         return _stream_s(stream)
     if name == "matroska":
@@ -48,7 +59,7 @@ def announced_end_s(
             return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
         return _file_s(container) if len(container.streams) == 1 else None
     if name == "mp3":
-        return _mp3_s(file, part.start, stream.rate)
+        return _mp3_s(file, part.start)
     return None
 
 
@@ -75,7 +86,7 @@ def _file_s(container: InputContainer) -> float | None:
     return container.duration / 1e6 if container.duration else None
 
 
-def _mp3_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
+def _mp3_s(file: BinaryIO, start: int) -> float | None:
     """Return what the first frame says of how many there are."""
     if not file.seekable():
         return None
@@ -88,5 +99,10 @@ def _mp3_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
         start += 10 + size
     file.seek(start)
     found = _XING.search(file.read(_LONGEST_HEADER))
-    samples = 1152 if rate_hz >= 32_000 else 576  # of a frame of MPEG-1, MPEG-2
-    return int.from_bytes(found[2]) * samples / rate_hz if found and rate_hz else None
+    if found is None:
+        return None
+    shift, rate = _MP3_SHIFTS.get(found[1][0] >> 3 & 3), found[2][0] >> 2 & 3
+    if shift is None or rate == 3:  # reserved
+        return None
+    samples = 576 if shift else 1152  # of a frame
+    return int.from_bytes(found[3]) * samples / (_MP3_RATES_HZ[rate] >> shift)

@@ -316,7 +316,7 @@ class AudioFile:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:  # each decoder has errors of its own
                 if damage.lost(packet):
                     continue
                 return
@@ -340,7 +340,7 @@ class AudioFile:
                 return
             except IndexError:  # as in packets
                 continue
-            except av.error.InvalidDataError:
+            except (av.error.InvalidDataError, av.error.BlockingIOError):  # none yet, of TS
                 if not damage.lost():
                     return
             except _CANNOT_READ:

@@ -1,7 +1,9 @@
 """The recordings that one file holds, one behind the other.
 
 FFmpeg reads a chained Ogg file up to the first link that is of another kind, of WAV files put
-together the first, and of a WAV file whose header is wrong as much as that says.
+together the first, and of a WAV file whose header is wrong as much as that says. In AMR files
+put together it takes the header of the second for sound. Of W64 and CAF files that are cut
+short it does not say so.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -29,6 +31,11 @@ _SPARE_BYTES = 4096
 
 _WAVES = (b"RIFF", b"RF64", b"BW64")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX")
+_AMR = b"#!AMR"
+_SEARCHED_BYTES = 2**16  # at once
+
+_UNKNOWN_BYTES = 2**62
+"""A length of as much or more means all that follows: -1 in CAF."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ def parts_of(file: BinaryIO, between: Callable[[], None]) -> list[Part]:
     if not file.seekable():
         return [Part()]
     blocks = _Blocks(file, between)
-    walk = {b"OggS": _ogg_parts, **dict.fromkeys(_WAVES, _wave_parts)}.get(blocks.read(0, 4))
+    walk = _WALKS.get(blocks.read(0, 4))
     parts = list(itertools.islice(walk(blocks), _MOST_PARTS)) if walk else [Part()]
     file.seek(0)
     return [*parts[:-1], replace(parts[-1], end=blocks.size)] if len(parts) > 1 else parts
@@ -126,7 +133,8 @@ def _wave(blocks: _Blocks, start: int) -> tuple[Part, int | None]:
             if length == 0xFFFFFFFF and long_size:
                 missing = at + long_size - blocks.size
             elif length == 0 or (length >= _STREAMED_BYTES and missing > 0):
-                return Part(start), None
+                is_long = blocks.read(start, 4) != b"RIFF"  # FFmpeg believes these, even a 0
+                return Part(start, is_sound_to_the_end=is_long), None
             if missing > 0:
                 is_likely = long_size or length <= riff_size < _STREAMED_BYTES
                 return Part(start, missing_bytes=missing if is_likely else 0), None
@@ -150,3 +158,56 @@ def _behind_sound(blocks: _Blocks, start: int, end: int) -> tuple[Part, int | No
             return Part(start, is_sound_to_the_end=True), None
         at += 8 + length + length % 2
     return Part(start), None
+
+
+def _amr_parts(blocks: _Blocks) -> Iterator[Part]:
+    start = at = 0
+    while block := blocks.read(at, _SEARCHED_BYTES):
+        found = block.find(_AMR, 1)
+        if found >= 0:
+            at += found
+            yield Part(start, at)
+            start = at
+        else:
+            at += max(1, len(block) - len(_AMR))
+    yield Part(start)
+
+
+def _w64_parts(blocks: _Blocks) -> Iterator[Part]:
+    return _until_sound(blocks, 40, "<4s12xQ", length_of_header=24, alignment=8)
+
+
+def _caf_parts(blocks: _Blocks) -> Iterator[Part]:
+    return _until_sound(blocks, 8, ">4sQ", length_of_header=0, alignment=1)
+
+
+def _until_sound(
+    blocks: _Blocks, at: int, form: str, length_of_header: int, alignment: int
+) -> Iterator[Part]:
+    """Yield the whole of a file of chunks, with what is missing of the one that is its sound.
+
+    Args:
+        at: where the first chunk begins.
+        form: of a chunk's header: its kind and its length.
+        length_of_header: how much of that length the header itself takes.
+    """
+    size = struct.calcsize(form)
+    while len(header := blocks.read(at, size)) == size:
+        kind, length = struct.unpack(form, header)
+        end = at + size - length_of_header + length
+        if kind == b"data":
+            is_known = length < _UNKNOWN_BYTES
+            yield Part(missing_bytes=max(0, end - blocks.size) if is_known else 0)
+            return
+        at = max(at + size, end + -end % alignment)
+    yield Part()
+
+
+_WALKS: Mapping[bytes, Callable[[_Blocks], Iterator[Part]]] = {
+    b"OggS": _ogg_parts,
+    **dict.fromkeys(_WAVES, _wave_parts),
+    _AMR[:4]: _amr_parts,
+    b"riff": _w64_parts,
+    b"caff": _caf_parts,
+}
+"""How a file is looked through, by its first bytes."""
