@@ -75,7 +75,9 @@ def _with_zeros(words: Words) -> list[Lexeme]:
     found: list[Lexeme] = []
     groups = [list(g) for _, g in itertools.groupby(words, lambda w: w.text in _CALLED_OH)]
     for before, group, after in zip([[], *groups], groups, [*groups[1:], []], strict=False):
-        beside = [*before[-1:], *after[:1]]
+        # "two point oh": what goes on with the point is the number before that.
+        is_point = len(before) > 1 and before[-1].text == POINT
+        beside = [*(before[-2:-1] if is_point else before[-1:]), *after[:1]]
         if group[0].text in _CALLED_OH and any(is_numeric(word.text) for word in beside):
             found += [word._replace(text="zero") for word in group]
         else:

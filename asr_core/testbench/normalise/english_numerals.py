@@ -188,9 +188,15 @@ def _group(words: Words, i: int) -> Numeral | None:
     found = Numeral(str(int(found.whole) * 100), found.end + 1, suffix=suffix, scale=2)
     rest_at = found.end + (_text(words, found.end) == "and")
     rest = _below_hundred(words, rest_at) if not suffix and _text(words, rest_at) else None
-    if rest is None or _power(words, rest.end) == 2:
+    if rest is None or _power(words, rest.end) == 2 or _is_read_out(words, rest_at):
         return found
     return Numeral(str(int(found.whole) + int(rest.whole)), rest.end, suffix=rest.suffix)
+
+
+def _is_read_out(words: Words, i: int) -> bool:
+    """Whether single digits are read from ``i`` on, as in "eight hundred five five five"."""
+    digits = [_text(words, i + k) for k in range(3)]
+    return all(0 < _ONES.get(digit, (0, ""))[0] < 10 or digit == "zero" for digit in digits)
 
 
 def _term(words: Words, i: int) -> tuple[Numeral, int] | None:
