@@ -72,7 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_transcribe(commands.add_parser("transcribe", help="transcribe whole files"))
     _add_stream(commands.add_parser("stream", help="replay a file through a live session"))
-    add_evaluate(commands.add_parser("evaluate", help="score models on known recordings"), _say)
+    evaluate = commands.add_parser("evaluate", help="score models on known recordings")
+    add_evaluate(evaluate, _say, _show)
     _add_models(commands.add_parser("models", help="list models, fetch them, find them"))
     return parser
 
@@ -393,6 +394,8 @@ def _print(content: bytes) -> None:
     Raises:
         AsrError: it takes no more, for another reason than that its reader has gone.
     """
+    if sys.stdout is None:
+        raise AsrError("Standard output is closed.")
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -402,6 +405,11 @@ def _print(content: bytes) -> None:
     except OSError as error:
         _leave_output()
         raise AsrError(f"Standard output cannot be written ({error.strerror}).") from None
+
+
+def _show(line: str) -> None:
+    """Write a line to standard output; raises as ``_print``."""
+    _print(f"{line}\n".encode(errors="replace"))
 
 
 def _leave_output() -> None:
@@ -488,7 +496,7 @@ class _EventLines:
             "lag": round(snapshot.lag_s, 3),
         }
         self._n_words = len(words)
-        _print(f"{json.dumps(event, ensure_ascii=False)}\n".encode(errors="replace"))
+        _show(json.dumps(event, ensure_ascii=False))
 
 
 def _models_list(options: argparse.Namespace) -> int:
@@ -496,7 +504,7 @@ def _models_list(options: argparse.Namespace) -> int:
 
     for card in CATALOGUE.values():
         here = "here" if find_local(card.name) else ""
-        print(f"{card.name:16} {here:5} {card.summary} · {card.licence} · {card.repo}")
+        _show(f"{card.name:16} {here:5} {card.summary} · {card.licence} · {card.repo}")
     return 0
 
 
@@ -588,7 +596,12 @@ def _shown(path: Path) -> str:
 
 
 def _write_utf8() -> None:
-    """Have standard output and messages in UTF-8, whatever the locale or terminal says."""
+    """Have standard output and messages in UTF-8, whatever the locale or terminal says.
+
+    Where messages have no place to go, they go nowhere: print() would take the output for it.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")

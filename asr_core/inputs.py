@@ -148,7 +148,10 @@ def find(arguments: Iterable[str], on_look: OnLook = lambda name: None) -> Found
 
 def _meant_by(argument: str, found: Found, on_look: OnLook) -> Iterator[Input]:
     if argument == STANDARD_INPUT:
-        yield _stream("standard input", sys.stdin.buffer)
+        if sys.stdin is None:  # closed by whoever started us
+            found.problems.append("Standard input is closed; give a file.")
+        else:
+            yield _stream("standard input", sys.stdin.buffer)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
         yield from _named(argument, found, on_look)
     else:  # a shell that knows patterns has replaced them already

@@ -257,6 +257,26 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(talk: Path, tiny_en:
     assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
 
 
+def test_streams_that_are_closed_are_told_or_left_alone(
+    talk: Path,
+    tiny_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As services and schedulers start programs: print() would take None for the output."""
+    command = ["transcribe", "--model", "tiny.en", str(talk)]
+    for name, sentence in (("stdin", "Standard input is closed"), ("stdout", "output is closed")):
+        with monkeypatch.context() as closed:
+            closed.setattr(sys, name, None)
+            assert main([*command, *(["-"] if name == "stdin" else [])]) == 1
+        assert sentence in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr", None)
+    assert main([*command, "nobody*.wav"]) == 1
+    printed = capsys.readouterr().out
+    assert "Ever tried" in printed
+    assert "nobody" not in printed
+
+
 def test_a_language_may_be_a_name(talk: Path, tiny_engine: Engine) -> None:
     assert main(["transcribe", str(talk), "--model", "tiny.en", "--language", "English"]) == 0
 

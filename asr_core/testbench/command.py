@@ -29,8 +29,8 @@ __all__ = ["add_evaluate", "language_argument"]
 Say = Callable[[str], None]
 
 
-def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
-    """Its arguments; ``say`` writes a line for the user."""
+def add_evaluate(parser: argparse.ArgumentParser, say: Say, show: Say) -> None:
+    """Its arguments; ``say`` writes a line for the user, ``show`` one of the result."""
     parser.description = (
         "Score models on recordings whose words are known. The set is a CSV, TSV or JSONL "
         "table with a column for the file (file_name, audio_filepath, path) and one for the words "
@@ -88,7 +88,7 @@ def add_evaluate(parser: argparse.ArgumentParser, say: Say) -> None:
         help="exit with 1 if the word error rate of any row is above, or if words were invented "
         "where no recording has any",
     )
-    parser.set_defaults(run=lambda options: _evaluate(options, say))
+    parser.set_defaults(run=lambda options: _evaluate(options, say, show))
 
 
 def language_argument(text: str) -> str:
@@ -128,7 +128,7 @@ class _Set:
     left_out: Sequence[Problem]
 
 
-def _evaluate(options: argparse.Namespace, say: Say) -> int:
+def _evaluate(options: argparse.Namespace, say: Say, show: Say) -> int:
     from asr_core.errors import ConditionError
 
     try:
@@ -145,8 +145,10 @@ def _evaluate(options: argparse.Namespace, say: Say) -> int:
         say("Nothing to score: no recording of the set can be used.")
         return 1
     trials, code = _carried_out(plan, say)
-    passed = _print_rows(trials, options.fail_above, say)
-    written = _write_reports(options, recordings, trials, say)
+    try:
+        passed = _show_rows(trials, options.fail_above, say, show)
+    finally:  # whatever has become of the output
+        written = _write_reports(options, recordings, trials, say)
     n_left_out = len(recordings.left_out)
     if n_left_out:
         say(f"Scored without {n_left_out} of {recordings.n_rows} rows: see above.")
@@ -352,26 +354,28 @@ def _write_reports(
     return written
 
 
-def _print_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say) -> bool:
-    """Print the table; return whether every row is within the limit."""
+def _show_rows(trials: Sequence[Trial], limit_percent: float | None, say: Say, show: Say) -> bool:
+    """Show the table; return whether every row is within the limit."""
     from asr_core.testbench.report import percent
     from asr_core.testbench.results import by_condition
 
     passed = True
-    print("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
+    show("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
     for (condition, setup), row in by_condition(trials).items():
         counts, wordless = row.counts, row.wordless
         begin = [plain(str(condition)), plain(setup)]
         n_cases = row.n_cases - wordless.n_cases
         if n_cases:
-            print(
+            cells = (
                 *begin, percent(row.words.rate),
                 f"{percent(row.words.low)} to {percent(row.words.high)}", percent(row.characters),
                 f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
-                row.n_invented - wordless.n_invented, n_cases, sep="\t",
+                row.n_invented - wordless.n_invented, n_cases,
             )  # fmt: skip
+            show("\t".join(map(str, cells)))
         if wordless.n_cases:
-            print(*begin, wordless, "–", "–", "–", wordless.n_invented, wordless.n_cases, sep="\t")
+            rest = (wordless, "–", "–", "–", wordless.n_invented, wordless.n_cases)
+            show("\t".join(map(str, (*begin, *rest))))
         if limit_percent is not None and (problem := _above(row, limit_percent)):
             passed = False
             say(f"{condition}, {setup}: {problem}.")
