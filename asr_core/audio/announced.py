@@ -47,7 +47,8 @@ def announced_end_s(
         read_s: how much of it there was.
     """
     name = format_of(container)
-    bit_rate = stream.bit_rate or container.bit_rate
+    context = stream.codec_context  # None where there is no decoder
+    bit_rate = (context.bit_rate if context else None) or container.bit_rate
     if part.missing_bytes and bit_rate:
         return read_s + part.missing_bytes * 8 / bit_rate
     if name in _OF_STREAMS:

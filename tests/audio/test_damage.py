@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import AudioFile
+from asr_core.errors import AudioError
 from tests.audio.recordings import bursts, heard_at, recorded
 
 MP3 = recorded("mp3", "libmp3lame", [(0.0, bursts(6))])
@@ -168,6 +169,12 @@ def test_a_file_in_64_bits_that_was_cut_short_tells_by_how_much() -> None:
     wave = recorded("wav", "pcm_s16le", [(0.0, bursts(6))], options={"rf64": "always"})
     _, [note] = read(wave[: len(wave) // 2])
     assert "breaks off: 3 s of the announced 6 s" in note
+
+
+def test_a_cut_file_of_a_kind_that_nobody_knows_is_unreadable() -> None:
+    at = WAV.index(b"fmt ") + 8
+    with pytest.raises(AudioError, match="holds no sound that can be read"):
+        read((WAV[:at] + b"\xee\xee" + WAV[at + 2 :])[: len(WAV) // 2])
 
 
 def test_a_hole_in_a_file_of_realmedia_makes_no_hours_of_silence() -> None:
