@@ -24,6 +24,8 @@ from xdist.scheduler import LoadScopeScheduling
 from asr_core.audio.decode import decode
 from asr_core.engines.base import Engine
 from asr_core.engines.loading import load_engine
+from asr_core.evaluation.store import Store
+from asr_core.evaluation.store.schema import Base
 from asr_core.full_context.stored_files import StoredFile, StoredFiles
 from asr_core.models import resolve
 from asr_core.ops.budget import Budget
@@ -41,6 +43,12 @@ _started_at = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") e
 
 _IN_REAL_TIME = ("browser", "raw")
 """Folders of tests that wait for clocks, browsers and sockets more than they compute."""
+
+_SPEAKING = ("test_live", "test_networks", "test_offline", "test_player", "test_without_gate")
+"""Those of them that run in the first of two processes; the others take as long together."""
+
+_WITH_TORCH = ("tests/model/engines", "tests/model/models")
+"""Folders of tests that one process runs, so that torch and its models are loaded once."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -120,15 +128,18 @@ def playwright() -> Iterator[Playwright]:
 
 
 class _Scheduling(LoadScopeScheduling):
-    """Real-time tests in one process, one at a time; the others in parallel, file by file."""
+    """Real-time tests in two processes, begun first; the others beside them, file by file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        return "in real time" if file.parent.name in _IN_REAL_TIME else str(file)
+        if file.parent.name in _IN_REAL_TIME:
+            return "speaking" if file.stem in _SPEAKING else "clicking"
+        return next((f for f in _WITH_TORCH if file.is_relative_to(f)), str(file))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    config.option.loadscopereorder = False  # as collected: tests/browser begins, tests/unit ends
     return _Scheduling(config, log)
 
 
@@ -179,23 +190,48 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [*prefix, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/tmp"
         )
 
-    run(initdb, "-D", data, "-U", "tester", "-A", "trust")
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+    run(initdb, "-D", data, "-U", "tester", "-A", "trust", "--no-sync")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
     run(control, "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     yield f"postgresql+psycopg://tester@127.0.0.1:{port}"
     run(control, "-D", data, "-m", "immediate", "stop")
     shutil.rmtree(folder)
 
 
+def _execute(url: str, statement: str) -> None:
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store's empty database, to be copied: quicker than to migrate each."""
+    path = tmp_path_factory.mktemp("migrated") / "bench.db"
+    Store(f"sqlite:///{path}", path.parent / "audio").close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """URL of a store's database, to be emptied: quicker than to make each."""
+    _execute(f"{postgres}/postgres", "CREATE DATABASE migrated")
+    Store(f"{postgres}/migrated", tmp_path_factory.mktemp("migrated")).close()
+    return f"{postgres}/migrated"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database of each kind."""
+    """A fresh database of each kind; with a store's empty tables for tests that want a store."""
+    is_migrated = "store" in request.fixturenames
     if request.param == "sqlite":
+        if is_migrated:
+            shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "bench.db")
         return f"sqlite:///{tmp_path / 'bench.db'}"
+    if is_migrated:
+        url: str = request.getfixturevalue("migrated_postgres")
+        _execute(url, f"TRUNCATE {', '.join(Base.metadata.tables)} RESTART IDENTITY")
+        return url
     server = request.getfixturevalue("postgres")
     name = f"bench_{os.urandom(4).hex()}"
-    with psycopg.connect(
-        f"{server.replace('+psycopg', '')}/postgres", autocommit=True
-    ) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+    _execute(f"{server}/postgres", f"CREATE DATABASE {name}")
     return f"{server}/{name}"
