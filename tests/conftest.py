@@ -47,7 +47,7 @@ _IN_REAL_TIME = ("browser", "raw")
 _SPEAKING = ("test_live", "test_networks", "test_offline", "test_player", "test_without_gate")
 """Those of them that run in the first of two processes; the others take as long together."""
 
-_WITH_TORCH = ("tests/model/engines", "tests/model/models")
+_WITH_TORCH = ("tests/model/cli", "tests/model/engines", "tests/model/models")
 """Folders of tests that one process runs, so that torch and its models are loaded once."""
 
 
@@ -134,7 +134,7 @@ class _Scheduling(LoadScopeScheduling):
         file = PurePosixPath(nodeid.partition("::")[0])
         if file.parent.name in _IN_REAL_TIME:
             return "speaking" if file.stem in _SPEAKING else "clicking"
-        return next((f for f in _WITH_TORCH if file.is_relative_to(f)), str(file))
+        return "with torch" if any(map(file.is_relative_to, _WITH_TORCH)) else str(file)
 
 
 @pytest.hookimpl(optionalhook=True)

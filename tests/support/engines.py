@@ -1,15 +1,31 @@
-"""Fake engines for faults and exact timing, which a real one cannot show."""
+"""Engines in float32 to compare with, and fake ones for faults and exact timing."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.errors import EngineError
 from asr_core.transcript import Word
+
+if TYPE_CHECKING:  # every process that runs tests would import torch
+    from asr_core.engines.ctranslate2 import CTranslate2Engine
+    from asr_core.engines.torch.engine import TransformersEngine
+
+
+@cache
+def float_engines(directory: Path) -> tuple[CTranslate2Engine, TransformersEngine]:
+    """Return the same weights in float32 on CTranslate2 and on torch, loaded once a process."""
+    from asr_core.engines.ctranslate2 import CTranslate2Engine
+    from asr_core.engines.torch.engine import TransformersEngine
+
+    on_ctranslate2 = CTranslate2Engine(directory, compute_type="float32")
+    return on_ctranslate2, TransformersEngine(directory, device="cpu")
 
 
 class SlowEngine:

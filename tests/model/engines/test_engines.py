@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,23 +15,17 @@ from asr_core.engines import choose_engine, load_engine
 from asr_core.engines.base import Engine, Window
 from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.engine import OnnxEngine
-from asr_core.engines.torch.engine import TransformersEngine
 from asr_core.engines.whisper.hypotheses import DecodingResult
 from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.errors import Cancelled, EngineError, ModelError
+from tests.support.engines import float_engines
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
-def pair(
-    request: pytest.FixtureRequest, tiny_en: Path, base: Path
-) -> Iterator[tuple[Engine, Engine]]:
+def pair(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> tuple[Engine, Engine]:
     """The same weights in float32 on CTranslate2 and on torch."""
-    directory = tiny_en if request.param == "tiny.en" else base
-    yield (
-        CTranslate2Engine(directory, compute_type="float32"),
-        TransformersEngine(directory, device="cpu"),
-    )
+    return float_engines(tiny_en if request.param == "tiny.en" else base)
 
 
 def windows(two_cities: np.ndarray, beckett: np.ndarray) -> list[Window]:
@@ -59,8 +52,7 @@ def test_the_engines_agree_token_by_token(
 
 
 def test_the_engines_agree_on_the_language(base: Path, beckett: np.ndarray) -> None:
-    on_cpu = CTranslate2Engine(base, compute_type="float32").detect_language([Window(beckett)])
-    on_torch = TransformersEngine(base, device="cpu").detect_language([Window(beckett)])
+    on_cpu, on_torch = (each.detect_language([Window(beckett)]) for each in float_engines(base))
     assert on_cpu[0] == on_torch[0] == "en"
     assert on_cpu[1] == pytest.approx(on_torch[1], abs=0.02)
 
@@ -131,7 +123,7 @@ def test_what_the_beam_disputes_is_less_probable(
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
 def on_torch(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Engine:
-    return TransformersEngine(tiny_en if request.param == "tiny.en" else base, device="cpu")
+    return float_engines(tiny_en if request.param == "tiny.en" else base)[1]
 
 
 def test_a_draft_changes_nothing_but_the_work(on_torch: Engine, two_cities: np.ndarray) -> None:
@@ -245,6 +237,8 @@ def test_a_missing_engine_gets_one_sentence(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_damaged_model_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> None:
+    from asr_core.engines.torch.engine import TransformersEngine
+
     for path in tiny_en.iterdir():
         if path.is_file() and path.name != "model.bin":
             (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -312,7 +306,7 @@ PROMPTS = (
 def test_no_prompt_is_written_in_place_of_the_speech_and_what_is_said_of_it_is(
     tiny_en: Path, base_engine: Engine, beckett: np.ndarray
 ) -> None:
-    on_cpu, on_torch = CTranslate2Engine(tiny_en), TransformersEngine(tiny_en, device="cpu")
+    on_cpu, on_torch = CTranslate2Engine(tiny_en), float_engines(tiny_en)[1]
     for engine in (base_engine, on_cpu, on_torch):
         windows = [Window(beckett, "en", prompt=prompt, beam_size=5) for prompt in PROMPTS]
         for hypothesis in engine.transcribe(windows):

@@ -28,7 +28,7 @@ Eventually = Callable[..., None]
 
 @pytest.fixture
 def run(store: Store, failures: list[NewCase], tiny_en: Path) -> Run:
-    ids = [store.add_case(new).id for new in failures]
+    ids = [store.add_case(new).id for new in failures[1:]]  # the two short ones
     return store.add_run("r", ids, CONDITIONS, SYSTEMS)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import ctranslate2
 import numpy as np
 import pytest
-import torch
 
 from asr_core.engines.base import Engine, Window
 from asr_core.engines.cpu_features import max_int8_weight
@@ -20,11 +19,10 @@ from asr_core.engines.ctranslate2 import CTranslate2Engine
 from asr_core.engines.onnx.decoder import DecoderOutput
 from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.onnx.quantization import QuantizedWeight
-from asr_core.engines.torch.decoder import TorchEncodedAudio
-from asr_core.engines.torch.engine import TransformersEngine
 from asr_core.engines.whisper.hypotheses import DecodingResult
 from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.transcript import comparison_key
+from tests.support.engines import float_engines
 
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
@@ -62,7 +60,7 @@ def test_what_it_encodes_is_near_to_the_float_model(
 ) -> None:
     """Off by 5 to 10 %, as CTranslate2 in int8 is by 4 to 9."""
     window = Window(two_cities[3 * 16_000 :][: int(seconds * 16_000)], context_s=seconds)
-    exact = CTranslate2Engine(directory, compute_type="float32")
+    exact, _ = float_engines(directory)
     features = engine._features([window])
     right = np.asarray(exact._encode(features))
     assert np.linalg.norm(engine._encode(features) - right) < 0.12 * np.linalg.norm(right)
@@ -103,7 +101,7 @@ def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndar
 def test_its_logits_are_those_of_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
-    on_torch = TransformersEngine(directory, device="cpu")
+    _, on_torch = float_engines(directory)
     window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
     assert text.aligned is not None
@@ -217,7 +215,11 @@ def test_what_it_says_is_near_to_the_float_model(
     """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
     the mean; with one scale for all that goes into the last layer by 0.11 and 0.16. Weights of 7
     bits, for processors that need them, are off by 0.16 (base)."""
-    on_torch = TransformersEngine(directory, device="cpu")._decoder
+    import torch
+
+    from asr_core.engines.torch.decoder import TorchEncodedAudio
+
+    on_torch = float_engines(directory)[1]._decoder
     off = []
     for at in range(0, 40, 8):
         window = Window(two_cities[at * 16_000 : (at + 8) * 16_000], "en", context_s=15.0)
