@@ -61,10 +61,10 @@ def test_every_sample_format_and_layout_gives_the_same_sound(kind: str, layout: 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
 def test_nothing_drifts_in_ten_minutes(rate: int) -> None:
-    frame = tone(0, 0.02, rate)
-    seconds = 30_000 * frame.samples / rate
+    frame = tone(0, 0.06, rate)
+    seconds = 10_000 * frame.samples / rate
     resampler = Resampler()
-    n = sum(len(resampler.push(frame)) for _ in range(30_000)) + len(resampler.flush())
+    n = sum(len(resampler.push(frame)) for _ in range(10_000)) + len(resampler.flush())
     assert abs(n - seconds * 16_000) <= 1
 
 

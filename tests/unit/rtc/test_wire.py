@@ -64,7 +64,7 @@ def test_odd_payloads_do_not_end_the_sound(
     eventually: Eventually,
 ) -> None:
     packets = [*speech[:50], odd, odd, *speech[50:100]]
-    peer = server.connect(controller, Microphone(packets))
+    peer = server.connect(controller, Microphone(packets, every_s=0.005))
     eventually(lambda: heard_s(controller) >= 1.95)
     server.do(peer.close())
 
