@@ -53,6 +53,7 @@ def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[F
     """Return the sections of a file, at least one; for most formats it is the whole file.
 
     Args:
+        file: read from its start, and left there.
         check_cancelled: called many times a second; what it raises is passed on.
     """
     if not file.seekable():

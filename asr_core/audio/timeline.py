@@ -54,6 +54,7 @@ def place_frames(
     A start before the end of the previous frame means that the overlap is to be cut.
 
     Args:
+        frames: in the order of decoding.
         at_s: start of the first frame unless its stamp says otherwise.
         ends_s: declared end of the file: stamps well beyond it are ignored.
     """

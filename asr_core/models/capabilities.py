@@ -60,6 +60,7 @@ def check_request(
     """Check that ``model`` is capable of a request, as far as its capabilities are known.
 
     Args:
+        model: catalogue name, hub id or directory.
         language: language code, None for detection.
         translate: translation into English.
         is_mixed: detection of several languages.

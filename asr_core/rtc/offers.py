@@ -120,6 +120,7 @@ def validate_offer(sdp: object, kind: object, allowed: PeerAddressPolicy) -> str
     Args:
         sdp: anything received as a session description (RFC 8866).
         kind: anything received as the type ``"offer"``.
+        allowed: addresses that candidates may have.
 
     Raises:
         OfferError: it is not a browser's offer of one audio line.
@@ -168,6 +169,7 @@ def filter_candidates(
 
     Args:
         candidates: anything received as a mapping of names to candidates.
+        allowed: addresses that they may have.
         n_before: candidates that the connection already has.
     """
     kept: dict[str, dict[str, object]] = {}
