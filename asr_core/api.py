@@ -1,4 +1,4 @@
-"""The library: load a model, transcribe a recording, stream audio while it is spoken.
+"""Public interface of the library: load a model, transcribe a recording, stream live audio.
 
 Everything here is also to be had from ``asr_core`` itself, which imports this module only when
 one of its names is asked for.
@@ -75,7 +75,7 @@ def load_model(
 
 
 class Model:
-    """A loaded model; any thread may call its methods, several at once.
+    """Loaded model; any thread may call its methods, several at once.
 
     Made by `load_model`.
 
@@ -190,7 +190,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """A change of what a stream shows.
+    """Change of what a stream shows.
 
     Attributes:
         final: words that have become final; they follow those of earlier events and never change.
@@ -209,12 +209,12 @@ class StreamEvent:
 
     @property
     def final_text(self) -> str:
-        """The text of the words that have become final."""
+        """Text of the words that have become final."""
         return join_words(self.final)
 
     @property
     def partial_text(self) -> str:
-        """The text that may still change."""
+        """Text that may still change."""
         return join_words(self.partial)
 
 
@@ -275,7 +275,7 @@ class Stream:
 
     @property
     def result(self) -> TranscriptionResult:
-        """All final words so far."""
+        """Final words so far."""
         return _result(self._session.snapshot.transcript())
 
     def __enter__(self) -> Self:
@@ -333,7 +333,7 @@ class _Changes:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionResult(Transcript):
-    """A transcript that can be written in every format: txt, srt, vtt, tsv, json, docx."""
+    """Transcript that can be written in every format: txt, srt, vtt, tsv, json, docx."""
 
     def to(self, extension: str) -> str | bytes:
         """Return the transcript in a format: text, or bytes for ``"docx"``.

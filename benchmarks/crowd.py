@@ -93,7 +93,7 @@ async def _clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
 
 @dataclass
 class Guest:
-    """One client as the app sees it."""
+    """Client as the app sees it."""
 
     number: int
     takes: RecordingController = field(default_factory=RecordingController)

@@ -55,7 +55,7 @@ FAULT_S = (1.0, 5.0)
 
 
 class Faulty:
-    """The real engine behind simulated faults."""
+    """Real engine behind simulated faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -73,7 +73,7 @@ class Faulty:
 
 @dataclass
 class Place:
-    """The things that faults act on."""
+    """Objects that faults act on."""
 
     engine: Faulty
     model: Path  # a copy of ours

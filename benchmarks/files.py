@@ -51,7 +51,7 @@ FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggm
 
 @dataclass
 class LongRecording:
-    """A file to transcribe, with its reference and, if known, the times of its utterances."""
+    """File to transcribe, with its reference and, if known, the times of its utterances."""
 
     name: str
     samples: NDArray[np.float32]

@@ -33,7 +33,7 @@ _TAG_IDS = (b"ID3", b"TAG", b"APETAGEX")
 
 @dataclass(frozen=True)
 class FileSection:
-    """The bytes from ``start`` up to ``end``, which FFmpeg can read as one recording.
+    """Bytes from ``start`` up to ``end``, which FFmpeg can read as one recording.
 
     Attributes:
         end: None for the end of the file, if it is the only section.

@@ -35,7 +35,7 @@ _OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
 
 
 class Reader:
-    """A file, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
+    """File, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
 
     Attributes:
         name: a neutral name with the file's extension, never a path.

@@ -1,4 +1,4 @@
-"""A limit on the memory that FFmpeg may allocate at once."""
+"""Limit on the memory that FFmpeg may allocate at once."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ Frame = TypeVar("Frame")
 
 @dataclass(frozen=True)
 class TimedFrame(Generic[Frame]):
-    """A frame with its start on the file's clock, None if unstamped, and its duration."""
+    """Frame with its start on the file's clock, None if unstamped, and its duration."""
 
     frame: Frame
     start_s: float | None

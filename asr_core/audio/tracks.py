@@ -1,4 +1,4 @@
-"""The audio tracks of a file, and the choice of one with speech."""
+"""Audio tracks of a file, and the choice of one with speech."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _COMMENTARY = Disposition.comment | Disposition.visual_impaired | Disposition.he
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """An audio track.
+    """Audio track of a file.
 
     Attributes:
         number: among the audio tracks, from 1.

@@ -1,4 +1,4 @@
-"""The ``transcribe`` command: whole files in full context."""
+"""Command ``transcribe``: whole files in full context."""
 
 from __future__ import annotations
 

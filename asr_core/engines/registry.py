@@ -46,7 +46,7 @@ busy_checks: list[Callable[[Engine], bool]] = []
 
 
 class SharedEngine:
-    """An :class:`~asr_core.engines.base.Engine` whose weights are loaded on demand.
+    """Engine whose weights are loaded on demand.
 
     Any thread may call.
 

@@ -36,7 +36,7 @@ _DAMAGED = (
 
 
 class _SmallReads(io.RawIOBase):
-    """A file that limits each read, whatever sizes its own headers ask for."""
+    """File that limits each read, whatever sizes its own headers ask for."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file

@@ -34,12 +34,12 @@ _FLAC = re.compile(r"flac -c -d -s (\S+) \|")
 
 
 class NothingListed(ManifestError):
-    """No table among the files."""
+    """Data set without a table that lists its recordings."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of a set.
+    """Recordings of a set.
 
     Attributes:
         name: of the table, or of the folder of tables, that lists them.

@@ -51,7 +51,7 @@ _FLEURS_FIELDS = 7  # id, file, text, the same in small letters, its letters, sa
 
 
 class EntryError(ManifestError):
-    """A row that cannot be used.
+    """Row that cannot be used.
 
     Attributes:
         where: such as "line 7".
@@ -66,7 +66,7 @@ class EntryError(ManifestError):
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A row of a manifest.
+    """Row of a manifest.
 
     Attributes:
         path: as the manifest writes it.
@@ -86,7 +86,7 @@ class ManifestEntry:
 
     @property
     def title(self) -> str:
-        """The case's name."""
+        """Name of the case."""
         if self.name:
             return self.name
         stem = file_stem(self.path)

@@ -53,7 +53,7 @@ csv.field_size_limit(2**31 - 1)  # the store reports fields that are too long
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a table.
+    """Row of a table.
 
     Attributes:
         line: the one in which it begins, from 1.
@@ -66,7 +66,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class InvalidRow:
-    """A line that is not a row.
+    """Line that is not a row.
 
     Attributes:
         problem: the end of a sentence that begins "line 7: ".
@@ -196,7 +196,7 @@ def _first_value(decoder: json.JSONDecoder, text: str, at: int) -> tuple[Any, in
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers a duplicate key."""
+    """JSON object that remembers a duplicate key."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

@@ -38,7 +38,7 @@ NOT_OFFERED = "This server does not offer that model; choose one from its list."
 
 @dataclass(frozen=True)
 class ModelAllowlist:
-    """The models that visitors may use.
+    """Models that visitors may use.
 
     Attributes:
         names: as visitors see them: catalogue names, hub ids, last parts of directories.

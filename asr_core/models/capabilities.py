@@ -23,7 +23,7 @@ _ENGLISH_DISTILLED = ("distil-whisper/distil-", "systran/faster-distil-whisper-"
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model was trained for.
+    """Languages and tasks that a model was trained for.
 
     Attributes:
         is_multilingual: it knows other languages than English, and detects them.

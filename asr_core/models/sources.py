@@ -63,7 +63,7 @@ Note = Callable[[float], None]
 
 
 class SourceUnavailable(Exception):
-    """A source that cannot provide the model, with the reason; the next one is tried."""
+    """Source that cannot provide the model, with the reason; the next one is tried."""
 
 
 def select_model_files(names: Iterable[str]) -> set[str]:

@@ -43,7 +43,7 @@ class Resource(StrEnum):
 
 @dataclass(frozen=True)
 class Quota:
-    """The amount of a resource that may be in use.
+    """Amount of a resource that may be in use.
 
     Attributes:
         total: for all users together.
@@ -63,7 +63,7 @@ _GROUP_SHARE = 0.75
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """The amount of a resource in use, and the number of owners who use it."""
+    """Amount of a resource in use, and the number of owners who use it."""
 
     resource: Resource
     used: float
@@ -72,7 +72,7 @@ class ResourceUsage:
 
 
 class Reservation:
-    """A reserved amount of a resource; also a context manager that releases it.
+    """Reserved amount of a resource; also a context manager that releases it.
 
     Any thread may call. An unreleased reservation ends when it is garbage-collected.
     """

@@ -51,7 +51,7 @@ _TWO_SENTENCES_COST = 2.0  # per further sentence in a cue
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle of one or two lines, shown from ``start`` to ``end`` (seconds).
+    """Subtitle of one or two lines, shown from ``start`` to ``end`` (seconds).
 
     Attributes:
         speaker: name, if speakers are known; the first line leaves room for it.
@@ -99,7 +99,7 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _UntimedCue:
-    """A cue before its display times are known.
+    """Cue before its display times are known.
 
     Attributes:
         indent: width of the speaker's label.

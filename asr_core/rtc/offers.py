@@ -68,7 +68,7 @@ _TUNNELS_6 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
 
 
 class OfferError(AsrError):
-    """A refused connection offer of a browser."""
+    """Refused connection offer of a browser."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _CACHE_S = 1.0
 
 
 class ModelProbe:
-    """A check of a model with a moment of silence, at most once a minute.
+    """Check of a model with a moment of silence, at most once a minute.
 
     Any thread may call. The model runs in a separate thread, so a hanging model costs one
     thread and delays nobody.
@@ -90,7 +90,7 @@ def _is_loaded(engine: Engine) -> bool:
 
 
 class _Health:
-    """The last result, and a probe for each loaded model."""
+    """Last result, and a probe for each loaded model."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards those below

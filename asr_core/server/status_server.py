@@ -30,7 +30,7 @@ _PLAIN = "text/plain; charset=utf-8"
 
 
 class StatusServer:
-    """A server in a thread of its own that runs until ``close``.
+    """Server in a thread of its own that runs until ``close``.
 
     Raises:
         OSError: the port is in use.

@@ -38,7 +38,7 @@ def retention_s() -> float:
 
 @dataclass(eq=False)
 class Workspace:
-    """The recordings and files of one page.
+    """Recordings and files of one page.
 
     Attributes:
         visitor: id of the owner.
@@ -76,7 +76,7 @@ class Workspace:
 
 
 class Workspaces:
-    """All workspaces of this process. Any thread may call; the lock is held briefly.
+    """Workspaces of this process. Any thread may call; the lock is held briefly.
 
     Args:
         is_open: returns whether a session's page is connected.

@@ -1,4 +1,4 @@
-"""The scheduler of many speakers on one model: who is served next.
+"""Scheduler of many speakers on one model: who is served next.
 
 Every session says when its next update is due: a period after the last one, or at once if
 an utterance has ended. The session that has been due for the longest is served first, so
@@ -126,7 +126,7 @@ class Scheduler:
 
     @property
     def engine(self) -> Engine:
-        """The engine whose time this is."""
+        """Engine whose time is shared out."""
         return self._engine
 
     @property

@@ -1,4 +1,4 @@
-"""Every use of a private part of Streamlit or streamlit-webrtc, and the reason for it.
+"""Uses of private parts of Streamlit and streamlit-webrtc, and the reasons for them.
 
 ==========================  =======================  ==============================================
 Module                      Written for              Can go when

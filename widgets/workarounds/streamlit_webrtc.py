@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class _HardenedWorker(WebRtcWorker[Any, Any]):
-    """A connection that checks the browser's offer first and that any thread can close."""
+    """Connection that checks the browser's offer first and that any thread can close."""
 
     _n_candidates = 0  # in the offer
 

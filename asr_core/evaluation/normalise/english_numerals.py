@@ -18,7 +18,7 @@ Meaning = dict[str, tuple[int, str]]
 
 @dataclass(frozen=True)
 class Numeral:
-    """A parsed number.
+    """Parsed number.
 
     Attributes:
         whole, fraction: digits before and after the point; empty if there are none.

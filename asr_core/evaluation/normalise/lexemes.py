@@ -18,7 +18,7 @@ POINT = "point"
 
 
 class Lexeme(NamedTuple):
-    """A token: a word, a number or a symbol.
+    """Token: a word, a number or a symbol.
 
     Attributes:
         text: a word, ASCII digits (with the suffix of an ordinal or a plural), or a symbol.

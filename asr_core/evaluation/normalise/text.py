@@ -37,7 +37,7 @@ _BESIDE_SPACELESS = regex.compile(rf"(?<=[{SPACELESS}]\p{{M}}*) | (?=[{SPACELESS
 
 @dataclass(frozen=True)
 class NormalisedText:
-    """A normalised text.
+    """Normalised text.
 
     Attributes:
         words: without spaces.
@@ -52,12 +52,12 @@ class NormalisedText:
 
     @property
     def text(self) -> str:
-        """The words joined by spaces."""
+        """Words joined by spaces."""
         return " ".join(self.words)
 
     @property
     def letters(self) -> str:
-        """The text without spaces that are not written, such as those between Thai letters."""
+        """Text without spaces that are not written, such as those between Thai letters."""
         if self.language in _WITHOUT_SPACES:
             return "".join(self.words)
         return self.text if self.text.isascii() else _BESIDE_SPACELESS.sub("", self.text)

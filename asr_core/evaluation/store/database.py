@@ -1,4 +1,4 @@
-"""The store's database connection and schema upgrades."""
+"""Database connection of the store, and upgrades of its schema."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _OTHER = (
 
 
 class Database:
-    """Any thread may call; every change is one transaction.
+    """Database connection; any thread may call, and every change is one transaction.
 
     Args:
         url: of SQLAlchemy.

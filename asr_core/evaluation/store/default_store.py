@@ -1,4 +1,4 @@
-"""The store that the environment variables configure."""
+"""Store that the environment variables configure."""
 
 from __future__ import annotations
 

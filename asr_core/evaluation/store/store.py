@@ -1,4 +1,4 @@
-"""The store: cases, noises, runs with their trials, and flags."""
+"""Store: cases, noises, runs with their trials, and flags."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _MAX_NOISE_NAME = 40
 
 
 class Store(Access):
-    """The test bench's store, safe to use from any thread and process.
+    """Test bench's store, safe to use from any thread and process.
 
     A change is durable and complete when its method returns. A store acts for nobody at first,
     who may do nothing: ``store.acting(actor)`` returns it on behalf of somebody, with the
