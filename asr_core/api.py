@@ -28,7 +28,7 @@ from asr_core.models import check_request, resolve
 from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
-from asr_core.streaming.replay import FRAME_S
+from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
 from asr_core.transcript import Segment, Transcript, Word, join_words
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 
-_POLL_S = 0.02  # between checks for events while a stream is being closed
+_CLOSE_POLL_S = 0.02  # between checks for events while a stream is being closed
 
 
 def load_model(
@@ -267,7 +267,7 @@ class Stream:
         self._is_closed = True
         events = list(self._append(self._resampler.flush()))
         self._session.finish()
-        while not self._session.wait(0.0 if self._simulated else _POLL_S):
+        while not self._session.wait(0.0 if self._simulated else _CLOSE_POLL_S):
             if self._simulated:
                 self._simulated.step(self._now_s)
             events += self._changes.since_last(self._session.snapshot)
@@ -298,9 +298,8 @@ class Stream:
             self._session.append(samples)
             yield from self._changes.since_last(self._session.snapshot)
             return
-        n_frame = int(FRAME_S * SAMPLE_RATE_HZ)
-        for at in range(0, len(samples), n_frame):
-            frame = samples[at : at + n_frame]
+        for at in range(0, len(samples), LIVE_FRAME_SAMPLES):
+            frame = samples[at : at + LIVE_FRAME_SAMPLES]
             self._session.append(frame)
             self._now_s += len(frame) / SAMPLE_RATE_HZ
             while self._simulated.step(self._now_s):

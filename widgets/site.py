@@ -67,7 +67,7 @@ _MAX_LENGTH_DIGITS, _MAX_ID, _MAX_NAME, _MAX_TYPE = 12, 64, 200, 100
 _MULTIPART_BYTES = 8192  # of the form around the file
 _MEDIA = ("audio/", "video/")
 # Connections without a page, in all and per address; a browser opens six.
-_MAX_CONNECTIONS, _MAX_CONNECTIONS_EACH = 500, 200
+_MAX_PAGELESS_CONNECTIONS, _MAX_PAGELESS_EACH = 500, 200
 
 _gated = threading.Event()
 
@@ -86,7 +86,7 @@ def app_options() -> dict[str, Any]:
     install_storage()
     install_rerun_fixes()
     harden_streamlit()
-    close_idle_connections(_MAX_CONNECTIONS, _MAX_CONNECTIONS_EACH)
+    close_idle_connections(_MAX_PAGELESS_CONNECTIONS, _MAX_PAGELESS_EACH)
     limit_message_size(MAX_MESSAGE_BYTES)
     _gated.set()
     return {

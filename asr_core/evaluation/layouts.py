@@ -21,7 +21,7 @@ from asr_core.text.plain_text import shorten
 
 __all__ = ["Listing", "NothingListed", "TableLimits", "find_listing", "read_listing", "read_split"]
 
-_NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
+_LISTING_NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
           "manifest.tsv", "test.tsv", "validated.tsv")  # fmt: skip
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", "manifest.json")
 _KALDI = "wav.scp"
@@ -78,7 +78,7 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
     by_name: dict[str, list[str]] = {}
     for name in names:
         by_name.setdefault(PurePosixPath(name).name.lower(), []).append(name)
-    for known in _NAMES:
+    for known in _LISTING_NAMES:
         if known in by_name:
             chosen = _one(by_name[known])
             return chosen, _choice_note(chosen, tables)

@@ -38,7 +38,7 @@ _EXCEL_SEPARATOR = re.compile(r'"?sep=([\t,;|])"?\s*')  # Excel's line before th
 _UNQUOTED = "\t|"  # delimiters that texts do not contain, so that writers do not quote
 
 # UTF-32 first: its mark begins with that of UTF-16.
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
@@ -82,7 +82,7 @@ def decode_text(called: str, content: bytes) -> str:
     Raises:
         ManifestError: the encoding is neither UTF-8 nor UTF-16 with a byte order mark.
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:

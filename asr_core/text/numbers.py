@@ -16,14 +16,14 @@ _ORDINALS = (
     *("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"),
     *("ninth", "tenth", "eleventh", "twelfth", *(f"{teen}th" for teen in _CARDINALS[13:])),
 )
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TENS_WORDS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 
 _SMALL = {word: str(i) for words in (_CARDINALS, _ORDINALS) for i, word in enumerate(words)}
 _SMALL["oh"] = "0"  # in telephone numbers
 _TENS_DIGITS = {
-    ten: str(i) for i, word in enumerate(_TENS, 2) for ten in (word, f"{word[:-1]}ieth")
+    ten: str(i) for i, word in enumerate(_TENS_WORDS, 2) for ten in (word, f"{word[:-1]}ieth")
 }
-_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
+_POWERS_OF_TEN = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
 
 _PIECE = re.compile(r"\d+(?:(?:st|nd|rd|th)(?![^\W\d_]))?|[^\W\d_]+")
 
@@ -38,11 +38,11 @@ def digit_key(text: str) -> str:
     written: list[str] = []
     n_digits = power = 0  # of the number that follows: digits so far, and its last "thousand"
     for before, piece, after in reversed(list(zip(pieces, pieces[1:], pieces[2:], strict=False))):
-        if piece in _POWERS and _is_number(before):
+        if piece in _POWERS_OF_TEN and _is_number(before):
             is_hundred = piece == "hundred"
-            power = power if is_hundred else _POWERS[piece]
+            power = power if is_hundred else _POWERS_OF_TEN[piece]
             digits = "0" * (power + 2 * is_hundred - n_digits)
-        elif piece == "and" and before in _POWERS and n_digits:
+        elif piece == "and" and before in _POWERS_OF_TEN and n_digits:
             digits = ""
         else:
             digits = _digits(piece, after)
@@ -55,14 +55,14 @@ def digit_key(text: str) -> str:
 
 
 def _is_number(piece: str) -> bool:
-    return piece == "a" or piece in _POWERS or bool(_digits(piece, ""))
+    return piece == "a" or piece in _POWERS_OF_TEN or bool(_digits(piece, ""))
 
 
 def _digits(piece: str, after: str) -> str:
     """Return the digits of a number, none for any other word; ``after`` is the next word."""
     if piece[:1].isdecimal():
         return "".join(str(unicodedata.decimal(c)) for c in piece if c.isdecimal())
-    if piece == "a" and after in _POWERS:
+    if piece == "a" and after in _POWERS_OF_TEN:
         return "1"
     if piece in _TENS_DIGITS:
         is_followed = _SMALL.get(after, "0") in set("123456789")

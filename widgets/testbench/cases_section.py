@@ -18,7 +18,7 @@ from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["cases_section"]
 
-_PER_PAGE = 10
+_CASES_PER_PAGE = 10
 
 
 def cases_section(store: Store) -> None:
@@ -32,7 +32,7 @@ def cases_section(store: Store) -> None:
         st.info("No recordings yet. Read a sentence aloud, upload recordings or import a set.")
         return
     shown = filter_by_tags(cases, lambda case: case.tags, "Filter by tag", "cases-with")
-    for case in paginate(shown, _PER_PAGE, "case-page"):
+    for case in paginate(shown, _CASES_PER_PAGE, "case-page"):
         _case(store, case)
     row = st.container(horizontal=True)
     row.download_button(

@@ -25,7 +25,7 @@ from widgets.workspace import release_upload, stored_upload
 __all__ = ["new_cases"]
 
 _FREE = "Your own text"
-_FILES, _EARLIER, _CHOSEN = "case-files", "case-files-earlier", "case-files-chosen"
+_FILES_KEY, _EARLIER_KEY, _CHOSEN_KEY = "case-files", "case-files-earlier", "case-files-chosen"
 
 
 def new_cases(store: Store) -> None:
@@ -94,12 +94,12 @@ def _chosen_files() -> list[UploadedFile]:
 
     The uploader is empty when it is drawn again; earlier files are listed below it.
     """
-    if _FILES not in st.session_state:
-        st.session_state[_EARLIER] = st.session_state.get(_CHOSEN, [])
+    if _FILES_KEY not in st.session_state:
+        st.session_state[_EARLIER_KEY] = st.session_state.get(_CHOSEN_KEY, [])
     dropped = st.file_uploader(
-        "Recordings with known words", accept_multiple_files=True, key=_FILES
+        "Recordings with known words", accept_multiple_files=True, key=_FILES_KEY
     )
-    chosen = st.session_state[_CHOSEN] = [*st.session_state[_EARLIER], *dropped]
+    chosen = st.session_state[_CHOSEN_KEY] = [*st.session_state[_EARLIER_KEY], *dropped]
     return chosen
 
 
@@ -112,11 +112,11 @@ def _reference_field(file: UploadedFile) -> str:
         max_chars=MAX_REFERENCE, placeholder="What was said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
-    earlier = st.session_state[_EARLIER]
+    earlier = st.session_state[_EARLIER_KEY]
     if file in earlier and row.button(
         "Remove", key=f"upload-remove-{file.file_id}", icon=":material/close:"
     ):
-        st.session_state[_EARLIER] = [other for other in earlier if other is not file]
+        st.session_state[_EARLIER_KEY] = [other for other in earlier if other is not file]
         release_upload(file)
         st.rerun()
     return said.strip()

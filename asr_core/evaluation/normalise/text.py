@@ -27,7 +27,7 @@ Span = tuple[int, int]
 
 _WITHOUT_SPACES = frozenset(("zh", "yue", "ja", "th", "lo", "my", "km"))
 
-_LONGEST_CACHED = 2000  # characters; about two minutes of speech
+_LONGEST_CACHED_TEXT = 2000  # characters; about two minutes of speech
 
 _NOTES = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
 _ASIDES = re.compile(r"\([^()]*\)|（[^（）]*）")
@@ -65,7 +65,7 @@ class NormalisedText:
 
 def normalise_text(text: str, language: str) -> NormalisedText:
     """Return ``text`` of ``language``, a code, in normalised form."""
-    normalise = _cached if len(text) <= _LONGEST_CACHED else _normalise
+    normalise = _cached if len(text) <= _LONGEST_CACHED_TEXT else _normalise
     return normalise(text, language.lower().partition("-")[0])
 
 
