@@ -28,7 +28,6 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-from streamlit_webrtc.sink import AudioSinkTrack
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
@@ -37,6 +36,7 @@ from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, RecordingController, scheduler_for
+from asr_core.streaming.recording_sink import RecordingSink
 from benchmarks.clips import english_clips, print_table, wer_percent
 from benchmarks.memory import held_mb
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
@@ -98,15 +98,21 @@ class Guest:
     number: int
     controller: RecordingController = field(default_factory=RecordingController)
     connection: RTCPeerConnection | None = None
+    loop: asyncio.AbstractEventLoop | None = None
     called_at: float = field(default_factory=time.monotonic)
     let_in_at: float | None = None
     n_beside: int = 0  # largest number of speakers meanwhile, including this one
     lags_s: list[float] = field(default_factory=list)
 
+    def hang_up(self) -> None:
+        """Close the connection soon. Any thread may call, more than once."""
+        if self.connection is not None and self.loop is not None:
+            asyncio.run_coroutine_threadsafe(self.connection.close(), self.loop)
+
     async def answer(self, offer: str) -> str:
-        self.connection = RTCPeerConnection()
-        sink = AudioSinkTrack(self.controller.on_frame)
-        sink._on_ended_callback = self.controller.on_ended
+        self.connection, self.loop = RTCPeerConnection(), asyncio.get_running_loop()
+        sink = RecordingSink(self.controller)
+        sink.open(self)
 
         @self.connection.on("track")
         def on_track(track: MediaStreamTrack) -> None:

@@ -10,7 +10,7 @@ from typing import BinaryIO, NoReturn
 import av
 from av.container import InputContainer
 
-from asr_core.audio.ffmpeg_limits import limit_memory
+from asr_core.workarounds.ffmpeg_limits import limit_memory
 
 __all__ = ["CONTAINER_FORMATS", "Reader", "open_container"]
 
