@@ -25,6 +25,7 @@ test-unit: $(VENV)/.dev ## run the tests that need no model, on all cores
 lint: $(VENV)/.dev ## check style, types, import contracts, pins and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings widgets
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/lock.py --check
