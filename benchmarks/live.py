@@ -160,7 +160,7 @@ def measure(
         **simulated.figures("simulated"),
         "changed_percent": round(100 * on_clock.n_changed / max(1, on_clock.n_written), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
-        "invented_words": _hallucinated(data, engine, language),
+        "hallucinated_words": _hallucinated(data, engine, language),
         "peak_mb": round(_peak_mb()),
     }
 

@@ -82,7 +82,7 @@ def _change(store: Store, case: Case) -> None:
         key=field_key(f"name-{case.id}", case.name),
         persist_state=PERSIST,
     )
-    said = st.text_area(
+    reference = st.text_area(
         "What was said", max_chars=MAX_REFERENCE, key=field_key(f"said-{case.id}", case.reference),
         persist_state=PERSIST,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def _change(store: Store, case: Case) -> None:
     with show_errors():
         tags = tag_fields(f"change-{case.id}", dict(case.tags))
         if st.button("Store the changes", key=f"store-{case.id}", type="primary"):
-            store.change_case(case.id, name, said.strip(), language, tags)
+            store.change_case(case.id, name, reference.strip(), language, tags)
             st.rerun()
 
 

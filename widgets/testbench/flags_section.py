@@ -77,14 +77,14 @@ def _flag(store: Store, flag: Flag) -> None:
 
 
 def _accept(store: Store, flag: Flag) -> None:
-    said = st.text_area(
+    reference = st.text_area(
         "What was said", max_chars=MAX_REFERENCE, key=field_key(f"accepted-{flag.id}", flag.corrected),
         persist_state=PERSIST,
     )  # fmt: skip
     with show_errors():
         tags = tag_fields(f"tags-{flag.id}")
         if st.button("Store in the test set", key=f"accepting-{flag.id}", type="primary"):
-            store.accept_flag(flag, said.strip(), tags)
+            store.accept_flag(flag, reference.strip(), tags)
             st.rerun()
 
 

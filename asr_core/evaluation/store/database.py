@@ -61,8 +61,8 @@ _SENTENCES: dict[int | str, str] = {
     "57014": _BUSY_SENTENCE,
 }
 _UNKNOWN_FAILURE = (
-    "The test-bench database did not do it; try again. If it goes on, the log of the server "
-    "says why."
+    "The test-bench database rejected the change; try again. If that does not help, the "
+    "server's log says why."
 )
 
 
