@@ -237,7 +237,7 @@ def test_a_language_that_is_none_is_one_sentence(
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", str(folder), "--language", "Klingon"])
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.count("is no language that Whisper knows") == 1
+    assert capsys.readouterr().err.count("is not a language that Whisper knows") == 1
 
 
 def test_a_model_that_does_not_know_the_language_is_one_sentence(
