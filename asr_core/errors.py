@@ -16,6 +16,7 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "ModelError",
+    "SettingsError",
     "StoreError",
 ]
 
@@ -49,11 +50,15 @@ class LanguageError(AsrError):
 
 
 class LimitError(AsrError):
-    """A limit that is reached, or a setting that is no valid limit."""
+    """A limit that is reached."""
 
 
 class ManifestError(AsrError):
     """A list of recordings that cannot be read."""
+
+
+class SettingsError(AsrError):
+    """A setting whose value is not valid."""
 
 
 class StoreError(AsrError):
