@@ -143,7 +143,7 @@ class Model:
         )
         source: Any = audio
         if isinstance(audio, np.ndarray):
-            resampler = _Resampler(sample_rate_hz)
+            resampler = _BlockConverter(sample_rate_hz)
             source = np.concatenate([resampler.push(audio), resampler.flush()])
         elif isinstance(audio, os.PathLike):
             source = Path(audio)
@@ -229,7 +229,7 @@ class Stream:
         self, engine: Engine, options: LiveOptions, sample_rate_hz: int, *, realtime: bool
     ) -> None:
         self._session = LiveSession(options)
-        self._resampler = _Resampler(sample_rate_hz)
+        self._resampler = _BlockConverter(sample_rate_hz)
         self._now_s = 0.0  # the simulated clock
         self._simulated: Scheduler | None = None
         self._changes = _Changes()
@@ -369,7 +369,7 @@ def _result(transcript: Transcript) -> TranscriptionResult:
     return TranscriptionResult(*(getattr(transcript, field.name) for field in fields(Transcript)))
 
 
-class _Resampler:
+class _BlockConverter:
     """Conversion of mono blocks of any rate and type to 16 kHz float32."""
 
     def __init__(self, sample_rate_hz: int) -> None:

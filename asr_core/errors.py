@@ -16,6 +16,7 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "ModelError",
+    "SettingsError",
     "StoreError",
 ]
 
@@ -49,11 +50,15 @@ class LanguageError(AsrError):
 
 
 class LimitError(AsrError):
-    """Limit that is reached, or a setting that is no valid limit."""
+    """Limit that is reached."""
 
 
 class ManifestError(AsrError):
     """List of recordings that cannot be read."""
+
+
+class SettingsError(AsrError):
+    """Setting whose value is not valid."""
 
 
 class StoreError(AsrError):

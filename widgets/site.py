@@ -25,7 +25,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from asr_core.errors import LimitError
+from asr_core.errors import LimitError, SettingsError
 from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.ops.budget import process_budget
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
@@ -34,7 +34,7 @@ from asr_core.server.hosts import AllowedHosts
 from asr_core.server.workspaces import RECONNECT_GRACE_S, Workspaces, retention_s
 from asr_core.text.plain_text import shorten
 from asr_core.workarounds.uvicorn_limits import close_idle_connections, limit_message_size
-from widgets.secrets import setting
+from widgets.secrets import app_settings, secret_table
 from widgets.unsaved import has_unsaved
 from widgets.workarounds.streamlit_hardening import harden_streamlit
 from widgets.workarounds.streamlit_reruns import install_rerun_fixes
@@ -80,8 +80,8 @@ def is_gated() -> bool:
 def app_options() -> dict[str, Any]:
     """Return the arguments of ``st.App``, after installing the workarounds and limits."""
     try:
-        process_budget()
-    except LimitError as error:
+        app_settings()
+    except SettingsError as error:
         sys.exit(str(error))
     install_storage()
     install_rerun_fixes()
@@ -168,15 +168,14 @@ class _LateGate:
 
 
 def _gate_before(app: Any) -> Gate:
-    invitation = str(setting("ASR_INVITE") or "")
-    names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
+    given = app_settings()
     return Gate(
         app,
-        site=_Site(),
+        site=_StreamlitSite(),
         budget=process_budget(),
-        hosts=AllowedHosts(names),
-        invitation=invitation,
-        is_open=not invitation and not setting("auth"),
+        hosts=AllowedHosts(given.allowed_hosts or ()),
+        invitation=given.invite or "",
+        is_open=not given.invite and not secret_table("auth"),
         base=_base(),
     )
 
@@ -189,11 +188,11 @@ def _base() -> str:
     return f"/{path}" if path else ""
 
 
-class _Site:
+class _StreamlitSite:
     """Implementation of ``asr_core.server.gate.Site`` on Streamlit."""
 
     def user(self, cookies: dict[str, str]) -> str | None:
-        if not setting("auth"):
+        if not secret_table("auth"):
             return None
         try:
             claims = json.loads(signed_user_cookie(cookies) or b"")
@@ -204,7 +203,7 @@ class _Site:
             return None
 
     def sign_in_path(self) -> str | None:
-        if not setting("auth"):
+        if not secret_table("auth"):
             return None
         return f"{_base()}/auth/login?{sign_in_query()}"
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from asr_core.engines.base import Engine, Window
-from asr_core.errors import LimitError
+from asr_core.errors import SettingsError
 from asr_core.ops.budget import Resource, process_budget
 
 __all__ = ["ModelProbe", "add_page_check", "health", "page_fault"]
@@ -164,7 +164,7 @@ def _check_threads() -> str | None:
 def _check_connections() -> str | None:
     try:
         usage = process_budget().usage()
-    except LimitError as error:
+    except SettingsError as error:
         return str(error)
     pages = next(each for each in usage if each.resource == Resource.CONNECTIONS)
     if pages.used < pages.total:

@@ -38,7 +38,7 @@ _MOST_ROWS: dict[type[Any], tuple[int, str]] = {
 class Access:
     """Access to the database and the audio files, on behalf of an actor."""
 
-    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float) -> None:
+    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float = float("inf")) -> None:
         self._database = Database(url)
         self._audio_files = AudioFiles(folder)
         self._max_bytes = max_mb * 1e6
