@@ -65,14 +65,14 @@ def foreign_modules(tree: ast.AST) -> list[ModuleType]:
 
 @pytest.mark.parametrize("path", WORKAROUNDS, ids=str)
 def test_the_private_parts_that_a_workaround_uses_are_there(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     names = set(private_names(tree)) - set(defined_names(tree)) | set(replaced_names(tree))
     sources = "\n".join(inspect.getsource(module) for module in foreign_modules(tree))
     assert {name for name in names if not re.search(rf"\b{name}\b", sources)} == set()
 
 
 def test_nothing_else_uses_a_private_part_of_another_library() -> None:
-    trees = {path: ast.parse(path.read_text()) for path in FILES}
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
     own = NAMED_TUPLE.union(*(defined_names(tree) for tree in trees.values()))
     for path in set(FILES) - set(WORKAROUNDS):
         attributes = {n.attr for n in ast.walk(trees[path]) if isinstance(n, ast.Attribute)}
