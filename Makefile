@@ -6,7 +6,7 @@ PORT ?= 8501
 # A machine with an NVIDIA GPU gets the engine that uses it.
 REQUIREMENTS := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo requirements-torch.txt || echo requirements.txt)
 
-.PHONY: help run test test-unit lint format reference lock bench-live bench-load bench-peers bench-files clean
+.PHONY: help run test test-unit lint format reference settings lock bench-live bench-load bench-peers bench-files clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '%-12s %s\n' "$$name" "$$what"; done
@@ -25,10 +25,12 @@ test-unit: $(VENV)/.dev ## run the tests that need no model, on all cores
 lint: $(VENV)/.dev ## check style, types, import contracts, pins and documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/oxlint --deny-warnings widgets
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/lock.py --check
 	$(BIN)/python scripts/reference.py --check
+	$(BIN)/python scripts/settings_table.py --check
 
 format: $(VENV)/.dev ## mend what can be mended of style and format
 	$(BIN)/ruff check --fix .
@@ -36,6 +38,9 @@ format: $(VENV)/.dev ## mend what can be mended of style and format
 
 reference: $(VENV)/.dev ## write the library's reference to build/reference/
 	$(BIN)/python scripts/reference.py
+
+settings: $(VENV)/.dev ## write docs/settings.md from the settings' fields
+	$(BIN)/python scripts/settings_table.py
 
 lock: $(VENV)/.dev ## pin all packages anew from pyproject.toml; ARGS=--upgrade for the newest
 	$(BIN)/python scripts/lock.py $(ARGS)

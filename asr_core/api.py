@@ -1,4 +1,4 @@
-"""The library: load a model, transcribe a recording, stream audio while it is spoken.
+"""Public interface of the library: load a model, transcribe a recording, stream live audio.
 
 Everything here is also to be had from ``asr_core`` itself, which imports this module only when
 one of its names is asked for.
@@ -28,7 +28,7 @@ from asr_core.models import check_request, resolve
 from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
-from asr_core.streaming.replay import FRAME_S
+from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
 from asr_core.transcript import Segment, Transcript, Word, join_words
 
 __all__ = [
@@ -43,7 +43,7 @@ __all__ = [
 
 Samples = NDArray[np.float32] | NDArray[np.int16]
 
-_POLL_S = 0.02  # between checks for events while a stream is being closed
+_CLOSE_POLL_S = 0.02  # between checks for events while a stream is being closed
 
 
 def load_model(
@@ -75,7 +75,7 @@ def load_model(
 
 
 class Model:
-    """A loaded model; any thread may call its methods, several at once.
+    """Loaded model; any thread may call its methods, several at once.
 
     Made by `load_model`.
 
@@ -143,7 +143,7 @@ class Model:
         )
         source: Any = audio
         if isinstance(audio, np.ndarray):
-            resampler = _Resampler(sample_rate_hz)
+            resampler = _BlockConverter(sample_rate_hz)
             source = np.concatenate([resampler.push(audio), resampler.flush()])
         elif isinstance(audio, os.PathLike):
             source = Path(audio)
@@ -190,7 +190,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """A change of what a stream shows.
+    """Change of what a stream shows.
 
     Attributes:
         final: words that have become final; they follow those of earlier events and never change.
@@ -209,12 +209,12 @@ class StreamEvent:
 
     @property
     def final_text(self) -> str:
-        """The text of the words that have become final."""
+        """Text of the words that have become final."""
         return join_words(self.final)
 
     @property
     def partial_text(self) -> str:
-        """The text that may still change."""
+        """Text that may still change."""
         return join_words(self.partial)
 
 
@@ -229,7 +229,7 @@ class Stream:
         self, engine: Engine, options: LiveOptions, sample_rate_hz: int, *, realtime: bool
     ) -> None:
         self._session = LiveSession(options)
-        self._resampler = _Resampler(sample_rate_hz)
+        self._resampler = _BlockConverter(sample_rate_hz)
         self._now_s = 0.0  # the simulated clock
         self._simulated: Scheduler | None = None
         self._changes = _Changes()
@@ -267,7 +267,7 @@ class Stream:
         self._is_closed = True
         events = list(self._append(self._resampler.flush()))
         self._session.finish()
-        while not self._session.wait(0.0 if self._simulated else _POLL_S):
+        while not self._session.wait(0.0 if self._simulated else _CLOSE_POLL_S):
             if self._simulated:
                 self._simulated.step(self._now_s)
             events += self._changes.since_last(self._session.snapshot)
@@ -275,7 +275,7 @@ class Stream:
 
     @property
     def result(self) -> TranscriptionResult:
-        """All final words so far."""
+        """Final words so far."""
         return _result(self._session.snapshot.transcript())
 
     def __enter__(self) -> Self:
@@ -298,9 +298,8 @@ class Stream:
             self._session.append(samples)
             yield from self._changes.since_last(self._session.snapshot)
             return
-        n_frame = int(FRAME_S * SAMPLE_RATE_HZ)
-        for at in range(0, len(samples), n_frame):
-            frame = samples[at : at + n_frame]
+        for at in range(0, len(samples), LIVE_FRAME_SAMPLES):
+            frame = samples[at : at + LIVE_FRAME_SAMPLES]
             self._session.append(frame)
             self._now_s += len(frame) / SAMPLE_RATE_HZ
             while self._simulated.step(self._now_s):
@@ -333,7 +332,7 @@ class _Changes:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionResult(Transcript):
-    """A transcript that can be written in every format: txt, srt, vtt, tsv, json, docx."""
+    """Transcript that can be written in every format: txt, srt, vtt, tsv, json, docx."""
 
     def to(self, extension: str) -> str | bytes:
         """Return the transcript in a format: text, or bytes for ``"docx"``.
@@ -370,7 +369,7 @@ def _result(transcript: Transcript) -> TranscriptionResult:
     return TranscriptionResult(*(getattr(transcript, field.name) for field in fields(Transcript)))
 
 
-class _Resampler:
+class _BlockConverter:
     """Conversion of mono blocks of any rate and type to 16 kHz float32."""
 
     def __init__(self, sample_rate_hz: int) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "ModelError",
+    "SettingsError",
     "StoreError",
 ]
 
@@ -29,11 +30,11 @@ class AudioError(AsrError):
 
 
 class ModelError(AsrError):
-    """A model that is unknown, incomplete or cannot be fetched."""
+    """Model that is unknown, incomplete or cannot be fetched."""
 
 
 class EngineError(AsrError):
-    """An engine that is not installed, or failed at run time."""
+    """Engine that is not installed, or failed at run time."""
 
 
 class Cancelled(AsrError):
@@ -41,20 +42,24 @@ class Cancelled(AsrError):
 
 
 class ConditionError(AsrError):
-    """A test-bench condition that is unknown, out of its limits or lacks what it needs."""
+    """Test-bench condition that is unknown, out of its limits or lacks what it needs."""
 
 
 class LanguageError(AsrError):
-    """A language that Whisper does not know."""
+    """Language that Whisper does not know."""
 
 
 class LimitError(AsrError):
-    """A limit that is reached, or a setting that is no valid limit."""
+    """Limit that is reached."""
 
 
 class ManifestError(AsrError):
-    """A list of recordings that cannot be read."""
+    """List of recordings that cannot be read."""
+
+
+class SettingsError(AsrError):
+    """Setting whose value is not valid."""
 
 
 class StoreError(AsrError):
-    """A test-bench store that cannot be reached or is full."""
+    """Test-bench store that cannot be reached or is full."""

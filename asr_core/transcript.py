@@ -16,7 +16,7 @@ __all__ = ["Segment", "Transcript", "Word", "comparison_key", "join_words"]
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as the model wrote it.
+    """Word as the model wrote it.
 
     Attributes:
         text: with its leading space, if the script has one, so that words join to running text
@@ -52,7 +52,7 @@ _PACKED_WORD = struct.Struct("=3dI")  # start, end, probability, number of chara
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A sentence, or the speech between two pauses: one line on the page.
+    """Sentence, or the speech between two pauses: one line on the page.
 
     Words are stored packed, in a quarter of the memory of objects: a day of speech has 200 000.
 
@@ -102,7 +102,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The text of one recording or live session.
+    """Text of one recording or live session.
 
     Attributes:
         segments: in the order of time; those of different speakers may overlap.

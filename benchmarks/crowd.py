@@ -28,7 +28,6 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from numpy.typing import NDArray
-from streamlit_webrtc.sink import AudioSinkTrack
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
@@ -37,6 +36,7 @@ from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Window
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, RecordingController, scheduler_for
+from asr_core.streaming.recording_sink import RecordingSink
 from benchmarks.clips import english_clips, print_table, wer_percent
 from benchmarks.memory import held_mb
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
@@ -93,20 +93,26 @@ async def _clients(pipe: Connection, samples: NDArray[np.int16]) -> None:
 
 @dataclass
 class Guest:
-    """One client as the app sees it."""
+    """Client as the app sees it."""
 
     number: int
-    takes: RecordingController = field(default_factory=RecordingController)
+    controller: RecordingController = field(default_factory=RecordingController)
     connection: RTCPeerConnection | None = None
+    loop: asyncio.AbstractEventLoop | None = None
     called_at: float = field(default_factory=time.monotonic)
     let_in_at: float | None = None
     n_beside: int = 0  # largest number of speakers meanwhile, including this one
     lags_s: list[float] = field(default_factory=list)
 
+    def hang_up(self) -> None:
+        """Close the connection soon. Any thread may call, more than once."""
+        if self.connection is not None and self.loop is not None:
+            asyncio.run_coroutine_threadsafe(self.connection.close(), self.loop)
+
     async def answer(self, offer: str) -> str:
-        self.connection = RTCPeerConnection()
-        sink = AudioSinkTrack(self.takes.on_frame)
-        sink._on_ended_callback = self.takes.on_ended
+        self.connection, self.loop = RTCPeerConnection(), asyncio.get_running_loop()
+        sink = RecordingSink(self.controller)
+        sink.open(self)
 
         @self.connection.on("track")
         def on_track(track: MediaStreamTrack) -> None:
@@ -124,7 +130,7 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
     loop = asyncio.get_running_loop()
     guests = [Guest(number) for number in range(n_guests)]
     for guest in guests:
-        guest.takes.prepare(scheduler, LiveOptions(language="en", keep_audio=True))
+        guest.controller.prepare(scheduler, LiveOptions(language="en", keep_audio=True))
         pipe.send(("call", guest.number))
         offer = await loop.run_in_executor(None, pipe.recv)
         pipe.send(("answer", guest.number, await guest.answer(offer)))
@@ -133,34 +139,34 @@ async def crowd(engine: Engine, pipe: Connection, n_guests: int, seconds: float)
         await asyncio.sleep(0.1)
         now = time.monotonic()
         for guest in guests:
-            take = guest.takes.running
-            if take is None:
+            recording = guest.controller.running
+            if recording is None:
                 continue
             if guest.let_in_at is None:
                 guest.let_in_at = now
             guest.n_beside = max(guest.n_beside, scheduler.admission.n_admitted)
-            guest.lags_s.append(take.session.snapshot.lag_s)
+            guest.lags_s.append(recording.session.snapshot.lag_s)
             if now - guest.let_in_at > seconds and guest.number not in left:
                 left.add(guest.number)
                 pipe.send(("leave", guest.number))
                 assert guest.connection is not None
                 await guest.connection.close()
     for guest in guests:
-        for take in guest.takes.all:
-            await loop.run_in_executor(None, take.session.wait, 120)
+        for recording in guest.controller.all:
+            await loop.run_in_executor(None, recording.session.wait, 120)
     return guests
 
 
-def words_lost(engine: Engine, takes: list[tuple[NDArray[np.int16], str]]) -> float:
+def words_lost(engine: Engine, recordings: list[tuple[NDArray[np.int16], str]]) -> float:
     """Return the word error rate of live recordings, in percent, against full context.
 
     Args:
         engine: transcribes the references.
-        takes: audio and live text of each recording.
+        recordings: audio and live text of each recording.
     """
     references, hypotheses = [], []
-    for recording, text in takes:
-        sound = to_float32(recording)
+    for samples, text in recordings:
+        sound = to_float32(samples)
         size = 25 * SAMPLE_RATE_HZ
         parts = [sound[at : at + size] for at in range(0, len(sound), size)]
         windows = [Window(part, "en", beam_size=5) for part in parts]
@@ -195,23 +201,25 @@ def measure(
     pipe.send(("end", 0))
     lags = [lag for guest in guests for lag in guest.lags_s]
     waits = sorted((guest.let_in_at or 0) - guest.called_at for guest in guests)
-    sessions = [take.session for guest in guests for take in guest.takes.all]
-    takes = [(s.kept_audio(), s.snapshot.transcript().text) for s in sessions]
+    sessions = [recording.session for guest in guests for recording in guest.controller.all]
+    recordings = [(s.kept_audio(), s.snapshot.transcript().text) for s in sessions]
     row = {
         "model": model,
         "guests": len(guests),
         "spoke_at_once": max(guest.n_beside for guest in guests),
-        "takes": len(takes),
+        "recordings": len(recordings),
         "lag_p50_p95_s": " / ".join(f"{q:.2f}" for q in np.percentile(lags, (50, 95))),
         "waited_longest_s": round(waits[-1]),
-        "shortest_take_s": round(min(len(sound) for sound, _ in takes) / SAMPLE_RATE_HZ, 1),
+        "shortest_recording_s": round(
+            min(len(sound) for sound, _ in recordings) / SAMPLE_RATE_HZ, 1
+        ),
     }
     del guests, sessions
-    held.append(_held_mb() - sum(sound.nbytes for sound, _ in takes) / 1e6)
+    held.append(_held_mb() - sum(sound.nbytes for sound, _ in recordings) / 1e6)
     row["threads_before_after"] = f"{n_threads} / {threading.active_count()}"
     for name, mb in zip(("in_use", "pages"), np.transpose(held), strict=True):
         row[f"{name}_grew_mb"] = " / ".join(f"{after - mb[0]:.0f}" for after in mb[1:])
-    row["errors_beside_full_context"] = words_lost(engine, takes)
+    row["errors_beside_full_context"] = words_lost(engine, recordings)
     return row
 
 

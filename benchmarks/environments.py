@@ -1,4 +1,4 @@
-"""A virtual environment for each peer system."""
+"""Virtual environment for each peer system."""
 
 from __future__ import annotations
 

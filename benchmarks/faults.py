@@ -47,15 +47,15 @@ from asr_core.evaluation.roles import Actor, Role
 from asr_core.evaluation.store import Store
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, Recording, RecordingController, scheduler_for
+from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
 from benchmarks.clips import english_clips, print_table, wer_percent
 
-FRAME = 320  # 20 ms
-TAKE_S = 24.0
+RECORDING_S = 24.0
 FAULT_S = (1.0, 5.0)
 
 
 class Faulty:
-    """The real engine behind simulated faults."""
+    """Real engine behind simulated faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -73,7 +73,7 @@ class Faulty:
 
 @dataclass
 class Place:
-    """The things that faults act on."""
+    """Objects that faults act on."""
 
     engine: Faulty
     model: Path  # a copy of ours
@@ -161,7 +161,7 @@ FAULTS = (
 class Seen:
     """Results of one kind of fault."""
 
-    takes: int = 0
+    n_recordings: int = 0
     taken_back: int = 0
     missing_s: float = 0.0
     references: list[str] = field(default_factory=list)
@@ -170,46 +170,48 @@ class Seen:
 
 
 def speak(
-    takes: RecordingController, samples: NDArray[np.int16], lost: threading.Event
+    controller: RecordingController, samples: NDArray[np.int16], lost: threading.Event
 ) -> Iterator[Recording]:
     """Send frames of 20 ms in real time; yield after each."""
     started = time.monotonic()
-    for at in range(0, len(samples) - FRAME + 1, FRAME):
+    for at in range(0, len(samples) - LIVE_FRAME_SAMPLES + 1, LIVE_FRAME_SAMPLES):
         ahead_s = at / SAMPLE_RATE_HZ - (time.monotonic() - started)
         if ahead_s > 0:
             time.sleep(ahead_s)
         if lost.is_set() and at:
             continue
-        frame = av.AudioFrame.from_ndarray(samples[None, at : at + FRAME], "s16", "mono")
+        frame = av.AudioFrame.from_ndarray(
+            samples[None, at : at + LIVE_FRAME_SAMPLES], "s16", "mono"
+        )
         frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at
         frame.time_base = fractions.Fraction(1, SAMPLE_RATE_HZ)
-        takes.on_frame(frame)
-        yield takes.all[-1]
+        controller.on_frame(frame)
+        yield controller.all[-1]
 
 
 def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
     """Run one recording and return its final text."""
-    takes = RecordingController()
+    controller = RecordingController()
     scheduler = scheduler_for(place.engine)  # type: ignore[arg-type]
     scheduler.admission._capacity = lambda: 4  # both at once, however slow faults make it
-    takes.prepare(scheduler, LiveOptions("en"))
+    controller.prepare(scheduler, LiveOptions("en"))
     before: tuple[str, ...] = ()
-    take = None
-    for take in speak(takes, samples, place.lost):
-        snapshot = take.session.snapshot
+    recording = None
+    for recording in speak(controller, samples, place.lost):
+        snapshot = recording.session.snapshot
         if snapshot.error:
             seen.sentences.add(snapshot.error)
         final = tuple(word.text for word in snapshot.committed_words)
         seen.taken_back += final[: len(before)] != before
         before = final
-    assert take is not None
-    takes.end()
-    assert take.session.wait(300), "the take does not end"
-    snapshot = take.session.snapshot
+    assert recording is not None
+    controller.end()
+    assert recording.session.wait(300), "the recording does not end"
+    snapshot = recording.session.snapshot
     final = tuple(word.text for word in snapshot.committed_words)
     seen.taken_back += final[: len(before)] != before
     seen.missing_s += max(0.0, len(samples) / SAMPLE_RATE_HZ - snapshot.audio_s - 0.05)
-    seen.takes += 1
+    seen.n_recordings += 1
     return snapshot.transcript().text
 
 
@@ -272,7 +274,7 @@ def _round(
     seen: dict[str, Seen],
 ) -> None:  # fmt: skip
     """Run two speakers with faults, then the same speech without."""
-    n = int(TAKE_S * SAMPLE_RATE_HZ)
+    n = int(RECORDING_S * SAMPLE_RATE_HZ)
     parts = [sound[at : at + n] for at in (rng.randrange(len(sound) - n) for _ in range(2))]
     name = " and ".join(sorted(fault.__name__.replace("_", " ") for fault in faults))
     # A pool passes exceptions of its threads on.
@@ -293,7 +295,7 @@ def _both(
 def _cause(place: Place, faults: Sequence[Any], seed: float) -> None:
     rng = random.Random(seed)
     for fault in faults:
-        time.sleep(rng.uniform(2.0, TAKE_S / 2 - FAULT_S[1]))
+        time.sleep(rng.uniform(2.0, RECORDING_S / 2 - FAULT_S[1]))
         with fault(place):
             time.sleep(rng.uniform(*FAULT_S))
 
@@ -312,7 +314,7 @@ def small_disk(folder: Path) -> Iterator[Path]:
 def _row(name: str, seen: Seen) -> dict[str, Any]:
     return {
         "fault": name,
-        "takes": seen.takes,
+        "recordings": seen.n_recordings,
         "final_words_taken_back": seen.taken_back,
         "sound_missing_s": round(seen.missing_s, 1),
         "words_otherwise_percent": wer_percent(seen.references, seen.hypotheses)

@@ -46,12 +46,12 @@ REQUIREMENTS = {
     "whisper.cpp": ["pywhispercpp==1.5.1", "numpy"],
 }
 
-FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggml)}
+PEER_FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggml)}
 
 
 @dataclass
 class LongRecording:
-    """A file to transcribe, with its reference and, if known, the times of its utterances."""
+    """File to transcribe, with its reference and, if known, the times of its utterances."""
 
     name: str
     samples: NDArray[np.float32]
@@ -140,11 +140,11 @@ def row(system: str, model: str, known: Sequence[LongRecording], folder: Path) -
 
 def _weights(name: str, directory: Path, folder: Path) -> Path:
     """Return the model in the format of the system called ``name``."""
-    if name not in FORMATS:
+    if name not in PEER_FORMATS:
         return directory
-    target = folder / f"{directory.name}{FORMATS[name][0]}"
+    target = folder / f"{directory.name}{PEER_FORMATS[name][0]}"
     if not target.exists():
-        FORMATS[name][1](directory, target)
+        PEER_FORMATS[name][1](directory, target)
     return target
 
 

@@ -36,7 +36,7 @@ from asr_core.engines.base import Hypothesis, Window
 from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot
-from asr_core.streaming.replay import FRAME_S
+from asr_core.streaming.replay import FRAME_S, LIVE_FRAME_SAMPLES
 from asr_core.transcript import Word, comparison_key
 from benchmarks.clips import (
     count_changes,
@@ -49,8 +49,6 @@ from benchmarks.clips import (
 from benchmarks.memory import held_mb
 
 Samples = NDArray[np.float32]
-
-FRAME = int(FRAME_S * SAMPLE_RATE_HZ)
 
 
 @dataclass
@@ -119,7 +117,9 @@ def speak(
 
 def _frames(samples: Samples) -> Iterator[Samples]:
     """Split samples into frames as a microphone delivers them."""
-    return (samples[at : at + FRAME] for at in range(0, len(samples), FRAME))
+    return (
+        samples[at : at + LIVE_FRAME_SAMPLES] for at in range(0, len(samples), LIVE_FRAME_SAMPLES)
+    )
 
 
 def _step(scheduler: Scheduler, now: float) -> float | None:
@@ -160,7 +160,7 @@ def measure(
         **simulated.figures("simulated"),
         "changed_percent": round(100 * on_clock.n_changed / max(1, on_clock.n_written), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
-        "invented_words": _hallucinated(data, engine, language),
+        "hallucinated_words": _hallucinated(data, engine, language),
         "peak_mb": round(_peak_mb()),
     }
 

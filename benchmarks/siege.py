@@ -61,7 +61,7 @@ class Lags:
 
 
 class Listener:
-    """One honest speaker, with the offset of the page's clock."""
+    """Honest speaker, with the offset of the page's clock."""
 
     def __init__(self, speaker: Speaker) -> None:
         self.speaker, self._ahead_s = speaker, float("inf")

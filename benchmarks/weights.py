@@ -17,7 +17,7 @@ from asr_core.models.ctranslate2_format import convert_to_transformers
 
 __all__ = ["to_ggml", "to_openai"]
 
-_RENAMED = (
+_RENAMED_ARRAYS = (
     (r"^model\.", ""),
     (r"\.layers\.", ".blocks."),
     (r"self_attn_layer_norm", "attn_ln"),
@@ -48,7 +48,7 @@ def _openai_names(model: WhisperForConditionalGeneration) -> dict[str, torch.Ten
     named = {}
     for old, tensor in model.state_dict().items():
         name = old
-        for pattern, replacement in _RENAMED:
+        for pattern, replacement in _RENAMED_ARRAYS:
             name = re.sub(pattern, replacement, name)
         if name != "proj_out.weight":  # tied to the embedding
             named[name] = tensor

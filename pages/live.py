@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from asr_core.settings import read_settings
 from asr_core.streaming import Recording, RecordingController, scheduler_for
 from widgets.downloads import recording_downloads, recording_name
 from widgets.kept_words import kept_words
@@ -16,7 +17,7 @@ from widgets.microphone import (
     stall_notice,
     stop_microphone,
 )
-from widgets.settings import current_settings, load_chosen_engine, usage_limits
+from widgets.settings import current_settings, load_chosen_engine
 from widgets.transcript_view import finished_view, live_view
 from widgets.workspace import current_workspace, retention_caption
 
@@ -86,11 +87,10 @@ def draw_finished(recording: Recording) -> None:
 
 st.title("Speak and read", anchor=False)
 controller = current_workspace().recordings
-allowed = usage_limits()
-options, limit_s = live_options(allowed)
+options, limit_s = live_options()
 engine = load_chosen_engine(current_settings())
 if engine is not None:
-    controller.prepare(scheduler_for(engine, allowed), options, limit_s)
+    controller.prepare(scheduler_for(engine, read_settings().max_speakers), options, limit_s)
     st.caption("Press START, allow the microphone and speak. Press STOP to end the recording.")
     # Read once: a change while the page is drawn must differ from it to trigger a redraw.
     state = state_of(controller)

@@ -1,4 +1,4 @@
-"""The reference of the library's public names, made from their docstrings by pdoc.
+"""Reference of the library's public names, made from their docstrings by pdoc.
 
     python scripts/reference.py            write it to build/reference/
     python scripts/reference.py --check    only fail on what is broken

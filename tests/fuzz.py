@@ -37,8 +37,8 @@ from asr_core.evaluation.manifests import ManifestEntry
 from asr_core.evaluation.set_files import file_opener
 from asr_core.full_context.time_range import RangeReader, TimeRange
 from asr_core.models.ctranslate2_format import read_arrays, read_config
-from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
+from asr_core.settings import read_settings, use_secrets
 from tests.support.damage import damage
 from tests.support.recordings import bursts, recorded
 
@@ -236,7 +236,8 @@ def _text(rng: random.Random, _: list[bytes]) -> None:
     for read in (Condition.parse, parse_tags, parse_timestamp):
         with contextlib.suppress(AsrError, ValueError):  # parse_timestamp's is a ValueError
             read(text)
-    UsageLimits.read({"ASR_MAX_SPEAKERS": text})
+    use_secrets(lambda: {"ASR_MAX_SPEAKERS": text, "ASR_MODELS": text, "ASR_LOG": text})
+    read_settings()
 
 
 TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {

@@ -12,7 +12,7 @@ import streamlit as st
 from asr_core.evaluation.roles import Actor, resolve_actor
 from asr_core.ops.rate_limit import KeyedBuckets
 from asr_core.server.visitors import is_invitation
-from widgets.secrets import setting
+from widgets.secrets import app_settings, secret_table
 from widgets.site import is_gated
 
 __all__ = ["current_actor", "require_access", "warn_if_public"]
@@ -29,13 +29,13 @@ def require_access() -> bool:
     ``[auth]`` in the secrets turns on Streamlit's sign-in (OpenID Connect), ``ASR_INVITE`` the
     secret link ``…/?invite=THE-SECRET``; either admits. A gate before the app has already decided.
     """
-    can_sign_in, invite = _can_sign_in(), setting("ASR_INVITE")
+    can_sign_in, invite = _can_sign_in(), app_settings().invite
     if can_sign_in and st.user.is_logged_in:
         _draw_user()
         return True
     if is_gated() or (not can_sign_in and not invite):
         return True
-    if invite and _is_invited(str(invite)):
+    if invite and _is_invited(invite):
         return True
     st.title("Speak and read", anchor=False)
     if can_sign_in:
@@ -52,7 +52,7 @@ def require_access() -> bool:
 def current_actor() -> Actor:
     """Return the visitor's identity and role, as verified by the identity provider."""
     claims = st.user.to_dict() if _can_sign_in() else {}
-    return resolve_actor(claims if claims.get("is_logged_in") else {}, setting("roles") or {})
+    return resolve_actor(claims if claims.get("is_logged_in") else {}, secret_table("roles"))
 
 
 @functools.cache
@@ -65,7 +65,8 @@ def _log_public_access() -> None:
 
 def warn_if_public() -> None:
     """Warn on the test bench of a reachable app that admits everybody."""
-    if _can_sign_in() or setting("ASR_INVITE") or setting("ASR_OPEN_TO_ALL") or _is_local():
+    given = app_settings()
+    if _can_sign_in() or given.invite or given.open_to_all or _is_local():
         return
     _log_public_access()
     st.warning(
@@ -76,7 +77,7 @@ def warn_if_public() -> None:
 
 
 def _can_sign_in() -> bool:
-    return bool(setting("auth"))
+    return bool(secret_table("auth"))
 
 
 def _is_invited(invite: str) -> bool:

@@ -6,15 +6,15 @@ import streamlit as st
 
 from asr_core.errors import AudioError
 from asr_core.full_context import FileOptions, TimeRange
-from asr_core.ops.limits import UsageLimits
 from asr_core.output.formats import parse_timestamp
-from widgets.settings import Settings, usage_limits
+from asr_core.settings import read_settings
+from widgets.settings import RecognitionSettings
 from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["file_options"]
 
 
-def file_options(settings: Settings) -> FileOptions:
+def file_options(settings: RecognitionSettings) -> FileOptions:
     """Draw the settings and return the options for files added from now on."""
     with st.sidebar:
         st.header("Upload")
@@ -42,14 +42,15 @@ def file_options(settings: Settings) -> FileOptions:
         )
         time_range = _choose_time_range(start, end)
         st.caption("Applies to files added or transcribed again from now on.")
-        max_s = usage_limits().max_file_s
-        if max_s is not None and max_s != UsageLimits.max_file_s:
+        allowed = read_settings()
+        if "max_file_minutes" in allowed.model_fields_set:
             st.caption(
-                f"The first {max_s / 60:g} minutes of a file are transcribed on this server."
+                f"The first {allowed.max_file_minutes:g} minutes of a file are transcribed on this "
+                "server."
             )
     return FileOptions(
         settings.language, is_mixed, settings.task, prompt, time_range,
-        max_s=max_s, split_channels=split_channels,
+        max_s=60 * allowed.max_file_minutes, split_channels=split_channels,
     )  # fmt: skip
 
 

@@ -9,12 +9,13 @@ import base64
 import hmac
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 from streamlit_webrtc.credentials import get_cloudflare_ice_servers, get_twilio_ice_servers
 
-from widgets.secrets import setting
+from widgets.secrets import app_settings
 
 __all__ = ["ice_servers"]
 
@@ -30,25 +31,20 @@ def ice_servers(visitor: str) -> list[Any]:
     Args:
         visitor: id of the visitor; coturn has a quota for each.
 
-    Taken, in this order, from ``ICE_SERVERS`` (a list of tables with ``urls``,
-    ``username``, ``credential``), ``TURN_URLS`` and ``TURN_SECRET`` (coturn's
-    ``static-auth-secret``), ``CLOUDFLARE_TURN_KEY_ID`` and
-    ``CLOUDFLARE_TURN_KEY_API_TOKEN``, ``TWILIO_ACCOUNT_SID`` and
-    ``TWILIO_AUTH_TOKEN``; each a secret of Streamlit or, but for the first, an
-    environment variable. All but the first give credentials that expire, so call it for each
+    Taken from the first that is set: ``ICE_SERVERS``, ``TURN_URLS`` with ``TURN_SECRET``,
+    Cloudflare's, Twilio's. All but the first give credentials that expire, so call it for each
     connection.
     """
-    static = setting("ICE_SERVERS")
-    if static:
-        return [dict(server) for server in static]
-    urls, shared = setting("TURN_URLS"), setting("TURN_SECRET")
-    if urls and shared:
-        return [_with_fresh_credentials(urls, shared, visitor)]
+    given = app_settings()
+    if given.ice_servers:
+        return list(given.ice_servers)
+    if given.turn_urls and given.turn_secret:
+        return [_with_fresh_credentials(given.turn_urls, given.turn_secret, visitor)]
     try:
-        key, token = setting("CLOUDFLARE_TURN_KEY_ID"), setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
+        key, token = given.cloudflare_turn_key_id, given.cloudflare_turn_key_api_token
         if key and token:
             return list(get_cloudflare_ice_servers(key, token))
-        sid, secret = setting("TWILIO_ACCOUNT_SID"), setting("TWILIO_AUTH_TOKEN")
+        sid, secret = given.twilio_account_sid, given.twilio_auth_token
         if sid and secret:
             return list(get_twilio_ice_servers(sid, secret))
     except Exception as error:  # each service raises its own errors
@@ -61,7 +57,7 @@ def ice_servers(visitor: str) -> list[Any]:
     return []
 
 
-def _with_fresh_credentials(urls: str | list[str], secret: str, visitor: str) -> dict[str, Any]:
+def _with_fresh_credentials(urls: Sequence[str], secret: str, visitor: str) -> dict[str, Any]:
     """Return expiring credentials for a TURN server that shares the secret.
 
     See draft-uberti-behave-turn-rest-00.
@@ -69,9 +65,8 @@ def _with_fresh_credentials(urls: str | list[str], secret: str, visitor: str) ->
     who = hmac.digest(secret.encode(), b"visitor " + visitor.encode(), "sha256").hex()[:16]
     name = f"{int(time.time()) + _VALID_S}:{who}"
     signed = hmac.digest(secret.encode(), name.encode(), "sha1")
-    listed = urls.split(",") if isinstance(urls, str) else urls
     return {
-        "urls": [url.strip() for url in listed],
+        "urls": list(urls),
         "username": name,
         "credential": base64.b64encode(signed).decode(),
     }

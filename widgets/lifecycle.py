@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
 import signal
 import threading
 import time
@@ -12,6 +11,7 @@ from types import FrameType
 
 import streamlit as st
 
+from asr_core.settings import read_settings
 from asr_core.streaming import end_all, is_closing
 from widgets.workarounds.streamlit_runtime import event_loop
 
@@ -69,17 +69,16 @@ def start_monitoring() -> None:
 
     ``ASR_LOG=json`` selects JSON logs; ``/metrics`` and ``/health`` are on ``ASR_METRICS_PORT``.
     """
-    if os.environ.get("ASR_LOG", "").strip().lower() == "json":
+    chosen = read_settings()
+    if chosen.log == "json":
         from asr_core.ops.logs import log_as_json
 
         log_as_json()
-    port = os.environ.get("ASR_METRICS_PORT", "").strip()
-    if not port:
+    if chosen.metrics_port is None:
         return
     from asr_core.server.status import serve_metrics
 
-    address = os.environ.get("ASR_METRICS_ADDRESS", "127.0.0.1")
     try:
-        serve_metrics(int(port), address)
-    except (OSError, ValueError, OverflowError) as error:
-        logger.error("No metrics: ASR_METRICS_PORT is %r (%s)", port, error)
+        serve_metrics(chosen.metrics_port, chosen.metrics_address)
+    except (OSError, OverflowError) as error:
+        logger.error("No metrics: ASR_METRICS_PORT is %d (%s)", chosen.metrics_port, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.ops.limits import UsageLimits
+from asr_core.settings import read_settings
 from asr_core.streaming import LiveOptions
 from widgets.settings import current_settings
 from widgets.text_fields import PERSIST
@@ -12,7 +12,7 @@ from widgets.text_fields import PERSIST
 __all__ = ["live_options"]
 
 
-def live_options(allowed: UsageLimits) -> tuple[LiveOptions, float | None]:
+def live_options() -> tuple[LiveOptions, float | None]:
     """Draw the settings; return the next recording's options and its time limit in seconds."""
     settings = current_settings()
     with st.sidebar:
@@ -30,9 +30,9 @@ def live_options(allowed: UsageLimits) -> tuple[LiveOptions, float | None]:
             minutes = st.number_input(
                 "Minutes", 0.1, 600.0, 10.0, key="minutes", persist_state=PERSIST
             )
-        max_s = allowed.max_recording_s
-        if max_s is not None:
-            st.caption(f"Recordings end after {max_s / 60:g} minutes on this server.")
+        max_minutes = read_settings().max_recording_minutes
+        if max_minutes is not None:
+            st.caption(f"Recordings end after {max_minutes:g} minutes on this server.")
     options = LiveOptions(settings.language, settings.task, period, keep)
-    limits_s = [s for s in (minutes * 60 if minutes else None, max_s) if s is not None]
+    limits_s = [60 * limit for limit in (minutes, max_minutes) if limit is not None]
     return options, min(limits_s, default=None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from asr_core.errors import SettingsError
 from asr_core.evaluation.roles import Role
 from widgets.access import current_actor, require_access
 from widgets.lifecycle import install_graceful_shutdown, shutdown_notice, start_monitoring
+from widgets.markdown import escape_markdown
+from widgets.secrets import app_settings
 from widgets.settings import choose_settings
 from widgets.site import is_gated
 from widgets.workarounds.streamlit_hardening import harden_streamlit
@@ -19,6 +22,11 @@ __all__ = ["navigate"]
 
 def navigate() -> None:
     """Draw the requested page, if the visitor may see it."""
+    try:
+        app_settings()
+    except SettingsError as error:  # without a gate nobody has read them before
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        st.stop()
     if not is_gated():
         start_monitoring()
         install_graceful_shutdown()

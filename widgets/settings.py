@@ -23,18 +23,16 @@ from asr_core.models import (
     read_allowlist,
     resolve,
 )
-from asr_core.ops.limits import UsageLimits
 from widgets.markdown import escape_markdown
 from widgets.text_fields import PERSIST, field_key
 from widgets.workarounds.streamlit_runtime import use_page_navigation
 
 __all__ = [
-    "Settings",
+    "RecognitionSettings",
     "choose_settings",
     "current_settings",
     "load_chosen_engine",
     "offered_models",
-    "usage_limits",
 ]
 
 logger = logging.getLogger(__name__)
@@ -47,7 +45,7 @@ _TASKS: dict[Task, str] = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class RecognitionSettings:
     """Model, language and task chosen in the sidebar; no language means detection."""
 
     model: str
@@ -55,22 +53,13 @@ class Settings:
     task: Task
 
 
-def current_settings() -> Settings:
+def current_settings() -> RecognitionSettings:
     """Return the settings of this browser session."""
     if "settings" not in st.session_state:
         use_page_navigation()
         st.rerun()
-    settings: Settings = st.session_state["settings"]
+    settings: RecognitionSettings = st.session_state["settings"]
     return settings
-
-
-def usage_limits() -> UsageLimits:
-    """Return the operator's limits for one user; draw an error and return none if unreadable."""
-    try:
-        return UsageLimits.read()
-    except AsrError as error:
-        st.error(escape_markdown(str(error)), icon=":material/error:")
-        return UsageLimits()
 
 
 def offered_models() -> ModelAllowlist:
@@ -131,10 +120,10 @@ def choose_settings() -> None:
         st.caption("This model was not trained to translate.")
     if only_transcribes:
         task = "transcribe"
-    st.session_state["settings"] = Settings(model, language, task)
+    st.session_state["settings"] = RecognitionSettings(model, language, task)
 
 
-def load_chosen_engine(settings: Settings) -> Engine | None:
+def load_chosen_engine(settings: RecognitionSettings) -> Engine | None:
     """Return the loaded engine for ``settings``; draw a message and return None if it fails."""
     if not settings.model:
         st.info("Enter a model in the sidebar: a hub ID (owner/name) or a directory.")
@@ -174,7 +163,9 @@ def _error_text(error: AsrError, models: ModelAllowlist, model: str) -> str:
     return f"The model {model} is unavailable at the moment; see the server's log."
 
 
-def _show_progress(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:
+def _show_progress(
+    place: DeltaGenerator, settings: RecognitionSettings, progress: Progress
+) -> None:
     share = progress.done_mb / progress.total_mb if progress.total_mb else 0.0
     total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
     place.progress(

@@ -24,30 +24,30 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
-from streamlit.auth_util import encode_provider_token
-from streamlit.runtime.runtime import Runtime
-from streamlit.web.server.server_util import is_xsrf_enabled
-from streamlit.web.server.starlette import starlette_app_utils
-from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
-from asr_core.errors import LimitError
+from asr_core.errors import LimitError, SettingsError
 from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.ops.budget import process_budget
 from asr_core.server.gate import MAX_MESSAGE_BYTES, VISITOR_HEADER, Gate
 from asr_core.server.health import add_page_check, health, page_fault
 from asr_core.server.hosts import AllowedHosts
-from asr_core.server.uvicorn_limits import close_idle_connections, limit_message_size
 from asr_core.server.workspaces import RECONNECT_GRACE_S, Workspaces, retention_s
 from asr_core.text.plain_text import shorten
-from widgets.secrets import setting
+from asr_core.workarounds.uvicorn_limits import close_idle_connections, limit_message_size
+from widgets.secrets import app_settings, secret_table
 from widgets.unsaved import has_unsaved
 from widgets.workarounds.streamlit_hardening import harden_streamlit
 from widgets.workarounds.streamlit_reruns import install_rerun_fixes
 from widgets.workarounds.streamlit_runtime import (
     event_loop,
     event_loop_fault,
+    is_active_session,
+    is_own_request,
+    is_running,
     session_manager,
+    sign_in_query,
     signed_user_cookie,
+    uploaded_files,
 )
 from widgets.workarounds.streamlit_storage import (
     UploadedFiles,
@@ -67,7 +67,7 @@ _MAX_LENGTH_DIGITS, _MAX_ID, _MAX_NAME, _MAX_TYPE = 12, 64, 200, 100
 _MULTIPART_BYTES = 8192  # of the form around the file
 _MEDIA = ("audio/", "video/")
 # Connections without a page, in all and per address; a browser opens six.
-_MAX_CONNECTIONS, _MAX_CONNECTIONS_EACH = 500, 200
+_MAX_PAGELESS_CONNECTIONS, _MAX_PAGELESS_EACH = 500, 200
 
 _gated = threading.Event()
 
@@ -80,13 +80,13 @@ def is_gated() -> bool:
 def app_options() -> dict[str, Any]:
     """Return the arguments of ``st.App``, after installing the workarounds and limits."""
     try:
-        process_budget()
-    except LimitError as error:
+        app_settings()
+    except SettingsError as error:
         sys.exit(str(error))
     install_storage()
     install_rerun_fixes()
     harden_streamlit()
-    close_idle_connections(_MAX_CONNECTIONS, _MAX_CONNECTIONS_EACH)
+    close_idle_connections(_MAX_PAGELESS_CONNECTIONS, _MAX_PAGELESS_EACH)
     limit_message_size(MAX_MESSAGE_BYTES)
     _gated.set()
     return {
@@ -112,7 +112,7 @@ def workspaces() -> Workspaces:
 
 
 def _is_open(session_id: str) -> bool:
-    return Runtime.exists() and Runtime.instance().is_active_session(session_id)
+    return is_active_session(session_id)
 
 
 def _sweep_forever(spaces: Workspaces) -> None:
@@ -126,14 +126,14 @@ def _sweep_forever(spaces: Workspaces) -> None:
 
 
 def _close_expired_sessions(spaces: Workspaces) -> None:
-    if not Runtime.exists():
+    if not is_running():
         return
     sessions = disconnected_sessions()
     if sessions is None:
         return
     timeout_s = min(RECONNECT_GRACE_S, retention_s())
     event_loop().call_soon_threadsafe(sessions.close_expired, spaces.has_content, timeout_s)
-    if isinstance(files := Runtime.instance().uploaded_file_mgr, UploadedFiles):
+    if isinstance(files := uploaded_files(), UploadedFiles):
         manager = session_manager()
         files.keep_only(lambda session_id: manager.get_session_info(session_id) is not None)
 
@@ -168,15 +168,14 @@ class _LateGate:
 
 
 def _gate_before(app: Any) -> Gate:
-    invitation = str(setting("ASR_INVITE") or "")
-    names = str(setting("ASR_ALLOWED_HOSTS") or "").split(",")
+    given = app_settings()
     return Gate(
         app,
-        site=_Site(),
+        site=_StreamlitSite(),
         budget=process_budget(),
-        hosts=AllowedHosts(names),
-        invitation=invitation,
-        is_open=not invitation and not setting("auth"),
+        hosts=AllowedHosts(given.allowed_hosts or ()),
+        invitation=given.invite or "",
+        is_open=not given.invite and not secret_table("auth"),
         base=_base(),
     )
 
@@ -189,11 +188,11 @@ def _base() -> str:
     return f"/{path}" if path else ""
 
 
-class _Site:
+class _StreamlitSite:
     """Implementation of ``asr_core.server.gate.Site`` on Streamlit."""
 
     def user(self, cookies: dict[str, str]) -> str | None:
-        if not setting("auth"):
+        if not secret_table("auth"):
             return None
         try:
             claims = json.loads(signed_user_cookie(cookies) or b"")
@@ -204,9 +203,9 @@ class _Site:
             return None
 
     def sign_in_path(self) -> str | None:
-        if not setting("auth"):
+        if not secret_table("auth"):
             return None
-        return f"{_base()}/auth/login?provider={encode_provider_token('default')}"
+        return f"{_base()}/auth/login?{sign_in_query()}"
 
     def owner_of(self, session_id: str) -> str | None:
         return workspaces().owner_of(session_id)
@@ -226,9 +225,9 @@ class _Site:
         whose: tuple[str, str],
     ) -> None:
         request = Request(scope, _with_timeout(receive))
-        files: Any = Runtime.instance().uploaded_file_mgr
+        files = uploaded_files()
         try:
-            if not _comes_from_our_page(request):
+            if not is_own_request(request.headers, request.cookies):
                 answer: Response = PlainTextResponse("Reload the page.", 403)
             elif request.method == "DELETE":
                 files.remove_file(*file)
@@ -240,13 +239,6 @@ class _Site:
         except LimitError as error:
             answer = PlainTextResponse(str(error), 413)
         await answer(scope, receive, send)
-
-
-def _comes_from_our_page(request: Request) -> bool:
-    if not is_xsrf_enabled():
-        return True
-    given = request.headers.get("X-Xsrftoken"), request.cookies.get(XSRF_COOKIE_NAME)
-    return bool(starlette_app_utils.validate_xsrf_token(*given))
 
 
 async def _receive_upload(

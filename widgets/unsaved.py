@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from streamlit.runtime.runtime import Runtime
-
 from widgets.text_fields import has_edits
-from widgets.workarounds.streamlit_runtime import session_manager
+from widgets.workarounds.streamlit_runtime import session_manager, uploaded_files
 from widgets.workarounds.streamlit_storage import UploadedFiles
 
 __all__ = ["has_unsaved"]
@@ -17,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 def has_unsaved(session_id: str) -> bool:
     """Return True if work would be lost with this session. Any thread may call."""
-    files = Runtime.instance().uploaded_file_mgr
+    files = uploaded_files()
     if isinstance(files, UploadedFiles) and files.has(session_id):
         return True
     found = session_manager().get_session_info(session_id)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import streamlit as st
-from streamlit.runtime.runtime import Runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from asr_core.full_context import Job
@@ -15,6 +12,7 @@ from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.server.gate import ADDRESS_HEADER, VISITOR_HEADER
 from asr_core.server.workspaces import Workspace, retention_s
 from widgets.site import is_gated, workspaces
+from widgets.workarounds.streamlit_runtime import current_session_id, uploaded_files
 
 __all__ = [
     "current_workspace",
@@ -29,20 +27,14 @@ __all__ = [
 def current_workspace() -> Workspace:
     """Return the visitor's workspace, which a reloaded page finds again."""
     may_move = "microphone_opened" not in st.session_state
-    session_id, visitor = _session_id(), visitor_id()
+    session_id, visitor = current_session_id(), visitor_id()
     address = st.context.headers.get(ADDRESS_HEADER.decode()) if is_gated() else None
     return workspaces().claim(session_id, visitor, address=address, may_move=may_move)
 
 
-def _session_id() -> str:
-    context = get_script_run_ctx()
-    assert context is not None, "call this while a page is drawn"
-    return context.session_id
-
-
 def visitor_id() -> str:
     """Return the id of the page's visitor; without a gate, that of the session."""
-    session_id = _session_id()
+    session_id = current_session_id()
     if not is_gated():
         return f"session {session_id}"
     # A page whose connection was just cut has no header, but it still has its owner.
@@ -58,9 +50,8 @@ def stored_upload(file: UploadedFile) -> StoredFile:
     Raises:
         LimitError: there is no room for it.
     """
-    manager: Any = Runtime.instance().uploaded_file_mgr
     if is_gated():
-        found: StoredFile | None = manager.stored(_session_id(), file.file_id)
+        found: StoredFile | None = uploaded_files().stored(current_session_id(), file.file_id)
         if found is not None:
             return found
     file.seek(0)
@@ -70,8 +61,7 @@ def stored_upload(file: UploadedFile) -> StoredFile:
 
 def release_upload(file: UploadedFile) -> None:
     """Remove a file from the uploader, so that its space is freed once nothing else uses it."""
-    manager: Any = Runtime.instance().uploaded_file_mgr
-    manager.remove_file(_session_id(), file.file_id)
+    uploaded_files().remove_file(current_session_id(), file.file_id)
 
 
 def player_url(job: Job) -> str:

@@ -1,4 +1,4 @@
-"""The live buffer between the thread that receives audio and the one that transcribes it."""
+"""Live buffer between the thread that receives audio and the one that transcribes it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ _TAG_IDS = (b"ID3", b"TAG", b"APETAGEX")
 
 @dataclass(frozen=True)
 class FileSection:
-    """The bytes from ``start`` up to ``end``, which FFmpeg can read as one recording.
+    """Bytes from ``start`` up to ``end``, which FFmpeg can read as one recording.
 
     Attributes:
         end: None for the end of the file, if it is the only section.
@@ -53,6 +53,7 @@ def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[F
     """Return the sections of a file, at least one; for most formats it is the whole file.
 
     Args:
+        file: read from its start, and left there.
         check_cancelled: called many times a second; what it raises is passed on.
     """
     if not file.seekable():

@@ -10,11 +10,11 @@ from typing import BinaryIO, NoReturn
 import av
 from av.container import InputContainer
 
-from asr_core.audio.ffmpeg_limits import limit_memory
+from asr_core.workarounds.ffmpeg_limits import limit_memory
 
-__all__ = ["FORMATS", "Reader", "open_container"]
+__all__ = ["CONTAINER_FORMATS", "Reader", "open_container"]
 
-FORMATS = (
+CONTAINER_FORMATS = (
     # players and phones
     "aac", "ac3", "aiff", "amr", "ape", "asf", "au", "avi", "caf", "eac3", "flac", "flv",
     "matroska", "mov", "mp3", "mpeg", "mpegts", "ogg", "rm", "wav", "wv",
@@ -31,11 +31,11 @@ FORMATS = (
 descriptions, scripts, devices, images and subtitles are left out, since they make FFmpeg open
 other files and addresses."""
 
-_OPTIONS = {"format_whitelist": ",".join(FORMATS), "protocol_whitelist": "none"}
+_OPTIONS = {"format_whitelist": ",".join(CONTAINER_FORMATS), "protocol_whitelist": "none"}
 
 
 class Reader:
-    """A file, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
+    """File, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
 
     Attributes:
         name: a neutral name with the file's extension, never a path.
@@ -95,7 +95,7 @@ def open_container(reader: Reader, options: dict[str, str] | None = None) -> Inp
     """Return the opened container; FFmpeg can open nothing but these bytes.
 
     Raises:
-        av.error.FFmpegError, OSError, ValueError, MemoryError: it is in none of ``FORMATS``.
+        av.error.FFmpegError, OSError, ValueError, MemoryError: it is in none of ``CONTAINER_FORMATS``.
         Exception: what the reader's ``check_cancelled`` raised.
     """
     limit_memory()

@@ -50,7 +50,7 @@ sample counts or bit rates."""
 
 
 class AudioFile:
-    """The audio of one file, decoded while it is read: memory does not grow with its length.
+    """Audio of one file, decoded while it is read: memory does not grow with its length.
 
     Iterating yields (n_samples,) float32 blocks of about ten seconds; once only, in one
     thread. The first sample is at 0 of a player's clock; gaps in the file become silence.

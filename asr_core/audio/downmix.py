@@ -34,7 +34,7 @@ _MEASURE_RATE_HZ = 8000
 """Rate at which cancellation is measured, on the differences of samples: these hold less hum and
 hiss than voice."""
 
-_BLOCK = 80
+_DECISION_BLOCK = 80
 """Samples at that rate per decision: 10 ms, also the length of a cross-fade."""
 
 _FAST_DECAY, _SLOW_DECAY = math.exp(-1 / 10), math.exp(-1 / 200)
@@ -123,7 +123,7 @@ class Downmix:
         self._rotated = np.stack([self._weights * np.cos(angles), self._weights * np.sin(angles)])
         self._n_averaged = max(1, round(rate_hz / _MEASURE_RATE_HZ))
         self._averaging = np.full(self._n_averaged, 1 / self._n_averaged, np.float32)
-        self._block = _BLOCK * self._n_averaged
+        self._block = _DECISION_BLOCK * self._n_averaged
         self._delay = max(1, round(_QUADRATURE_S * rate_hz))
         self._may_cancel = len(audible) > 1
         self._history = np.zeros((len(channels), 2 * self._delay), np.float32)
@@ -164,7 +164,7 @@ class Downmix:
         columns: NDArray[np.float64] = self._weights[:, np.newaxis] * (whole @ self._averaging)
         columns = np.concatenate([self._last_column, columns], axis=1)
         self._last_column = columns[:, -1:]
-        parts = (columns[:, 1:] - columns[:, :-1]).reshape(len(columns), n_blocks, _BLOCK)
+        parts = (columns[:, 1:] - columns[:, :-1]).reshape(len(columns), n_blocks, _DECISION_BLOCK)
         mean = parts.sum(axis=0)
         mean_energies = np.einsum("bs,bs->b", mean, mean)
         part_energies = np.einsum("cbs,cbs->b", parts, parts)

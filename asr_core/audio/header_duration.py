@@ -42,6 +42,10 @@ def declared_audio_end_s(
     """Return the end of the audio as the header declares it; None if it declares none.
 
     Args:
+        container: opened by FFmpeg.
+        stream: one audio stream of it.
+        section: the part of the file that it was opened from.
+        file: for MP3, whose own header FFmpeg does not show.
         decoded_s: seconds of audio that could be decoded.
     """
     name = format_name(container)
@@ -64,6 +68,7 @@ def declared_file_end_s(container: InputContainer, origin_s: float) -> float | N
     """Return the end of the whole file, video included, as the header declares it.
 
     Args:
+        container: opened by FFmpeg.
         origin_s: time stamp of the start of the file's clock.
     """
     duration_s = _file_duration_s(container)

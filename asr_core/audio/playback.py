@@ -1,4 +1,4 @@
-"""A FLAC copy of a file's audio, for files that browsers cannot play or seek exactly."""
+"""FLAC copy of a file's audio, for files that browsers cannot play or seek exactly."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Samples = NDArray[np.float32]
 
 
 class AudioSamples:
-    """A recording in memory, with the interface of :class:`asr_core.audio.decode.AudioFile`.
+    """Recording in memory, with the interface of :class:`asr_core.audio.decode.AudioFile`.
 
     Iterating yields views of at most ten seconds.
 

@@ -24,7 +24,7 @@ audio or video."""
 
 
 class SectionReader:
-    """One section of a file, opened with FFmpeg; for one thread.
+    """Section of a file, opened with FFmpeg; for one thread.
 
     Attributes:
         stream: the audio stream to read; chosen by the owner before anything is read.

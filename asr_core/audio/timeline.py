@@ -17,7 +17,7 @@ __all__ = ["MAX_INSERTED_SILENCE_S", "TimedFrame", "place_frames"]
 MAX_INSERTED_SILENCE_S = 12 * 3600.0
 """Limit for all gaps of a file together; beyond it, the stamps are from another clock."""
 
-_ROUNDING_S = 0.03
+_STAMP_ROUNDING_S = 0.03
 """Stamps in whole milliseconds and encoder delay are off by less."""
 
 _MIN_JUMP_S = 0.1
@@ -39,7 +39,7 @@ Frame = TypeVar("Frame")
 
 @dataclass(frozen=True)
 class TimedFrame(Generic[Frame]):
-    """A frame with its start on the file's clock, None if unstamped, and its duration."""
+    """Frame with its start on the file's clock, None if unstamped, and its duration."""
 
     frame: Frame
     start_s: float | None
@@ -54,6 +54,7 @@ def place_frames(
     A start before the end of the previous frame means that the overlap is to be cut.
 
     Args:
+        frames: in the order of decoding.
         at_s: start of the first frame unless its stamp says otherwise.
         ends_s: declared end of the file: stamps well beyond it are ignored.
     """
@@ -94,7 +95,7 @@ class _FileClock:
         return offsets
 
     def _jump(self, offsets: Sequence[float]) -> float:
-        for group, min_s in ((offsets[:_N_JUMP_FRAMES], _MIN_JUMP_S), (offsets, _ROUNDING_S)):
+        for group, min_s in ((offsets[:_N_JUMP_FRAMES], _MIN_JUMP_S), (offsets, _STAMP_ROUNDING_S)):
             if min(group) > min_s:
                 return self._forward(min(group))
             if max(group) < -min_s:

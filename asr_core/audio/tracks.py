@@ -1,4 +1,4 @@
-"""The audio tracks of a file, and the choice of one with speech."""
+"""Audio tracks of a file, and the choice of one with speech."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MIN_SPEECH_SHARE = 0.1
 """Share of the most talkative track's speech with which the default track is kept: a film has
 less speech than another recording of the same time."""
 
-_MIN_SPEECH_S = 0.5
+_MIN_TRACK_SPEECH_S = 0.5
 
 _MAX_TITLE_CHARS = 60
 _PLACEHOLDER_TITLES = ("", "SoundHandler", "Sound Media Handler", "und")
@@ -47,7 +47,7 @@ _COMMENTARY = Disposition.comment | Disposition.visual_impaired | Disposition.he
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """An audio track.
+    """Audio track of a file.
 
     Attributes:
         number: among the audio tracks, from 1.
@@ -104,7 +104,7 @@ def find_spoken_track(container: InputContainer) -> int:
     for at_s in _passage_times(container):
         for i, samples in _decode_passage(container, candidates, at_s).items():
             speech_s[i] += _speech_s(samples)
-    with_speech = [i for i in candidates if speech_s[i] >= _MIN_SPEECH_S]
+    with_speech = [i for i in candidates if speech_s[i] >= _MIN_TRACK_SPEECH_S]
     main = [i for i in with_speech if not _is_commentary(container.streams.audio[i])]
     best = max(main or with_speech or [default], key=lambda i: speech_s[i])
     return default if speech_s[default] >= _MIN_SPEECH_SHARE * speech_s[best] else best

@@ -8,9 +8,7 @@ probabilities as the whole recording at once.
 from __future__ import annotations
 
 import functools
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.errors import EngineError
+from asr_core.workarounds.silero_file import silero_vad_file
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -50,15 +49,14 @@ def _silero_session() -> onnxruntime.InferenceSession:
 
     from asr_core.audio.silero_graph import convolutions_as_matmul
 
-    spec = importlib.util.find_spec("faster_whisper")
-    if spec is None or not spec.submodule_search_locations:
+    path = silero_vad_file()
+    if path is None:
         raise EngineError(
             "The voice detector is not installed; run pip install -r requirements.txt."
         )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    path = Path(spec.submodule_search_locations[0]) / "assets" / "silero_vad_v6.onnx"
     network = convolutions_as_matmul(path)
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 

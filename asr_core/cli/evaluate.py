@@ -1,4 +1,4 @@
-"""The ``evaluate`` command: the test bench for scripts and for CI of a model."""
+"""Command ``evaluate``: the test bench for scripts and for CI of a model."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _parse_percent(text: str) -> float:
 
 @dataclass(frozen=True)
 class _EvaluateOptions:
-    """The command line; see the command's help."""
+    """Options of the command, as its help describes them."""
 
     manifest: Path
     model: tuple[str, ...]

@@ -66,7 +66,7 @@ OnProbe = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Input:
-    """One recording.
+    """Input recording.
 
     Attributes:
         source: a path, or the bytes of standard input.

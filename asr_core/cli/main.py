@@ -1,4 +1,4 @@
-"""The command group, and the entry function of the command line.
+"""Command group, and the entry function of the command line.
 
 Results go to standard output, progress and messages to standard error, both in UTF-8.
 """

@@ -1,4 +1,4 @@
-"""The ``models`` commands: list, fetch and find models."""
+"""Commands ``models``: list, fetch and find models."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class ParsedText(click.ParamType[Any]):
-    """An option type made from a function.
+    """Option type made from a function.
 
     Args:
         name: name of the type.

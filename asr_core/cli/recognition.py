@@ -20,7 +20,7 @@ __all__ = ["ModelChoice", "fetch_model"]
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A model, and the task it is wanted for.
+    """Model, and the task it is wanted for.
 
     Attributes:
         model: catalogue name, hub id or directory.

@@ -1,4 +1,4 @@
-"""The ``stream`` command: a file replayed through a live session."""
+"""Command ``stream``: a file replayed through a live session."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def stream(
 
 
 class EventPrinter:
-    """A printer of JSON lines, one for each change of a live session."""
+    """Printer of JSON lines, one for each change of a live session."""
 
     def __init__(self) -> None:
         self._started_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""The ``transcribe`` command: whole files in full context."""
+"""Command ``transcribe``: whole files in full context."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["transcribe"]
 
-_FORMATS = ("txt", "srt", "vtt", "tsv", "json", "docx")
+_FORMAT_NAMES = ("txt", "srt", "vtt", "tsv", "json", "docx")
 
 
 def _parse_time(text: str) -> float:
@@ -67,7 +67,7 @@ class _ResultOptions:
 @click.option(
     "--format",
     "extension",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(_FORMAT_NAMES),
     default="txt",
     show_default=True,
     help="Format of the result.",
@@ -194,7 +194,7 @@ def _find_inputs(files: tuple[str, ...]) -> Found:
         found = find(files, lambda name: show(f"Looking at {shorten(name)}"))
     for problem in found.problems:
         say(problem)
-    for left_out in found.left_out_but(_FORMATS):
+    for left_out in found.left_out_but(_FORMAT_NAMES):
         for sentence in left_out.sentences():
             say(sentence)
     return found

@@ -57,7 +57,7 @@ class Attempts:
 
     @property
     def selected(self) -> Hypothesis:
-        """The hypothesis to use; see :func:`select_hypothesis`."""
+        """Hypothesis to use; see :func:`select_hypothesis`."""
         return select_hypothesis(self.hypotheses)
 
     def adding(self, hypothesis: Hypothesis) -> Attempts:

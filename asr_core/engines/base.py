@@ -1,4 +1,4 @@
-"""The engine contract: windows of audio in, hypotheses out.
+"""Engine contract: windows of audio in, hypotheses out.
 
 Whoever has audio builds a :class:`Window`; an :class:`Engine` returns a :class:`Hypothesis`
 for it. Nothing here knows Whisper, a library or a device.
@@ -78,7 +78,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """The words that a model finds in a window.
+    """Words that a model finds in a window.
 
     Attributes:
         words: with times in seconds from the window's first sample.
@@ -139,7 +139,7 @@ def never_cancelled() -> None:
 
 
 class Engine(Protocol):
-    """A loaded model.
+    """Loaded model that recognises windows of audio.
 
     Any thread may call. ``n_parallel`` calls run at once, further ones wait; a call runs in its
     caller's thread, one batch after the other.

@@ -35,7 +35,7 @@ second, and whoever opened a page begins to speak."""
 _MEMORY_TIMEOUT_S = 60.0
 """Seconds that a call waits for memory in use elsewhere; by then a file may be done."""
 
-_POLL_S = 0.5
+_MEMORY_POLL_S = 0.5
 
 # Memory of a model outside the catalogue: a constant, and a multiple of its 16-bit weights on
 # the disk. Measured for int8 on a CPU with tiny.en and base; more than enough for the catalogue.
@@ -46,7 +46,7 @@ busy_checks: list[Callable[[Engine], bool]] = []
 
 
 class SharedEngine:
-    """An :class:`~asr_core.engines.base.Engine` whose weights are loaded on demand.
+    """Engine whose weights are loaded on demand.
 
     Any thread may call.
 
@@ -132,7 +132,7 @@ class SharedEngine:
         while (
             engine := self._begin_call() or self._load_once(time.monotonic() >= deadline)
         ) is None:
-            time.sleep(_POLL_S)
+            time.sleep(_MEMORY_POLL_S)
         try:
             yield engine
         finally:

@@ -18,7 +18,7 @@ __all__ = ["AlignedWord", "align"]
 
 @dataclass(frozen=True)
 class AlignedWord:
-    """A reference word and the hypothesis words aligned with it.
+    """Reference word and the hypothesis words aligned with it.
 
     Numbers can join several words on either side: "twenty five" aligns with "25".
 
@@ -43,7 +43,7 @@ WordRange = tuple[int, int]
 
 
 class _Column(NamedTuple):
-    """One or more alignment steps of jiwer, with the written words they come from."""
+    """Alignment steps of jiwer, one or more, with the written words they come from."""
 
     reference: WordRange
     hypothesis: WordRange

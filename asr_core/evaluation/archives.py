@@ -29,14 +29,14 @@ _PIECE_BYTES = 1_000_000
 _MAX_DIRECTORY_BYTES = 5_000_000  # central directory: 46 bytes and a name per member
 
 # Raised by the standard library for damaged or malicious ZIPs.
-_DAMAGED = (
+_DAMAGE_ERRORS = (
     zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, OSError,
     EOFError, ValueError, LookupError, OverflowError, MemoryError, struct.error, zlib.error, lzma.LZMAError,
 )  # fmt: skip
 
 
 class _SmallReads(io.RawIOBase):
-    """A file that limits each read, whatever sizes its own headers ask for."""
+    """File that limits each read, whatever sizes its own headers ask for."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -76,7 +76,7 @@ def open_zip(source: BinaryIO | Path) -> Iterator[Files]:
     with _opened(source) as file:
         try:
             archive = zipfile.ZipFile(_SmallReads(file))
-        except _DAMAGED:
+        except _DAMAGE_ERRORS:
             raise ManifestError(
                 "This is not a ZIP file, or it is damaged; pack it again."
             ) from None
@@ -140,7 +140,7 @@ def _reader(
                     left[0] -= len(piece)
                     if content.tell() > MAX_MEMBER_BYTES or left[0] < 0:
                         raise _too_large(called)
-        except _DAMAGED:
+        except _DAMAGE_ERRORS:
             raise AudioError(f"{called} is damaged in the ZIP; pack the files again.") from None
         content.seek(0)
         return content

@@ -37,7 +37,7 @@ _MAX_TAGS, _MAX_TAG, _MAX_VALUE = 20, 50, 200
 
 @dataclass(frozen=True)
 class NewCase:
-    """A case before it is stored.
+    """Case that is not stored yet.
 
     Attributes:
         reference: the transcript; empty for a recording without speech. Control characters are
@@ -79,7 +79,7 @@ class NewCase:
 
 @dataclass(frozen=True)
 class Case:
-    """A stored case.
+    """Stored case.
 
     Attributes:
         id: names its audio file.

@@ -53,15 +53,15 @@ def condition_heatmap(rows: Mapping[tuple[Condition, str], Summary]) -> Any:
     """Draw error rates as a heat map, condition × system."""
     order = list(dict.fromkeys(condition.title for condition, _ in rows))
     values = [
-        {"condition": condition.title, "setup": system, **_rate_fields(row)}
+        {"condition": condition.title, "system": system, **_rate_fields(row)}
         for (condition, system), row in rows.items()
     ]
     base = alt.Chart(_data(values)).encode(
-        x=alt.X("setup:N", title="Model", axis=alt.Axis(labelAngle=0, labelLimit=140)),
+        x=alt.X("system:N", title="Model", axis=alt.Axis(labelAngle=0, labelLimit=140)),
         y=alt.Y("condition:N", title=None, sort=order, axis=alt.Axis(labelLimit=180)),
         tooltip=[
             alt.Tooltip("condition:N", title="Condition"),
-            alt.Tooltip("setup:N", title="Model"),
+            alt.Tooltip("system:N", title="Model"),
             *_TOOLTIP,
         ],
     )
@@ -84,14 +84,14 @@ def tag_chart(rows: Mapping[tuple[str, str], Summary], tag: str) -> Any:
     """Draw a point with its 95 % interval for each value of ``tag`` and system."""
     order = list(dict.fromkeys(value for value, _ in rows))
     values = [
-        {"value": value, "setup": system, **_rate_fields(row)}
+        {"value": value, "system": system, **_rate_fields(row)}
         for (value, system), row in rows.items()
         if row.words.rate is not None
     ]
     base = alt.Chart(_data(values)).encode(
         y=alt.Y("value:N", title=tag, sort=order, axis=alt.Axis(labelLimit=180)),
-        yOffset=alt.YOffset("setup:N"),
-        color=alt.Color("setup:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
+        yOffset=alt.YOffset("system:N"),
+        color=alt.Color("system:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
         tooltip=[alt.Tooltip("value:N", title=tag), *_TOOLTIP],
     )
     return (
@@ -112,7 +112,7 @@ def tag_chart(rows: Mapping[tuple[str, str], Summary], tag: str) -> Any:
 def curve_chart(rows: Mapping[tuple[str, float, str], Summary], kind: str) -> Any:
     """Draw error rate against the value of a condition type, with a band for the interval."""
     values = [
-        {"value": value, "setup": system, **_rate_fields(row)}
+        {"value": value, "system": system, **_rate_fields(row)}
         for (each, value, system), row in rows.items()
         if each == kind and row.words.rate is not None
     ]
@@ -121,7 +121,7 @@ def curve_chart(rows: Mapping[tuple[str, float, str], Summary], kind: str) -> An
         x=alt.X(
             "value:Q", title=f"{name}, {CONDITION_TYPES[kind].unit}", scale=alt.Scale(zero=False)
         ),
-        color=alt.Color("setup:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
+        color=alt.Color("system:N", title="Model", legend=alt.Legend(orient="top", columns=1)),
         tooltip=[alt.Tooltip("value:Q", title=CONDITION_TYPES[kind].unit), *_TOOLTIP],
     )
     y = alt.Y("rate:Q", title=_ERRORS, axis=alt.Axis(format=_PERCENT), scale=alt.Scale(domainMin=0))

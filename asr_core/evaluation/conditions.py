@@ -42,7 +42,7 @@ class ConditionAssets:
 
 @dataclass(frozen=True)
 class ConditionType:
-    """A type of condition.
+    """Type of condition, with the values it may have.
 
     Attributes:
         name: for display.
@@ -90,7 +90,7 @@ _AMR_KBIT_S = (4.75, 5.15, 5.9, 6.7, 7.4, 7.95, 10.2, 12.2)
 
 @dataclass(frozen=True, order=True)
 class Condition:
-    """One condition.
+    """Condition that a recording is tested under.
 
     Attributes:
         kind: a key of ``CONDITION_TYPES``.
@@ -145,7 +145,7 @@ class Condition:
 
     @property
     def title(self) -> str:
-        """The condition for display."""
+        """Condition for display."""
         pattern = CONDITION_TYPES[self.kind].title
         shown = pattern.format(self.value if "+" in pattern else f"{self.value:g}")
         return f"{self.noise}, {shown}" if self.noise else shown

@@ -30,7 +30,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases, conditions and systems of an experiment.
+    """Cases, conditions and systems of an experiment.
 
     Attributes:
         samples: returns the (n_samples,) float32 audio of a case; called from any thread.

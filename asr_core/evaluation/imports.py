@@ -19,7 +19,7 @@ _TABLE_LIMITS = TableLimits(rows=20_000, table_bytes=20_000_000)
 
 @dataclass(frozen=True)
 class ImportReport:
-    """The outcome of an import.
+    """Outcome of an import.
 
     Attributes:
         n_stored: rows whose recording is in the test set now, of ``n_lines``.

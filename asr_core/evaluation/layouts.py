@@ -21,7 +21,7 @@ from asr_core.text.plain_text import shorten
 
 __all__ = ["Listing", "NothingListed", "TableLimits", "find_listing", "read_listing", "read_split"]
 
-_NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
+_LISTING_NAMES = ("metadata.jsonl", "metadata.csv", "manifest.jsonl", "manifest.json", "manifest.csv",
           "manifest.tsv", "test.tsv", "validated.tsv")  # fmt: skip
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", "manifest.json")
 _KALDI = "wav.scp"
@@ -34,12 +34,12 @@ _FLAC = re.compile(r"flac -c -d -s (\S+) \|")
 
 
 class NothingListed(ManifestError):
-    """No table among the files."""
+    """Data set without a table that lists its recordings."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of a set.
+    """Recordings of a set.
 
     Attributes:
         name: of the table, or of the folder of tables, that lists them.
@@ -78,7 +78,7 @@ def find_listing(files: Iterable[str]) -> tuple[str, str]:
     by_name: dict[str, list[str]] = {}
     for name in names:
         by_name.setdefault(PurePosixPath(name).name.lower(), []).append(name)
-    for known in _NAMES:
+    for known in _LISTING_NAMES:
         if known in by_name:
             chosen = _one(by_name[known])
             return chosen, _choice_note(chosen, tables)
@@ -160,7 +160,7 @@ def read_listing(files: Files, name: str, limits: TableLimits = TableLimits()) -
     Raises:
         ManifestError: it cannot be read, exceeds ``limits``, or lists nothing.
     """
-    read = _Reader(files, limits)
+    read = _ListingReader(files, limits)
     folder = _folder(name)
     if PurePosixPath(name).name in _KALDI_FILES and _beside(name, _KALDI) in files:
         return _listing(name, folder, _kaldi(read, folder), limits)
@@ -208,7 +208,7 @@ def read_split(files: Files, split: str) -> Listing | None:
     return Listing(name, listing.folder, entries)
 
 
-class _Reader:
+class _ListingReader:
     """Access to tables among files, within limits."""
 
     def __init__(self, files: Files, limits: TableLimits) -> None:
@@ -248,7 +248,7 @@ class _Reader:
         return {key: value for _, key, value in self.keyed_lines(name)}
 
 
-def _librispeech(read: _Reader, chapter: str) -> Iterator[ManifestEntry | EntryError]:
+def _librispeech(read: _ListingReader, chapter: str) -> Iterator[ManifestEntry | EntryError]:
     folder = _folder(chapter)
     speaker = PurePosixPath(folder).parent.name
     tags: Mapping[str, str] = {"speaker": speaker} if speaker else {}
@@ -256,7 +256,7 @@ def _librispeech(read: _Reader, chapter: str) -> Iterator[ManifestEntry | EntryE
         yield ManifestEntry(f"{folder}/{key}", reference, None, tags, where)
 
 
-def _kaldi(read: _Reader, folder: str) -> Iterator[ManifestEntry | EntryError]:
+def _kaldi(read: _ListingReader, folder: str) -> Iterator[ManifestEntry | EntryError]:
     in_folder: Callable[[str], str] = lambda name: str(PurePosixPath(folder) / name)  # noqa: E731
     sounds = read.keyed(in_folder("wav.scp"))
     segments = read.keyed(in_folder("segments"))

@@ -31,13 +31,15 @@ from asr_core.text.plain_text import shorten
 
 __all__ = ["EntryError", "ManifestEntry", "file_stem", "read_cases", "read_entries"]
 
-_PATH = ("file_name", "audio_filepath", "path", "audio", "file", "filename", "wav_filename",
+_PATH_COLUMNS = ("file_name", "audio_filepath", "path", "audio", "file", "filename", "wav_filename",
          "audio_file", "audio_path", "file_path", "filepath")  # fmt: skip
-_REFERENCE = ("transcription", "text", "sentence", "reference", "said", "transcript",
+_REFERENCE_COLUMNS = ("transcription", "text", "sentence", "reference", "said", "transcript",
          "normalized_text", "raw_text", "raw_transcription")  # fmt: skip
-_LANGUAGE = ("language", "lang", "locale", "language_code")
-_OFFSET, _DURATION = "offset", "duration"
-_KNOWN = frozenset((*_PATH, *_REFERENCE, *_LANGUAGE, _OFFSET, _DURATION))
+_LANGUAGE_COLUMNS = ("language", "lang", "locale", "language_code")
+_OFFSET_COLUMN, _DURATION_COLUMN = "offset", "duration"
+_KNOWN_COLUMNS = frozenset(
+    (*_PATH_COLUMNS, *_REFERENCE_COLUMNS, *_LANGUAGE_COLUMNS, _OFFSET_COLUMN, _DURATION_COLUMN)
+)
 _NO_TAGS = frozenset(
     ("seconds", "id", "split", "sampling_rate", "sample_rate", "wav_filesize", "sentence_id")
 )
@@ -51,7 +53,7 @@ _FLEURS_FIELDS = 7  # id, file, text, the same in small letters, its letters, sa
 
 
 class EntryError(ManifestError):
-    """A row that cannot be used.
+    """Row that cannot be used.
 
     Attributes:
         where: such as "line 7".
@@ -66,7 +68,7 @@ class EntryError(ManifestError):
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A row of a manifest.
+    """Row of a manifest.
 
     Attributes:
         path: as the manifest writes it.
@@ -86,7 +88,7 @@ class ManifestEntry:
 
     @property
     def title(self) -> str:
-        """The case's name."""
+        """Name of the case."""
         if self.name:
             return self.name
         stem = file_stem(self.path)
@@ -115,7 +117,7 @@ def read_entries(
     """
     called = shorten(name)
     text = decode_text(called, content)
-    rows = read_rows(name, text, (frozenset(_PATH), frozenset(_REFERENCE)))
+    rows = read_rows(name, text, (frozenset(_PATH_COLUMNS), frozenset(_REFERENCE_COLUMNS)))
     entries: list[ManifestEntry | EntryError] = []
     for row in _without_header(called, text) if rows is None else rows:
         if len(entries) == most:
@@ -143,7 +145,7 @@ def _without_header(called: str, text: str) -> Iterator[TableRow | InvalidRow]:
         return _fleurs(text)
     raise ManifestError(
         f"{called} does not begin with the names of its columns: one for the file "
-        f"({', '.join(_PATH[:3])} …) and one for its words ({', '.join(_REFERENCE[:3])} …)."
+        f"({', '.join(_PATH_COLUMNS[:3])} …) and one for its words ({', '.join(_REFERENCE_COLUMNS[:3])} …)."
     )
 
 
@@ -208,21 +210,21 @@ def _read(where: str, fields: Mapping[str, Any]) -> ManifestEntry:
         ValueError: with the end of a sentence that begins "line 7: ".
     """
     known = _known(fields)
-    path = _text(known, _PATH, "file")
-    reference = _text(known, _REFERENCE, "words")
+    path = _text(known, _PATH_COLUMNS, "file")
+    reference = _text(known, _REFERENCE_COLUMNS, "words")
     if path is None or not path.strip():
-        raise ValueError(f"it has no file name ({', '.join(_PATH[:3])} …)")
+        raise ValueError(f"it has no file name ({', '.join(_PATH_COLUMNS[:3])} …)")
     if len(path) > _MAX_PATH:
         raise ValueError(f"the path of the file is longer than {_MAX_PATH} characters")
     if reference is None:
         raise ValueError(
-            f"it has no transcript ({', '.join(_REFERENCE[:3])} …); leave it empty where nobody speaks"
+            f"it has no transcript ({', '.join(_REFERENCE_COLUMNS[:3])} …); leave it empty where nobody speaks"
         )
-    language = _text(known, _LANGUAGE, "language")
+    language = _text(known, _LANGUAGE_COLUMNS, "language")
     tags = {
         key.strip().lower(): str(value).strip()
         for key, value in fields.items()
-        if normalise_column(key) not in _KNOWN | _NO_TAGS
+        if normalise_column(key) not in _KNOWN_COLUMNS | _NO_TAGS
         and isinstance(value, str | int | bool)
         and key.strip()
         and str(value).strip()
@@ -235,7 +237,7 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for key, value in fields.items():
         name = normalise_column(key)
-        if name in _KNOWN:
+        if name in _KNOWN_COLUMNS:
             if name in known and known[name] != value:
                 raise ValueError(f"it has {name} twice, written in two ways")
             known[name] = value
@@ -261,8 +263,8 @@ def _text(known: Mapping[str, Any], names: Sequence[str], what: str) -> str | No
 
 def _range(known: Mapping[str, Any]) -> TimeRange:
     """Return what NeMo's columns mean; a duration alone does in its own manifests only."""
-    offset = _seconds(known.get(_OFFSET), _OFFSET)
-    duration = _seconds(known.get(_DURATION), _DURATION) if offset is not None or (
+    offset = _seconds(known.get(_OFFSET_COLUMN), _OFFSET_COLUMN)
+    duration = _seconds(known.get(_DURATION_COLUMN), _DURATION_COLUMN) if offset is not None or (
         _NEMO in known
     ) else None  # fmt: skip
     start = offset or 0.0

@@ -117,7 +117,7 @@ def _counts(output: jiwer.WordOutput | jiwer.CharacterOutput) -> ErrorCounts:
 
 @dataclass(frozen=True)
 class Interval:
-    """An error rate with its 95 % confidence interval; all None without reference words."""
+    """Error rate with its 95 % confidence interval; all None without reference words."""
 
     rate: float | None
     low: float | None
@@ -152,7 +152,7 @@ def _resample_rates(errors: IntArray, n_reference: IntArray, seed: int) -> NDArr
 
 @dataclass(frozen=True)
 class Difference:
-    """The error rate of one system minus that of another on the same cases.
+    """Error rate of one system minus that of another on the same cases.
 
     Attributes:
         points: second minus first; negative is better.

@@ -207,7 +207,7 @@ def rank_worst(trials: Iterable[Trial], n: int | None = None) -> list[Trial]:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A word recognised as another, with its count and the cases it occurs in."""
+    """Word recognised as another, with its count and the cases it occurs in."""
 
     reference: str
     hypothesis: str
@@ -274,7 +274,7 @@ def measure_calibration(trials: Iterable[Trial]) -> Calibration:
 
 @dataclass(frozen=True)
 class TrialPair:
-    """One case and condition in two runs."""
+    """Case and condition in two runs."""
 
     first: Trial
     second: Trial

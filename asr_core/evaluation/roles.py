@@ -36,7 +36,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Actor:
-    """The person on whose behalf the store acts.
+    """Person on whose behalf the store acts.
 
     Attributes:
         name: verified e-mail address; empty without sign-in. It marks what they add.

@@ -39,7 +39,7 @@ class RunState(Enum):
 
 @dataclass
 class _QueuedRun:
-    """A run that was started in this process."""
+    """Run that was started in this process."""
 
     run_id: str
     cancel: threading.Event = field(default_factory=threading.Event)
@@ -71,7 +71,7 @@ def _check(run: Run, actor: Actor) -> None:
 
 
 class Runner:
-    """The queue of runs of a store, safe to use from any thread."""
+    """Queue of runs of a store, safe to use from any thread."""
 
     def __init__(self, store: Store) -> None:
         self._store = store.acting(_SERVER)

@@ -31,7 +31,7 @@ def is_hidden(path: str) -> bool:
 
 
 class DiskFiles(Mapping[str, Callable[[], BinaryIO]]):
-    """The files below a folder; paths outside it, relative to it, can be opened too."""
+    """Files below a folder; paths outside it, relative to it, can be opened too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -38,7 +38,7 @@ _EXCEL_SEPARATOR = re.compile(r'"?sep=([\t,;|])"?\s*')  # Excel's line before th
 _UNQUOTED = "\t|"  # delimiters that texts do not contain, so that writers do not quote
 
 # UTF-32 first: its mark begins with that of UTF-16.
-_MARKS = (
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
@@ -53,7 +53,7 @@ csv.field_size_limit(2**31 - 1)  # the store reports fields that are too long
 
 @dataclass(frozen=True)
 class TableRow:
-    """A row of a table.
+    """Row of a table.
 
     Attributes:
         line: the one in which it begins, from 1.
@@ -66,7 +66,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class InvalidRow:
-    """A line that is not a row.
+    """Line that is not a row.
 
     Attributes:
         problem: the end of a sentence that begins "line 7: ".
@@ -82,7 +82,7 @@ def decode_text(called: str, content: bytes) -> str:
     Raises:
         ManifestError: the encoding is neither UTF-8 nor UTF-16 with a byte order mark.
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:
@@ -196,7 +196,7 @@ def _first_value(decoder: json.JSONDecoder, text: str, at: int) -> tuple[Any, in
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers a duplicate key."""
+    """JSON object that remembers a duplicate key."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

@@ -1,4 +1,4 @@
-"""A trial: one case under one condition, transcribed by one system."""
+"""Trial: one case under one condition, transcribed by one system."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Samples = NDArray[np.float32]
 
 @dataclass(frozen=True, order=True)
 class SystemConfig:
-    """The system under test: a model and how it is run.
+    """System under test: a model and how it is run.
 
     Attributes:
         model: catalogue name, hub id or directory.
@@ -61,7 +61,7 @@ class SystemConfig:
 
     @property
     def title(self) -> str:
-        """The model and every setting that differs from its default, for display."""
+        """Model and every setting that differs from its default, for display."""
         parts = [self.model]
         parts += [self.engine] if self.engine != "auto" else []
         parts += ["streaming"] if self.mode == "streaming" else []
@@ -77,7 +77,7 @@ class SystemConfig:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """The hypothesis of a trial and what it cost.
+    """Hypothesis of a trial and what it cost.
 
     Attributes:
         words: empty if the trial failed.
@@ -99,7 +99,7 @@ class TrialResult:
 
 @dataclass(frozen=True)
 class Trial:
-    """One case × condition × system with its result.
+    """Case × condition × system with its result.
 
     Attributes:
         name: of the case.
@@ -119,12 +119,12 @@ class Trial:
 
     @property
     def text(self) -> str:
-        """The hypothesis as running text."""
+        """Hypothesis as running text."""
         return join_words(self.result.words)
 
     @property
     def score(self) -> Score:
-        """The errors of the hypothesis (cached)."""
+        """Errors of the hypothesis (cached)."""
         return _cached_score(self.reference, self.text, self.language)
 
 

@@ -24,7 +24,7 @@ def speaker_names(channels: Sequence[str]) -> tuple[str, ...]:
 
 
 class Speakers:
-    """The speakers of one recording, one on each channel.
+    """Speakers of one recording, one on each channel.
 
     Args:
         channels: FFmpeg's names of the channels.

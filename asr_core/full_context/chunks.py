@@ -19,7 +19,7 @@ __all__ = ["SpeechChunk", "speech_chunks"]
 
 @dataclass(frozen=True)
 class SpeechChunk:
-    """A part of a recording with speech in it.
+    """Part of a recording with speech in it.
 
     Attributes:
         start_s: position of its first sample in the recording, seconds.
@@ -94,7 +94,7 @@ def _start_of(chunk: SpeechChunk) -> float:
 
 
 class _ChannelChunker:
-    """The chunks of one channel."""
+    """Chunks of one channel."""
 
     def __init__(self, channel: int | None, start_s: float, config: FullContextConfig) -> None:
         self._channel, self._start_s = channel, start_s
@@ -139,7 +139,7 @@ class _ChannelChunker:
 
 
 class _ChunkPacker:
-    """A pure state machine that joins short spans of speech and cuts long ones."""
+    """Pure state machine that joins short spans of speech and cuts long ones."""
 
     def __init__(self, config: FullContextConfig) -> None:
         self._config = config

@@ -9,7 +9,7 @@ __all__ = ["FULL_CONTEXT_DEFAULTS", "FullContextConfig"]
 
 @dataclass(frozen=True)
 class FullContextConfig:
-    """Every threshold of full context; what the user chooses is in ``FileOptions``.
+    """Thresholds of full context; what the user chooses is in ``FileOptions``.
 
     Values were chosen on recorded speech (``benchmarks.files``) unless a source is named.
     """

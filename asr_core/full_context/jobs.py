@@ -45,7 +45,7 @@ class JobState(Enum):
 
 @dataclass
 class Job:
-    """One file to transcribe.
+    """File to transcribe, with its progress and its result.
 
     The queue writes until it starts, then the background thread; the page reads. Each
     attribute is set in one assignment.
@@ -108,7 +108,7 @@ class Job:
 
 
 class JobQueue:
-    """The files of one workspace; the module says which thread may call what.
+    """Files of one workspace; the module says which thread may call what.
 
     Args:
         owner: the user, whose number of files in progress the budget limits.
@@ -140,7 +140,7 @@ class JobQueue:
 
     @property
     def jobs(self) -> list[Job]:
-        """All jobs in the order they were added; a copy."""
+        """Jobs in the order they were added; a copy."""
         return list(itertools.chain.from_iterable(self.batches))
 
     @property

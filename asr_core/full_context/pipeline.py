@@ -1,4 +1,4 @@
-"""The chunks of a file, read in one thread and recognised in others."""
+"""Chunks of a file, read in one thread and recognised in others."""
 
 from __future__ import annotations
 

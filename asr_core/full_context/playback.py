@@ -1,4 +1,4 @@
-"""The audio that a page plays with a transcript: the file, or a copy of its sound."""
+"""Audio that a page plays with a transcript: the file, or a copy of its sound."""
 
 from __future__ import annotations
 

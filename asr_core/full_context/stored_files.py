@@ -31,7 +31,7 @@ _COPY_BYTES = 1 << 20
 
 
 class StoredFile:
-    """An uploaded file. Any thread may call.
+    """Uploaded file. Any thread may call.
 
     Attributes:
         name: as the user calls it.
@@ -54,7 +54,7 @@ def _delete_file(path: Path, reservation: Reservation) -> None:
 
 
 class StoredFiles:
-    """The folder of this process's uploaded files. Any thread may call.
+    """Folder of this process's uploaded files. Any thread may call.
 
     Args:
         budget: of bytes, from which each file's size is reserved.

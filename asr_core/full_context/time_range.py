@@ -1,4 +1,4 @@
-"""The part of a file that is transcribed."""
+"""Part of a file that is transcribed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["WHOLE_FILE", "RangeReader", "TimeRange", "read_range"]
 
 @dataclass(frozen=True)
 class TimeRange:
-    """A time range of a file in seconds, to its end if ``end_s`` is None.
+    """Time range of a file in seconds, to its end if ``end_s`` is None.
 
     Raises:
         AudioError: the range ends before it begins.
@@ -48,7 +48,7 @@ WHOLE_FILE = TimeRange()
 
 
 class RangeReader:
-    """The pieces of a time range of an audio file; to be iterated once.
+    """Pieces of a time range of an audio file; to be iterated once.
 
     Each is (n_samples,) float32, or (n_channels, n_samples) if channels are split.
 

@@ -36,7 +36,7 @@ Decode = Callable[[Sequence[Window]], list[Hypothesis]]
 
 @dataclass(frozen=True)
 class _ChunkText:
-    """The words of a chunk, on the clock of the file, and their language."""
+    """Words of a chunk, on the clock of the file, and their language."""
 
     words: tuple[Word, ...] = ()
     language: str | None = None
@@ -44,7 +44,7 @@ class _ChunkText:
 
 @dataclass(frozen=True)
 class FileProgress:
-    """The progress of a file.
+    """Progress of a file.
 
     Attributes:
         done_s: seconds of the range that are done.
@@ -62,7 +62,7 @@ class FileProgress:
 
 @dataclass(frozen=True)
 class FileOptions:
-    """The user's choices for a file; thresholds are in ``FullContextConfig``.
+    """Choices of the user for a file; thresholds are in ``FullContextConfig``.
 
     Attributes:
         language: code; None detects it from the first minutes of speech.
@@ -161,7 +161,7 @@ def transcribe(
 
 
 class _Draft:
-    """The transcript of a file while it grows.
+    """Transcript of a file while it grows.
 
     Args:
         audio: the file.

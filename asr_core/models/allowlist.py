@@ -7,7 +7,6 @@ calls ``enforce_allowlist`` once; from then on every model name in it is checked
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from asr_core.models.catalogue import CATALOGUE, DEFAULT_MODEL
 from asr_core.models.lock_file import pinned_names
 from asr_core.models.names import is_path
 from asr_core.ops.budget import Resource, process_budget
+from asr_core.settings import read_settings
 
 __all__ = [
     "NOT_OFFERED",
@@ -38,7 +38,7 @@ NOT_OFFERED = "This server does not offer that model; choose one from its list."
 
 @dataclass(frozen=True)
 class ModelAllowlist:
-    """The models that visitors may use.
+    """Models that visitors may use.
 
     Attributes:
         names: as visitors see them: catalogue names, hub ids, last parts of directories.
@@ -61,18 +61,19 @@ class ModelAllowlist:
         return self.directories.get(name, name)
 
 
-def read_allowlist(settings: Mapping[str, str] = os.environ) -> ModelAllowlist:
+def read_allowlist() -> ModelAllowlist:
     """Return the list in ``ASR_MODELS``: names, hub ids and directories separated by commas.
 
     ``*`` among them allows everything, for an app used by its operator only. Without the setting
-    these are the catalogue models that fit the memory for models (``ASR_MAX_MODELS_MB``) and all
-    models in the cache.
+    these are the catalogue models that fit the memory for models (``ASR_MAX_MODEL_MEMORY_MB``)
+    and all models in the cache.
 
     Raises:
-        LimitError, ModelError: a setting is unreadable.
+        SettingsError: a setting is not valid.
+        ModelError: a directory is in the home of a user that does not exist.
     """
-    entries = [name.strip() for name in settings.get("ASR_MODELS", "").split(",")]
-    models = [name for name in entries if name and name != _ANY]
+    entries = read_settings().models or ()
+    models = [name for name in entries if name != _ANY]
     if not models:
         models = [
             *_models_that_fit(),

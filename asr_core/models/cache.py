@@ -8,12 +8,13 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from asr_core.errors import ModelError
+from asr_core.settings import read_settings
 
 __all__ = [
     "KEPT_GRAPHS",
@@ -51,9 +52,9 @@ _TRANSFORMERS_FILES = ("config.json", "tokenizer.json")
 
 def cache_dir() -> Path:
     """Return the cache folder: ``$ASR_MODELS_DIR``, or one in the user's cache."""
-    chosen = os.environ.get("ASR_MODELS_DIR")
-    if chosen:
-        return Path(chosen).expanduser()
+    chosen = read_settings().models_dir
+    if chosen is not None:
+        return chosen.expanduser()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "asr_core" / "models"
 
@@ -200,16 +201,16 @@ def _try_lock(directory: Path, *, shared: bool) -> IO[bytes] | None:
     return lock
 
 
-def reserve_space(n_bytes: int, settings: Mapping[str, str] = os.environ) -> None:
+def reserve_space(n_bytes: int) -> None:
     """Make room for a model of ``n_bytes`` on the disk and within the cache's limit.
 
-    Where ``ASR_MODELS_MAX_MB`` is set, the least recently used models are evicted, except those
+    Where ``ASR_MAX_MODEL_CACHE_MB`` is set, the least recently used models are evicted, except those
     that a process has loaded.
 
     Raises:
         ModelError: there is no room for it.
     """
-    max_bytes = _max_cache_bytes(settings)
+    max_bytes = _max_cache_bytes()
     if max_bytes is not None:
         _evict(n_bytes, max_bytes)
     free = shutil.disk_usage(cache_dir()).free
@@ -220,32 +221,19 @@ def reserve_space(n_bytes: int, settings: Mapping[str, str] = os.environ) -> Non
         )
 
 
-def has_room(directory: Path, n_bytes: int, settings: Mapping[str, str] = os.environ) -> bool:
+def has_room(directory: Path, n_bytes: int) -> bool:
     """Return whether ``n_bytes`` may be added to a model's folder without evicting a model."""
     if shutil.disk_usage(directory).free < n_bytes + _MIN_FREE_BYTES:
         return False
     if not directory.resolve().is_relative_to(cache_dir().resolve()):
         return True
-    try:
-        max_bytes = _max_cache_bytes(settings)
-    except ModelError:  # for whoever fetches a model
-        return False
+    max_bytes = _max_cache_bytes()
     return max_bytes is None or folder_size_bytes(cache_dir()) + n_bytes <= max_bytes
 
 
-def _max_cache_bytes(settings: Mapping[str, str]) -> float | None:
-    text = settings.get("ASR_MODELS_MAX_MB", "").strip()
-    if not text:
-        return None
-    try:
-        max_bytes = float(text) * 1e6
-    except ValueError:
-        max_bytes = 0.0
-    if not 0 < max_bytes < float("inf"):
-        raise ModelError(
-            f"ASR_MODELS_MAX_MB is {text!r}; set it to a number above 0, or leave it out."
-        )
-    return max_bytes
+def _max_cache_bytes() -> float | None:
+    max_mb = read_settings().max_model_cache_mb
+    return None if max_mb is None else 1e6 * max_mb
 
 
 def _evict(n_bytes: int, max_bytes: float) -> None:
@@ -271,5 +259,5 @@ def _evict(n_bytes: int, max_bytes: float) -> None:
     if total + n_bytes > max_bytes:
         raise ModelError(
             f"The model takes {n_bytes / 1e6:.0f} MB, which does not fit beside the models in use "
-            f"into the {max_bytes / 1e6:.0f} MB for models (ASR_MODELS_MAX_MB)."
+            f"into the {max_bytes / 1e6:.0f} MB for models (ASR_MAX_MODEL_CACHE_MB)."
         )

@@ -23,7 +23,7 @@ _ENGLISH_DISTILLED = ("distil-whisper/distil-", "systran/faster-distil-whisper-"
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a model was trained for.
+    """Languages and tasks that a model was trained for.
 
     Attributes:
         is_multilingual: it knows other languages than English, and detects them.
@@ -60,6 +60,7 @@ def check_request(
     """Check that ``model`` is capable of a request, as far as its capabilities are known.
 
     Args:
+        model: catalogue name, hub id or directory.
         language: language code, None for detection.
         translate: translation into English.
         is_mixed: detection of several languages.

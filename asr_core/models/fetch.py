@@ -137,11 +137,11 @@ def _is_truncated(directory: Path, pin: Pin) -> bool:
 
 
 class _Abandoned(Exception):
-    """The end of a fetch that nobody waits for."""
+    """End of a fetch that nobody waits for."""
 
 
 class _Fetch:
-    """A fetch in a thread of its own, shared by all who wait for it. Any thread may call."""
+    """Fetch in a thread of its own, shared by all who wait for it. Any thread may call."""
 
     def __init__(self, model: str) -> None:
         self.model = model

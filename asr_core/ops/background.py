@@ -1,4 +1,4 @@
-"""A background thread that works through items while there are any."""
+"""Background thread that works through items while there are any."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class BackgroundWorker(Generic[Item]):
-    """One thread, started with the first item and gone after the last.
+    """Thread, started with the first item and gone after the last.
 
     The owner keeps the items and guards them with ``lock``.
 

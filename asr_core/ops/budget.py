@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from asr_core.errors import LimitError
-from asr_core.ops.limits import positive_number
+from asr_core.settings import read_settings
 
 __all__ = ["Budget", "Quota", "Reservation", "Resource", "ResourceUsage", "process_budget"]
 
@@ -43,7 +43,7 @@ class Resource(StrEnum):
 
 @dataclass(frozen=True)
 class Quota:
-    """The amount of a resource that may be in use.
+    """Amount of a resource that may be in use.
 
     Attributes:
         total: for all users together.
@@ -63,7 +63,7 @@ _GROUP_SHARE = 0.75
 
 @dataclass(frozen=True)
 class ResourceUsage:
-    """The amount of a resource in use, and the number of owners who use it."""
+    """Amount of a resource in use, and the number of owners who use it."""
 
     resource: Resource
     used: float
@@ -72,7 +72,7 @@ class ResourceUsage:
 
 
 class Reservation:
-    """A reserved amount of a resource; also a context manager that releases it.
+    """Reserved amount of a resource; also a context manager that releases it.
 
     Any thread may call. An unreleased reservation ends when it is garbage-collected.
     """
@@ -240,31 +240,22 @@ def _raise_descriptor_limit() -> int:
     return most
 
 
-def _number(settings: Mapping[str, str], name: str, default: float) -> float:
-    found = positive_number(settings, name)
-    return default if found is None else found
-
-
-def read_quotas(settings: Mapping[str, str] = os.environ) -> dict[Resource, Quota]:
+def read_quotas() -> dict[Resource, Quota]:
     """Return the quotas that the settings ask for, by default what this machine can give.
 
-    ``ASR_MAX_UPLOADS_MB`` on disk (half of the free space, at most 20 GB),
-    ``ASR_MAX_RECORDINGS_MB`` in memory (an eighth of it), ``ASR_MAX_CONNECTIONS`` (as many
-    as descriptors allow, at most 2,000), ``ASR_MAX_SPEAKERS`` (limited only by the measured
-    capacity), ``ASR_MAX_MODELS_MB`` in memory (half of it).
-
     Raises:
-        LimitError: a setting is not a number above zero.
+        SettingsError: a setting is not valid.
     """
-    memory = _memory_bytes()
+    chosen = read_settings()
+    memory_mb = _memory_bytes() / 1e6
     free = shutil.disk_usage(tempfile.gettempdir()).free
-    uploads = 1e6 * _number(settings, "ASR_MAX_UPLOADS_MB", min(free / 2, 20 * _GB) / 1e6)
-    recordings = 1e6 * _number(settings, "ASR_MAX_RECORDINGS_MB", memory / 8 / 1e6)
+    uploads = 1e6 * (chosen.max_uploads_mb or min(free / 2, 20 * _GB) / 1e6)
+    recordings = 1e6 * (chosen.max_recordings_mb or memory_mb / 8)
     spare = _raise_descriptor_limit() - _SPARE_DESCRIPTORS
     by_descriptors = max(8, spare // _DESCRIPTORS_PER_PAGE)
-    connections = _number(settings, "ASR_MAX_CONNECTIONS", min(2000, by_descriptors))
-    speakers = _number(settings, "ASR_MAX_SPEAKERS", 10_000)
-    models = 1e6 * _number(settings, "ASR_MAX_MODELS_MB", memory / 2 / 1e6)
+    connections = chosen.max_connections or min(2000, by_descriptors)
+    speakers = chosen.max_speakers or 10_000  # limited by the measured capacity
+    models = 1e6 * (chosen.max_model_memory_mb or memory_mb / 2)
     return {
         Resource.UPLOADS: Quota(
             uploads, uploads / 4,
@@ -281,7 +272,7 @@ def read_quotas(settings: Mapping[str, str] = os.environ) -> dict[Resource, Quot
             "No further page can be opened: {what} too many open. Close some and try again.",
         ),
         Resource.SPEAKERS: Quota(
-            max(1, int(speakers)), min(_MAX_SPEAKERS_EACH, max(1, int(speakers))),
+            speakers, min(_MAX_SPEAKERS_EACH, speakers),
             "Nobody else can speak now: {what} the maximum number of audio connections.",
         ),
         Resource.JOBS: Quota(
@@ -301,12 +292,12 @@ _made: list[Budget] = []  # at most one
 
 
 def process_budget() -> Budget:
-    """Return the process's budget, made from the environment at the first call.
+    """Return the process's budget, made from the settings at the first call.
 
     Any thread may call.
 
     Raises:
-        LimitError: a setting is not a number above zero.
+        SettingsError: a setting is not valid.
     """
     with _making:
         if not _made:

@@ -11,7 +11,7 @@ __all__ = ["KeyedBuckets", "TokenBucket"]
 
 
 class TokenBucket:
-    """A token bucket. Not thread-safe; the time is passed in.
+    """Token bucket. Not thread-safe; the time is passed in.
 
     Args:
         per_s: tokens added per second.
@@ -43,7 +43,7 @@ class TokenBucket:
 
 
 class KeyedBuckets:
-    """One token bucket per key; the least recently used are dropped. Any thread may call."""
+    """Token bucket per key; the least recently used are dropped. Any thread may call."""
 
     def __init__(
         self,

@@ -13,12 +13,14 @@ __all__ = ["apply_corrections"]
 
 # Scripts without spaces between words (South-East Asian, Chinese, Japanese): each character,
 # with its combining marks, is treated as a word.
-_SPACELESS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_MARKS = (
+_SPACELESS_CHARACTERS = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+)
+_COMBINING_MARKS = (
     "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u102b-\u103e\u17b4-\u17d3"
 )
 _TOKEN = re.compile(
-    rf"\s*(?:[{_SPACELESS}][{_MARKS}]*[^\s\w]*|[^\s{_SPACELESS}]+)"  # with its punctuation
+    rf"\s*(?:[{_SPACELESS_CHARACTERS}][{_COMBINING_MARKS}]*[^\s\w]*|[^\s{_SPACELESS_CHARACTERS}]+)"  # with its punctuation
 )
 
 

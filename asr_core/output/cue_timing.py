@@ -45,7 +45,7 @@ _MAX_LENT_MS = 250  # what such a word may get from a neighbour
 
 @dataclass(frozen=True)
 class CueSpeech:
-    """The speech that a cue shows.
+    """Speech that a cue shows.
 
     Attributes:
         start, end: seconds.
@@ -71,7 +71,7 @@ class CueSpeech:
 
 @dataclass
 class _CueTimes:
-    """A cue's times while they are being worked out, milliseconds.
+    """Times of a cue while they are being worked out, milliseconds.
 
     Attributes:
         speech_end: end of its speech, before which it must not disappear.

@@ -38,10 +38,8 @@ _NO_BREAK = "\u00a0\u202f"  # before French punctuation, within numbers
 _SENTENCE_CONTEXT = 16  # units before a possible sentence end that decide whether it is one
 
 # Costs of the segmentation relative to one more cue (1.0); the smallest sum wins.
-_TOO_FAST_COST, _TOO_FAST_SLOPE = (
-    10.0,
-    50.0,
-)  # below the readable time: once, and by the share missing
+_TOO_FAST_COST = 10.0  # once below the readable time
+_TOO_FAST_SLOPE = 50.0  # and by the share of it that is missing
 _HURRIED_SLOPE = 2.0  # by the share missing to the comfortable time
 _WITHIN_CLAUSE_COST, _AFTER_CLAUSE_COST = 3.0, 1.0  # breaks within a sentence
 _AFTER_ABBREVIATION_COST = 6.0
@@ -51,7 +49,7 @@ _TWO_SENTENCES_COST = 2.0  # per further sentence in a cue
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle of one or two lines, shown from ``start`` to ``end`` (seconds).
+    """Subtitle of one or two lines, shown from ``start`` to ``end`` (seconds).
 
     Attributes:
         speaker: name, if speakers are known; the first line leaves room for it.
@@ -99,7 +97,7 @@ class _Unit:
 
 @dataclass(frozen=True, slots=True)
 class _UntimedCue:
-    """A cue before its display times are known.
+    """Cue before its display times are known.
 
     Attributes:
         indent: width of the speaker's label.

@@ -37,6 +37,7 @@ class GapDetector:
         """Return the seconds lost before this frame; 0.0 without stamps, on overlap or a restart.
 
         Args:
+            frame: the next one in order of arrival.
             now: arrival time in seconds, monotonic.
         """
         if not frame.sample_rate:

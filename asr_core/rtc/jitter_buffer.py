@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from aiortc import rtcrtpreceiver
-from aiortc.codecs import CODECS
-from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtp import RtpPacket
 
 from asr_core.ops.rate_limit import TokenBucket
 from asr_core.rtc.opus import opus_duration_s
 
-__all__ = ["AudioJitterBuffer", "install_jitter_buffer"]
+__all__ = ["AudioJitterBuffer"]
 
 REORDER_WINDOW = 4
 """Later packets after which a missing one is given up: 80 ms."""
@@ -77,27 +74,12 @@ class AudioJitterBuffer:
 
     def _frame_of(self, packet: RtpPacket) -> JitterFrame | None:
         """Return the frame of a packet; None if it is invalid or faster than real time."""
-        data = vars(packet)["_data"]
-        duration_s = opus_duration_s(data)
+        duration_s = opus_duration_s(packet.payload)
         if duration_s is None or not self._sound.try_acquire(self._clock(), duration_s):
             return None
-        return JitterFrame(data=data, timestamp=packet.timestamp)
+        return JitterFrame(data=packet.payload, timestamp=packet.timestamp)
 
     def _lateness(self, sequence_number: int) -> int:
         """Return the packets by which a number is late; nearly 65,536 if it is early."""
         assert self._next is not None
         return (self._next - sequence_number) % _N_SEQUENCE_NUMBERS
-
-
-def _make_jitter_buffer(capacity: int, prefetch: int = 0, is_video: bool = False) -> Any:
-    return JitterBuffer(capacity, prefetch, is_video) if is_video else AudioJitterBuffer()
-
-
-def install_jitter_buffer() -> None:
-    """Make aiortc use :class:`AudioJitterBuffer` for audio of all later connections.
-
-    Also offer no codec but Opus, which all browsers have (RFC 7874): a sender that alternates
-    codecs makes a decoder per packet, with time stamps of different clocks.
-    """
-    vars(rtcrtpreceiver)["JitterBuffer"] = _make_jitter_buffer
-    CODECS["audio"][:] = [codec for codec in CODECS["audio"] if codec.name.lower() == "opus"]

@@ -7,13 +7,13 @@ and opens whatever it asks for, so it is checked here first, size before content
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
 from asr_core.errors import AsrError
+from asr_core.settings import read_settings
 
 __all__ = [
     "MAX_CANDIDATES",
@@ -68,7 +68,7 @@ _TUNNELS_6 = tuple(map(ipaddress.ip_network, ("2001::/32", "2002::/16")))
 
 
 class OfferError(AsrError):
-    """A refused connection offer of a browser."""
+    """Refused connection offer of a browser."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,9 @@ class PeerAddressPolicy:
     private: bool = True
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, str] = os.environ) -> PeerAddressPolicy:
-        """Return the policy set by ``ASR_PRIVATE_PEERS``; ``no`` is for a public server.
-
-        Anything but ``yes`` or nothing counts as ``no``, the safe side.
-        """
-        return cls(settings.get("ASR_PRIVATE_PEERS", "").strip().lower() in ("", "yes"))
+    def from_settings(cls) -> PeerAddressPolicy:
+        """Return the policy that ``ASR_PRIVATE_PEERS`` sets."""
+        return cls(read_settings().private_peers)
 
     def allows(self, text: str) -> bool:
         """Return True if ``text`` is an address that a browser may have."""
@@ -120,6 +117,7 @@ def validate_offer(sdp: object, kind: object, allowed: PeerAddressPolicy) -> str
     Args:
         sdp: anything received as a session description (RFC 8866).
         kind: anything received as the type ``"offer"``.
+        allowed: addresses that candidates may have.
 
     Raises:
         OfferError: it is not a browser's offer of one audio line.
@@ -168,6 +166,7 @@ def filter_candidates(
 
     Args:
         candidates: anything received as a mapping of names to candidates.
+        allowed: addresses that they may have.
         n_before: candidates that the connection already has.
     """
     kept: dict[str, dict[str, object]] = {}

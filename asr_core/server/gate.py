@@ -120,7 +120,7 @@ class Site(Protocol):
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error response sent in the app's place."""
+    """Error response sent in the app's place."""
 
     status: int
     sentence: str
@@ -341,7 +341,7 @@ class Gate:
 
 
 class _Request:
-    """The parts of a request that the gate checks."""
+    """Parts of a request that the gate checks."""
 
     def __init__(self, scope: Scope, base: str) -> None:
         self.scope = scope

@@ -24,7 +24,7 @@ PAGE_POLICY = "; ".join(
     )
 )
 
-_ALWAYS = {
+_BASE_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -38,5 +38,5 @@ _ALWAYS = {
 def security_headers(*, is_https: bool) -> dict[str, str]:
     """Return the security headers; over HTTPS they include HSTS for a year."""
     if not is_https:
-        return dict(_ALWAYS)
-    return {**_ALWAYS, "Strict-Transport-Security": "max-age=31536000"}
+        return dict(_BASE_HEADERS)
+    return {**_BASE_HEADERS, "Strict-Transport-Security": "max-age=31536000"}

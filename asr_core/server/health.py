@@ -12,7 +12,7 @@ from contextlib import suppress
 import numpy as np
 
 from asr_core.engines.base import Engine, Window
-from asr_core.errors import LimitError
+from asr_core.errors import SettingsError
 from asr_core.ops.budget import Resource, process_budget
 
 __all__ = ["ModelProbe", "add_page_check", "health", "page_fault"]
@@ -32,7 +32,7 @@ _CACHE_S = 1.0
 
 
 class ModelProbe:
-    """A check of a model with a moment of silence, at most once a minute.
+    """Check of a model with a moment of silence, at most once a minute.
 
     Any thread may call. The model runs in a separate thread, so a hanging model costs one
     thread and delays nobody.
@@ -90,7 +90,7 @@ def _is_loaded(engine: Engine) -> bool:
 
 
 class _Health:
-    """The last result, and a probe for each loaded model."""
+    """Last result, and a probe for each loaded model."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards those below
@@ -164,7 +164,7 @@ def _check_threads() -> str | None:
 def _check_connections() -> str | None:
     try:
         usage = process_budget().usage()
-    except LimitError as error:
+    except SettingsError as error:
         return str(error)
     pages = next(each for each in usage if each.resource == Resource.CONNECTIONS)
     if pages.used < pages.total:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 __all__ = ["AllowedHosts"]
 
-_ALWAYS = ("localhost", "*.localhost", "*.local", "*.streamlit.app")
+_ALWAYS_ALLOWED = ("localhost", "*.localhost", "*.local", "*.streamlit.app")
 """Names that an attacker cannot register: those of this machine, of the local network
 (RFC 6762) and of Community Cloud."""
 
@@ -31,7 +31,7 @@ class AllowedHosts:
         listed = (name.strip().lower().rstrip(".") for name in names)
         self._configured = tuple(name for name in listed if name)
         own = socket.gethostname().lower()
-        self._names = (*_ALWAYS, own, *self._configured)
+        self._names = (*_ALWAYS_ALLOWED, own, *self._configured)
 
     def allows_host(self, host: str | None) -> bool:
         """Return whether a ``Host`` header names this app."""

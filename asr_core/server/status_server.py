@@ -26,11 +26,11 @@ _TIMEOUT_S = 5.0
 _MAX_REQUEST_BYTES = 16_384
 _MAX_CONNECTIONS = 64  # a further one replaces the oldest
 
-_PLAIN = "text/plain; charset=utf-8"
+_PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
 class StatusServer:
-    """A server in a thread of its own that runs until ``close``.
+    """Server in a thread of its own that runs until ``close``.
 
     Raises:
         OSError: the port is in use.
@@ -95,7 +95,7 @@ class StatusServer:
 def _response(request: bytes) -> bytes:
     """Return the whole response to ``request``, which has no body."""
     method, _, rest = request.partition(b" ")
-    status, kind, body = "400 Bad Request", _PLAIN, b"Use GET.\n"
+    status, kind, body = "400 Bad Request", _PLAIN_TEXT, b"Use GET.\n"
     if method in (b"GET", b"HEAD") and b" " in rest:
         status, kind, body = _page(rest.partition(b" ")[0].partition(b"?")[0])
     head = (
@@ -114,12 +114,12 @@ def _page(path: bytes) -> tuple[str, str, bytes]:
             logger.exception("The metrics cannot be collected")
             return (
                 "500 Internal Server Error",
-                _PLAIN,
+                _PLAIN_TEXT,
                 b"The metrics cannot be collected; see the log.\n",
             )
     if path == b"/health":
         fault = health()
         if fault is None:
-            return "200 OK", _PLAIN, b"ok\n"
-        return "503 Service Unavailable", _PLAIN, f"{fault}\n".encode()
-    return "404 Not Found", _PLAIN, b"There are /metrics and /health.\n"
+            return "200 OK", _PLAIN_TEXT, b"ok\n"
+        return "503 Service Unavailable", _PLAIN_TEXT, f"{fault}\n".encode()
+    return "404 Not Found", _PLAIN_TEXT, b"There are /metrics and /health.\n"

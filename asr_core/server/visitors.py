@@ -22,7 +22,7 @@ COOKIE_MAX_AGE_S = 30 * 24 * 3600
 
 @dataclass(frozen=True)
 class Visitor:
-    """A browser.
+    """Visitor, as known by a browser's cookie.
 
     Attributes:
         id: random, known only to that browser and this server.

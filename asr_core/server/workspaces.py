@@ -7,7 +7,6 @@ or a reload finds it again. It is deleted when it has had no page for ``retentio
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import uuid
@@ -15,13 +14,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from asr_core.full_context.jobs import JobQueue
+from asr_core.settings import read_settings
 from asr_core.streaming.recording_controller import RecordingController
 
 __all__ = ["RECONNECT_GRACE_S", "Workspace", "Workspaces", "retention_s"]
 
 logger = logging.getLogger(__name__)
-
-_RETENTION_MINUTES = 20.0
 
 RECONNECT_GRACE_S = 30.0
 """Time in which a broken connection is re-established; an empty workspace is kept no longer."""
@@ -29,16 +27,12 @@ RECONNECT_GRACE_S = 30.0
 
 def retention_s() -> float:
     """Return the seconds a workspace is kept without a page (``ASR_KEEP_MINUTES``)."""
-    try:
-        minutes = float(os.environ.get("ASR_KEEP_MINUTES") or _RETENTION_MINUTES)
-    except ValueError:
-        minutes = _RETENTION_MINUTES
-    return 60 * minutes if minutes > 0 else 60 * _RETENTION_MINUTES
+    return 60 * read_settings().keep_minutes
 
 
 @dataclass(eq=False)
 class Workspace:
-    """The recordings and files of one page.
+    """Recordings and files of one page.
 
     Attributes:
         visitor: id of the owner.
@@ -76,7 +70,7 @@ class Workspace:
 
 
 class Workspaces:
-    """All workspaces of this process. Any thread may call; the lock is held briefly.
+    """Workspaces of this process. Any thread may call; the lock is held briefly.
 
     Args:
         is_open: returns whether a session's page is connected.
@@ -91,7 +85,7 @@ class Workspaces:
         has_unsaved: Callable[[str], bool] = lambda session_id: False,
         *,
         clock: Callable[[], float] = time.monotonic,
-        retention_s: float = 60 * _RETENTION_MINUTES,
+        retention_s: float,
     ) -> None:
         self._is_open, self._has_unsaved = is_open, has_unsaved
         self._clock, self._retention_s = clock, retention_s

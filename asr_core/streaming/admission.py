@@ -34,7 +34,7 @@ _SETTLE_S = 5.0  # after an admission, until its cost is measured
 
 @dataclass(frozen=True)
 class _Admission:
-    """An admitted client."""
+    """Admitted client."""
 
     since_s: float
     reservation: Reservation
@@ -47,7 +47,7 @@ def _owner(client: Hashable) -> Hashable:
 
 
 class AdmissionQueue:
-    """The queue of one model's speakers. Any thread may call; the lock is held for moments.
+    """Queue of one model's speakers. Any thread may call; the lock is held for moments.
 
     Args:
         capacity: returns how many may be admitted now; nobody is turned out when it falls. The

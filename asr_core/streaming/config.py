@@ -13,7 +13,7 @@ Steps = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class StreamingConfig:
-    """Every threshold of streaming; what the user chooses is in ``LiveOptions``.
+    """Thresholds of streaming; what the user chooses is in ``LiveOptions``.
 
     Values were chosen on recorded speech (``benchmarks.live``) unless a source is named.
     """

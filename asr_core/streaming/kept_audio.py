@@ -1,4 +1,4 @@
-"""The audio of a session, kept in memory if the user asked for it."""
+"""Audio of a session, kept in memory if the user asked for it."""
 
 from __future__ import annotations
 

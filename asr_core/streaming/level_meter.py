@@ -1,4 +1,4 @@
-"""The level of the incoming audio, and for how long there was no sound."""
+"""Level of the incoming audio, and for how long there was no sound."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["LevelMeter"]
 
 
 class LevelMeter:
-    """A meter that rises at once and falls slowly. One thread pushes, any thread reads."""
+    """Meter that rises at once and falls slowly. One thread pushes, any thread reads."""
 
     def __init__(self, config: StreamingConfig = STREAMING_DEFAULTS) -> None:
         self._config = config

@@ -1,4 +1,4 @@
-"""The commit policy: where a word becomes final, as pure functions of hypotheses.
+"""Commit policy: where a word becomes final, as pure functions of hypotheses.
 
 - `local_agreement` decides which words become final and never change again;
 - `stabilize_partial` decides which of the words after them are shown meanwhile;

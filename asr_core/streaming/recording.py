@@ -1,4 +1,4 @@
-"""A recording: what one microphone gave from START to STOP, and its session."""
+"""Recording: what one microphone gave from START to STOP, and its session."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_GAPS = 500
 
 @dataclass
 class Recording:
-    """A live session with its number, its start and the audio lost on the way.
+    """Live session with its number, its start and the audio lost on the way.
 
     ``append_frame``, ``resume`` and ``finish`` may be called by several threads: a clock ends a
     recording while its audio still comes, and the resampler is not thread-safe.

@@ -1,4 +1,4 @@
-"""The recordings of one page, from START to STOP, and the connection that brings their audio.
+"""Recordings of one page, from START to STOP, and the connection that brings their audio.
 
 ``RecordingController`` belongs to one workspace. ``on_connecting``, ``on_frame`` and
 ``on_ended`` are called by the thread that receives WebRTC audio, ``check`` by a watchdog,
@@ -73,7 +73,7 @@ _QUEUE_IS_FULL = (
 
 
 class Connection(Protocol):
-    """A connection that brings the audio of a microphone."""
+    """Connection that brings the audio of a microphone."""
 
     def hang_up(self) -> None:
         """Close it soon; any thread may call, more than once."""
@@ -110,7 +110,7 @@ def end_all(timeout_s: float) -> bool:
 
 
 class RecordingController:
-    """All recordings of one workspace, the running one last.
+    """Recordings of one workspace, the running one last.
 
     Args:
         budget: for audio that is kept; that of the process by default.
@@ -174,7 +174,7 @@ class RecordingController:
 
     @property
     def running(self) -> Recording | None:
-        """The recording that audio goes into."""
+        """Recording that audio goes into."""
         return self._running
 
     @property
@@ -193,7 +193,7 @@ class RecordingController:
 
     @property
     def all(self) -> list[Recording]:
-        """All recordings, oldest first; a copy."""
+        """Recordings, oldest first; a copy."""
         with self._lock:
             return list(self._recordings)
 

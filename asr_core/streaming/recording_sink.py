@@ -1,4 +1,4 @@
-"""The sink of a connection's audio track: its frames go into a recording, on the event loop.
+"""Sink of a connection's audio track: its frames go into a recording, on the event loop.
 
 Nothing is created before there is a track: no thread, no descriptor, nothing to clean up.
 """
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class RecordingSink:
-    """A media sink of streamlit-webrtc, with its method names, for one connection.
+    """Media sink of streamlit-webrtc, with its method names, for one connection.
 
     ``open`` and ``stop`` may be called by any thread, the others by the event loop.
 

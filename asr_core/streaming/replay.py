@@ -13,10 +13,12 @@ from asr_core.engines.base import Engine
 from asr_core.streaming.scheduler import Scheduler
 from asr_core.streaming.session import LiveSession, Snapshot
 
-__all__ = ["replay"]
+__all__ = ["FRAME_S", "LIVE_FRAME_SAMPLES", "replay"]
 
 FRAME_S = 0.02
 """Seconds in a frame, as WebRTC delivers them."""
+
+LIVE_FRAME_SAMPLES = int(FRAME_S * SAMPLE_RATE_HZ)
 
 
 def replay(
@@ -41,10 +43,9 @@ def replay(
 
 
 def _frames(pieces: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    size = int(FRAME_S * SAMPLE_RATE_HZ)
     for piece in pieces:
-        for at in range(0, len(piece), size):
-            yield piece[at : at + size]
+        for at in range(0, len(piece), LIVE_FRAME_SAMPLES):
+            yield piece[at : at + LIVE_FRAME_SAMPLES]
 
 
 def _simulated(

@@ -1,4 +1,4 @@
-"""The scheduler of many speakers on one model: who is served next.
+"""Scheduler of many speakers on one model: who is served next.
 
 Every session says when its next update is due: a period after the last one, or at once if
 an utterance has ended. The session that has been due for the longest is served first, so
@@ -25,9 +25,8 @@ from typing import TypeVar
 
 from asr_core.engines.base import Engine, Hypothesis, Window
 from asr_core.engines.registry import busy_checks
-from asr_core.errors import AsrError, LimitError
+from asr_core.errors import AsrError
 from asr_core.ops.budget import Budget, process_budget
-from asr_core.ops.limits import UsageLimits
 from asr_core.ops.malloc import trim_heap
 from asr_core.ops.metrics import count_error
 from asr_core.streaming.admission import AdmissionQueue
@@ -64,7 +63,7 @@ def longest_due(due_at: Iterable[tuple[Key, float]], now: float) -> Key | None:
     return min(due, key=lambda item: item[1])[0] if due else None
 
 
-def scheduler_for(engine: Engine, limits: UsageLimits | None = None) -> Scheduler:
+def scheduler_for(engine: Engine, max_speakers: int | None = None) -> Scheduler:
     """Return the one scheduler of ``engine`` in this process; the first call sets its limits.
 
     All schedulers share the process's budget of speakers, and the machine. Any thread may call.
@@ -72,17 +71,9 @@ def scheduler_for(engine: Engine, limits: UsageLimits | None = None) -> Schedule
     with _registry_lock:
         if id(engine) not in _schedulers:
             _schedulers[id(engine)] = Scheduler(
-                engine, limits=limits, budget=_speaker_budget(), peers=schedulers
+                engine, max_speakers=max_speakers, budget=process_budget(), peers=schedulers
             )
         return _schedulers[id(engine)]
-
-
-def _speaker_budget() -> Budget | None:
-    try:
-        return process_budget()
-    except LimitError as error:  # pages show it as well
-        logger.error("The limits cannot be read: %s", error)
-        return None
 
 
 class Scheduler:
@@ -95,7 +86,7 @@ class Scheduler:
         engine: shared with others.
         clock: seconds, monotonic.
         start: run threads while there are sessions.
-        limits: of the operator; the number of speakers counts over all schedulers.
+        max_speakers: of all schedulers together; None for as many as the machine can serve.
         budget: of speakers, shared by all schedulers.
         peers: returns the schedulers on this machine, this one may be among them.
     """
@@ -106,13 +97,13 @@ class Scheduler:
         *,
         clock: Callable[[], float] = time.monotonic,
         start: bool = True,
-        limits: UsageLimits | None = None,
+        max_speakers: int | None = None,
         budget: Budget | None = None,
         peers: Callable[[], Sequence[Scheduler]] = tuple,
     ) -> None:
         self._engine = engine
         self._clock = clock
-        self._limits = limits or UsageLimits()
+        self._max_speakers = max_speakers
         self._max_threads = engine.n_parallel if start else 0
         self._lock = threading.Lock()  # guards the three below, never held at the model
         self._sessions: list[LiveSession] = []
@@ -126,7 +117,7 @@ class Scheduler:
 
     @property
     def engine(self) -> Engine:
-        """The engine whose time this is."""
+        """Engine whose time is shared out."""
         return self._engine
 
     @property
@@ -146,8 +137,9 @@ class Scheduler:
         left = 1 - sum(other.utilization() for other in others)
         served = self._measured_capacity() * left + 1e-9
         fits = max(int(served), 0 if n_others else 1)
-        allowed = self._limits.max_speakers
-        return fits if allowed is None else min(fits, max(0, allowed - n_others))
+        if self._max_speakers is None:
+            return fits
+        return min(fits, max(0, self._max_speakers - n_others))
 
     def utilization(self) -> float:
         """Return the share of the machine that the speakers here use, 0 to about 1."""

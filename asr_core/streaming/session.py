@@ -1,4 +1,4 @@
-"""One speaker: audio in, committed and tentative words out.
+"""Session of one speaker: audio in, committed and tentative words out.
 
 Threads: ``append`` and ``finish`` are for one thread at a time (the one that receives
 audio); ``snapshot`` and ``wait`` for any thread; ``due_at``, ``detect_speech``,
@@ -48,7 +48,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """The user's choices; thresholds are in ``StreamingConfig``.
+    """Choices of the user; thresholds are in ``StreamingConfig``.
 
     Attributes:
         language: code; None detects it and keeps it once it is certain.
@@ -100,7 +100,7 @@ class Snapshot:
 
     @property
     def committed_words(self) -> tuple[Word, ...]:
-        """All final words, of finished segments and of the unfinished one."""
+        """Final words, of finished segments and of the unfinished one."""
         done = tuple(word for segment in self.segments for word in segment.words)
         return done + self.committed
 
@@ -117,7 +117,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class _PendingWindow:
-    """The window that the model works on; ``start`` and ``end`` are samples."""
+    """Window that the model works on; ``start`` and ``end`` are samples."""
 
     start: int
     end: int
@@ -202,7 +202,7 @@ class LiveSession:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The latest state, with the duration and the level of this moment."""
+        """Latest state, with the duration and the level of this moment."""
         audio_s = self._buffer.end / SAMPLE_RATE_HZ
         latest = self._snapshot
         is_ending = latest.phase is Phase.LISTENING and self._finish_requested.is_set()
@@ -230,7 +230,7 @@ class LiveSession:
 
     @property
     def keep_audio_error(self) -> str | None:
-        """A sentence once no more audio is kept for lack of room, else None."""
+        """Sentence for the user once no more audio is kept for lack of room, else None."""
         return self._kept.error
 
     def discard_audio(self) -> None:

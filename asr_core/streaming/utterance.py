@@ -1,4 +1,4 @@
-"""The words of the utterance that is being spoken; its audio is the session's.
+"""Words of the utterance that is being spoken; its audio is the session's.
 
 A pure state machine: hypotheses come in, segments go out; it knows neither threads
 nor models. Its window begins with the utterance and advances past committed words, so
@@ -25,7 +25,7 @@ _ALIGNMENT_ROUNDING_S = 0.01  # half a frame of the alignment
 
 @dataclass(frozen=True)
 class Context:
-    """The end of an utterance, which the window of a soon following one begins with.
+    """End of an utterance, which the window of a soon following one begins with.
 
     Attributes:
         start: its first sample.
@@ -94,7 +94,7 @@ class Utterance:
 
     @property
     def context_end(self) -> int:
-        """The sample of the window at which the utterance's own audio begins."""
+        """Sample of the window at which the utterance's own audio begins."""
         return self._context.end if self._context else self.window_start
 
     @property

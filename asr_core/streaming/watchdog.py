@@ -1,4 +1,4 @@
-"""A watchdog: calls what must end by itself, since a silent client triggers no call."""
+"""Watchdog: calls what must end by itself, since a silent client triggers no call."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CHECK_PERIOD_S = 0.5
 
 
 class Watchable(Protocol):
-    """An object with deadlines of its own."""
+    """Object with deadlines of its own."""
 
     def check(self, now: float) -> bool:
-        """Do what is due; return False if nothing else will be.
+        """Act on what is due; return False if nothing else will be.
 
         Args:
             now: on the clock of ``time.monotonic``.
@@ -27,7 +27,7 @@ class Watchable(Protocol):
 
 
 class Watchdog:
-    """One thread that checks all objects, while there are any. Any thread may call."""
+    """Thread that checks all objects, while there are any. Any thread may call."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # guards the two below

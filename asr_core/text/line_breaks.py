@@ -26,7 +26,7 @@ MAX_LINE_WIDTH = 42.0
 FULL_WIDTH = 2.5
 """Width of a Chinese, Japanese or Korean character: sixteen a line, as in Netflix's guides."""
 
-_SPACELESS = re.compile(
+_SPACELESS_CHARACTER = re.compile(
     "[\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\ua9e0-\ua9ff"
     "\uaa60-\uaa7f\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]"
 )
@@ -40,7 +40,7 @@ _RTL_LANGUAGES = frozenset({"ar", "fa", "he", "ps", "sd", "ur", "yi"})
 
 def is_spaceless(text: str) -> bool:
     """Return True if the script of ``text`` writes no spaces between words."""
-    return _SPACELESS.search(text) is not None
+    return _SPACELESS_CHARACTER.search(text) is not None
 
 
 @lru_cache(maxsize=10_000)  # the same words come often

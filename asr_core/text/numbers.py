@@ -1,29 +1,28 @@
-"""Comparison of texts with numbers: "3" equals "three" and "٣", "25" equals "twenty-five"."""
+"""Comparison of texts with numbers: "3" equals "three" and "٣", "25" equals "twenty-five".
+
+A key is made for each word of each live hypothesis, so it joins digits without working out what a
+number is worth. Scores need values, units and the places of words: see
+:mod:`asr_core.evaluation.normalise.english_numerals`, which shares the number words.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
+from asr_core.text.number_words import (
+    CARDINAL_TENS,
+    CARDINALS,
+    ORDINAL_TENS,
+    ORDINALS,
+    POWERS_OF_TEN,
+)
+
 __all__ = ["digit_key"]
 
-_CARDINALS = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-    *("ten", "eleven", "twelve", "thirteen", "fourteen"),
-    *("fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_ORDINALS = (
-    *("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth"),
-    *("ninth", "tenth", "eleventh", "twelfth", *(f"{teen}th" for teen in _CARDINALS[13:])),
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-
-_SMALL = {word: str(i) for words in (_CARDINALS, _ORDINALS) for i, word in enumerate(words)}
+_SMALL = {name: str(value) for name, value in (CARDINALS | ORDINALS).items()}
 _SMALL["oh"] = "0"  # in telephone numbers
-_TENS_DIGITS = {
-    ten: str(i) for i, word in enumerate(_TENS, 2) for ten in (word, f"{word[:-1]}ieth")
-}
-_POWERS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9}
+_TENS_DIGITS = {name: str(value // 10) for name, value in (CARDINAL_TENS | ORDINAL_TENS).items()}
 
 _PIECE = re.compile(r"\d+(?:(?:st|nd|rd|th)(?![^\W\d_]))?|[^\W\d_]+")
 
@@ -38,11 +37,11 @@ def digit_key(text: str) -> str:
     written: list[str] = []
     n_digits = power = 0  # of the number that follows: digits so far, and its last "thousand"
     for before, piece, after in reversed(list(zip(pieces, pieces[1:], pieces[2:], strict=False))):
-        if piece in _POWERS and _is_number(before):
+        if piece in POWERS_OF_TEN and _is_number(before):
             is_hundred = piece == "hundred"
-            power = power if is_hundred else _POWERS[piece]
+            power = power if is_hundred else POWERS_OF_TEN[piece]
             digits = "0" * (power + 2 * is_hundred - n_digits)
-        elif piece == "and" and before in _POWERS and n_digits:
+        elif piece == "and" and before in POWERS_OF_TEN and n_digits:
             digits = ""
         else:
             digits = _digits(piece, after)
@@ -55,14 +54,14 @@ def digit_key(text: str) -> str:
 
 
 def _is_number(piece: str) -> bool:
-    return piece == "a" or piece in _POWERS or bool(_digits(piece, ""))
+    return piece == "a" or piece in POWERS_OF_TEN or bool(_digits(piece, ""))
 
 
 def _digits(piece: str, after: str) -> str:
     """Return the digits of a number, none for any other word; ``after`` is the next word."""
     if piece[:1].isdecimal():
         return "".join(str(unicodedata.decimal(c)) for c in piece if c.isdecimal())
-    if piece == "a" and after in _POWERS:
+    if piece == "a" and after in POWERS_OF_TEN:
         return "1"
     if piece in _TENS_DIGITS:
         is_followed = _SMALL.get(after, "0") in set("123456789")

@@ -17,8 +17,8 @@ __all__ = [
     "spurious_repeats",
 ]
 
-MIN_LOOP_TURNS = 3
-"""Turns that make a loop: people say things twice, three times at the very end is suspect."""
+MIN_LOOP_REPEATS = 3
+"""Repetitions that make a loop: people say things twice; three times at the very end is suspect."""
 
 MIN_SPURIOUS_WORDS = 3
 """Words of a spurious repeat; one or two may be spoken again in next to no time."""
@@ -58,19 +58,19 @@ def _n_characters(word: Word) -> int:
 def loop_length(items: Sequence[object]) -> int:
     """Return how many items at the end only repeat what came before them.
 
-    Zero unless a phrase of any length is there ``MIN_LOOP_TURNS`` times at the end; the last
-    turn may be cut short.
+    Zero unless a phrase of any length is there ``MIN_LOOP_REPEATS`` times at the end; the last
+    repetition may be cut short.
     """
     n = len(items)
-    for period in range(1, n // MIN_LOOP_TURNS + 1):
+    for period in range(1, n // MIN_LOOP_REPEATS + 1):
         n_same = _n_periodic(items, period)
-        if n_same >= (MIN_LOOP_TURNS - 1) * period:
+        if n_same >= (MIN_LOOP_REPEATS - 1) * period:
             return n_same
     return 0
 
 
 def collapse_loop(items: list[int]) -> list[int]:
-    """Return ``items`` with the loop at their end cut to one turn."""
+    """Return ``items`` with the loop at their end cut to one repetition."""
     return items[: len(items) - loop_length(items)]
 
 
@@ -78,7 +78,7 @@ def spurious_repeats(texts: Sequence[str], seconds: Sequence[float]) -> list[int
     """Return the words that repeat what stands before them without having been spoken.
 
     Where the audio ends with a sentence, a decoder may miss the end and write it once more, or
-    four turns of what was said three times; the alignment then finds no time for one of them.
+    four repetitions of what was spoken three times; the alignment then finds no time for one of them.
     A sentence begun anew and broken off is kept: people do that.
 
     Args:
@@ -92,7 +92,7 @@ def spurious_repeats(texts: Sequence[str], seconds: Sequence[float]) -> list[int
     untimed = list(range(n_timed, len(texts)))
     texts, seconds = texts[:n_timed], seconds[:n_timed]
     n_same, period = _longest_repeat(texts)
-    at_the_end = _untimed_turns(seconds, n_same, period) if n_same >= MIN_SPURIOUS_WORDS else []
+    at_the_end = _untimed_repeats(seconds, n_same, period) if n_same >= MIN_SPURIOUS_WORDS else []
     return [*(at_the_end or _untimed_run(texts, seconds)), *untimed]
 
 
@@ -109,12 +109,12 @@ def _n_before_untimed_loop(texts: Sequence[str], seconds: Sequence[float]) -> in
     return begin if is_loop else len(texts)
 
 
-def _untimed_turns(seconds: Sequence[float], n_same: int, period: int) -> list[int]:
-    """Return the indices of all turns at the end but one, if they had no time."""
+def _untimed_repeats(seconds: Sequence[float], n_same: int, period: int) -> list[int]:
+    """Return the indices of all repetitions at the end but one, if they had no time."""
     n_cut_short = n_same % period
     n_whole = n_same - n_cut_short
     whole_end = len(seconds) - n_cut_short
-    # Whichever turns are removed, the same text is left, so remove the shortest.
+    # Whichever repetitions are removed, the same text is left, so remove the shortest.
     begins = range(whole_end - n_whole - period, whole_end - n_whole + 1)
     begin = min(begins, key=lambda at: sum(seconds[at : at + n_whole]))
     indices = [*range(begin, begin + n_whole), *range(whole_end, len(seconds))]
@@ -125,7 +125,7 @@ def _untimed_turns(seconds: Sequence[float], n_same: int, period: int) -> list[i
 def _untimed_run(texts: Sequence[str], seconds: Sequence[float]) -> list[int]:
     """Return the longest run that had no time and stands again beside itself.
 
-    The text says the same without it: one turn of several, as where three were spoken and four
+    The text says the same without it: one repetition of several, as where three were spoken and four
     are written.
     """
     until_s = [0.0, *accumulate(seconds)]

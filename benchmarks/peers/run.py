@@ -59,7 +59,7 @@ Update = tuple[float, str, str]
 
 @dataclass(frozen=True)
 class ReferenceClip:
-    """A clip with its words in full context."""
+    """Clip with its words in full context."""
 
     clip: Clip
     words: tuple[Word, ...]

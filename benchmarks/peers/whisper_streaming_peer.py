@@ -22,7 +22,7 @@ from whisper_streaming.backend import (
     FasterWhisperTranscribeConfig,
 )
 
-CHUNK_S = 1.0
+MIN_CHUNK_S = 1.0
 AUDIO_TIMEOUT_S = 2.0  # without audio, after which the rest becomes final
 
 
@@ -41,7 +41,7 @@ class ClipReceiver(AudioReceiver):
             is_over = not self._speaker.is_alive()
             whole = np.concatenate(self._received) if self._received else np.zeros(0, np.float32)
             new = whole[self._n_delivered :]
-            if len(new) >= CHUNK_S * RATE_HZ or (is_over and len(new)):
+            if len(new) >= MIN_CHUNK_S * RATE_HZ or (is_over and len(new)):
                 self._n_delivered = len(whole)
                 return new
             if is_over:

@@ -1,4 +1,4 @@
-"""Connections that are cut, one function a state in which it happens; and takes.
+"""Connections that are cut, one function a state in which it happens; and recordings.
 
 Each opens what it needs, cuts, and leaves nothing open on this side.
 """
@@ -18,7 +18,7 @@ from tests.raw.files import upload
 from tests.raw.http import multipart, request_head
 from tests.raw.speaker import Speaker, Speech, packets_of
 
-__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "take", "transcribed", "visit"]
+__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "record", "transcribed", "visit"]
 
 MODEL = "tiny.en"
 UPLOADER = "Or drop audio and video files"
@@ -61,7 +61,7 @@ class Where:
 
     @contextlib.asynccontextmanager
     async def speaker(self) -> AsyncIterator[Speaker]:
-        """Open the live page and begin a take; afterwards the sound stops and the tab closes."""
+        """Open the live page and begin a recording; afterwards the sound stops and the tab closes."""
         async with self.visitor() as client:
             speaker = Speaker(client)
             try:
@@ -77,7 +77,7 @@ async def visit(where: Where, number: int) -> None:
         pass
 
 
-async def take(where: Where, seconds: float = 2.0) -> str:
+async def record(where: Where, seconds: float = 2.0) -> str:
     """Speak, press STOP, and return the words."""
     async with where.speaker() as speaker:
         await speaker.listening()

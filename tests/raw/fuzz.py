@@ -34,7 +34,7 @@ from tests.raw.serving import serving
 CASES = {
     **hostile_messages.CASES, **hostile_http.CASES, **hostile_sound.CASES, **hostile_imports.CASES
 }  # fmt: skip
-MEMORY_MB = 700.0  # more than before: two jobs, two takes and the largest upload at once
+MEMORY_MB = 700.0  # more than before: two jobs, two recordings and the largest upload at once
 LATE_S = 2.0  # 95 % of the honest visitor's answers come sooner
 STANDS_STILL_S = 10.0  # and none later
 _CASE_S = 45.0

@@ -161,7 +161,7 @@ class Page:
                 yield json.loads(text or "{}")
 
     def words(self) -> str:
-        """Return the final words of all transcripts on the page, of takes and of files."""
+        """Return the final words of all transcripts on the page, of recordings and of files."""
         said: list[str] = []
         for view in self.component("transcript_view"):
             said += [line["text"] for line in view.get("lines", ())]

@@ -124,7 +124,7 @@ class Speaker:
         await self.client.run()
 
     async def stop(self, timeout_s: float = 60.0) -> str:
-        """Press STOP; return the final words of all takes once this one is finished."""
+        """Press STOP; return the final words of all recordings once this one is finished."""
         await self.signal({"playing": False})
         await self.vanish()
         await self.client.until(lambda: not self.is_taken and self._is_saved(), timeout_s)
@@ -135,7 +135,7 @@ class Speaker:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the page shows a take that runs or is being finished."""
+        """Whether the page shows a recording that runs or is being finished."""
         views = self.client.page.component("transcript_view")
         return any("Finishing" in (view.get("head") or {}).get("status", "")
                    or "Listening" in (view.get("head") or {}).get("status", "") for view in views)  # fmt: skip

@@ -214,7 +214,7 @@ def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recordi
     assert run(scene()).lower().count("best of times") == 2
 
 
-def test_a_take_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> None:
+def test_a_recording_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> None:
     async def scene() -> str:
         async with proxy_to(where.address) as proxy:
             through = Where(proxy.address, where.query, where.recording)

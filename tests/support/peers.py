@@ -119,7 +119,7 @@ class Server:
     def connect(
         self, controller: RecordingController, track: MediaStreamTrack
     ) -> RTCPeerConnection:
-        """The peer, whose sound is on its way into ``takes``."""
+        """The peer, whose sound is on its way into ``controller``."""
         peer = self.offer(track)
         local = peer.localDescription
         answer = self.worker(controller).process_offer(local.sdp, local.type, 10)

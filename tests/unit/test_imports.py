@@ -12,7 +12,7 @@ import pytest
 
 import asr_core
 
-HEAVY = ("torch", "transformers", "streamlit", "ctranslate2", "onnxruntime", "av")
+HEAVY = ("torch", "transformers", "streamlit", "ctranslate2", "onnxruntime", "av", "pydantic")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

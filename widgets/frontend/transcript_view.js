@@ -16,7 +16,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       $(".down").hidden = state.follow;
     };
     $(".down").onclick = () => { box.scrollTop = box.scrollHeight; };
-    $(".copy").onclick = () => copy($(".copy"), text(root));
+    $(".copy").onclick = () => copy($(".copy"), shownText(root));
   }
   if (data.first > state.n) { setTriggerValue("resend", data.id); return; }
   for (const line of data.lines.slice(state.n - data.first)) {
@@ -32,7 +32,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   $(".empty").hidden = state.n > 0 || !open.hidden;
   $(".copy").hidden = !(state.n > 0 || data.committed);
   drawHead(root, data.head);
-  if (data.keep) keep(state, data.keep, `${state.n} ${data.committed || ""}`, () => text(root));
+  if (data.keep) keep(state, data.keep, `${state.n} ${data.committed || ""}`, () => shownText(root));
   if (data.live && state.follow) box.scrollTop = box.scrollHeight;
 }
 
@@ -67,7 +67,7 @@ function drawHead(root, head) {
   bar.className = head.level > -3 ? "hot" : "";
 }
 
-function text(root) {
+function shownText(root) {
   const lines = [...root.querySelectorAll(".lines .line span")].map((span) => span.textContent);
   const open = root.querySelector(".committed").textContent;
   return [...lines, open].filter(Boolean).join("\n");

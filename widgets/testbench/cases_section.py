@@ -18,7 +18,7 @@ from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["cases_section"]
 
-_PER_PAGE = 10
+_CASES_PER_PAGE = 10
 
 
 def cases_section(store: Store) -> None:
@@ -32,7 +32,7 @@ def cases_section(store: Store) -> None:
         st.info("No recordings yet. Read a sentence aloud, upload recordings or import a set.")
         return
     shown = filter_by_tags(cases, lambda case: case.tags, "Filter by tag", "cases-with")
-    for case in paginate(shown, _PER_PAGE, "case-page"):
+    for case in paginate(shown, _CASES_PER_PAGE, "case-page"):
         _case(store, case)
     row = st.container(horizontal=True)
     row.download_button(
@@ -82,7 +82,7 @@ def _change(store: Store, case: Case) -> None:
         key=field_key(f"name-{case.id}", case.name),
         persist_state=PERSIST,
     )
-    said = st.text_area(
+    reference = st.text_area(
         "What was said", max_chars=MAX_REFERENCE, key=field_key(f"said-{case.id}", case.reference),
         persist_state=PERSIST,
     )  # fmt: skip
@@ -94,7 +94,7 @@ def _change(store: Store, case: Case) -> None:
     with show_errors():
         tags = tag_fields(f"change-{case.id}", dict(case.tags))
         if st.button("Store the changes", key=f"store-{case.id}", type="primary"):
-            store.change_case(case.id, name, said.strip(), language, tags)
+            store.change_case(case.id, name, reference.strip(), language, tags)
             st.rerun()
 
 

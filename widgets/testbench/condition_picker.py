@@ -19,7 +19,7 @@ from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["choose_conditions", "noise_library", "preview"]
 
-_PER_PAGE = 5  # each with its audio, two minutes at most
+_NOISES_PER_PAGE = 5  # each with its audio, two minutes at most
 
 
 def _default_conditions(store: Store) -> list[Condition]:
@@ -85,7 +85,7 @@ def preview(store: Store, cases: list[Case]) -> None:
 
 def noise_library(store: Store) -> None:
     """Draw the user's noises: play, add, delete."""
-    for noise in paginate(store.noises(), _PER_PAGE, "noise-page"):
+    for noise in paginate(store.noises(), _NOISES_PER_PAGE, "noise-page"):
         with show_errors():
             st.markdown(f"**{escape_markdown(noise.name)}** · {noise.seconds:.0f} s")
             st.audio(store.flac(noise.id), format="audio/flac")

@@ -19,7 +19,7 @@ from widgets.transcript_view import format_clock
 
 __all__ = ["flags_section"]
 
-_PER_PAGE = 10
+_FLAGS_PER_PAGE = 10
 _STATES = ("open", "accepted", "dismissed")
 
 
@@ -34,7 +34,7 @@ def flags_section(store: Store) -> None:
         format_func=lambda s: f"{s.capitalize()} ({sum(f.state == s for f in flags)})",
     )  # fmt: skip
     shown = [flag for flag in flags if flag.state == state]
-    for flag in paginate(shown, _PER_PAGE, "flag-page"):
+    for flag in paginate(shown, _FLAGS_PER_PAGE, "flag-page"):
         _flag(store, flag)
     if shown:
         st.download_button(
@@ -77,14 +77,14 @@ def _flag(store: Store, flag: Flag) -> None:
 
 
 def _accept(store: Store, flag: Flag) -> None:
-    said = st.text_area(
+    reference = st.text_area(
         "What was said", max_chars=MAX_REFERENCE, key=field_key(f"accepted-{flag.id}", flag.corrected),
         persist_state=PERSIST,
     )  # fmt: skip
     with show_errors():
         tags = tag_fields(f"tags-{flag.id}")
         if st.button("Store in the test set", key=f"accepting-{flag.id}", type="primary"):
-            store.accept_flag(flag, said.strip(), tags)
+            store.accept_flag(flag, reference.strip(), tags)
             st.rerun()
 
 

@@ -25,7 +25,7 @@ from widgets.workspace import release_upload, stored_upload
 __all__ = ["new_cases"]
 
 _FREE = "Your own text"
-_FILES, _EARLIER, _CHOSEN = "case-files", "case-files-earlier", "case-files-chosen"
+_FILES_KEY, _EARLIER_KEY, _CHOSEN_KEY = "case-files", "case-files-earlier", "case-files-chosen"
 
 
 def new_cases(store: Store) -> None:
@@ -59,27 +59,27 @@ def _record(store: Store) -> None:
     )
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
-        said = st.text_area(
+        reference = st.text_area(
             "Text to read", max_chars=MAX_REFERENCE, key=field_key(f"free-{n_read}"),
             persist_state=PERSIST,
         ).strip()  # fmt: skip
         language = _language("record")
     else:
         chosen = PROMPT_LISTS[sentences]
-        said, language = chosen[n_read % len(chosen)], "en"
+        reference, language = chosen[n_read % len(chosen)], "en"
         st.caption(f"Sentence {n_read % len(chosen) + 1} of {len(chosen)}: read it aloud.")
-        st.markdown(f"### {escape_markdown(said)}")
+        st.markdown(f"### {escape_markdown(reference)}")
     recorded = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
     with show_errors():
         tags = tag_fields("record")
         buttons = st.container(horizontal=True)
-        ready = recorded is not None and bool(said)
+        ready = recorded is not None and bool(reference)
         if buttons.button(
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
             assert recorded is not None
             samples = decode_upload(recorded, "the recording", MAX_CASE_S)
-            store.add_case(NewCase(said[:60], said, samples, language, tags))
+            store.add_case(NewCase(reference[:60], reference, samples, language, tags))
             _toast_stored(1)
             forget_field(f"free-{n_read}")
             st.session_state["n-read"] += 1
@@ -94,12 +94,12 @@ def _chosen_files() -> list[UploadedFile]:
 
     The uploader is empty when it is drawn again; earlier files are listed below it.
     """
-    if _FILES not in st.session_state:
-        st.session_state[_EARLIER] = st.session_state.get(_CHOSEN, [])
+    if _FILES_KEY not in st.session_state:
+        st.session_state[_EARLIER_KEY] = st.session_state.get(_CHOSEN_KEY, [])
     dropped = st.file_uploader(
-        "Recordings with known words", accept_multiple_files=True, key=_FILES
+        "Recordings with known words", accept_multiple_files=True, key=_FILES_KEY
     )
-    chosen = st.session_state[_CHOSEN] = [*st.session_state[_EARLIER], *dropped]
+    chosen = st.session_state[_CHOSEN_KEY] = [*st.session_state[_EARLIER_KEY], *dropped]
     return chosen
 
 
@@ -107,19 +107,19 @@ def _reference_field(file: UploadedFile) -> str:
     """Draw the field for a file's reference and return it."""
     st.caption(escape_markdown(file.name))
     row = st.container(horizontal=True, vertical_alignment="center")
-    said = row.text_input(
+    reference = row.text_input(
         f"What was said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
         max_chars=MAX_REFERENCE, placeholder="What was said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
-    earlier = st.session_state[_EARLIER]
+    earlier = st.session_state[_EARLIER_KEY]
     if file in earlier and row.button(
         "Remove", key=f"upload-remove-{file.file_id}", icon=":material/close:"
     ):
-        st.session_state[_EARLIER] = [other for other in earlier if other is not file]
+        st.session_state[_EARLIER_KEY] = [other for other in earlier if other is not file]
         release_upload(file)
         st.rerun()
-    return said.strip()
+    return reference.strip()
 
 
 def _upload(store: Store) -> None:
@@ -133,11 +133,11 @@ def _upload(store: Store) -> None:
         tags = tag_fields("upload")
         if st.button("Store these in the test set", type="primary", icon=":material/save:"):
             n_stored = 0
-            for file, said in zip(files, texts, strict=True):
+            for file, reference in zip(files, texts, strict=True):
                 with show_errors():
                     samples = decode_upload(file, file.name, MAX_CASE_S)
                     store.add_case(
-                        NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
+                        NewCase(PurePosixPath(file.name).stem, reference, samples, language, tags)
                     )
                     n_stored += 1
             _toast_stored(n_stored)

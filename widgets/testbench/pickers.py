@@ -15,7 +15,7 @@ __all__ = ["filter_by_tags", "paginate", "select_in_url"]
 
 Item = TypeVar("Item")
 
-_MAX_TAGS = 500  # the most frequent ones; every page carries them all
+_MAX_TAG_CHOICES = 500  # the most frequent ones; every page carries them all
 
 
 def select_in_url(label: str, options: Sequence[str], key: str, default: int = 0) -> str:
@@ -49,7 +49,7 @@ def filter_by_tags(
     """Draw the tag picker and return the items that match it; all if nothing is chosen."""
     items = list(items)
     times = Counter(f"{tag}: {value}" for item in items for tag, value in tags_of(item).items())
-    known = sorted(tag for tag, _ in times.most_common(_MAX_TAGS))
+    known = sorted(tag for tag, _ in times.most_common(_MAX_TAG_CHOICES))
     if not known:
         return items
     groups: dict[str, set[str]] = {}

@@ -31,7 +31,7 @@ from widgets.testbench.word_diff import word_diff
 
 __all__ = ["choose_run", "results_section", "run_label"]
 
-_PER_PAGE = 8
+_TRIALS_PER_PAGE = 8
 _MAX_VALUES = 50  # of a tag in a readable chart
 
 
@@ -200,7 +200,7 @@ def _worst(store: Store, run: Run, trials: Sequence[Trial]) -> None:
         return
     plan = build_plan(run, store)
     cases = {case.id: case for case in plan.cases}
-    for trial in paginate(wrong, _PER_PAGE, "worst-page"):
+    for trial in paginate(wrong, _TRIALS_PER_PAGE, "worst-page"):
         with st.container(border=True):
             tags = " · ".join(f"{tag}: {value}" for tag, value in trial.tags.items())
             about = f"{trial.name} · {trial.condition.title} · {trial.system.title}"

@@ -19,7 +19,7 @@ from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["run_section"]
 
-_PER_PAGE = 20
+_RUNS_PER_PAGE = 20
 
 
 def run_section(store: Store) -> None:
@@ -135,7 +135,7 @@ def _draw_runs(store: Store, runner: Runner, was_busy: bool) -> None:
     busy = any(state in (RunState.RUNNING, RunState.WAITING) for state in states)
     if busy != was_busy:
         st.rerun()
-    for run, state in paginate(list(zip(runs, states, strict=True)), _PER_PAGE, "runs-page"):
+    for run, state in paginate(list(zip(runs, states, strict=True)), _RUNS_PER_PAGE, "runs-page"):
         _run(store, runner, run, state)
 
 

@@ -51,15 +51,17 @@ def _normalised_texts(trial: Trial) -> str:
 def _spans(pairs: Iterable[AlignedWord]) -> Iterator[str]:
     for pair in pairs:
         time = f"{pair.start_s:.1f} s"
-        heard = join_words(pair.hypothesis)
+        hypothesis = join_words(pair.hypothesis)
         if not pair.n_errors:
-            yield f'<span title="{time}">{html.escape(pair.reference or heard)}</span>'
+            yield f'<span title="{time}">{html.escape(pair.reference or hypothesis)}</span>'
             continue
         if pair.reference:
             yield _span(pair.reference, "deleted", f"reference, at about {time}")
         if pair.hypothesis:
             confidence = min(word.probability for word in pair.hypothesis)
-            yield _span(heard, "inserted", f"recognised at {time}, confidence {confidence:.0%}")
+            yield _span(
+                hypothesis, "inserted", f"recognised at {time}, confidence {confidence:.0%}"
+            )
 
 
 def _span(text: str, style: str, title: str) -> str:

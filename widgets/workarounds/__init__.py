@@ -1,10 +1,10 @@
-"""Every use of a private part of Streamlit or streamlit-webrtc, and the reason for it.
+"""Uses of private parts of Streamlit and streamlit-webrtc, and the reasons for them.
 
 ==========================  =======================  ==============================================
 Module                      Written for              Can go when
 ==========================  =======================  ==============================================
-``streamlit_runtime``       Streamlit 1.67           it has a public way to its event loop, to a
-                                                     session by its id, and to the sign-in cookie
+``streamlit_runtime``       Streamlit 1.67           it has a public way to its event loop, to
+                                                     sessions, uploads, and its cookies and tokens
 ``streamlit_storage``       Streamlit 1.67           session and upload storage are settings
 ``streamlit_reruns``        Streamlit 1.67           a download and a typed value survive a rerun
 ``streamlit_hardening``     Streamlit 1.67           address look-ups and developer messages can be

@@ -17,6 +17,7 @@ from typing import Any
 from streamlit.runtime.runtime import Runtime
 from streamlit.runtime.session_manager import SessionInfo, SessionStorage
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec, UploadFileUrlInfo
+from streamlit.runtime.websocket_session_manager import WebsocketSessionManager
 
 from asr_core.full_context.stored_files import StoredFile
 from widgets.workarounds.streamlit_runtime import event_loop, session_manager
@@ -176,9 +177,10 @@ def _install_session_storage() -> None:
     if disconnected_sessions() is not None:
         return
     sessions = DisconnectedSessions()
-    for info in session_manager()._session_storage.list():
+    manager: WebsocketSessionManager = session_manager()
+    for info in manager._session_storage.list():
         sessions.save(info)
-    session_manager()._session_storage = sessions
+    manager._session_storage = sessions
 
 
 def disconnected_sessions() -> DisconnectedSessions | None:

@@ -14,10 +14,14 @@ from streamlit_webrtc.component import generate_frontend_component_key
 from streamlit_webrtc.webrtc import SignallingTimeoutError, WebRtcWorker
 
 from asr_core.errors import AsrError
-from asr_core.rtc.jitter_buffer import install_jitter_buffer
+from asr_core.rtc.jitter_buffer import AudioJitterBuffer
 from asr_core.rtc.offers import OfferError, PeerAddressPolicy, filter_candidates, validate_offer
-from asr_core.rtc.packet_limiter import limit_incoming_packets
+from asr_core.rtc.packet_limiter import PacketLimiter
 from asr_core.streaming.recording_sink import RecordingSink
+from asr_core.workarounds.aiortc_receiver import (
+    install_audio_jitter_buffer,
+    install_packet_filter,
+)
 
 __all__ = ["harden_webrtc", "keep_mounted"]
 
@@ -25,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class _HardenedWorker(WebRtcWorker[Any, Any]):
-    """A connection that checks the browser's offer first and that any thread can close."""
+    """Connection that checks the browser's offer first and that any thread can close."""
 
     _n_candidates = 0  # in the offer
 
@@ -105,8 +109,8 @@ def harden_webrtc() -> None:
         compile_state=_parse_state,
         enhance_frontend_rtc_configuration=_unchanged,
     )
-    install_jitter_buffer()
-    limit_incoming_packets()
+    install_audio_jitter_buffer(AudioJitterBuffer)
+    install_packet_filter(lambda: PacketLimiter().judge)
 
 
 def keep_mounted(key: str) -> None:

@@ -31,7 +31,7 @@ NextTokens = tuple[NDArray[np.int64], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class BeamHypothesis:
-    """A token sequence on the beam, or a finished one.
+    """Token sequence on the beam, or a finished one.
 
     Attributes:
         tokens: accepted draft tokens first; without the end token.
@@ -70,7 +70,7 @@ class BeamHypothesis:
 
 @dataclass(frozen=True)
 class BeamRequest:
-    """What to decode in one window.
+    """Request to decode one window.
 
     Attributes:
         previous: tokens of the text before the window.
@@ -100,7 +100,7 @@ class BeamRequest:
 
 @dataclass
 class BeamState:
-    """The beam of one window.
+    """Beam of one window.
 
     Attributes:
         request: what to decode.

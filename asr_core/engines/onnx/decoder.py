@@ -26,7 +26,7 @@ _MASKED_SCORE = -1e9
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """What one step predicts after the selected positions.
+    """Predictions of one step after the selected positions.
 
     Attributes:
         top_tokens: (n_rows, n_selected, N_BEST), likeliest first.
@@ -57,7 +57,7 @@ class DecoderOutput:
 
 
 class OnnxDecoder:
-    """A Whisper decoder. Any thread may call; calls run side by side.
+    """Whisper decoder. Any thread may call; calls run side by side.
 
     Args:
         directory: a model in CTranslate2 format.

@@ -114,7 +114,7 @@ def decoder_graph(
 
 @dataclass(frozen=True)
 class _OutputProjection:
-    """The token embeddings as the last linear layer, smoothed.
+    """Token embeddings as the last linear layer, smoothed.
 
     Attributes:
         weight: (n_vocabulary, width), its columns multiplied by the factors.

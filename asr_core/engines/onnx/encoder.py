@@ -14,7 +14,7 @@ __all__ = ["OnnxEncoder"]
 
 
 class OnnxEncoder:
-    """A Whisper encoder. Any thread may call; calls run side by side.
+    """Whisper encoder. Any thread may call; calls run side by side.
 
     Args:
         directory: a model in CTranslate2 format.

@@ -40,7 +40,7 @@ _BEAM_MARGIN = 1.5  # log-probability behind the best at which a beam drops (doc
 
 
 class OnnxEngine(WhisperEngine[EncoderOutput]):
-    """A Whisper model on the CPU, int8.
+    """Whisper model on the CPU, int8.
 
     Implements :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 

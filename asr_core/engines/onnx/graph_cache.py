@@ -47,7 +47,7 @@ _MAX_VERSIONS = 2  # machines with two kinds of CPU may share a folder
 
 
 class GraphCache:
-    """The kept graphs of one model. Any thread and any process may use it at the same time.
+    """Kept graphs of one model. Any thread and any process may use it at the same time.
 
     Args:
         directory: a model in CTranslate2 format.

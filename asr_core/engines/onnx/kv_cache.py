@@ -1,4 +1,4 @@
-"""What a decoder step reads of the past: self-attention's and cross-attention's caches."""
+"""Caches that a decoder step reads: those of self-attention and of cross-attention."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CrossAttentionCache:
 
 @dataclass(frozen=True)
 class KVCache:
-    """What the decoder has seen: tokens by row, encoded audio by window.
+    """Decoder state before a step: tokens by row, encoded audio by window.
 
     Attributes:
         n_tokens: positions of each row so far.

@@ -56,7 +56,7 @@ class LinearParams:
 
 
 class TransformerGraph(GraphBuilder):
-    """An ONNX graph under construction, with the layers that Whisper is made of.
+    """ONNX graph under construction, with the layers that Whisper is made of.
 
     Methods take and return names of tensors in the graph; shapes are those of the tensors.
 

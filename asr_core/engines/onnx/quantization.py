@@ -18,7 +18,7 @@ _ROWS_AT_ONCE = 4096  # base's whole embedding matrix would be 100 MB in float32
 
 @dataclass(frozen=True)
 class QuantizedWeight:
-    """A weight matrix in int8, quantised symmetrically for each output channel.
+    """Weight matrix in int8, quantised symmetrically for each output channel.
 
     Attributes:
         integers: (n_out, n_in).

@@ -50,7 +50,7 @@ def smoothing_factors(gamma: FloatArray, beta: FloatArray, weight: FloatArray) -
 
 
 class SmoothQuantWeights(Mapping[str, NDArray[Any]]):
-    """A Whisper model's arrays, smoothed at each layer norm that feeds a ``linear_0``."""
+    """Arrays of a Whisper model, smoothed at each layer norm that feeds a ``linear_0``."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays

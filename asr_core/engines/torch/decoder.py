@@ -142,7 +142,7 @@ class _Norm:
 
 
 class _Layer:
-    """One decoder layer; queries, keys and values of the tokens come from one product."""
+    """Decoder layer; queries, keys and values of the tokens come from one product."""
 
     def __init__(self, layer: Any, n_heads: int) -> None:
         own, cross = layer.self_attn, layer.encoder_attn

@@ -49,7 +49,7 @@ Encoded = TypeVar("Encoded")
 
 
 class WhisperEngine(ABC, Generic[Encoded]):
-    """A Whisper model behind the :class:`~asr_core.engines.base.Engine` protocol.
+    """Whisper model behind the :class:`~asr_core.engines.base.Engine` protocol.
 
     Any thread may call ``transcribe``: as many calls as the engine has workers run at once,
     further ones wait.

@@ -69,7 +69,7 @@ class DecodingResult:
 
 
 def cut_runaway_loop(result: DecodingResult, request: DecodingRequest) -> DecodingResult:
-    """Return ``result`` with the loop at its end cut to one turn, if it ran into the limit.
+    """Return ``result`` with the loop at its end cut to one repetition, if it ran into the limit.
 
     A decoder that misses the end of the speech goes on to the limit, one phrase over and over.
     """

@@ -23,7 +23,7 @@ characters of Chinese. A single term that was spoken is shorter."""
 _EDGE_LENGTH = 6
 """The same where a text begins as the prompt begins or ends; a shorter prompt counts whole."""
 
-_LATE_S = 1.0
+_LATE_START_S = 1.0
 """Start of a first word, in seconds, after which words may be missing before it."""
 
 _MIN_SPOKEN = 0.5
@@ -41,7 +41,7 @@ def may_echo_prompt(words: Sequence[Word], prompt: str, *, is_partial: bool = Fa
     """
     if not prompt.strip():
         return False
-    is_late = not words or words[0].start > _LATE_S
+    is_late = not words or words[0].start > _LATE_START_S
     shared = _shared(_bytes(join_words(words)), _bytes(prompt))
     return (is_late and not is_partial) or any(shared)
 

@@ -53,7 +53,7 @@ class DecodingRequest:
 
     @property
     def prefix(self) -> list[int]:
-        """All tokens that the decoder is given before it generates any."""
+        """Tokens that the decoder is given before it generates any."""
         return self.previous + self.start + self.draft
 
     def with_draft(self, n_tokens: int) -> DecodingRequest:

@@ -21,7 +21,7 @@ MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 
 _CACHE_SIZE = 8192  # decoded texts of short runs of tokens
 
-_WITHOUT_SPACES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+_SPLIT_BY_CHARACTER = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _REPLACEMENT = "\ufffd"  # decoded from an incomplete character
 
 
@@ -137,7 +137,7 @@ class WhisperTokenizer:
         """Split text tokens into words; punctuation joins the word before it."""
         words: list[WordTokens] = []
         for text, n_tokens in self._characters(tokens):
-            new_word = text.startswith(" ") or language in _WITHOUT_SPACES
+            new_word = text.startswith(" ") or language in _SPLIT_BY_CHARACTER
             if words and (not new_word or not any(c.isalnum() for c in text)):
                 last = words[-1]
                 words[-1] = WordTokens(last.text + text, last.n_tokens + n_tokens)

@@ -46,7 +46,7 @@ _CLUSTER = regex.compile(
     "\\X(?:(?<=\u0e4d[\u0e48-\u0e4b]?)\u0e32|(?<=\u0ecd[\u0ec8-\u0ecb]?)\u0eb2)?"
 )
 _DOTLESS = frozenset(("tr", "az"))  # languages whose I is the capital of ı
-_LONGEST_CACHED = 16
+_LONGEST_CACHED_CLUSTER = 16
 
 
 def normalise_characters(text: str, language: str) -> TracedText:
@@ -57,7 +57,7 @@ def normalise_characters(text: str, language: str) -> TracedText:
     origins: list[int] = []
     for match in _CLUSTER.finditer(text):
         cluster = match[0]
-        plain = _cached if len(cluster) <= _LONGEST_CACHED else _plain
+        plain = _cached if len(cluster) <= _LONGEST_CACHED_CLUSTER else _plain
         piece = plain(cluster, language)
         pieces.append(piece)
         origins += [match.start()] * len(piece)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from whisper_normalizer.english import EnglishNumberNormalizer
-
 from asr_core.evaluation.normalise.lexemes import POINT, Lexeme
+from asr_core.text.number_words import (
+    CARDINAL_TENS,
+    CARDINALS,
+    ORDINAL_TENS,
+    ORDINALS,
+    POWERS_OF_TEN,
+)
 
 __all__ = ["Numeral", "is_numeric", "parse_numeral"]
 
@@ -18,7 +23,7 @@ Meaning = dict[str, tuple[int, str]]
 
 @dataclass(frozen=True)
 class Numeral:
-    """A parsed number.
+    """Parsed number.
 
     Attributes:
         whole, fraction: digits before and after the point; empty if there are none.
@@ -34,23 +39,26 @@ class Numeral:
     scale: int = 0
 
 
-def _meaning(cardinals: dict[str, int], suffixed: Meaning) -> Meaning:
-    found: Meaning = {word: (value, "") for word, value in cardinals.items()}
-    for word, (value, suffix) in suffixed.items():
-        found[word] = value, "s" if suffix == "s" else "th"
-        if suffix not in ("s", "nd"):  # a second is also a unit of time
-            found[f"{word}s"] = value, "ths"
-    return found
+def _meanings(cardinals: Mapping[str, int], ordinals: Mapping[str, int]) -> Meaning:
+    """Return the meaning of each word and its plural; a second is also a unit of time."""
+    return {
+        **{word: (value, "") for word, value in cardinals.items()},
+        **{_plural(word): (value, "s") for word, value in cardinals.items()},
+        **{word: (value, "th") for word, value in ordinals.items()},
+        **{f"{word}s": (value, "ths") for word, value in ordinals.items() if word != "second"},
+    }
 
 
-_WHISPER = EnglishNumberNormalizer()
-_ONES = _meaning(_WHISPER.ones, {**_WHISPER.ones_suffixed, "ninth": (9, "th")})
-_TENS = _meaning(_WHISPER.tens, _WHISPER.tens_suffixed)
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}es" if word == "six" else f"{word}s"
+
+
+_ONES = _meanings({word: value for word, value in CARDINALS.items() if value}, ORDINALS)
+_TENS = _meanings(CARDINAL_TENS, ORDINAL_TENS)
 _POWERS: Meaning = {
-    word: (len(str(value)) - 1, suffix)
-    for word, (value, suffix) in _meaning(
-        {**_WHISPER.multipliers, "lakh": 10**5, "crore": 10**7}, _WHISPER.multipliers_suffixed
-    ).items()
+    **_meanings(POWERS_OF_TEN, {f"{word}th": power for word, power in POWERS_OF_TEN.items()}),
+    "lakh": (5, ""),
+    "crore": (7, ""),
 }
 _NUMERIC = frozenset((*_ONES, *_TENS, *_POWERS, "zero"))
 _REPEATED = {"double": 2, "triple": 3}

@@ -18,7 +18,7 @@ POINT = "point"
 
 
 class Lexeme(NamedTuple):
-    """A token: a word, a number or a symbol.
+    """Token: a word, a number or a symbol.
 
     Attributes:
         text: a word, ASCII digits (with the suffix of an ordinal or a plural), or a symbol.
@@ -32,10 +32,10 @@ class Lexeme(NamedTuple):
     pause: str = ""
 
 
-_PLAIN = rf"[^\s\d{re.escape(KEPT)}]"
-_SPACELESS_WORD = rf"(?=[{SPACELESS}])\X|(?:(?![{SPACELESS}]){_PLAIN})+"
+_PLAIN_CHARACTER = rf"[^\s\d{re.escape(KEPT)}]"
+_SPACELESS_WORD = rf"(?=[{SPACELESS}])\X|(?:(?![{SPACELESS}]){_PLAIN_CHARACTER})+"
 
-_ENGLISH = (
+_ENGLISH_NUMBER = (
     r"(?P<number>\d+(?:,\d+)*(?:(?:st|nd|rd|th|s)(?!\w))?)"
     r"|(?P<point>(?<=\d)\.(?=\d)|(?<![\w.])\.(?=\d))"  # in 3.5 and in .5
     r"|(?P<minus>(?<!\S)-(?=[.$£€¥₹]?\d))|(?P<plus>(?<!\S)\+(?=\d))"
@@ -43,11 +43,11 @@ _ENGLISH = (
 )
 # Ordinals count as their number, since writers mix "3e", "3ème" and "troisième".
 _ENDING = r"(?:[eoa]|er|re|ère|[eè]me|nde?|ste|de|te)(?!\w)"
-_OTHER = rf"(?P<number>\d+(?:[.,']\d+)*)(?:{_ENDING})?"
+_OTHER_NUMBER = rf"(?P<number>\d+(?:[.,']\d+)*)(?:{_ENDING})?"
 _PATTERNS = {
     (english, is_ascii): regex.compile(
-        rf"{_ENGLISH if english else _OTHER}|(?P<pause>[.,;:!?])"
-        rf"|(?P<word>{f'{_PLAIN}+' if is_ascii else _SPACELESS_WORD})"
+        rf"{_ENGLISH_NUMBER if english else _OTHER_NUMBER}|(?P<pause>[.,;:!?])"
+        rf"|(?P<word>{f'{_PLAIN_CHARACTER}+' if is_ascii else _SPACELESS_WORD})"
     )
     for english in (True, False)
     for is_ascii in (True, False)

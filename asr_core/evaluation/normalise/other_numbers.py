@@ -19,7 +19,7 @@ _ARTICLES = frozenset(["ein", "eine", "einer", "een", "en", "et", "un", "une", "
 
 @dataclass(frozen=True)
 class _Token:
-    """A lexeme with the interface that text2num needs."""
+    """Lexeme with the interface that text2num needs."""
 
     lexeme: Lexeme
 

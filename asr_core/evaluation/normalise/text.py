@@ -27,7 +27,7 @@ Span = tuple[int, int]
 
 _WITHOUT_SPACES = frozenset(("zh", "yue", "ja", "th", "lo", "my", "km"))
 
-_LONGEST_CACHED = 2000  # characters; about two minutes of speech
+_LONGEST_CACHED_TEXT = 2000  # characters; about two minutes of speech
 
 _NOTES = re.compile(r"<[^<>]*>|\[[^\[\]]*\]|［[^［］]*］|【[^【】]*】")
 _ASIDES = re.compile(r"\([^()]*\)|（[^（）]*）")
@@ -37,7 +37,7 @@ _BESIDE_SPACELESS = regex.compile(rf"(?<=[{SPACELESS}]\p{{M}}*) | (?=[{SPACELESS
 
 @dataclass(frozen=True)
 class NormalisedText:
-    """A normalised text.
+    """Normalised text.
 
     Attributes:
         words: without spaces.
@@ -52,12 +52,12 @@ class NormalisedText:
 
     @property
     def text(self) -> str:
-        """The words joined by spaces."""
+        """Words joined by spaces."""
         return " ".join(self.words)
 
     @property
     def letters(self) -> str:
-        """The text without spaces that are not written, such as those between Thai letters."""
+        """Text without spaces that are not written, such as those between Thai letters."""
         if self.language in _WITHOUT_SPACES:
             return "".join(self.words)
         return self.text if self.text.isascii() else _BESIDE_SPACELESS.sub("", self.text)
@@ -65,7 +65,7 @@ class NormalisedText:
 
 def normalise_text(text: str, language: str) -> NormalisedText:
     """Return ``text`` of ``language``, a code, in normalised form."""
-    normalise = _cached if len(text) <= _LONGEST_CACHED else _normalise
+    normalise = _cached if len(text) <= _LONGEST_CACHED_TEXT else _normalise
     return normalise(text, language.lower().partition("-")[0])
 
 

@@ -12,7 +12,7 @@ __all__ = ["TracedText"]
 
 @dataclass(frozen=True)
 class TracedText:
-    """A rewritten text.
+    """Rewritten text.
 
     Attributes:
         origins: for each character of ``text``, its index in the source; never decreasing.

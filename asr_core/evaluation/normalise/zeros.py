@@ -8,7 +8,7 @@ from asr_core.evaluation.normalise.lexemes import Lexeme
 
 __all__ = ["collapse_zeros"]
 
-_NAMES = {12: "trillion", 9: "billion", 6: "million"}
+_POWER_NAMES = {12: "trillion", 9: "billion", 6: "million"}
 
 
 def collapse_zeros(words: Iterable[Lexeme]) -> Iterator[Lexeme]:
@@ -30,8 +30,8 @@ def collapse_zeros(words: Iterable[Lexeme]) -> Iterator[Lexeme]:
 def _shortened(run: list[Lexeme]) -> list[Lexeme]:
     digits = "".join(word.text[0] for word in run)
     n_zeros = len(digits) - len(digits.rstrip("0"))
-    power = next((power for power in _NAMES if power <= n_zeros < len(digits)), 0)
+    power = next((power for power in _POWER_NAMES if power <= n_zeros < len(digits)), 0)
     if not power:
         return run
-    name = _NAMES[power] + run[-1].text[1:]
+    name = _POWER_NAMES[power] + run[-1].text[1:]
     return [*run[:-power], Lexeme(name, run[-power].start, run[-1].end)]

@@ -36,9 +36,9 @@ _MOST_ROWS: dict[type[Any], tuple[int, str]] = {
 
 
 class Access:
-    """The database and the audio files, on behalf of an actor."""
+    """Access to the database and the audio files, on behalf of an actor."""
 
-    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float) -> None:
+    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float = float("inf")) -> None:
         self._database = Database(url)
         self._audio_files = AudioFiles(folder)
         self._max_bytes = max_mb * 1e6
@@ -56,12 +56,12 @@ class Access:
 
     @property
     def actor(self) -> Actor:
-        """The person on whose behalf the store acts; pages ask it what to hide."""
+        """Person on whose behalf the store acts; pages ask it what to hide."""
         return self._actor
 
     @property
     def shared(self) -> Hashable:
-        """One object that all views of a store have in common."""
+        """Object that all views of a store share."""
         return self._database
 
     def close(self) -> None:

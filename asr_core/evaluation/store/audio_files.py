@@ -21,7 +21,7 @@ _ORPHAN_AGE_S = 3600
 
 
 class AudioFiles:
-    """A folder of audio files, safe for threads and processes: a file is complete or absent."""
+    """Folder of audio files, safe for threads and processes: a file is complete or absent."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The store's database connection and schema upgrades."""
+"""Database connection of the store, and upgrades of its schema."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 _WAIT_S = 30
 """Seconds to wait for another writer."""
 
-_LOCK = 0x5EA4  # PostgreSQL's advisory lock for migrations
+_MIGRATION_LOCK_ID = 0x5EA4  # PostgreSQL's advisory lock for migrations
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -60,14 +60,14 @@ _SENTENCES: dict[int | str, str] = {
     "55P03": _BUSY_SENTENCE,
     "57014": _BUSY_SENTENCE,
 }
-_OTHER = (
-    "The test-bench database did not do it; try again. If it goes on, the log of the server "
-    "says why."
+_UNKNOWN_FAILURE = (
+    "The test-bench database rejected the change; try again. If that does not help, the "
+    "server's log says why."
 )
 
 
 class Database:
-    """Any thread may call; every change is one transaction.
+    """Database connection; any thread may call, and every change is one transaction.
 
     Args:
         url: of SQLAlchemy.
@@ -144,7 +144,7 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             logger.warning("The test-bench database: %s", _reason(error))
             code = _code(error)
-            sentence = read_only if code == _READONLY else _SENTENCES.get(code, _OTHER)
+            sentence = read_only if code == _READONLY else _SENTENCES.get(code, _UNKNOWN_FAILURE)
             raise StoreError(f"{sentence} Nothing was changed.") from error
 
     def _migrate(self) -> None:
@@ -175,7 +175,7 @@ class Database:
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self._engine.begin() as connection:
             if self._engine.dialect.name == "postgresql":
-                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK_ID})"))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

@@ -1,15 +1,15 @@
-"""The store that the environment variables configure."""
+"""Store that the settings name."""
 
 from __future__ import annotations
 
-import os
 import threading
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from asr_core.errors import StoreError
-from asr_core.evaluation.store.store import DEFAULT_MAX_MB, Store
+from asr_core.evaluation.store.store import Store
+from asr_core.settings import read_settings
 
 __all__ = ["open_store"]
 
@@ -20,23 +20,18 @@ _stores: dict[tuple[str, Path], Store] = {}
 def open_store() -> Store:
     """Return the store of this machine, acting for nobody yet (see ``Store.acting``).
 
-    Any thread may call. ``ASR_TESTBENCH_DIR`` is its folder (default:
-    ``~/.local/share/asr_core/testbench``), ``ASR_TESTBENCH_URL`` a database elsewhere (any
-    URL of SQLAlchemy), ``ASR_TESTBENCH_MAX_MB`` the limit of its audio (default: 2048).
+    Any thread may call.
 
     Raises:
+        SettingsError: a setting is not valid.
         StoreError: it cannot be opened.
     """
-    default = Path.home() / ".local" / "share" / "asr_core" / "testbench"
-    folder = Path(os.environ.get("ASR_TESTBENCH_DIR") or default)
+    chosen = read_settings()
+    folder = chosen.testbench_dir or Path.home() / ".local" / "share" / "asr_core" / "testbench"
     # Not as text, in which ?, # and % have a meaning.
-    beside = sa.URL.create("sqlite", database=str(folder / "testbench.db"))
-    url = os.environ.get("ASR_TESTBENCH_URL") or beside
+    url = chosen.testbench_url or sa.URL.create("sqlite", database=str(folder / "testbench.db"))
     try:
-        max_mb = float(os.environ.get("ASR_TESTBENCH_MAX_MB") or DEFAULT_MAX_MB)
         folder.mkdir(parents=True, exist_ok=True)
-    except ValueError:
-        raise StoreError("ASR_TESTBENCH_MAX_MB is not a number; set it to megabytes.") from None
     except OSError as error:
         raise StoreError(
             f"The folder of the test bench cannot be created ({error.strerror}); set "
@@ -45,5 +40,5 @@ def open_store() -> Store:
     with _opening:
         key = (str(url), folder)
         if key not in _stores:
-            _stores[key] = Store(url, folder / "audio", max_mb)
+            _stores[key] = Store(url, folder / "audio", chosen.testbench_max_mb)
         return _stores[key]

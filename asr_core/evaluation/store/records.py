@@ -42,7 +42,7 @@ REASONS = (
 
 @dataclass(frozen=True)
 class Noise:
-    """A noise recording of the user's own."""
+    """Noise recording of the user's own."""
 
     id: str
     name: str
@@ -52,7 +52,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was requested.
+    """Run as it was requested.
 
     Attributes:
         seed: of the conditions.
@@ -78,7 +78,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Flag:
-    """A recognition error that a user reported.
+    """Recognition error that a user reported.
 
     Attributes:
         reason: one of ``REASONS``.
@@ -108,7 +108,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Audit:
-    """A change or a deletion, as it was carried out.
+    """Change or deletion, as it was carried out.
 
     Attributes:
         who: address, or empty if nobody had signed in.

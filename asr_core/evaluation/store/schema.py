@@ -54,7 +54,7 @@ class Base(DeclarativeBase):
 
 
 class CaseRow(Base):
-    """A recording with its reference; ``id`` names its audio file."""
+    """Recording with its reference; ``id`` names its audio file."""
 
     __tablename__ = "cases"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -70,7 +70,7 @@ class CaseRow(Base):
 
 
 class NoiseRow(Base):
-    """A noise of the user's own; ``id`` names its audio file."""
+    """Noise of the user's own; ``id`` names its audio file."""
 
     __tablename__ = "noises"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -81,7 +81,7 @@ class NoiseRow(Base):
 
 
 class RunRow(Base):
-    """A run as requested: cases, conditions and systems."""
+    """Run as requested: cases, conditions and systems."""
 
     __tablename__ = "runs"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -95,7 +95,7 @@ class RunRow(Base):
 
 
 class TrialRow(Base):
-    """One case × condition × system of a run, with the reference at the time."""
+    """Case × condition × system of a run, with the reference at the time."""
 
     __tablename__ = "trials"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
@@ -116,7 +116,7 @@ class TrialRow(Base):
 
 
 class FlagRow(Base):
-    """A reported recognition error; ``id`` names its audio file, if there is one."""
+    """Reported recognition error; ``id`` names its audio file, if there is one."""
 
     __tablename__ = "flags"
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
@@ -137,7 +137,7 @@ class FlagRow(Base):
 
 
 class AuditRow(Base):
-    """A change or deletion; it outlives what it is about."""
+    """Change or deletion; it outlives what it is about."""
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)

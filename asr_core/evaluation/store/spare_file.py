@@ -17,7 +17,7 @@ _BYTES = 4_000_000  # holds the journal of deleting some 2,000 cases with their 
 
 
 class SpareFile:
-    """A file that reserves disk space; safe for threads and processes.
+    """File that reserves disk space; safe for threads and processes.
 
     It is not needed as long as the disk has space.
     """

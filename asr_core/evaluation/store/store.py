@@ -1,4 +1,4 @@
-"""The store: cases, noises, runs with their trials, and flags."""
+"""Store: cases, noises, runs with their trials, and flags."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import sqlalchemy as sa
@@ -40,16 +39,14 @@ from asr_core.evaluation.store.schema import CaseRow, FlagRow, NoiseRow, RunRow,
 from asr_core.evaluation.trial import SystemConfig, Trial
 from asr_core.text.plain_text import sanitise, shorten
 
-__all__ = ["DEFAULT_MAX_MB", "MAX_NOISE_S", "Store"]
-
-DEFAULT_MAX_MB = 2048
+__all__ = ["MAX_NOISE_S", "Store"]
 
 MAX_NOISE_S = 120.0
 _MAX_NOISE_NAME = 40
 
 
 class Store(Access):
-    """The test bench's store, safe to use from any thread and process.
+    """Test bench's store, safe to use from any thread and process.
 
     A change is durable and complete when its method returns. A store acts for nobody at first,
     who may do nothing: ``store.acting(actor)`` returns it on behalf of somebody, with the
@@ -58,9 +55,6 @@ class Store(Access):
     Raises:
         StoreError: from every method, with a sentence; then nothing was changed.
     """
-
-    def __init__(self, url: str | sa.URL, folder: Path, max_mb: float = DEFAULT_MAX_MB) -> None:
-        super().__init__(url, folder, max_mb)
 
     # --- cases ---------------------------------------------------------------------
 

@@ -13,9 +13,9 @@ import pytest
 
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.audio.encode import to_flac
-from asr_core.audio.ffmpeg_limits import limit_memory
 from asr_core.audio.pcm import clip_to_int16
 from asr_core.errors import AudioError
+from asr_core.workarounds.ffmpeg_limits import limit_memory
 
 FORMATS = [
     ("wav", "pcm_s16le", "s16", 44_100), ("flac", "flac", "s16", 48_000),

@@ -102,8 +102,8 @@ def test_stretches_of_one_file_are_scored_in_the_order_of_their_rows(
     arguments = ["evaluate", str(folder / "nemo.json"), "--model", "tiny.en"]
     assert main([*arguments, "--json", str(report), "--fail-above", "40"]) == 0
     trials = json.loads(report.read_text())["trials"]
-    assert [trial["said"] for trial in trials] == [row["text"] for row in rows]
-    assert trials[0]["heard"] == trials[1]["heard"]
+    assert [trial["reference"] for trial in trials] == [row["text"] for row in rows]
+    assert trials[0]["hypothesis"] == trials[1]["hypothesis"]
 
 
 def test_recordings_without_words_have_a_row_and_no_rate(
@@ -237,7 +237,7 @@ def test_a_language_that_is_none_is_one_sentence(
     with pytest.raises(SystemExit) as stopped:
         main(["evaluate", str(folder), "--language", "Klingon"])
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.count("is no language that Whisper knows") == 1
+    assert capsys.readouterr().err.count("is not a language that Whisper knows") == 1
 
 
 def test_a_model_that_does_not_know_the_language_is_one_sentence(
@@ -294,6 +294,6 @@ def test_lines_that_are_made_to_do_harm_are_said_and_the_rest_is_scored(
     assert "Traceback" not in printed.err
     for path in outputs.values():
         path.read_text(encoding="utf-8")
-    assert [t["said"] for t in json.loads(outputs["json"].read_text())["trials"]][
+    assert [t["reference"] for t in json.loads(outputs["json"].read_text())["trials"]][
         1
     ] == "\ufffd \ufffd"

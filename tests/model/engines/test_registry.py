@@ -18,7 +18,6 @@ from asr_core.engines.registry import SharedEngine, estimate_memory_bytes
 from asr_core.errors import LimitError
 from asr_core.models import allowlist
 from asr_core.ops.budget import Budget, Quota, Resource
-from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions, LiveSession, scheduler_for
 
 SILENCE = Window(np.zeros(16_000, np.float32), language="en")
@@ -80,7 +79,7 @@ def test_a_model_that_somebody_speaks_to_stays(
 ) -> None:
     engine = loaded(base)
     session = LiveSession(LiveOptions())
-    scheduler = scheduler_for(engine, UsageLimits())
+    scheduler = scheduler_for(engine)
     scheduler.add(session)
     try:
         with pytest.raises(LimitError, match="does not fit"):
@@ -126,7 +125,7 @@ def test_what_a_model_takes_is_known_or_guessed_from_its_size(base: Path, tmp_pa
 def test_the_memory_of_a_model_that_went_comes_back(tiny_en: Path, base: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CYCLES, str(tiny_en), str(base)],
-        env=os.environ | {"ASR_MAX_MODELS_MB": "500"}, capture_output=True, text=True, check=True,
+        env=os.environ | {"ASR_MAX_MODEL_MEMORY_MB": "500"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     alone, first, last = map(float, ran.stdout.split())
     assert last < first + 15  # a tokenizer that stayed took 12 MB each time

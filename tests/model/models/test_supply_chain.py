@@ -239,14 +239,14 @@ def test_the_least_used_models_make_room(
     hub.repos |= {f"some/{n}": small(1_000_000) for n in range(4)}
     for n in range(3):
         os.utime(resolve(f"some/{n}"), (n, n))
-    monkeypatch.setenv("ASR_MODELS_MAX_MB", "3.1")
+    monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", "3.1")
     with lock_in_use(cache_folder / "some--0") as mark:
         assert mark is not None
         os.utime(cache_folder / "some--0", (0, 0))
         resolve("some/3")
         assert models_in(cache_folder) == {"some--0", "some--2", "some--3"}
     assert "some--1 was removed from the cache" in caplog.text
-    monkeypatch.setenv("ASR_MODELS_MAX_MB", "0.5")
+    monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", "0.5")
     with pytest.raises(ModelError, match="does not fit"):
         resolve("some/1")
     assert models_in(cache_folder) == {"some--0", "some--2", "some--3"}
@@ -322,14 +322,17 @@ def test_without_a_list_what_fits_and_what_is_here_is_offered(
 ) -> None:
     resolve("some/model")
     monkeypatch.delenv("ASR_MODELS", raising=False)
-    names = allowlist.read_allowlist({}).names
+    names = allowlist.read_allowlist().names
     assert {"tiny.en", "base", "some/model"} <= set(names)
     (cache_folder / "large-v3").mkdir()
-    assert "large-v3" in allowlist.read_allowlist({}).names
+    assert "large-v3" in allowlist.read_allowlist().names
 
 
-def test_two_directories_of_one_name_are_told_apart(tmp_path: Path) -> None:
+def test_two_directories_of_one_name_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folders = [tmp_path / "a" / "mine", tmp_path / "b" / "mine", tmp_path / "base"]
-    offered = allowlist.read_allowlist({"ASR_MODELS": ",".join(map(str, folders))})
+    monkeypatch.setenv("ASR_MODELS", ",".join(map(str, folders)))
+    offered = allowlist.read_allowlist()
     assert offered.names == ("mine", "mine (2)", "base (2)")
     assert offered.resolve_alias("mine (2)") == str(folders[1])

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.engines.base import Engine, Hypothesis, Window
-from asr_core.ops.limits import UsageLimits
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler
 from asr_core.streaming.replay import replay
 from asr_core.streaming.scheduler import longest_due
@@ -104,11 +103,13 @@ def test_nobody_waits_for_more_than_one_round_of_the_others(
         assert all(wait <= session.period_s + round_s + call_s for wait in waits)
 
 
-def _two_models(limits: UsageLimits | None = None) -> tuple[Scheduler, Scheduler]:
+def _two_models(max_speakers: int | None = None) -> tuple[Scheduler, Scheduler]:
     """Two schedulers on one machine; a batch of either takes a twentieth of a second."""
     made: list[Scheduler] = []
     for _ in range(2):
-        scheduler = Scheduler(CountingEngine(), start=False, limits=limits, peers=lambda: made)
+        scheduler = Scheduler(
+            CountingEngine(), start=False, max_speakers=max_speakers, peers=lambda: made
+        )
         scheduler._record_batch_time(0.05)
         made.append(scheduler)
     return made[0], made[1]
@@ -129,7 +130,7 @@ def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> N
 
 
 def test_the_limit_of_speakers_counts_over_all_models() -> None:
-    small, large = _two_models(UsageLimits(max_speakers=2))
+    small, large = _two_models(max_speakers=2)
     assert small.admission.enter("a")
     assert large.admission.enter("b")
     for scheduler in (small, large):

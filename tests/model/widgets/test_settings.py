@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from asr_core.models import NOT_OFFERED, allowlist
 from widgets.markdown import escape_markdown
-from widgets.settings import Settings
+from widgets.settings import RecognitionSettings
 
 
 def script() -> None:
@@ -48,7 +48,7 @@ def test_the_list_is_what_can_be_chosen(page: AppTest) -> None:
 def test_a_value_from_the_wire_is_refused_in_the_same_words(page: AppTest, model: str) -> None:
     """A widget's state is whatever the browser sends; here it stands in for the picker's."""
     page.run()
-    page.session_state["settings"] = Settings(model, "en", "transcribe")
+    page.session_state["settings"] = RecognitionSettings(model, "en", "transcribe")
     page.session_state["sent"] = True
     page.run()
     assert not page.exception
@@ -116,7 +116,7 @@ def test_what_a_model_cannot_do_cannot_be_chosen(
 
 def test_a_task_that_a_model_cannot_do_is_told_before_it_is_loaded(page: AppTest) -> None:
     page.run()
-    page.session_state["settings"] = Settings("tiny.en", "en", "translate")
+    page.session_state["settings"] = RecognitionSettings("tiny.en", "en", "translate")
     page.session_state["sent"] = True
     page.run()
     assert "knows English only, so it cannot translate" in texts(page)[0]

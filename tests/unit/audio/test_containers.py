@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio import containers
-from asr_core.audio.containers import FORMATS, Reader, file_extension, open_container
+from asr_core.audio.containers import CONTAINER_FORMATS, Reader, file_extension, open_container
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.errors import AudioError, Cancelled
 from tests.support.recordings import bursts, recorded
@@ -145,7 +145,7 @@ def demuxers() -> list[str]:
 
 def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> None:
     """Every one of the FFmpeg in use, asked for by name and given what would suit it."""
-    allowed = set(FORMATS)
+    allowed = set(CONTAINER_FORMATS)
     texts = [text.encode() for text in hostile(secret, port).values()]
     for name in demuxers():
         if allowed & set(name.split(",")) or allowed & set(
@@ -163,7 +163,7 @@ def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
 ) -> None:
     asked: list[str] = []
     texts = [text.encode() for text in hostile(secret, port).values()]
-    for name in FORMATS:
+    for name in CONTAINER_FORMATS:
         assert not av.ContainerFormat(name, "r").no_file
         for data in (*texts, bytes(secret), b"\xff" * 4096, bytes(4096)):
             reader = Reader(io.BytesIO(data), f".{name}", lambda: None)

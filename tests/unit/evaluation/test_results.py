@@ -137,15 +137,15 @@ def test_exports_hold_every_trial_and_no_formula() -> None:
     trials = [*TRIALS, trial("=1+1", "x", "@y")]
     rows = list(csv.DictReader(io.StringIO(to_csv(trials))))
     assert len(rows) == 6
-    assert rows[1]["heard"] == "one bread mouse"
-    assert rows[1]["said_normalised"] == "1 red house"
-    assert rows[1]["heard_normalised"] == "1 bread mouse"
+    assert rows[1]["hypothesis"] == "one bread mouse"
+    assert rows[1]["reference_normalised"] == "1 red house"
+    assert rows[1]["hypothesis_normalised"] == "1 bread mouse"
     assert rows[1]["tag:accent"] == "Scots"
     assert rows[5]["case"] == "'=1+1"
-    assert rows[5]["heard"] == "'@y"
+    assert rows[5]["hypothesis"] == "'@y"
     data = json.loads(to_json(trials))
     assert len(data["trials"]) == 6
-    assert data["trials"][1]["heard_normalised"] == "1 bread mouse"
+    assert data["trials"][1]["hypothesis_normalised"] == "1 bread mouse"
     assert data["summary"][0]["condition"] == "clean"
 
 

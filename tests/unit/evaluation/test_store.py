@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from asr_core.audio.pcm import clip_to_int16
-from asr_core.errors import StoreError
+from asr_core.errors import SettingsError, StoreError
 from asr_core.evaluation.cases import NewCase
 from asr_core.evaluation.conditions import CLEAN, Condition
 from asr_core.evaluation.store import Flag, Store, open_store
@@ -183,7 +183,7 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "here" / "testbench.db").exists()
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "there"))
     monkeypatch.setenv("ASR_TESTBENCH_MAX_MB", "lots")
-    with pytest.raises(StoreError, match="not a number"):
+    with pytest.raises(SettingsError, match="ASR_TESTBENCH_MAX_MB is 'lots'; set it to a number"):
         open_store()
 
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from asr_core.errors import LimitError
+from asr_core.errors import LimitError, SettingsError
 from asr_core.ops.budget import Budget, Quota, Resource, read_quotas
 
 UPLOADS = Resource.UPLOADS
@@ -74,9 +74,11 @@ def test_nothing_is_lost_between_threads() -> None:
     assert budget.used(UPLOADS, "one") == 0
 
 
-def test_allowances_come_from_the_settings_or_the_machine() -> None:
-    allowed = read_quotas({"ASR_MAX_UPLOADS_MB": "3"})
+def test_allowances_come_from_the_settings_or_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_MAX_UPLOADS_MB", "3")
+    allowed = read_quotas()
     assert allowed[UPLOADS].total == 3e6
     assert all(0 < a.each <= a.total for a in allowed.values())
-    with pytest.raises(LimitError, match="ASR_MAX_CONNECTIONS"):
-        read_quotas({"ASR_MAX_CONNECTIONS": "many"})
+    monkeypatch.setenv("ASR_MAX_CONNECTIONS", "many")
+    with pytest.raises(SettingsError, match="ASR_MAX_CONNECTIONS"):
+        read_quotas()

@@ -15,8 +15,8 @@ from asr_core.rtc.jitter_buffer import (
     MAX_SPEED,
     REORDER_WINDOW,
     AudioJitterBuffer,
-    install_jitter_buffer,
 )
+from asr_core.workarounds.aiortc_receiver import install_audio_jitter_buffer
 
 SOUND = bytes([0b_01001_0_00, 1, 2, 3])
 """Twenty milliseconds of it."""
@@ -38,8 +38,7 @@ def _heard(
     """The numbers of the packets that come out."""
     out = []
     for number in numbers:
-        packet = RtpPacket(sequence_number=number % 65536, timestamp=number)
-        packet._data = data(number)  # type: ignore[attr-defined]
+        packet = RtpPacket(sequence_number=number % 65536, timestamp=number, payload=data(number))
         _, frame = order.add(packet)
         if frame is not None:
             out.append(frame.timestamp)
@@ -111,7 +110,7 @@ def test_long_packets_count_by_their_sound() -> None:
 
 def test_aiortc_uses_it_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtcrtpreceiver, "JitterBuffer", rtcrtpreceiver.JitterBuffer)
-    install_jitter_buffer()
+    install_audio_jitter_buffer(AudioJitterBuffer)
     audio = rtcrtpreceiver.RTCRtpReceiver("audio", _Transport())
     assert isinstance(audio._RTCRtpReceiver__jitter_buffer, AudioJitterBuffer)
     video = rtcrtpreceiver.RTCRtpReceiver("video", _Transport())

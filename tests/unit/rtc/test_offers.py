@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from asr_core.errors import SettingsError
 from asr_core.rtc.offers import (
     MAX_CANDIDATES,
     OfferError,
@@ -154,11 +155,17 @@ def test_addresses_that_no_browser_has_are_never_tried(address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_private_networks_are_tried_unless_the_operator_says_no(address: str) -> None:
-    assert PeerAddressPolicy.from_settings({}).allows(address)
-    assert PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": " Yes "}).allows(address)
-    assert not PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": "no"}).allows(address)
-    assert not PeerAddressPolicy.from_settings({"ASR_PRIVATE_PEERS": "ture"}).allows(address)
+def test_private_networks_are_tried_unless_the_operator_says_no(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert PeerAddressPolicy.from_settings().allows(address)
+    monkeypatch.setenv("ASR_PRIVATE_PEERS", " Yes ")
+    assert PeerAddressPolicy.from_settings().allows(address)
+    monkeypatch.setenv("ASR_PRIVATE_PEERS", "no")
+    assert not PeerAddressPolicy.from_settings().allows(address)
+    monkeypatch.setenv("ASR_PRIVATE_PEERS", "ture")
+    with pytest.raises(SettingsError, match="'ture'; set it to yes or no"):
+        PeerAddressPolicy.from_settings()
 
 
 @pytest.mark.parametrize("address", ["203.0.114.9", "2a00:1450::8", "8.8.8.8"])

@@ -32,6 +32,7 @@ def test_digits_are_the_same_in_words_alone_and_together(digits: list[int]) -> N
         ("a hundred", "100"),
         ("five hundred thousand", "500,000"),
         ("two million three hundred thousand and four", "2,300,004"),
+        ("three trillion", "3,000,000,000,000"),
         ("the twenty-first", "the 21st"),
         ("third", "3rd"),
         ("nine oh five", "905"),

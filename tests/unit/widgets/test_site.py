@@ -54,3 +54,9 @@ def test_an_upload_holds_its_room_for_as_long_as_it_is_kept(
         files.remove_file("session", "file")
         del kept
     assert used() == 0
+
+
+def test_the_server_does_not_start_with_a_wrong_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_KEEP_MINUTES", "soon")
+    with pytest.raises(SystemExit, match="ASR_KEEP_MINUTES is 'soon'; set it to a number above 0"):
+        site.app_options()

@@ -184,7 +184,7 @@ def preview_page() -> None:
 
 
 def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pickers, "_MAX_TAGS", 20)
+    monkeypatch.setattr(pickers, "_MAX_TAG_CHOICES", 20)
     store = bench.acting(Actor("", Role.REVIEWER))
     for i in range(30):
         sound = np.full(200, i, np.int16)

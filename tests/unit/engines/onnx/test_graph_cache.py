@@ -169,8 +169,9 @@ def test_kept_graphs_count_in_the_cache_but_not_in_the_model(
     assert folder_size_bytes(model) == before + size
     assert model_size_bytes(model) == before
     room = (folder_size_bytes(tmp_path) + size + 100) / 1e6
-    assert has_room(model, size, {"ASR_MODELS_MAX_MB": str(room)})
-    assert not has_room(model, size + 200, {"ASR_MODELS_MAX_MB": str(room)})
+    monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", str(room))
+    assert has_room(model, size)
+    assert not has_room(model, size + 200)
 
 
 def test_a_broken_model_does_not_look_whole_for_its_graphs(

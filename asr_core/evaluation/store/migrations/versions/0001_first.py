@@ -1,4 +1,4 @@
-"""The first tables."""
+"""First tables of the store."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as open_websocket
 
-from asr_core.server import uvicorn_limits
+from asr_core.workarounds import uvicorn_limits
 
 MOST, MOST_EACH = 20, 60
 
@@ -21,6 +24,11 @@ def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> It
     """Of a real server that looks after its connections."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.accept"})
+            while (await receive())["type"] != "websocket.disconnect":
+                await send({"type": "websocket.send", "text": "ok"})
+            return
         if scope["path"] == "/long":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             for _ in range(100):
@@ -37,6 +45,8 @@ def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> It
     monkeypatch.setattr(uvicorn_limits, "IDLE_TIMEOUT_S", 0.3)
     monkeypatch.setattr(uvicorn_limits, "MAX_STALLED_CHECKS", 2)
     uvicorn_limits.close_idle_connections(MOST, MOST_EACH)
+    monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", WebSocketsSansIOProtocol.__init__)
+    uvicorn_limits.limit_message_size(1_000)
     config = uvicorn.Config(app, port=0, lifespan="off", log_level="error", timeout_keep_alive=60)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
@@ -116,3 +126,14 @@ def test_too_many_at_once_do_not_keep_others_out(port: int) -> None:
             ended += 1
         connection.close()
     assert ended == len(crowd)
+
+
+def test_a_longer_message_than_allowed_ends_the_connection(port: int) -> None:
+    with open_websocket(f"ws://127.0.0.1:{port}/") as connection:
+        connection.recv()  # of the first event, which opens the connection
+        connection.send("x" * 1_000)
+        assert connection.recv() == "ok"
+        connection.send("x" * 1_001)
+        with pytest.raises(ConnectionClosed) as closed:
+            connection.recv()
+    assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009

@@ -1,4 +1,7 @@
-"""A limit on the memory that FFmpeg may allocate at once."""
+"""Limit on the memory that the FFmpeg in PyAV (16 to 18) may allocate at once.
+
+PyAV offers none, so the libraries in its wheel are called directly.
+"""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def close_idle_connections(max_total: int, max_per_address: int) -> None:
 
 
 class _ConnectionMonitor:
-    """All HTTP connections, oldest first; only for the server's loop."""
+    """HTTP connections, oldest first; only for the server's loop."""
 
     def __init__(self, max_total: int, max_per_address: int) -> None:
         self._max_total, self._max_per_address = max_total, max_per_address
