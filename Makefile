@@ -67,6 +67,7 @@ $(VENV)/.run: $(BIN)/python $(REQUIREMENTS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	touch $@
 
+# Most of what is installed is never imported, so nothing is compiled ahead.
 $(VENV)/.dev: $(BIN)/python requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@ $(VENV)/.run

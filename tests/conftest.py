@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Playwright, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from asr_core.audio.decode import decode
 from asr_core.engines.base import Engine
@@ -44,8 +45,13 @@ _started_at = os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") e
 _IN_REAL_TIME = ("browser", "raw")
 """Folders of tests that wait for clocks, browsers and sockets more than they compute."""
 
-_SPEAKING = ("test_live", "test_networks", "test_offline", "test_player", "test_without_gate")
-"""Those of them that run in the first of two processes; the others take as long together."""
+_N_IN_REAL_TIME = 2
+"""Processes that begin with those; with more at once, two cores would keep them waiting."""
+
+_SHARED = {
+    "test_networks.py": "tests/browser/networks",  # both make networks of the same names
+    "test_offline.py": "tests/browser/networks",
+}
 
 _WITH_TORCH = ("tests/model/cli", "tests/model/engines", "tests/model/models")
 """Folders of tests that one process runs, so that torch and its models are loaded once."""
@@ -128,13 +134,22 @@ def playwright() -> Iterator[Playwright]:
 
 
 class _Scheduling(LoadScopeScheduling):
-    """Real-time tests in two processes, begun first; the others beside them, file by file."""
+    """Some processes begin with the tests in real time, the others with those that compute."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        if file.parent.name in _IN_REAL_TIME:
-            return "speaking" if file.stem in _SPEAKING else "clicking"
-        return "with torch" if any(map(file.is_relative_to, _WITH_TORCH)) else str(file)
+        if any(map(file.is_relative_to, _WITH_TORCH)):
+            return "with torch"
+        return _SHARED.get(file.name, str(file))
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Prefer what this process is for; without any of it left, take what there is."""
+        is_wanted = self.nodes.index(node) < _N_IN_REAL_TIME
+        for scope in self.workqueue:
+            if (PurePosixPath(scope).parent.name in _IN_REAL_TIME) == is_wanted:
+                self.workqueue.move_to_end(scope, last=False)
+                break
+        super()._assign_work_unit(node)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -238,7 +238,8 @@ def test_a_process_killed_while_it_writes_loses_nothing_that_it_confirmed(
     present: set[str] = set()
     gone: set[str] = set()
     rng = np.random.default_rng(0)
-    processes = multiprocessing.get_context("forkserver")
+    methods = multiprocessing.get_all_start_methods()
+    processes = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     processes.set_forkserver_preload([__name__])  # so that each need not import everything
     for _ in range(int(os.environ.get("N_KILLS", "4"))):
         writers, reports = [], []
