@@ -47,7 +47,10 @@ def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> It
     uvicorn_limits.close_idle_connections(MOST, MOST_EACH)
     monkeypatch.setattr(WebSocketsSansIOProtocol, "__init__", WebSocketsSansIOProtocol.__init__)
     uvicorn_limits.limit_message_size(1_000)
-    config = uvicorn.Config(app, port=0, lifespan="off", log_level="error", timeout_keep_alive=60)
+    config = uvicorn.Config(
+        app, port=0, lifespan="off", log_level="error", timeout_keep_alive=60,
+        timeout_graceful_shutdown=1,
+    )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()
