@@ -150,7 +150,7 @@ async def _waiting(where: Where, rng: random.Random) -> None:
         try:
             await waiting.start(Speech(packets_of(where.recording)))
             page = waiting.client.page
-            await waiting.client.until(lambda: "in line" in " ".join(page.texts("alert")), 20)
+            await waiting.client.until(lambda: "in the queue" in " ".join(page.texts("alert")), 20)
         finally:
             await waiting.client.cut()
             await waiting.vanish()
@@ -177,6 +177,6 @@ CUTS: dict[str, Callable[[Where, random.Random], Awaitable[None]]] = {
     "upload half-way": _upload_halfway,
     "transcribing": _transcribing,
     "taking": _taking,
-    "waiting in line": _waiting,
+    "waiting in the queue": _waiting,
     "downloading": _downloading,
 }

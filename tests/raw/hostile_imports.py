@@ -22,7 +22,7 @@ from tests.raw.hostile import TEXTS, Attack, Case, damaged, odd_json
 
 __all__ = ["CASES"]
 
-_ZIP_UPLOADER = "Or the same as a ZIP"
+_ZIP_UPLOADER = "Or a ZIP of such a folder"
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 
 

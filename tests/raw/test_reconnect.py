@@ -97,7 +97,7 @@ def test_a_transcript_and_its_corrections_survive_a_cut(where: Where, run: Run) 
             await _correct(client, CORRECTED)
             await _cut_and_back(client)
             at_once = client.page.words()
-            await client.toggle("Several languages in a file")  # the next click
+            await client.toggle("Several languages per file")  # the next click
             return at_once, client.page.words()
 
     for words in run(scene()):
