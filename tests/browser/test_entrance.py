@@ -56,7 +56,7 @@ _PAGES = {
 }
 
 
-def test_who_signs_in_sees_what_their_role_allows(
+def test_a_signed_in_user_sees_what_their_role_allows(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     users = [User(sub=email, claims={"email": email, "email_verified": True}) for email in _PAGES]
@@ -89,7 +89,7 @@ def test_who_signs_in_sees_what_their_role_allows(
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=30_000)
 
 
-def test_only_the_secret_link_lets_in(
+def test_only_the_secret_link_gives_access(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     address = serve('ASR_INVITE = "north-wind"')
@@ -106,7 +106,7 @@ def test_only_the_secret_link_lets_in(
     expect(page.get_by_role("heading", name="Upload and read")).to_be_visible(timeout=30_000)
 
 
-def test_the_invitation_leaves_the_address_and_holds_for_the_browser(
+def test_the_invitation_is_removed_from_the_address_and_lasts_for_the_browser(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     address = serve('ASR_INVITE = "north-wind"')

@@ -56,7 +56,7 @@ def test_words_appear_while_speaking_and_stay(
     assert download.value.suggested_filename.endswith(".flac")
 
 
-def test_a_second_take_goes_below_and_clear_forgets(
+def test_a_second_recording_goes_below_and_clear_deletes_all(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
@@ -87,7 +87,7 @@ def test_a_second_take_goes_below_and_clear_forgets(
     expect(page.kept_words()).to_be_hidden()
 
 
-def test_a_page_loaded_anew_shows_the_takes_before(
+def test_a_reloaded_page_shows_earlier_recordings(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
@@ -102,7 +102,7 @@ def test_a_page_loaded_anew_shows_the_takes_before(
     expect(page.kept_words()).to_be_hidden()
 
 
-def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
+def test_the_tab_keeps_the_words_of_recordings_until_told_to_delete_them(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
@@ -124,7 +124,7 @@ def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
     expect(kept).to_be_hidden()
 
 
-def test_two_browsers_read_only_their_own_words(
+def test_two_browsers_show_only_their_own_words(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     dickens = live(spoken_late(speech_files / "two_cities.wav", tmp_path), "tiny.en")
@@ -155,7 +155,7 @@ def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> N
     assert "foolishness" not in page.committed(0)
 
 
-def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
+def test_a_visitor_waits_in_the_queue_or_before_it_if_it_is_full(
     launch: Callable[..., Browser],
     speech_files: Path,
     tiny_en: Path,
@@ -239,7 +239,7 @@ def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files:
     expect(page.page.get_by_text("set up a TURN server")).to_be_visible(timeout=40_000)
 
 
-def test_a_server_that_ends_lets_speakers_finish_and_save(
+def test_a_server_shutting_down_lets_speakers_finish_and_save(
     launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
 ) -> None:
     with served("-m", "streamlit", "run", "streamlit_app.py") as (address, process):
@@ -261,7 +261,7 @@ def test_a_server_that_ends_lets_speakers_finish_and_save(
         process.wait(15)
 
 
-def test_a_slow_machine_tells_the_lag_and_loses_nothing(
+def test_a_slow_machine_shows_its_lag_and_loses_nothing(
     slow_app: str, launch: Callable[..., Browser], speech_files: Path
 ) -> None:
     browser = launch(speech_files / "beckett.wav")
@@ -276,7 +276,7 @@ def test_a_slow_machine_tells_the_lag_and_loses_nothing(
     assert "better" in page.committed(0).lower()
 
 
-def test_a_connection_stands_however_late_streamlit_counts(
+def test_a_connection_lasts_however_late_streamlit_counts_runs(
     launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
 ) -> None:
     with served("-m", "tests.browser.late_counts_app") as (address, _):
@@ -309,7 +309,7 @@ def test_a_closed_browser_leaves_nothing_running(
     assert not threads_of_speakers()
 
 
-def test_a_visit_without_a_take_needs_no_thread(
+def test_a_visit_without_a_recording_needs_no_thread(
     app: str, launch: Callable[..., Browser], threads_of_app: Callable[[], list[str]]
 ) -> None:
     browser = launch(None)

@@ -130,14 +130,14 @@ def clean(tiny_en: Path, speech_files: Path) -> str:
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
-def test_speech_arrives_where_udp_is_blocked(
+def test_speech_is_transcribed_where_udp_is_blocked(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str, transport: str
 ) -> None:
     middle.set(loss=1.0)
     assert _errors_beside(clean, _heard(open_page(transport))) < 0.1
 
 
-def test_speech_arrives_through_a_lossy_network(
+def test_speech_is_transcribed_through_a_lossy_network(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str
 ) -> None:
     page = open_page("udp")
@@ -145,7 +145,7 @@ def test_speech_arrives_through_a_lossy_network(
     assert _errors_beside(clean, _heard(page)) < 0.2
 
 
-def test_a_take_goes_on_after_ten_seconds_without_a_network(
+def test_a_recording_continues_after_ten_seconds_without_a_network(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str
 ) -> None:
     page = open_page("udp")

@@ -70,7 +70,7 @@ def inside(*command: str, **environment: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
-def test_the_card_sees_what_would_leave(card: outside.Card) -> None:
+def test_the_network_card_sees_outgoing_packets(card: outside.Card) -> None:
     code = "import socket; socket.getaddrinfo('example.org', 443)"
     inside(sys.executable, "-c", code)
     code = "import socket; s = socket.socket(); s.settimeout(0.1); s.connect(('192.0.2.1', 443))"
@@ -229,7 +229,7 @@ def signed_in(email: str) -> str:
     return create_signed_value(SECRET, USER_COOKIE_NAME, json.dumps(claims)).decode()
 
 
-def test_pages_for_those_who_signed_in_send_nothing(
+def test_pages_for_signed_in_users_send_nothing(
     card: outside.Card,
     visitor: Page,
     base: Path,

@@ -60,7 +60,7 @@ _PLAYED_AT = """async ([kind, base64, from]) => {
 }"""
 
 
-def test_a_sound_is_at_the_second_at_which_the_player_plays_it(
+def test_audio_lies_at_the_time_at_which_the_player_plays_it(
     launch: Callable[..., Browser],
 ) -> None:
     """Half a second before where we have the last sound: it comes half a second later."""

@@ -35,7 +35,7 @@ def _changed(url: str) -> str:
     return f"{stem[:-1]}{other}{dot}{extension}"
 
 
-def test_nothing_of_a_transcript_crosses(
+def test_no_part_of_a_transcript_reaches_another_user(
     app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path
 ) -> None:
     owner = UploadPage(launch(None).new_context().new_page(), app)
@@ -79,7 +79,7 @@ def test_nothing_of_a_transcript_crosses(
     assert other.text() == ""
 
 
-def test_nothing_of_a_take_crosses(
+def test_no_part_of_a_recording_reaches_another_user(
     app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path, tmp_path: Path
 ) -> None:
     sound = spoken_late(speech_files / "beckett.wav", tmp_path)

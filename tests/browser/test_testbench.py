@@ -81,7 +81,7 @@ def go(page: Page, section: str) -> None:
     page.wait_for_timeout(1_000)
 
 
-def test_from_nothing_to_where_a_model_fails(
+def test_a_team_goes_from_an_empty_bench_to_the_errors_of_a_model(
     bench: Callable[..., Page], packed: Path, app: str
 ) -> None:
     page = bench()
@@ -226,7 +226,7 @@ _N_IN_SET = 60
 _N_STORED = re.compile(rf"(\d+) of {_N_IN_SET}\b")
 
 
-def test_what_the_page_has_confirmed_outlives_the_app(
+def test_confirmed_changes_survive_a_killed_app(
     database_url: str,
     launch: Callable[..., Browser],
     tmp_path: Path,

@@ -59,7 +59,7 @@ def test_a_bad_file_among_good_ones_fails_alone(
     expect(page.page.get_by_role("log", name="Transcript")).to_have_count(0)
 
 
-def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
+def test_cancelling_keeps_the_words_so_far_and_the_next_file_follows(
     upload: Callable[..., UploadPage], speech_files: Path, two_cities: np.ndarray, tmp_path: Path
 ) -> None:
     page = upload()
@@ -112,7 +112,7 @@ def done(upload: Callable[..., UploadPage], speech_files: Path) -> UploadPage:
     return page
 
 
-def test_a_click_on_a_word_plays_from_there_and_the_word_spoken_is_marked(
+def test_a_click_on_a_word_plays_from_there_and_the_current_word_is_marked(
     done: UploadPage,
 ) -> None:
     word = done.words().filter(has_text="wisdom").first
@@ -128,7 +128,7 @@ def test_a_click_on_a_word_plays_from_there_and_the_word_spoken_is_marked(
     assert all(start <= at or start > position - 1 for start in starts)
 
 
-def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: UploadPage) -> None:
+def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPage) -> None:
     line = done.page.locator(".line").first
     heard = line.locator(".words").inner_text()
     done.page.get_by_role("button", name="Correct").click()
@@ -166,7 +166,7 @@ def press(page: UploadPage, name: str, ms: int) -> None:
     page.page.mouse.up()
 
 
-def test_a_correction_that_is_being_typed_is_in_the_download_pressed_next(
+def test_a_correction_being_typed_is_in_the_next_download(
     done: UploadPage,
 ) -> None:
     done.page.get_by_role("button", name="Correct").click()
@@ -218,7 +218,7 @@ def test_a_download_waits_for_the_correction_on_a_slow_network(done: UploadPage)
     assert "Typed where the network is slow" in Path(download.value.path()).read_text()
 
 
-def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
+def test_text_being_typed_survives_another_page_another_file_and_a_reload(
     done: UploadPage, speech_files: Path
 ) -> None:
     done.page.get_by_role("button", name="Correct").click()
@@ -249,7 +249,7 @@ def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
     assert "Typed before a reload" in Path(download.value.path()).read_text()
 
 
-def test_words_are_found(done: UploadPage) -> None:
+def test_words_can_be_searched(done: UploadPage) -> None:
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("It was the")
     n_said = done.text().lower().count("it was the")
     expect(done.page.get_by_text(f"1 of {n_said}")).to_be_visible()

@@ -12,7 +12,7 @@ from tests.browser.conftest import served
 from tests.browser.pages import LivePage, wait_until
 
 
-def test_an_invited_guest_speaks_and_uploads(
+def test_an_invited_guest_records_and_uploads(
     launch: Callable[..., Browser],
     speech_files: Path,
     base: Path,

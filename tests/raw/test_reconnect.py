@@ -75,7 +75,7 @@ async def _finished(client: Client) -> None:
     )
 
 
-def test_an_upload_goes_on_when_the_connection_is_cut_while_it_runs(
+def test_an_upload_continues_when_the_connection_is_cut(
     where: Where, run: Run, long_recording: Path
 ) -> None:
     async def scene() -> str:
@@ -127,7 +127,7 @@ async def _corrected(client: Client, recording: Path) -> None:
     await _correct(client, CORRECTED)
 
 
-def test_a_laptop_that_slept_finds_everything(where: Where, run: Run) -> None:
+def test_a_laptop_that_slept_finds_its_work(where: Where, run: Run) -> None:
     async def scene() -> str:
         async with proxy_to(where.address) as proxy:
             through = Where(proxy.address, where.query, where.recording)
@@ -146,7 +146,7 @@ def test_a_laptop_that_slept_finds_everything(where: Where, run: Run) -> None:
     assert LAST in words
 
 
-def test_a_laptop_that_wakes_in_another_network_finds_everything(where: Where, run: Run) -> None:
+def test_a_laptop_that_wakes_in_another_network_finds_its_work(where: Where, run: Run) -> None:
     """The server believes that its first connection is open."""
 
     async def scene() -> tuple[str, str]:
@@ -169,7 +169,7 @@ def test_a_laptop_that_wakes_in_another_network_finds_everything(where: Where, r
         assert LAST in words
 
 
-def test_a_page_loaded_anew_after_a_sleep_finds_everything(
+def test_a_page_reloaded_after_a_sleep_finds_its_work(
     base: Path, tiny_en: Path, speech_files: Path, tmp_path: Path, run: Run
 ) -> None:
     """As soon as the server notices that nobody is at the other end of the first connection."""
@@ -214,7 +214,7 @@ def test_a_running_upload_survives_a_reload(where: Where, run: Run, long_recordi
     assert run(scene()).lower().count("best of times") == 4
 
 
-def test_a_take_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> None:
+def test_a_recording_continues_while_the_page_is_cut_off(where: Where, run: Run) -> None:
     async def scene() -> str:
         async with proxy_to(where.address) as proxy:
             through = Where(proxy.address, where.query, where.recording)
@@ -232,7 +232,7 @@ def test_a_take_goes_on_while_the_page_is_cut_off(where: Where, run: Run) -> Non
     assert LAST in words
 
 
-def test_takes_survive_a_reload(where: Where, run: Run) -> None:
+def test_recordings_survive_a_reload(where: Where, run: Run) -> None:
     async def scene() -> tuple[str, str]:
         client = await where.opened()
         speaker = Speaker(client)
@@ -258,7 +258,7 @@ async def _made(where: Where) -> Client:
     return client
 
 
-def test_who_knows_a_session_id_gets_nothing_of_it(where: Where, run: Run) -> None:
+def test_a_known_session_id_gives_no_access(where: Where, run: Run) -> None:
     async def scene() -> None:
         owner = await _made(where)
         thief = Client(where.address)
@@ -273,7 +273,7 @@ def test_who_knows_a_session_id_gets_nothing_of_it(where: Where, run: Run) -> No
     run(scene())
 
 
-def test_who_knows_a_session_id_cannot_upload_into_it(where: Where, run: Run) -> None:
+def test_a_known_session_id_allows_no_upload(where: Where, run: Run) -> None:
     async def scene() -> list[int]:
         async with where.visitor("/upload") as owner, where.visitor("/upload") as other:
             url = f"/_stcore/upload_file/{owner.page.session_id}/0123456789abcdef"

@@ -22,7 +22,7 @@ SETTLE_S = 12.0  # what is kept for six seconds is looked for every five
 
 
 @pytest.mark.timeout(600)
-def test_visits_cuts_and_takes_leave_no_descriptor_and_no_thread(
+def test_visits_cuts_and_recordings_leave_no_descriptor_and_no_thread(
     tmp_path: Path, run: Callable[..., Any], base: Path, tiny_en: Path, speech_files: Path,
     playwright: Playwright,
 ) -> None:  # fmt: skip

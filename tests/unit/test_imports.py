@@ -41,7 +41,7 @@ def test_a_page_does_not_load_torch_or_the_database(page: str) -> None:
     assert run("-c", "\n".join(["import sys", *imports, look])).stdout.strip() == "[]"
 
 
-def test_the_public_names_are_there() -> None:
+def test_the_public_names_exist() -> None:
     for name in asr_core.__all__:
         assert getattr(asr_core, name).__module__.startswith("asr_core.")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -53,7 +53,7 @@ def test_channels_without_a_leak_are_left_as_they_are(voices: tuple[Samples, Sam
 
 @pytest.mark.parametrize("gain", [0.3, 0.1, 0.03, -0.1])
 @pytest.mark.parametrize("is_room", [False, True])
-def test_what_leaks_is_silenced_and_what_is_said_stays(
+def test_leakage_is_silenced_and_speech_is_kept(
     voices: tuple[Samples, Samples], gain: float, is_room: bool
 ) -> None:
     left, right = voices
@@ -65,14 +65,14 @@ def test_what_leaks_is_silenced_and_what_is_said_stays(
     assert not gate.are_channels_identical
 
 
-def test_a_speaker_who_is_much_softer_is_kept(voices: tuple[Samples, Samples]) -> None:
+def test_a_much_softer_speaker_is_kept(voices: tuple[Samples, Samples]) -> None:
     left, right = voices
     out, _ = gated([left, 0.1 * right])
     assert kept(out[1], right) > 0.99
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.8, -1.0])
-def test_one_sound_in_all_channels_is_left_to_one(
+def test_audio_common_to_all_channels_is_left_to_one(
     voices: tuple[Samples, Samples], gain: float
 ) -> None:
     both = voices[0] + voices[1]
@@ -91,7 +91,7 @@ def test_a_silent_channel_and_a_single_one_are_fine(voices: tuple[Samples, Sampl
 
 
 @pytest.mark.parametrize("n", [0, 1, 3999, 4000, 90_001])
-def test_every_length_comes_out_whole(n: int) -> None:
+def test_every_length_is_kept(n: int) -> None:
     gate = CrosstalkGate(2)
     data = np.zeros((2, n), np.float32)
     assert gate.push(data).shape[1] + gate.flush().shape[1] == n

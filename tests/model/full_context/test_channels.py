@@ -61,7 +61,7 @@ def test_each_channel_is_a_speaker(tiny_engine: Engine, two_sides: tuple[Samples
         assert later.transcript.segments[: len(settled)] == settled
 
 
-def test_what_was_heard_stays_when_it_is_cancelled(
+def test_words_so_far_are_kept_when_cancelled(
     tiny_engine: Engine, two_sides: tuple[Samples, Samples]
 ) -> None:
     file, seen = call([np.tile(side, 4) for side in two_sides]), list[FileProgress]()
@@ -76,7 +76,7 @@ def test_what_was_heard_stays_when_it_is_cancelled(
     ("n_channels", "layout", "why"),
     [(1, "mono", "talk has one channel only"), (2, "stereo", "All channels of talk hold the same")],
 )
-def test_channels_that_tell_nothing_apart_get_a_sentence(
+def test_channels_without_separate_speakers_get_a_sentence(
     tiny_engine: Engine, beckett: Samples, n_channels: int, layout: str, why: str
 ) -> None:
     heard = transcribe(call([beckett] * n_channels, layout), tiny_engine, SPLIT, name="talk")
@@ -91,7 +91,7 @@ def test_speakers_have_the_names_of_their_channels() -> None:
     assert speaker_names(("FL", "FR", "FC")) == ("Channel 1", "Channel 2", "Channel 3")
 
 
-def test_windows_of_channels_come_in_the_order_of_their_beginnings(two_cities: Samples) -> None:
+def test_windows_of_channels_are_ordered_by_start(two_cities: Samples) -> None:
     shifted = np.concatenate([np.zeros(16_000 * 7, np.float32), two_cities])
     pair = np.stack([np.pad(two_cities, (0, 16_000 * 7)), shifted])
     pieces = [pair[:, at : at + 16_000] for at in range(0, pair.shape[1], 16_000)]

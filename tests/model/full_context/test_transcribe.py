@@ -44,7 +44,7 @@ def test_silence_gives_an_empty_transcript(tiny_engine: Engine) -> None:
     assert transcript.duration == pytest.approx(10)
 
 
-def test_cancel_is_heard(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_transcription_can_be_cancelled(tiny_engine: Engine, two_cities: np.ndarray) -> None:
     answers = itertools.chain([False] * 3, itertools.repeat(True))
     with pytest.raises(Cancelled):
         transcribe(flac(np.tile(two_cities, 3)), tiny_engine, is_cancelled=lambda: next(answers))
@@ -55,7 +55,7 @@ def test_an_empty_file_gets_a_sentence(tiny_engine: Engine) -> None:
         transcribe(io.BytesIO(b""), tiny_engine, name="notes.mp3")
 
 
-def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_a_range_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
     seen: list[FileProgress] = []
     options = FileOptions(time_range=TimeRange(10.0, 20.0))
     transcript = transcribe(flac(two_cities), tiny_engine, options, on_progress=seen.append)
@@ -84,7 +84,7 @@ def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.nda
     assert late.duration == pytest.approx(70, abs=0.2)
 
 
-def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
+def test_a_range_after_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
     with pytest.raises(AudioError, match="lasts 10 s only"):
         transcribe(flac(beckett), tiny_engine, FileOptions(time_range=TimeRange(60.0)))
     with pytest.raises(AudioError, match="ends before it begins"):
@@ -113,7 +113,7 @@ def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarra
 
 
 @pytest.mark.parametrize("model", ["tiny_engine", "base_engine"])
-def test_what_is_said_three_times_is_written_three_times(
+def test_a_sentence_spoken_three_times_is_written_three_times(
     model: str, request: pytest.FixtureRequest, two_cities: np.ndarray
 ) -> None:
     """It compresses as well as a loop of the decoder does."""
@@ -137,7 +137,7 @@ def test_mixed_languages_are_detected_passage_by_passage(
     assert {segment.language for segment in plain.segments} == {None}
 
 
-def test_a_file_is_heard_as_far_as_the_limit_goes(speech_files: Path, tiny_engine: Engine) -> None:
+def test_a_file_is_transcribed_up_to_the_limit(speech_files: Path, tiny_engine: Engine) -> None:
     file = speech_files / "two_cities.wav"
     transcript = transcribe(file, tiny_engine, FileOptions("en", max_s=12.0))
     assert 10 < transcript.duration <= 12

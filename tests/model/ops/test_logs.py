@@ -26,7 +26,7 @@ def lines() -> Iterator[io.StringIO]:
     logger.setLevel(before[2])
 
 
-def test_a_take_is_told_in_figures_and_not_in_words(
+def test_a_recording_is_logged_in_numbers_without_its_words(
     tiny_engine: Engine, beckett: np.ndarray, lines: io.StringIO
 ) -> None:
     controller = RecordingController()

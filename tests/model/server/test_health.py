@@ -33,11 +33,11 @@ class Clock:
         return self.now_s
 
 
-def test_a_process_that_serves_is_well() -> None:
+def test_a_serving_process_is_healthy() -> None:
     assert health() is None
 
 
-def test_no_descriptors_left_is_told() -> None:
+def test_exhausted_descriptors_are_reported() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = []
     try:
@@ -56,7 +56,7 @@ def test_no_descriptors_left_is_told() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_no_thread_to_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_threads_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(self: threading.Thread) -> None:  # root may start any number, so it is a fake
         raise RuntimeError("can't start new thread")
 
@@ -66,7 +66,7 @@ def test_no_thread_to_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert health() is None
 
 
-def test_no_connection_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exhausted_connections_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = Budget({Resource.CONNECTIONS: Quota(2, 2, "{what} too many.")})
     monkeypatch.setattr(module, "process_budget", lambda: budget)
     holds = [budget.reserve(Resource.CONNECTIONS, 1) for _ in range(2)]
@@ -75,13 +75,13 @@ def test_no_connection_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert health() is None
 
 
-def test_a_wrong_limit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_limit_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("asr_core.ops.budget._made", [])
     monkeypatch.setenv("ASR_MAX_CONNECTIONS", "many")
     assert "ASR_MAX_CONNECTIONS is 'many'" in (health() or "")
 
 
-def test_speakers_who_wait_for_the_model_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_speakers_waiting_for_the_model_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scheduler, "max_wait_s", lambda self: 61.0)
     scheduler_for(CountingEngine())  # type: ignore[arg-type]
     assert "waiting" in (health() or "")
@@ -108,7 +108,7 @@ def wait_for_probes() -> None:
             thread.join(10)
 
 
-def test_a_model_that_nobody_uses_is_asked_once_a_minute() -> None:
+def test_an_idle_model_is_probed_once_a_minute() -> None:
     clock, engine = Clock(), Knowing()
     probe = ModelProbe(engine, clock)  # type: ignore[arg-type]
     for clock.now_s in (0.0, 1.0, 59.0, 60.0, 119.0, 120.0):
@@ -118,7 +118,7 @@ def test_a_model_that_nobody_uses_is_asked_once_a_minute() -> None:
     assert probe.fault() is None
 
 
-def test_a_model_that_is_unloaded_is_not_loaded_again_by_a_probe() -> None:
+def test_an_unloaded_model_is_not_loaded_by_a_probe() -> None:
     engine = Knowing()
     engine.is_loaded = False  # type: ignore[attr-defined]
     ModelProbe(engine).start_if_due()  # type: ignore[arg-type]
@@ -126,7 +126,7 @@ def test_a_model_that_is_unloaded_is_not_loaded_again_by_a_probe() -> None:
     assert not engine.asked
 
 
-def test_a_model_that_nobody_uses_and_that_hangs_is_told(
+def test_an_idle_model_that_hangs_is_reported(
     tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     clock, engine = Clock(), HangingEngine(tiny_engine)
@@ -143,7 +143,7 @@ def test_a_model_that_nobody_uses_and_that_hangs_is_told(
     eventually(lambda: probe.fault() is None)
 
 
-def test_a_model_that_fails_is_told_until_it_answers(
+def test_a_failing_model_is_reported_until_it_answers(
     tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     broken = True
@@ -155,7 +155,7 @@ def test_a_model_that_fails_is_told_until_it_answers(
     eventually(lambda: health() is None)
 
 
-def test_a_model_that_somebody_speaks_to_is_not_asked() -> None:
+def test_a_model_with_a_live_session_is_not_probed() -> None:
     engine = Knowing()
     scheduler = Scheduler(engine, start=False)  # type: ignore[arg-type]
     scheduler.add(LiveSession())
@@ -165,7 +165,7 @@ def test_a_model_that_somebody_speaks_to_is_not_asked() -> None:
     assert not engine.asked
 
 
-def test_whoever_serves_pages_is_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_checks_are_part_of_health(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_page_checks", list(module._page_checks))
     module.add_page_check(lambda: "No page is drawn.")
     assert health() == module.page_fault() == "No page is drawn."

@@ -65,7 +65,7 @@ def run(
     st.lists(st.floats(0, 30), min_size=1, max_size=4),
     st.sampled_from([0, 0, 2, 3, 5]),
 )
-def test_no_sample_is_lost_and_no_final_word_taken_back(
+def test_no_sample_is_lost_and_no_final_word_changes(
     two_cities: np.ndarray, pieces: list[int], delays_s: list[float], fails_every: int
 ) -> None:
     speech = two_cities[SPEECH_S.start * 16_000 : SPEECH_S.stop * 16_000]

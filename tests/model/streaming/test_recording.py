@@ -188,7 +188,7 @@ def test_clear_forgets_all_but_the_running_recording(
     assert controller.all == []
 
 
-def test_a_time_limit_ends_the_sound(
+def test_a_time_limit_ends_the_recording(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controller, wire = RecordingController(), Wire()
@@ -201,14 +201,14 @@ def test_a_time_limit_ends_the_sound(
     assert recording.session.wait(30)
 
 
-def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
+def test_audio_without_a_model_is_not_an_error(beckett: np.ndarray) -> None:
     controller = RecordingController()
     controller.on_frame(frames(beckett)[0])
     controller.on_ended()
     assert controller.all == []
 
 
-def test_who_finds_all_places_taken_waits_and_is_let_in(
+def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = Scheduler(tiny_engine)
@@ -247,7 +247,7 @@ def _silence(seconds: float) -> list[av.AudioFrame]:
     return frames(np.zeros(round(16_000 * seconds), np.float32))
 
 
-def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_ends_by_its_time_limit_without_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(limit_s=30.0), Wire()
     controller.on_connecting(wire)
     clock.speak(controller, _silence(0.5), wire)
@@ -266,7 +266,7 @@ def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.M
     assert (len(controller.all), controller.notice) == (2, None)
 
 
-def test_half_a_second_of_sound_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_second_of_audio_does_not_keep_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
     controller.on_connecting(wire)
     clock.speak(controller, _silence(0.5), wire)
@@ -296,7 +296,7 @@ def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.Monkey
     assert "silence" in (controller.notice or "")
 
 
-def test_a_connection_that_brings_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_without_audio_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
     controller.on_connecting(wire)
     assert controller.check(clock.now + CONNECT_S - 1)
@@ -306,7 +306,7 @@ def test_a_connection_that_brings_nothing_is_closed(monkeypatch: pytest.MonkeyPa
     assert controller._scheduler.admission.n_waiting == 0
 
 
-def test_the_clock_goes_without_anybody_who_looks(
+def test_deadlines_are_checked_without_any_call(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
     """The thread that checks is there while there is something to end, and no longer."""
@@ -335,7 +335,7 @@ def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_recording(
     )  # of it a second missed
 
 
-def test_one_user_speaks_on_two_pages_at_most() -> None:
+def test_one_user_records_on_two_pages_at_most() -> None:
     budget = Budget({})
     scheduler = Scheduler(CountingEngine(), start=False, budget=budget)
     pages = [RecordingController(), RecordingController(), RecordingController()]
@@ -348,7 +348,7 @@ def test_one_user_speaks_on_two_pages_at_most() -> None:
         pages[2].on_connecting(Wire())
 
 
-def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
+def test_a_visitor_gets_no_connection_when_the_queue_is_full() -> None:
     scheduler = Scheduler(CountingEngine(), start=False)
     crowd = [RecordingController() for _ in range(20)]
     n_refused = 0
@@ -362,7 +362,7 @@ def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
     assert scheduler.admission.n_waiting == 2
 
 
-def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_closed_when_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """All connect before any sound comes, and each waits longer than the line remembers."""
     clock = WallClock(monkeypatch)
     scheduler = Scheduler(CountingEngine(), start=False, clock=lambda: clock.now)
@@ -378,7 +378,7 @@ def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPat
     assert sum(wire.n_hung_up for _, wire in crowd) == 6
 
 
-def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jumping_time_stamps_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller = WallClock(monkeypatch), _ready(keep_audio=True)
     for number, frame in enumerate(_silence(40.0)):
         frame.pts, frame.time_base = 119 * 48_000 * number, Fraction(1, 48_000)
@@ -390,7 +390,7 @@ def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -
     assert len(recording.lost) < 1_000
 
 
-def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
+def test_kept_audio_stops_at_the_budget_and_the_words_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = WallClock(monkeypatch)
@@ -408,7 +408,7 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     assert budget.used(Resource.RECORDINGS, controller.owner) == 0
 
 
-def test_a_recording_may_end_while_its_sound_still_comes() -> None:
+def test_a_recording_may_end_while_audio_still_arrives() -> None:
     """Two threads, as with a clock that ends a take: the filter inside is for one at a time."""
     sound = frames(np.zeros(16_000, np.float32))
     for _ in range(20):
@@ -430,7 +430,7 @@ def test_a_recording_may_end_while_its_sound_still_comes() -> None:
         assert (controller.all, controller.running) == ([recording], None)
 
 
-def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_frees_everything_and_accepts_no_more_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
     controller, wire = _ready(budget=budget, keep_audio=True), Wire()
     controller.on_connecting(wire)
@@ -463,7 +463,7 @@ def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.Mo
     assert controller._scheduler.admission.n_admitted == 0
 
 
-def test_recordings_that_nobody_holds_give_their_memory_back(
+def test_unreferenced_recordings_free_their_memory(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})

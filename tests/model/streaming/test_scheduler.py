@@ -33,7 +33,7 @@ def test_the_longest_due_is_served_first(due_at: list[float], now: float) -> Non
 
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("n_sessions", [2, 6, 11])
-def test_everybody_gets_a_fair_share(
+def test_every_session_gets_a_fair_share(
     two_cities: np.ndarray, n_sessions: int, batch_size: int
 ) -> None:
     """All speak at once and the model is always behind: one batch per step."""
@@ -83,7 +83,7 @@ class Speaker:
     st.integers(1, 4),
     st.floats(0.05, 1.0),
 )
-def test_nobody_waits_for_more_than_one_round_of_the_others(
+def test_no_session_waits_for_more_than_one_round_of_the_others(
     speakers: list[tuple[float, bool]], batch_size: int, call_s: float
 ) -> None:
     """Whatever the periods, the load and the size of a batch; the clock is simulated."""
@@ -114,7 +114,7 @@ def _two_models(limits: UsageLimits | None = None) -> tuple[Scheduler, Scheduler
     return made[0], made[1]
 
 
-def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> None:
+def test_speakers_of_another_model_take_their_share_of_the_machine() -> None:
     small, large = _two_models()
     assert small.capacity() == large.capacity() == 12
     large._batch_time_s = 0.2
@@ -176,7 +176,7 @@ def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engi
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 
-def test_a_hanging_model_is_noticed_and_nothing_is_lost(
+def test_a_hanging_model_is_detected_and_nothing_is_lost(
     beckett: np.ndarray, tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     now = 0.0
@@ -197,7 +197,7 @@ def test_a_hanging_model_is_noticed_and_nothing_is_lost(
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 
-def test_two_sessions_read_only_their_own_words(
+def test_two_sessions_get_only_their_own_words(
     two_cities: np.ndarray, beckett: np.ndarray, tiny_engine: Engine
 ) -> None:
     scheduler = Scheduler(tiny_engine)

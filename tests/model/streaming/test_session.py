@@ -37,7 +37,7 @@ def test_a_committed_word_is_never_rewritten(history: list[Snapshot]) -> None:
         assert after.committed_words[: len(before.committed_words)] == before.committed_words
 
 
-def test_words_come_while_the_audio_plays(history: list[Snapshot]) -> None:
+def test_words_appear_while_the_audio_plays(history: list[Snapshot]) -> None:
     first = next(s for s in history if s.committed_words)
     assert first.audio_s < 5
     halfway = next(s for s in history if s.audio_s > 22)
@@ -59,7 +59,7 @@ def test_the_lag_is_small_on_a_simulated_clock(history: list[Snapshot]) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.003])
-def test_silence_says_nothing(tiny_engine: Engine, level: float) -> None:
+def test_silence_gives_no_words(tiny_engine: Engine, level: float) -> None:
     noise = np.random.default_rng(0).normal(0, 1, 160_000).astype(np.float32) * level
     session = LiveSession()
     for snapshot in replay([noise], session, tiny_engine, speed=None):
@@ -92,7 +92,7 @@ def _find(audio: np.ndarray, part: np.ndarray) -> int:
     return int(next(h for h in hits if np.array_equal(audio[h : h + 64], key)) - middle)
 
 
-def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
+def test_windows_and_memory_are_bounded_in_a_long_session(
     two_cities: np.ndarray,
 ) -> None:
     counting = CountingEngine()
@@ -120,7 +120,7 @@ def _last_line(
     return session.snapshot.segments[-1].text
 
 
-def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
+def test_a_few_words_after_a_pause_are_decoded_with_those_before_it(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     """Alone, tiny.en leaves out the first of them."""
@@ -128,7 +128,7 @@ def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
     assert _last_line(audio, tiny_engine) == "It was the winter."
 
 
-def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
+def test_words_skipped_after_a_pause_are_decoded_again_alone(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
@@ -155,7 +155,7 @@ class _Inventing:
         return [hypothesis] * len(windows)
 
 
-def test_what_is_passed_over_and_hardly_believed_is_not_written(two_cities: np.ndarray) -> None:
+def test_skipped_words_of_low_probability_are_not_written(two_cities: np.ndarray) -> None:
     session = LiveSession()
     audio = _with_a_pause(two_cities, 19.15, 1.2, 20.4)
     list(replay([audio], session, _Inventing(session), speed=None))  # type: ignore[arg-type]
@@ -176,7 +176,7 @@ def test_a_finished_sentence_ends_sooner_than_a_hesitation(
     assert len(session.snapshot.segments) == n_lines
 
 
-def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) -> None:
+def test_silence_is_not_decoded_again_and_adds_no_lag(two_cities: np.ndarray) -> None:
     counting = CountingEngine()
     session, scheduler = LiveSession(), Scheduler(counting, start=False)
     scheduler.add(session)
@@ -191,7 +191,7 @@ def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) ->
     assert session.snapshot.lag_s < 0.7
 
 
-def test_what_is_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine: Engine) -> None:
+def test_speech_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine: Engine) -> None:
     session = LiveSession()
     list(replay([beckett[: 6 * 16_000]], session, tiny_engine, speed=None))
     assert session.is_done
@@ -201,7 +201,7 @@ def test_what_is_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine
     assert word_error_rate(said, text) <= 0.34
 
 
-def test_a_session_that_ends_says_so_before_the_model_does() -> None:
+def test_a_session_is_finishing_before_the_model_is_done() -> None:
     session = LiveSession(LiveOptions(language="en"))
     session.append(np.zeros(1_600, np.float32))
     assert session.snapshot.phase is Phase.LISTENING
@@ -210,14 +210,14 @@ def test_a_session_that_ends_says_so_before_the_model_does() -> None:
     assert not session.is_done
 
 
-def test_nothing_is_taken_after_finish(beckett: np.ndarray) -> None:
+def test_no_audio_is_accepted_after_finish(beckett: np.ndarray) -> None:
     session = LiveSession()
     session.finish()
     session.append(beckett)
     assert session.snapshot.audio_s == 0
 
 
-def test_digital_garbage_does_no_harm(tiny_engine: Engine, beckett: np.ndarray) -> None:
+def test_invalid_samples_do_no_harm(tiny_engine: Engine, beckett: np.ndarray) -> None:
     bad = beckett.copy()
     bad[:1_000] = np.nan
     bad[1_000:1_100] = np.inf
@@ -227,7 +227,7 @@ def test_digital_garbage_does_no_harm(tiny_engine: Engine, beckett: np.ndarray) 
     assert np.isfinite(session.snapshot.level_dbfs)
 
 
-def test_the_recording_is_kept_only_on_demand(beckett: np.ndarray, tiny_engine: Engine) -> None:
+def test_audio_is_kept_only_on_request(beckett: np.ndarray, tiny_engine: Engine) -> None:
     without, kept = LiveSession(), LiveSession(LiveOptions(keep_audio=True))
     for session in (without, kept):
         for at in range(0, len(beckett), 320):
@@ -236,7 +236,7 @@ def test_the_recording_is_kept_only_on_demand(beckett: np.ndarray, tiny_engine: 
     assert np.abs(kept.kept_audio() / 32767 - beckett).max() < 1e-3
 
 
-def test_a_failing_model_is_told_and_the_session_goes_on(
+def test_a_failing_model_is_reported_and_the_session_goes_on(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     calls = 0
@@ -257,7 +257,7 @@ def test_a_failing_model_is_told_and_the_session_goes_on(
     assert "spring of hope" in session.snapshot.transcript().text
 
 
-def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
+def test_a_dead_microphone_is_distinguished_from_a_pause(beckett: np.ndarray) -> None:
     session = LiveSession()
     session.append(beckett)
     assert session.snapshot.silent_s < 1
@@ -265,7 +265,7 @@ def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
     assert session.snapshot.silent_s == pytest.approx(5, abs=0.5)
 
 
-def test_what_is_said_again_is_written_again(two_cities: np.ndarray, tiny_engine: Engine) -> None:
+def test_a_repeated_sentence_is_written_again(two_cities: np.ndarray, tiny_engine: Engine) -> None:
     session = LiveSession(LiveOptions(language="en"))
     list(replay([np.tile(two_cities[: 8 * 16_000], 2)], session, tiny_engine, speed=None))
     assert session.snapshot.transcript().text.lower().count("best of times") == 2

@@ -70,7 +70,7 @@ class opened_in:  # noqa: N801 - used as a function
         return [name for name in names if name]
 
 
-def test_the_watch_sees_what_ffmpeg_opens(tmp_path: Path) -> None:
+def test_inotify_sees_what_ffmpeg_opens(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(recorded("wav", "pcm_s16le", [(0.0, bursts(1, 16_000))], rate=16_000))
     with opened_in(tmp_path) as opened:
@@ -118,7 +118,7 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("extension", ["mp3", "wav", "sdp", "m3u8", "ffconcat", "idx", "jpg"])
-def test_a_file_that_names_others_is_no_sound_whatever_it_is_called(
+def test_a_file_that_names_others_is_refused_whatever_its_extension(
     extension: str, secret: Path, port: int
 ) -> None:
     for kind, text in hostile(secret, port).items():
@@ -143,7 +143,7 @@ def demuxers() -> list[str]:
     return names
 
 
-def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> None:
+def test_only_listed_demuxers_are_used(secret: Path, port: int) -> None:
     """Every one of the FFmpeg in use, asked for by name and given what would suit it."""
     allowed = set(FORMATS)
     texts = [text.encode() for text in hostile(secret, port).values()]
@@ -158,7 +158,7 @@ def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> No
                 av.open(reader, format=name, container_options=containers._OPTIONS).close()
 
 
-def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
+def test_no_listed_demuxer_is_a_device_or_opens_files_named_in_a_file(
     secret: Path, port: int
 ) -> None:
     asked: list[str] = []
@@ -177,7 +177,7 @@ def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
 
 
 @pytest.mark.parametrize("name", ["concat", "hls", "sdp", "image2", "vobsub", "webm_dash_manifest"])
-def test_even_a_demuxer_that_opens_others_could_not(
+def test_even_a_demuxer_that_opens_other_files_cannot(
     name: str, secret: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second wall: neither FFmpeg's protocols nor our own way lead to other files."""
@@ -189,7 +189,7 @@ def test_even_a_demuxer_that_opens_others_could_not(
             list(open_container(reader).demux())
 
 
-def test_every_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_name_is_opened_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = recorded("wav", "pcm_s16le", [(0.0, bursts(1, 16_000))], rate=16_000)
     monkeypatch.chdir(tmp_path)
     for name in ("Interview: Anna.wav", "http:a.wav", "concat:a|b.wav", "a%03d.wav", "-", "data:,"):
@@ -202,7 +202,7 @@ def test_every_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("name", "extension"),
     [("a.b.MP3", ".MP3"), ("a", ""), ("a.%03d", ""), ("a.", ""), ("a.ü", ""), ("/x.d/a", "")],
 )
-def test_of_a_name_ffmpeg_learns_the_kind_alone(name: str, extension: str) -> None:
+def test_ffmpeg_learns_only_the_extension_of_a_name(name: str, extension: str) -> None:
     assert file_extension(name) == extension
 
 
@@ -215,7 +215,7 @@ def test_a_part_of_a_file_is_read_as_a_file() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 5, 8])
-def test_cancel_is_heard_while_a_file_is_opened_and_read(after: int) -> None:
+def test_cancelling_takes_effect_while_a_file_is_opened_and_read(after: int) -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(30)), (9000.0, bursts(1))])
     asked = 0
 
@@ -230,7 +230,7 @@ def test_cancel_is_heard_while_a_file_is_opened_and_read(after: int) -> None:
     assert asked == after  # asked no more: it was heard at once
 
 
-def test_cancel_is_heard_in_a_gap_of_hours() -> None:
+def test_cancelling_takes_effect_in_a_gap_of_hours() -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(1)), (30_000.0, bursts(1))])
     is_cancelled = False
 

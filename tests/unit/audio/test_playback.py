@@ -43,7 +43,7 @@ def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) 
     [("wav", "pcm_s16le"), ("wav", "pcm_alaw"), ("flac", "flac"), ("ogg", "libopus"),
      ("webm", "libopus"), ("ipod", "aac"), ("matroska", "aac"), ("mp3", "libmp3lame")],
 )  # fmt: skip
-def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
+def test_a_file_that_chromium_plays_on_its_own_clock_is_played_as_is(
     container: str, codec: str
 ) -> None:
     assert is_browser_playable(AudioFile(recorded(container, codec)))
@@ -54,7 +54,9 @@ def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
     [("mpegts", "aac"), ("adts", "aac"), ("flv", "aac"), ("aiff", "pcm_s16be"), ("ac3", "ac3"),
      ("wav", "adpcm_ima_wav"), ("ipod", "alac"), ("avi", "pcm_s16le")],
 )  # fmt: skip
-def test_what_chromium_does_not_play_is_copied_with_its_times(container: str, codec: str) -> None:
+def test_a_file_that_chromium_cannot_play_is_copied_with_its_times(
+    container: str, codec: str
+) -> None:
     file, copy = recorded(container, codec), io.BytesIO()
     assert not is_browser_playable(AudioFile(file))
     file.seek(0)
@@ -66,7 +68,7 @@ def test_what_chromium_does_not_play_is_copied_with_its_times(container: str, co
     np.testing.assert_allclose(decode(copy), decode(file), atol=1e-4)
 
 
-def test_mp3_of_a_bit_rate_that_changes_is_copied() -> None:
+def test_mp3_of_variable_bit_rate_is_copied() -> None:
     options = {"global_quality": "472", "flags": "+qscale"}
     assert not is_browser_playable(AudioFile(recorded("mp3", "libmp3lame", **options)))
 
@@ -74,23 +76,23 @@ def test_mp3_of_a_bit_rate_that_changes_is_copied() -> None:
 @pytest.mark.parametrize(
     ("container", "codec"), [("matroska", "libopus"), ("webm", "libopus"), ("mp4", "aac")]
 )
-def test_sound_with_a_gap_is_copied(container: str, codec: str) -> None:
+def test_audio_with_a_gap_is_copied(container: str, codec: str) -> None:
     assert not is_browser_playable(AudioFile(recorded(container, codec, gap_s=1.0)))
 
 
-def test_sound_that_starts_late_is_copied_where_no_picture_goes_before_it() -> None:
+def test_audio_that_starts_late_is_copied_unless_video_precedes_it() -> None:
     late = [(3.0, bursts(2))]
     assert not is_browser_playable(AudioFile(io.BytesIO(in_file("mp4", "aac", late))))
     film = in_file("mp4", "aac", late, picture=(0, 6))
     assert is_browser_playable(AudioFile(io.BytesIO(film)))
 
 
-def test_files_put_together_are_copied() -> None:
+def test_concatenated_files_are_copied() -> None:
     data = in_file("wav", "pcm_s16le", [(0.0, bursts(1))])
     assert not is_browser_playable(AudioFile(io.BytesIO(data + data)))
 
 
-def test_a_copy_ends_where_the_stretch_does() -> None:
+def test_a_copy_ends_where_the_range_does() -> None:
     copy = io.BytesIO()
     write_flac_copy(AudioFile(recorded("mpegts", "aac")), copy, 1.5)
     copy.seek(0)

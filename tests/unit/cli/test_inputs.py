@@ -55,7 +55,7 @@ def test_files_folders_and_patterns(folder: Path) -> None:
         ("dat", "wav", "pcm_s16le"),
     ],
 )
-def test_whatever_holds_sound_is_taken_from_a_folder(
+def test_every_file_with_audio_is_found_in_a_folder(
     folder: Path, extension: str, kind: str, codec: str
 ) -> None:
     with av.open(str(folder / f"take.{extension}"), "w", format=kind) as container:
@@ -71,7 +71,7 @@ def test_whatever_holds_sound_is_taken_from_a_folder(
     assert not found.left_out and not found.problems
 
 
-def test_what_a_folder_leaves_out_is_counted_and_named(folder: Path) -> None:
+def test_files_left_out_of_a_folder_are_counted_and_named(folder: Path) -> None:
     (folder / "a.wav").touch()
     for i in range(7):
         (folder / f"{i}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
@@ -82,19 +82,19 @@ def test_what_a_folder_leaves_out_is_counted_and_named(folder: Path) -> None:
     assert names(find(["f"])) == ["f/a.wav"]
 
 
-def test_results_beside_their_recordings_are_not_told(folder: Path) -> None:
+def test_results_beside_their_recordings_are_not_reported(folder: Path) -> None:
     for name in ("a.wav", "a.wav.txt", "a.wav.srt", "notes.txt"):
         (folder / name).touch()
     [left_out] = find(["f"]).left_out_but(["txt", "srt"])
     assert [str(path) for path in left_out.files] == ["notes.txt"]
 
 
-def test_recordings_that_cannot_be_read_are_left_for_their_error(folder: Path) -> None:
+def test_unreadable_recordings_are_kept_to_report_their_error(folder: Path) -> None:
     (folder / "empty.mp3").touch()
     assert names(find(["f"])) == ["f/empty.mp3"]
 
 
-def test_a_mac_s_shadow_of_a_recording_is_none(folder: Path) -> None:
+def test_a_macos_resource_fork_is_not_a_recording(folder: Path) -> None:
     (folder / "talk.mp3").touch()
     (folder / "._talk.mp3").write_bytes(b"\0\5\x16\7" + bytes(100))
     assert names(find(["f"])) == ["f/talk.mp3"]
@@ -117,7 +117,7 @@ def test_links_sockets_and_pipes_neither_hang_nor_loop(folder: Path) -> None:
     )
 
 
-def test_what_comes_through_pipes_is_placed_by_what_it_holds(folder: Path) -> None:
+def test_piped_input_is_named_by_its_content(folder: Path) -> None:
     places = []
     for content in (b"one", b"two", b"one"):
         reader, writer = os.pipe()
@@ -130,26 +130,26 @@ def test_what_comes_through_pipes_is_placed_by_what_it_holds(folder: Path) -> No
     assert places[0] == places[2] != places[1]
 
 
-def test_a_linked_file_is_taken_by_its_own_name(folder: Path) -> None:
+def test_a_linked_file_keeps_the_name_of_its_link(folder: Path) -> None:
     (folder.parent / "store").write_bytes(SOUND)
     (folder / "a.wav").symlink_to(folder.parent / "store")
     assert names(find(["f"])) == ["f/a.wav"]
 
 
-def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
+def test_a_name_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
     odd = tmp_path / "take [1].wav"
     odd.touch()
     [item] = find([str(odd)]).inputs
     assert item.source == odd
 
 
-def test_what_does_not_exist_is_left_for_its_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_kept_to_report_its_error(tmp_path: Path) -> None:
     for name in ("none.wav", "n" * 300):
         [item] = find([str(tmp_path / name)]).inputs
         assert name[:100] in item.name
 
 
-def test_a_pattern_and_a_folder_without_recordings_are_told(folder: Path) -> None:
+def test_a_pattern_and_a_folder_without_recordings_are_reported(folder: Path) -> None:
     (folder / "notes.txt").write_text("words")
     found = find(["nothere*.mp3", "f"])
     assert not found.inputs
@@ -159,9 +159,7 @@ def test_a_pattern_and_a_folder_without_recordings_are_told(folder: Path) -> Non
     ]
 
 
-def test_a_folder_that_may_not_be_read_is_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_folder_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.wav").touch()
     (folder / "shut").mkdir()
     listed = os.scandir
@@ -177,14 +175,14 @@ def test_a_folder_that_may_not_be_read_is_told(
     assert found.problems == ["The folder f/shut cannot be read (Permission denied)."]
 
 
-def test_a_file_that_is_named_twice_is_heard_once(folder: Path) -> None:
+def test_a_file_named_twice_is_transcribed_once(folder: Path) -> None:
     (folder / "a.wav").touch()
     (folder.parent / "link").symlink_to("f")
     spellings = ["f/a.wav", "./f/a.wav", str(folder / "a.wav"), "f", "f/*.wav", "link/a.wav"]
     assert names(find(spellings)) == ["f/a.wav"]
 
 
-def test_names_that_are_no_text_are_found(folder: Path) -> None:
+def test_names_that_are_not_valid_text_are_found(folder: Path) -> None:
     for name in (b"gr\xfc\xdfe.wav", "gru\u0308ße.wav".encode(), "grüße.wav".encode()):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
     found = find(["f"])

@@ -65,7 +65,7 @@ def test_words_are_aligned_with_their_times() -> None:
     assert (left_out.reference, left_out.n_errors, left_out.start_s) == ("b", 1, 1)
 
 
-def test_a_number_stands_beside_its_other_spelling() -> None:
+def test_a_number_is_aligned_with_its_other_spelling() -> None:
     pairs = align("It cost twenty five dollars, um, yes.", heard("it costs $26 yes"), "en")
     assert shown(pairs) == [
         ("It", "it", 0),
@@ -80,7 +80,7 @@ def test_a_number_stands_beside_its_other_spelling() -> None:
     assert (number.n_errors, number.is_correct) == (1, (True, True, False))
 
 
-def test_letters_of_a_script_without_spaces_stand_beside_the_word_that_has_them() -> None:
+def test_characters_of_a_script_without_spaces_are_aligned_with_their_word() -> None:
     words = [Word("今天", 0, 1, 0.9), Word("天汽", 1, 2, 0.9), Word("好。", 2, 3, 0.9)]
     assert shown(align("今天天气好", words, "zh")) == [
         ("今天", "今天", 0),

@@ -87,7 +87,7 @@ def _delete_all(store: Store) -> None:
     store.delete_cases([case.id for case in store.cases()])
 
 
-def test_on_a_full_disk_everything_is_read_and_deleted(
+def test_everything_can_be_read_and_deleted_on_a_full_disk(
     opened: Store, disk: Path, failures: list[NewCase]
 ) -> None:
     _fill(disk)
@@ -145,7 +145,7 @@ def test_on_a_full_disk_the_app_starts_and_deletes(opened: Store, disk: Path) ->
     assert _in_a_new_process(disk) == ["3 1 1", "0"]
 
 
-def test_without_spare_room_the_app_starts_and_says_what_cannot_be_done(
+def test_without_a_spare_file_the_app_starts_and_reports_the_full_disk(
     opened: Store, disk: Path
 ) -> None:
     opened.close()
@@ -158,7 +158,7 @@ def test_without_spare_room_the_app_starts_and_says_what_cannot_be_done(
     assert len(list((disk / "audio").rglob("*.flac"))) == 5
 
 
-def test_room_is_kept_again_when_there_is_some(opened: Store, disk: Path) -> None:
+def test_the_spare_file_is_restored_when_there_is_room(opened: Store, disk: Path) -> None:
     size = (disk / "bench.db.spare").stat().st_size
     assert size > 1_000_000
     _fill(disk)
@@ -221,13 +221,15 @@ def cut_off(opened: Store, disk: Path) -> Path:
     return disk
 
 
-def test_what_was_cut_off_is_taken_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
+def test_an_interrupted_change_is_rolled_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
     _fill(cut_off)
     _read_all(opened)
     assert "half done" not in {case.reference for case in opened.cases()}
 
 
-def test_what_was_cut_off_is_said_on_a_read_only_disk(opened: Store, cut_off: Path) -> None:
+def test_an_interrupted_change_is_reported_on_a_read_only_disk(
+    opened: Store, cut_off: Path
+) -> None:
     """To read on would be to show a change half done."""
     _make_read_only(cut_off)
     for read in (opened.cases, lambda: Store(f"sqlite:///{cut_off}/bench.db", cut_off / "a")):
@@ -262,7 +264,7 @@ def test_audio_that_cannot_be_deleted_keeps_its_row(
     opened.close()
 
 
-def test_an_earlier_version_on_a_read_only_disk_is_said(opened: Store, disk: Path) -> None:
+def test_an_earlier_version_on_a_read_only_disk_is_reported(opened: Store, disk: Path) -> None:
     opened.close()
     engine = sa.create_engine(f"sqlite:///{disk}/bench.db")
     with engine.begin() as connection:
@@ -276,7 +278,7 @@ def test_an_earlier_version_on_a_read_only_disk_is_said(opened: Store, disk: Pat
         Store(f"sqlite:///{disk}/bench.db", disk / "audio")
 
 
-def test_a_folder_that_cannot_be_made_is_said_without_its_path(
+def test_a_folder_that_cannot_be_created_is_reported_without_its_path(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _make_read_only(disk)

@@ -110,7 +110,9 @@ def test_a_good_set_is_stored_from_bytes_and_from_a_path(store: Store, tmp_path:
     ],
     ids=["encrypted", "deflate64", "jpeg", "checksum", "deflate", "twice", "other case", "empty"],
 )
-def test_a_bad_member_leaves_the_others_alone(store: Store, packed: bytes, sentence: str) -> None:
+def test_a_bad_member_does_not_affect_the_others(
+    store: Store, packed: bytes, sentence: str
+) -> None:
     found = _import(store, packed)
     assert found.n_stored == 1
     [problem] = found.problems
@@ -118,7 +120,7 @@ def test_a_bad_member_leaves_the_others_alone(store: Store, packed: bytes, sente
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_that_take_memory_as_they_like_are_refused(store: Store, method: int) -> None:
+def test_compression_methods_with_unbounded_memory_are_refused(store: Store, method: int) -> None:
     with pytest.raises(AudioError, match="method"):
         _import(store, _packed(SET, method))
 
@@ -132,7 +134,7 @@ def test_methods_that_take_memory_as_they_like_are_refused(store: Store, method:
         _packed([("ü.wav", b"x")]).replace("ü".encode(), b"\xff\xfe"),
     ],
 )  # fmt: skip
-def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
+def test_an_invalid_zip_is_reported(store: Store, data: bytes) -> None:
     with pytest.raises(AsrError):
         _import(store, data)
 
@@ -168,7 +170,9 @@ def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
     ],
     ids=itertools.count(),
 )  # fmt: skip
-def test_a_bad_line_is_said_and_the_others_go_on(store: Store, line: str, sentence: str) -> None:
+def test_a_bad_line_is_reported_and_the_others_are_stored(
+    store: Store, line: str, sentence: str
+) -> None:
     members = [("metadata.jsonl", line + GOOD), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
     found = _import(store, _packed(members))
     assert (found.n_stored, found.n_lines) == (1, 2)
@@ -176,7 +180,7 @@ def test_a_bad_line_is_said_and_the_others_go_on(store: Store, line: str, senten
     assert [case.name for case in store.cases()] == ["good"]
 
 
-def test_a_huge_field_of_a_table_is_said_for_its_line(store: Store) -> None:
+def test_a_huge_field_of_a_table_is_reported_for_its_line(store: Store) -> None:
     table = f"file_name,text\na.wav,{'x' * 10_000_000}\ngood.wav,hello\n"
     members: list[Member] = [("m.csv", table), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
     found = _import(store, _packed(members))
@@ -193,7 +197,7 @@ def test_line_ends_of_all_systems_are_read(table: str) -> None:
     assert (entry.path, entry.reference) == ("a.wav", "hello")
 
 
-def test_a_line_separator_inside_a_text_ends_no_line(store: Store) -> None:
+def test_a_line_separator_inside_a_text_does_not_end_the_line(store: Store) -> None:
     line = '{"file_name": "a.wav", "text": "one\u2028two\x85three"}\n'
     assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
     assert store.cases()[0].reference == "one\u2028two\ufffdthree"
@@ -215,7 +219,7 @@ def test_tables_and_sets_are_bounded(store: Store) -> None:
         _import(store, _packed([("a.csv", "x"), ("b.csv", "x")]))
 
 
-def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
+def test_ranges_of_one_file_are_stored_separately(store: Store) -> None:
     rows = [
         _row(file_name="a.wav", offset=start, duration=0.1, text=f"{start}")
         for start in (0.1, 0, 0.05, 9)
@@ -230,7 +234,7 @@ def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
     }  # fmt: skip
 
 
-def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
+def test_the_chosen_one_of_several_tables_is_reported(store: Store) -> None:
     members = [
         ("set/train/metadata.csv", "file_name,text\nonly-here.wav,x\n"),
         ("set/train/only-here.wav", _sound(1)),
@@ -246,7 +250,7 @@ def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
     )  # fmt: skip
 
 
-def test_texts_are_plain_once_they_are_stored(store: Store) -> None:
+def test_stored_texts_are_plain(store: Store) -> None:
     line = _row(text="x\x00y\ufffe\ud800\u202ez", **{"a\nb": "c\x1b[2J"})
     assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
     [case] = store.cases()
@@ -254,7 +258,7 @@ def test_texts_are_plain_once_they_are_stored(store: Store) -> None:
     assert dict(case.tags) == {"a\nb": "c\ufffd[2J"}
 
 
-def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[NewCase]) -> None:
+def test_every_other_input_is_bounded_and_plain(store: Store, failures: list[NewCase]) -> None:
     """On PostgreSQL NUL in any text would be an error of the database."""
     case = store.add_case(failures[0])
     flag = Flag("noise", "a\x00", "\ud800", "x" * 999, "m\x00", "en", 0.0, 1.0, "\u202e")
@@ -304,14 +308,14 @@ def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
     return directory + end
 
 
-def test_a_member_without_a_name_is_borne() -> None:
+def test_a_member_without_a_name_is_tolerated() -> None:
     with open_zip(io.BytesIO(_central_directory_of(1, b""))) as files:
         assert list(files) == [""]
         with pytest.raises(AudioError, match="damaged"):
             files[""]()
 
 
-def test_a_list_of_millions_of_files_is_refused_before_it_is_read() -> None:
+def test_a_directory_of_millions_of_files_is_refused_before_it_is_read() -> None:
     with (
         pytest.raises(ManifestError, match="more than 20000 files"),
         open_zip(io.BytesIO(_central_directory_of(200_000))),
@@ -332,7 +336,7 @@ def test_members_that_are_too_large_are_not_unpacked(store: Store) -> None:
     assert "too large" in found.problems[0]
 
 
-def test_a_size_that_lies_is_found_out(store: Store) -> None:
+def test_a_false_size_is_detected(store: Store) -> None:
     """By the checksum of what was unpacked up to the size that is given."""
     members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _sound(2))]
     lying = _changed(_packed(members), b"a.wav", 26, 24, lambda _: 0)
@@ -341,7 +345,7 @@ def test_a_size_that_lies_is_found_out(store: Store) -> None:
     assert "damaged" in found.problems[0]
 
 
-def test_what_is_unpacked_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacked_bytes_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """One large file that is named by many lines, each in another way."""
     monkeypatch.setattr(archives, "_MAX_TOTAL_BYTES", 1_000_000)
     rows = "".join(_row(file_name="./" * i + "a.wav") for i in range(20)) + GOOD
@@ -396,7 +400,7 @@ def test_hours_of_silence_take_no_memory(tmp_path: Path) -> None:
     assert int(megabytes) < 150
 
 
-def test_flac_of_a_case_comes_back_from_the_import(store: Store, failures: list[NewCase]) -> None:
+def test_flac_of_a_case_survives_the_import(store: Store, failures: list[NewCase]) -> None:
     members: list[Member] = [("m.jsonl", _row()), ("a.wav", to_flac(failures[0].samples))]
     assert _import(store, _packed(members)).n_stored == 1
     assert store.cases()[0].digest == failures[0].digest

@@ -108,7 +108,7 @@ def test_lj_speech(read: Callable[..., tuple[Found, list[str]]]) -> None:
     )
 
 
-def test_a_form_like_lj_speech_with_a_speaker_is_not_guessed(
+def test_an_lj_speech_table_with_a_speaker_is_not_guessed(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     with pytest.raises(ManifestError, match=r"third can't be what is said"):
@@ -184,14 +184,14 @@ def test_fleurs(read: Callable[..., tuple[Found, list[str]]]) -> None:
         ("lists/metadata.csv", "test/sub/1.wav"),
     ],
 )
-def test_paths_are_found_from_wherever_they_count(
+def test_paths_are_resolved_from_every_usual_folder(
     read: Callable[..., tuple[Found, list[str]]], table: str, row: str
 ) -> None:
     members = {table: f"file_name,text\n{row},hello\n", "test/sub/1.wav": 100, "other/1.wav": 7}
     assert read(members) == ({"1": ("hello", 100)}, [])
 
 
-def test_a_file_of_another_split_is_never_taken_for_one_that_is_missing(
+def test_a_file_of_another_split_never_replaces_a_missing_one(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     members = {
@@ -202,14 +202,14 @@ def test_a_file_of_another_split_is_never_taken_for_one_that_is_missing(
     assert read(members) == ({"2": ("you", 100)}, ["Line 2: audio/1.wav is not there."])
 
 
-def test_two_files_of_one_name_are_not_chosen_from(
+def test_an_ambiguous_file_name_is_not_guessed(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     members = {"m.csv": "file,text\n1.wav,hello\n2.wav,x\n", "a/1.wav": 9, "b/1.wav": 9, "2.wav": 9}
     assert read(members) == ({"2": ("x", 9)}, ["Line 2: 1.wav is not there."])
 
 
-def test_a_name_without_extension_is_that_of_a_sound(
+def test_a_name_without_extension_finds_its_audio_file(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     table = "LJ1|Dr. Who|Doctor Who\nLJ2|x|x\n"
@@ -220,7 +220,9 @@ def test_a_name_without_extension_is_that_of_a_sound(
     assert read(members) == ({"LJ1": ("Doctor Who", 9)}, ["Line 2: LJ2 is not there."])
 
 
-def test_names_from_a_mac_are_found(read: Callable[..., tuple[Found, list[str]]]) -> None:
+def test_decomposed_unicode_names_from_macos_are_found(
+    read: Callable[..., tuple[Found, list[str]]],
+) -> None:
     """It writes letters and their marks one after the other."""
     name = "Käse.wav"
     members = {f"a/{unicodedata.normalize('NFD', name)}": 9, "m.csv": f"file,text\n{name},x\n"}
@@ -259,12 +261,12 @@ def test_the_table_is_found_among_the_files(names: list[str], taken: str) -> Non
         (["wav.scp"], "No manifest"),
     ],
 )
-def test_a_table_that_cannot_be_told_is_asked_for(names: list[str], sentence: str) -> None:
+def test_an_ambiguous_table_has_to_be_named(names: list[str], sentence: str) -> None:
     with pytest.raises(ManifestError, match=sentence):
         find_listing(names)
 
 
-def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
+def test_a_subfolder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
     for split in ("test", "train"):
         (tmp_path / "set" / split).mkdir(parents=True)
         (tmp_path / "set" / split / "1.wav").write_bytes(_content(9))
@@ -275,14 +277,14 @@ def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
     assert [str(each) for each in found.left_out] == ["Line 4: test/2.wav is not there."]
 
 
-def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
+def test_a_pipe_is_not_a_recording(tmp_path: Path) -> None:
     """Opening one would wait for ever."""
     os.mkfifo(tmp_path / "a.wav")
     (tmp_path / "m.csv").write_text("file,text\na.wav,x\n")
     assert _read(DiskFiles(tmp_path), "m.csv") == ({}, ["Line 2: a.wav is not there."])
 
 
-def test_paths_of_a_table_may_count_from_where_the_command_runs(tmp_path: Path) -> None:
+def test_paths_of_a_table_may_be_relative_to_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "m.csv").write_text("file,text\nsounds/a.wav,x\n")
     (tmp_path / "sounds").mkdir()

@@ -39,7 +39,7 @@ def test_the_usual_tables_are_read(name: str, content: str) -> None:
     )
 
 
-def test_languages_are_read_however_they_are_written() -> None:
+def test_languages_are_read_in_every_spelling() -> None:
     rows = "path,text,lang\na,x,en-GB\nb,x,de_de\nc,x,French\nd,x,\n"
     assert [e.language for e in read_entries("m.csv", rows.encode())] == ["en", "de", "fr", None]
 
@@ -54,12 +54,12 @@ def test_languages_are_read_however_they_are_written() -> None:
         ("m.csv", b"path,text\n\xff\xfe,x\n"),
     ],
 )
-def test_what_is_no_manifest_is_said(name: str, content: bytes) -> None:
+def test_an_invalid_manifest_is_reported(name: str, content: bytes) -> None:
     with pytest.raises(ManifestError):
         read_entries(name, content)
 
 
-def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
+def test_a_bad_line_does_not_affect_the_others(failures: list[NewCase]) -> None:
     sound = to_flac(failures[0].samples)
 
     def open_file(path: str) -> BinaryIO:
@@ -94,7 +94,7 @@ def _nemo(*rows: dict[str, object]) -> bytes:
     ).encode()
 
 
-def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
+def test_each_line_of_a_nemo_manifest_is_a_range_of_its_own() -> None:
     table = _nemo(
         {"offset": 20.5, "duration": 1.25}, {"offset": 0, "duration": 0.5}, {"offset": 20.25},
         {"duration": 2}, {"offset": 20.5, "duration": 1.25}, {"offset": 3, "duration": "0.1"},
@@ -123,7 +123,7 @@ def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
     assert n_opened == 1
 
 
-def test_a_duration_is_no_stretch_in_other_tables() -> None:
+def test_a_duration_is_not_a_range_in_other_tables() -> None:
     table = b"file_name,text,duration\na.wav,x,1\n"
     assert [e.time_range for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)] == [
         WHOLE_FILE
@@ -148,7 +148,7 @@ def test_a_duration_is_no_stretch_in_other_tables() -> None:
         ({"offset": 1_000_000, "duration": 1e-300}, "The range ends before it begins; choose a later end"),
     ],
 )  # fmt: skip
-def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], reason: str) -> None:
+def test_an_invalid_range_is_reported_for_its_line(row: dict[str, object], reason: str) -> None:
     table = _nemo(row, {"offset": 1, "duration": 1})
     entries = read_entries("m.json", table)
     found = dict(read_cases(entries, lambda path: io.BytesIO(_ramp(3.0))))
@@ -158,13 +158,13 @@ def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], rea
     assert isinstance(good, NewCase)
 
 
-def test_a_length_that_nobody_knew_is_no_limit() -> None:
+def test_an_unknown_duration_is_no_limit() -> None:
     table = _nemo({"duration": 100_000}, {"duration": 0}, {"offset": None, "duration": None})
     found = dict(read_cases(read_entries("m.json", table), lambda path: io.BytesIO(_ramp(1.0))))
     assert [case.seconds for case in found.values() if isinstance(case, NewCase)] == [1.0] * 3
 
 
-def test_no_more_of_a_long_file_is_held_than_a_stretch() -> None:
+def test_no_more_of_a_long_file_is_held_than_a_range() -> None:
     n_read = 0
 
     class Hours:

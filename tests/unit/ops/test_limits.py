@@ -13,6 +13,6 @@ def test_limits_come_from_the_environment() -> None:
 
 
 @pytest.mark.parametrize("text", ["many", "0", "-1", "nan", "inf"])
-def test_what_is_no_limit_is_said(text: str) -> None:
+def test_an_invalid_limit_is_reported(text: str) -> None:
     with pytest.raises(LimitError, match="ASR_MAX_SPEAKERS"):
         UsageLimits.read({"ASR_MAX_SPEAKERS": text})

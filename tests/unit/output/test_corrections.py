@@ -33,7 +33,7 @@ def test_an_inserted_word_stands_between_its_neighbours() -> None:
     assert first.words[1] == Word(" and", 0.5, 0.5, 1.0)
 
 
-def test_a_line_left_empty_is_gone() -> None:
+def test_an_emptied_line_is_removed() -> None:
     assert apply_corrections(HEARD, {0: "  "}).segments == HEARD.segments[1:]
 
 

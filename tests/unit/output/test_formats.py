@@ -47,7 +47,7 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3", "1:30pm"])
-def test_what_is_no_time_gets_a_sentence(text: str) -> None:
+def test_an_invalid_time_is_reported(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time; write it as"):
         parse_timestamp(text)
 
@@ -84,7 +84,7 @@ def test_tsv_is_in_milliseconds() -> None:
     ]
 
 
-def test_json_has_everything() -> None:
+def test_json_has_every_field() -> None:
     data = json.loads(FORMATS["json"](SAMPLE))
     assert data["language"] == "en"
     assert data["notes"] == ["a note"]
@@ -93,7 +93,7 @@ def test_json_has_everything() -> None:
     ]
 
 
-def test_an_empty_transcript_is_fine_in_every_format() -> None:
+def test_every_format_writes_an_empty_transcript() -> None:
     for write in FORMATS.values():
         write(Transcript((), 0.0))
 
@@ -123,7 +123,7 @@ def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) 
 
 
 @given(AWKWARD, st.sampled_from([0.0, 3599.5, 400_000.0]), st.sampled_from([None, "Left", "a>b"]))
-def test_srt_and_vtt_are_read_by_others_as_they_were_written(
+def test_other_parsers_read_srt_and_vtt_as_written(
     lines: list[list[str]], start_s: float, speaker: str | None
 ) -> None:
     """Two strict parsers each find the same cues, times and lines, also after 100 hours."""
@@ -156,7 +156,7 @@ def test_srt_and_vtt_are_read_by_others_as_they_were_written(
         assert text.count("-->") == len(shown)
 
 
-def test_what_looks_like_a_tag_is_shown_by_players() -> None:
+def test_text_that_looks_like_a_tag_is_shown_by_players() -> None:
     heard = awkward([["<i>so</i>", "{\\an8}said"]], 0.0)
     [event] = pysubs2.SSAFile.from_string(str(FORMATS["srt"](heard)), format_="srt")
     assert "\u2060" in event.text
@@ -165,7 +165,7 @@ def test_what_looks_like_a_tag_is_shown_by_players() -> None:
     assert caption.text == "&lt;i&gt;so&lt;/i&gt; {\\an8}said"
 
 
-def test_lines_from_right_to_left_say_so() -> None:
+def test_right_to_left_lines_are_marked() -> None:
     words = [Word(" هل", 0, 1, 1), Word(" Python", 1, 2, 1), Word(" جيد؟", 2, 3, 1)]
     arabic = Transcript((Segment.from_words(words),), 3, "ar")
     for name in ("srt", "vtt"):
@@ -187,7 +187,7 @@ def test_speakers_are_named_in_cues() -> None:
     assert "\n<v Left>How so?\n" in str(FORMATS["vtt"](both))
 
 
-def test_a_line_break_within_a_segment_is_none_in_text_and_tables() -> None:
+def test_line_breaks_within_a_segment_are_removed_in_text_and_tables() -> None:
     heard = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
     assert FORMATS["txt"](heard) == "one two three\tfour\n"
     assert FORMATS["tsv"](heard) == "start\tend\ttext\n0\t1000\tone two three four\n"

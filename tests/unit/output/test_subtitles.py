@@ -83,7 +83,7 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
 
 
 @given(st.lists(SPOKEN, max_size=4))
-def test_no_word_is_lost_and_its_sound_is_covered(
+def test_no_word_is_lost_and_its_time_is_covered(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     for each in (timed(lines), split_into_words(timed(lines))):
@@ -102,7 +102,7 @@ def test_no_word_is_lost_and_its_sound_is_covered(
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
-def test_what_is_short_or_fast_has_no_pause_left_around_it(
+def test_a_short_or_fast_cue_uses_all_the_pause_around_it(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     each = timed(lines)
@@ -124,7 +124,7 @@ def is_readable(cue: Cue) -> bool:
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
-def test_what_is_short_or_fast_could_not_be_read_with_a_neighbour_either(
+def test_a_short_or_fast_cue_could_not_be_merged_with_a_neighbour(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     shown = make_cues(timed(lines))
@@ -181,7 +181,7 @@ def test_words_without_a_time_of_their_own_are_seen() -> None:
     assert all(cue.end - cue.start >= MIN_CUE_S for cue in shown)
 
 
-def test_two_who_talk_at_once_are_shown_one_after_the_other() -> None:
+def test_overlapping_speakers_are_shown_one_after_the_other() -> None:
     one = Segment.from_words([Word(" What", 0, 1, 1), Word(" then?", 1, 4, 1)])
     other = Segment.from_words([Word(" I", 0.2, 2, 1), Word(" see.", 2, 4.2, 1)])
     first, second = make_cues(Transcript((one, other), 9, "en"))
@@ -223,7 +223,7 @@ def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) ->
         assert line[-1] not in "「“เแโไใ"
 
 
-def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None:
+def test_a_long_text_without_spaces_gets_its_share_of_the_words_time() -> None:
     text = "ខ្ញុំចង់ទៅដើរលេងនៅសួនច្បារជាមួយមិត្តភក្តិ" * 4
     [first, second, *_] = make_cues(
         Transcript((Segment.from_words([Word(text, 0, 20, 1)]),), 20, "km")
@@ -232,7 +232,7 @@ def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None
 
 
 @given(st.lists(st.tuples(SPOKEN, st.floats(0, 20)), min_size=2, max_size=5))
-def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
+def test_cues_of_speakers_alternate_and_contain_every_word(
     turns: list[tuple[list[tuple[str, str, float, float]], float]],
 ) -> None:
     segments = []

@@ -46,23 +46,23 @@ def _heard(
     return out
 
 
-def test_in_order_nothing_waits() -> None:
+def test_packets_in_order_are_not_delayed() -> None:
     assert _heard(AudioJitterBuffer(), [7, 8, 9]) == [7, 8, 9]
 
 
-def test_a_lost_packet_costs_no_other() -> None:
+def test_a_lost_packet_loses_no_other() -> None:
     sent = [n for n in range(200) if n % 20 != 10]
     heard = _heard(AudioJitterBuffer(Clock()), sent)
     assert heard == sent[: len(heard)]
     assert len(sent) - len(heard) <= REORDER_WINDOW
 
 
-def test_a_packet_that_comes_too_late_is_left_out() -> None:
+def test_a_packet_that_arrives_too_late_is_dropped() -> None:
     assert _heard(AudioJitterBuffer(Clock()), [0, 2, 3, 4, 5, 6, 1, 7]) == [0, 2, 3, 4]
 
 
 @pytest.mark.parametrize("anew", [30_000, 300])
-def test_a_source_that_begins_anew_is_heard(anew: int) -> None:
+def test_a_source_that_restarts_is_played(anew: int) -> None:
     assert _heard(AudioJitterBuffer(Clock()), [500, 501, anew, anew + 1])[-1] <= anew + 1
     heard = _heard(AudioJitterBuffer(Clock()), [500, 501, *range(anew, anew + 20)])
     assert heard[:2] == [500, 501]
@@ -70,7 +70,7 @@ def test_a_source_that_begins_anew_is_heard(anew: int) -> None:
 
 
 @given(st.integers(0, 70_000), st.lists(st.integers(0, 3), min_size=1, max_size=80), st.data())
-def test_whatever_overtakes_comes_out_in_order(
+def test_reordered_packets_come_out_in_order(
     first: int, delays: list[int], data: st.DataObject
 ) -> None:
     """Up to three places late, at any number, with losses: those lost are all that is missing."""
@@ -85,14 +85,14 @@ def test_whatever_overtakes_comes_out_in_order(
 
 
 @pytest.mark.parametrize("odd", [b"", b"\xff", b"\x03", b"\x03\x00", SOUND + bytes(1_300)])
-def test_what_cannot_be_decoded_is_left_out_and_nothing_waits_for_it(odd: bytes) -> None:
+def test_undecodable_packets_are_dropped_without_delay(odd: bytes) -> None:
     heard = _heard(
         AudioJitterBuffer(Clock()), list(range(9)), lambda n: odd if n % 4 == 1 else SOUND
     )
     assert heard == [0, 2, 3, 4, 6, 7, 8]
 
 
-def test_no_more_sound_goes_on_than_time_passes() -> None:
+def test_no_more_audio_comes_out_than_time_passes() -> None:
     slow = [0.0]
 
     def two_milliseconds() -> float:
@@ -103,13 +103,13 @@ def test_no_more_sound_goes_on_than_time_passes() -> None:
     assert heard_s == pytest.approx(BURST_S + MAX_SPEED * 40, abs=0.1)
 
 
-def test_long_packets_count_by_their_sound() -> None:
+def test_long_packets_count_by_their_duration() -> None:
     long = bytes([0b_01011_0_11, 2, 1, 2])  # 120 ms in one packet, fifty of them a second
     heard_s = 0.12 * len(_heard(AudioJitterBuffer(Clock()), list(range(2_000)), lambda _: long))
     assert heard_s == pytest.approx(BURST_S + MAX_SPEED * 40, abs=0.2)
 
 
-def test_aiortc_uses_it_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aiortc_uses_the_jitter_buffer_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtcrtpreceiver, "JitterBuffer", rtcrtpreceiver.JitterBuffer)
     install_jitter_buffer()
     audio = rtcrtpreceiver.RTCRtpReceiver("audio", _Transport())

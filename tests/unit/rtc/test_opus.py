@@ -29,7 +29,7 @@ _SEVERAL = st.tuples(
 
 @settings(max_examples=500)
 @given(st.one_of(_ANY, _SEVERAL))
-def test_a_packet_lasts_as_long_as_it_is_decoded_to(packet: bytes) -> None:
+def test_the_duration_of_a_packet_is_that_of_its_decoded_audio(packet: bytes) -> None:
     duration_s = opus_duration_s(packet)
     decoded_s = _decoded_s(packet)
     assert (duration_s is None) == (decoded_s is None)
@@ -38,5 +38,5 @@ def test_a_packet_lasts_as_long_as_it_is_decoded_to(packet: bytes) -> None:
         assert duration_s <= MAX_PACKET_S + 1e-9
 
 
-def test_nothing_is_no_packet() -> None:
+def test_an_empty_packet_has_no_duration() -> None:
     assert opus_duration_s(b"") is None

@@ -19,7 +19,7 @@ from asr_core.rtc.packet_limiter import (
 from tests.support.loops import run
 
 
-def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None:
+def test_a_browser_is_received_for_hours_and_after_a_network_outage() -> None:
     inflow = PacketLimiter()
     now = 0.0
     for _ in range(200_000):
@@ -30,7 +30,7 @@ def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None
         assert inflow.judge(7, now) is PacketVerdict.ACCEPT
 
 
-def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
+def test_a_client_that_sends_too_much_is_throttled_and_then_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(7, n / 1_000) for n in range(6_000)]
     n_taken = verdicts.index(PacketVerdict.DISCONNECT) - MAX_REFUSED_PACKETS
@@ -40,7 +40,7 @@ def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
     assert verdicts[-1] is PacketVerdict.DISCONNECT
 
 
-def test_a_crowd_of_sources_is_cut_off() -> None:
+def test_too_many_sources_are_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(source, source / 50) for source in range(100)]
     assert verdicts[:8] == [PacketVerdict.ACCEPT] * 8
@@ -48,7 +48,7 @@ def test_a_crowd_of_sources_is_cut_off() -> None:
     assert inflow.judge(3, 3.0) is PacketVerdict.ACCEPT
 
 
-def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
+def test_time_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Up and down by all that a stamp can hold: the jitter grows larger than its field."""

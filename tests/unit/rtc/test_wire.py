@@ -56,7 +56,7 @@ def heard_s(controller: RecordingController) -> float:
     [b"", b"\xff", b"\x03\x00", os.urandom(1_200), b"\x0b\x3f" + bytes(60), bytes(1_280)],
     ids=["empty", "one byte", "no frames", "noise", "too many frames", "huge"],
 )
-def test_odd_payloads_do_not_end_the_sound(
+def test_odd_payloads_do_not_end_the_audio(
     odd: bytes,
     server: Server,
     controller: RecordingController,
@@ -69,7 +69,7 @@ def test_odd_payloads_do_not_end_the_sound(
     server.do(peer.close())
 
 
-def test_stamps_that_jump_make_nothing_grow(
+def test_jumping_time_stamps_do_not_grow_memory(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
@@ -80,7 +80,7 @@ def test_stamps_that_jump_make_nothing_grow(
     server.do(peer.close())
 
 
-def test_odd_headers_do_not_end_the_sound(
+def test_odd_headers_do_not_end_the_audio(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(speech))
@@ -93,7 +93,7 @@ def test_odd_headers_do_not_end_the_sound(
     server.do(peer.close())
 
 
-def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
+def test_audio_sent_ten_times_too_fast_is_received_in_real_time(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
@@ -106,7 +106,7 @@ def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
     server.do(peer.close())
 
 
-def test_who_floods_is_cut_off(
+def test_a_flooding_client_is_cut_off(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(cycle(speech), every_s=0))
@@ -117,7 +117,7 @@ def test_who_floods_is_cut_off(
 
 
 @pytest.mark.parametrize("kind", ["video", "two microphones", "data", "only data"])
-def test_what_is_no_microphone_is_not_taken(
+def test_an_offer_without_exactly_one_microphone_is_refused(
     kind: str, server: Server, controller: RecordingController
 ) -> None:
     microphone = AudioStreamTrack()
@@ -135,14 +135,14 @@ def test_what_is_no_microphone_is_not_taken(
 
 
 @pytest.mark.parametrize("sdp", [None, 5, "", "v=0\r\n", {"a": 1}])
-def test_what_is_no_offer_is_a_sentence(
+def test_an_invalid_offer_is_reported(
     sdp: object, server: Server, controller: RecordingController
 ) -> None:
     with pytest.raises(OfferError):
         server.worker(controller).process_offer(sdp, "offer", 10)  # type: ignore[arg-type]
 
 
-def test_an_offer_that_only_the_library_refuses_is_a_sentence(
+def test_an_offer_that_only_the_library_refuses_is_reported(
     server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.offer(AudioStreamTrack())
@@ -189,7 +189,7 @@ def test_candidates_are_checked_counted_and_never_logged_as_lines(
     worker.hang_up()
 
 
-def test_a_connection_that_brings_nothing_is_closed(
+def test_a_connection_without_audio_is_closed(
     server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone([]))
@@ -199,7 +199,7 @@ def test_a_connection_that_brings_nothing_is_closed(
     server.do(peer.close())
 
 
-def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
+def test_a_refused_visitor_gets_no_connection(server: Server) -> None:
     scheduler = Scheduler(CountingEngine(), start=False)
     for _ in range(2):
         assert scheduler.admission.join(object())
@@ -214,7 +214,7 @@ def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
     server.do(peer.close())
 
 
-def test_close_ends_the_connection_too(
+def test_closing_the_controller_ends_the_connection(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(cycle(speech)))

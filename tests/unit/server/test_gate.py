@@ -174,7 +174,7 @@ def test_every_answer_has_the_headers_that_bind_browsers() -> None:
     "path", ["/", "/upload", "/_stcore/host-config", "/static/js/x.js", "/media/x.wav",
              "/component/x/index.html", "/files/a/b", "/_stcore/upload_file/s/f"],
 )  # fmt: skip
-def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
+def test_an_uninvited_visitor_reaches_nothing_behind_the_gate(path: str) -> None:
     gate, behind, site = make(invitation="north-wind", is_open=False)
     for method in ("GET", "PUT", "DELETE", "POST", "OPTIONS"):
         assert ask(gate, path, method=method, body=b"x").status == 403
@@ -183,14 +183,14 @@ def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
     assert not behind.asked and not site.uploaded_by
 
 
-def test_what_is_for_whoever_runs_the_server_is_closed() -> None:
+def test_developer_endpoints_are_closed() -> None:
     gate, behind, _ = make()
     for path in ("/_stcore/metrics", "/_stcore/agent/run", "/_stcore/script-health-check"):
         assert ask(gate, path).status == 404
     assert not behind.asked
 
 
-def test_an_invitation_becomes_a_cookie_and_leaves_the_address() -> None:
+def test_an_invitation_becomes_a_cookie_and_is_removed_from_the_address() -> None:
     gate, behind, _ = make(invitation="north-wind", is_open=False)
     answer = ask(gate, "/upload?section=Runs&invite=north-wind")
     assert (answer.status, answer.all("location")) == (303, ["/upload?section=Runs"])
@@ -202,7 +202,7 @@ def test_an_invitation_becomes_a_cookie_and_leaves_the_address() -> None:
     assert [asked["path"] for asked in behind.asked] == ["/upload"]
 
 
-def test_the_way_out_of_an_invitation_stays_on_this_host() -> None:
+def test_an_invitation_redirects_only_within_the_host() -> None:
     gate, *_ = make(invitation="north-wind", is_open=False)
     for path in ("//evil.example/?invite=north-wind", "/\\evil.example?invite=north-wind"):
         location = ask(gate, path).all("location")[0]
@@ -218,7 +218,7 @@ def test_wrong_invitations_are_counted_and_logged(caplog: pytest.LogCaptureFixtu
     assert "guess" not in caplog.text.replace("guessed", "")
 
 
-def test_who_signed_in_may_enter_and_others_are_shown_where() -> None:
+def test_signed_in_users_may_enter_and_others_are_offered_to_sign_in() -> None:
     gate, behind, site = make(Site(path="/auth/login?provider=x"), is_open=False)
     assert 'href="/sign-in"' in ask(gate, "/testbench").body
     assert ask(gate, "/sign-in").all("location") == ["/auth/login?provider=x"]
@@ -246,7 +246,7 @@ def test_a_session_is_resumed_only_by_the_browser_that_began_it() -> None:
     assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
 
 
-def test_who_signs_in_at_a_shared_computer_is_another_visitor() -> None:
+def test_another_user_of_a_shared_computer_is_another_visitor() -> None:
     gate, behind, site = make(Site(path="/auth/login"), is_open=False)
     cookie = f"{COOKIE}={ask(gate, '/').cookie}"
 
@@ -263,14 +263,14 @@ def test_who_signs_in_at_a_shared_computer_is_another_visitor() -> None:
     assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
 
 
-def test_nobody_gives_themselves_a_name() -> None:
+def test_identity_headers_from_outside_are_removed() -> None:
     gate, behind, _ = make()
     ask(gate, "/", **{VISITOR_HEADER.decode(): "somebody"})
     connect(gate, **{VISITOR_HEADER.decode(): "somebody"})
     assert all(asked[VISITOR_HEADER.decode()] != "somebody" for asked in behind.asked)
 
 
-def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
+def test_files_are_accepted_only_for_ones_own_session() -> None:
     gate, behind, site = make()
     cookie = f"{COOKIE}={ask(gate, '/').cookie}"
     site.owners["mine"] = behind.asked[-1][VISITOR_HEADER.decode()]
@@ -288,7 +288,7 @@ def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
     assert ask(gate, "/anywhere", **put).status == 413
 
 
-def test_messages_that_no_browser_sends_end_the_connection() -> None:
+def test_messages_no_browser_sends_end_the_connection() -> None:
     gate, behind, _ = make()
     too_long = {"type": "websocket.receive", "bytes": b"x" * 1_000_001}
     assert connect(gate, too_long)[-1] == {"type": "websocket.close", "code": 1009}
@@ -297,7 +297,7 @@ def test_messages_that_no_browser_sends_end_the_connection() -> None:
     assert all(message["type"] == "websocket.disconnect" for message in behind.messages)
 
 
-def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_faster_than_a_browser_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     slept = 0.0
 
     async def sleep(seconds: float) -> None:
@@ -325,14 +325,14 @@ def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) 
     assert slept > 5
 
 
-def test_one_address_opens_pages_no_faster_than_people_do() -> None:
+def test_one_address_cannot_open_pages_faster_than_people_do() -> None:
     gate, *_ = make()
     gate._openings._clock = lambda: 0.0
     answers = [connect(gate)[0]["type"] for _ in range(1010)]
     assert answers == ["websocket.accept"] * 1000 + ["websocket.close"] * 10
 
 
-def test_requests_are_no_faster_than_browsers_ask() -> None:
+def test_requests_are_limited_to_a_browsers_rate() -> None:
     gate, behind, _ = make()
     gate._requests._clock = lambda: 0.0
     statuses = [ask(gate, "/static/x.js").status for _ in range(2010)]
@@ -347,7 +347,7 @@ def test_cookies_that_take_long_to_read_are_not_read() -> None:
         assert "cookie" not in behind.asked[-1]
 
 
-def test_a_cookie_that_somebody_planted_beside_ours_counts_for_nothing() -> None:
+def test_a_planted_second_cookie_is_ignored() -> None:
     gate, behind, _ = make()
     ours, theirs = ask(gate, "/").cookie, ask(gate, "/").cookie
     ask(gate, "/", cookie=f"{COOKIE}={ours}")
@@ -359,7 +359,7 @@ def test_a_cookie_that_somebody_planted_beside_ours_counts_for_nothing() -> None
     assert behind.asked[-1][VISITOR_HEADER.decode()] != name
 
 
-def test_who_signed_in_and_then_opens_the_link_keeps_what_they_made() -> None:
+def test_a_signed_in_user_who_opens_the_link_keeps_their_work() -> None:
     gate, behind, site = make(Site(path="/auth/login"), invitation="north-wind", is_open=False)
     site.signed_in = "anne"
     cookie = ask(gate, "/").cookie
@@ -370,7 +370,7 @@ def test_who_signed_in_and_then_opens_the_link_keeps_what_they_made() -> None:
     assert behind.asked[-1][VISITOR_HEADER.decode()] == name
 
 
-def test_connections_come_out_of_the_budget_and_go_back() -> None:
+def test_connections_are_taken_from_the_budget_and_returned() -> None:
     allowed = Quota(total=1, each=1, sentence="No room: {what} too many pages.")
     budget = Budget({Resource.CONNECTIONS: allowed})
     gate, behind, _ = make(budget=budget)
@@ -385,7 +385,7 @@ def test_connections_come_out_of_the_budget_and_go_back() -> None:
     assert budget.usage()[2].used == 0
 
 
-def test_health_tells_what_is_wrong() -> None:
+def test_health_reports_what_is_wrong() -> None:
     gate, _, site = make(is_open=False, invitation="north-wind")
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (200, "ok")
     site.no_model = "The model hangs."
@@ -397,7 +397,7 @@ def test_health_tells_what_is_wrong() -> None:
         assert (answer.status, answer.body) == (503, site.no_page)
 
 
-def test_the_app_may_lie_below_a_path() -> None:
+def test_the_app_may_be_served_below_a_path() -> None:
     gate, behind, _ = make(base="/speech", invitation="north-wind", is_open=False)
     answer = ask(gate, "/speech/?invite=north-wind")
     assert answer.all("location") == ["/speech/"] and "Path=/speech;" in answer.all("set-cookie")[0]

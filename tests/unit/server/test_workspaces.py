@@ -52,7 +52,7 @@ def fill(stored: Callable[..., StoredFile]) -> Callable[[Workspace], StoredFile]
     return put
 
 
-def test_a_page_loaded_anew_finds_what_its_browser_made(
+def test_a_reloaded_page_finds_the_work_of_its_browser(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
@@ -64,7 +64,9 @@ def test_a_page_loaded_anew_finds_what_its_browser_made(
     assert world.all.owner_of("second") == "me"
 
 
-def test_nobody_else_finds_it(world: World, fill: Callable[[Workspace], StoredFile]) -> None:
+def test_no_other_visitor_finds_the_work(
+    world: World, fill: Callable[[Workspace], StoredFile]
+) -> None:
     made = world.page("first")
     fill(made)
     world.open.remove("first")
@@ -84,7 +86,7 @@ def test_two_pages_of_one_browser_do_not_share(
     assert world.page("first") is made
 
 
-def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_later(
+def test_a_page_opened_before_the_old_connection_ended_finds_the_work_later(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
@@ -96,7 +98,7 @@ def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_lat
     assert world.all.claim("second", "me") is made
 
 
-def test_an_older_page_leaves_the_other_time_to_come_back(
+def test_an_older_page_gives_the_other_time_to_reconnect(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
@@ -111,7 +113,7 @@ def test_an_older_page_leaves_the_other_time_to_come_back(
     assert world.page("second") is made
 
 
-def test_it_is_kept_fifteen_minutes_without_a_page_then_freed_and_told_once(
+def test_work_without_a_page_is_freed_after_fifteen_minutes_and_reported_once(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     path = fill(world.page("first")).path
@@ -136,7 +138,7 @@ def test_words_typed_on_a_page_are_kept_as_long_as_transcripts(world: World) -> 
     assert world.all.owner_of("first") is None
 
 
-def test_a_visit_in_which_nothing_was_made_is_forgotten_soon_and_silently(world: World) -> None:
+def test_a_visit_without_work_is_forgotten_soon_and_silently(world: World) -> None:
     for i in range(2000):
         world.page(f"visit {i}", f"visitor {i}")
     world.open.clear()

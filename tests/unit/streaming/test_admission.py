@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def test_first_come_first_served_and_nobody_presses_anything() -> None:
+def test_visitors_are_admitted_in_order_without_asking_again() -> None:
     queue = AdmissionQueue(lambda: 1, Clock())
     assert [queue.enter(who) for who in "abc"] == [True, False, False]
     assert [queue.position(who) for who in "abc"] == [None, 1, 2]
@@ -26,7 +26,7 @@ def test_first_come_first_served_and_nobody_presses_anything() -> None:
     assert queue.position("c") == 1
 
 
-def test_who_closed_the_tab_loses_the_place() -> None:
+def test_a_visitor_who_closed_the_tab_loses_their_place() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     assert [queue.enter(who) for who in "abc"] == [True, False, False]
@@ -47,7 +47,7 @@ def test_the_queue_is_full_with_two_for_each_place() -> None:
     assert not queue.is_full  # all who waited have closed their tabs
 
 
-def test_the_estimate_learns_how_long_people_stay() -> None:
+def test_the_waiting_time_is_estimated_from_past_stays() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     for _ in range(30):
@@ -60,7 +60,7 @@ def test_the_estimate_learns_how_long_people_stay() -> None:
     assert queue.estimated_wait_s("a") is None
 
 
-def test_the_second_half_comes_in_one_by_one() -> None:
+def test_the_second_half_is_admitted_one_by_one() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 4, clock)
     let_in = []
@@ -70,7 +70,7 @@ def test_the_second_half_comes_in_one_by_one() -> None:
     assert let_in == [2] * 10 + [3] * 10 + [4] * 10
 
 
-def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
+def test_the_load_of_a_new_speaker_is_measured_before_the_next_is_admitted() -> None:
     """The machine turns out slower with the second speaker: the third waits."""
     clock = Clock()
     queue = AdmissionQueue(lambda: 3 if queue.n_admitted < 2 else 2, clock)
@@ -82,7 +82,7 @@ def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
     assert queue.position("c") == 1
 
 
-def test_who_comes_when_the_queue_is_full_does_not_wait() -> None:
+def test_a_visitor_who_finds_the_queue_full_does_not_wait() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     for who in range(1_000):
@@ -92,7 +92,7 @@ def test_who_comes_when_the_queue_is_full_does_not_wait() -> None:
     assert [queue.join(who) for who in (0, 2, 4)] == [True, True, False]
 
 
-def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() -> None:
+def test_a_visitor_who_only_joins_is_not_admitted_and_soon_forgotten() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     assert queue.join("a")
@@ -125,7 +125,7 @@ class Page:
         self.owner = owner
 
 
-def test_one_user_takes_two_places_and_not_all() -> None:
+def test_one_user_takes_at_most_two_places() -> None:
     clock = Clock()
     budget = Budget({Resource.SPEAKERS: Quota(9, 9, "No more than {what}.")})
     queues = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
@@ -145,7 +145,7 @@ def test_one_user_takes_two_places_and_not_all() -> None:
 
 
 @given(st.integers(1, 5))
-def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
+def test_admitted_speakers_stay_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
     clock = Clock()
     queue = AdmissionQueue(lambda: room[0], clock)

@@ -23,7 +23,7 @@ def test_without_settings_no_server_is_asked() -> None:
     assert app.json[0].value == "[]"
 
 
-def test_servers_of_ones_own_come_from_the_secrets() -> None:
+def test_own_servers_come_from_the_secrets() -> None:
     app = AppTest.from_function(script)
     app.secrets["ICE_SERVERS"] = [
         {"urls": "turn:turn.example.org:3478", "username": "u", "credential": "c"}

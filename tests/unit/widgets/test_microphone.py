@@ -27,20 +27,20 @@ def notes() -> None:
     loss_notice(st.session_state["take"])
 
 
-def test_a_state_that_the_library_trips_over_is_a_sentence_and_no_endless_loop() -> None:
+def test_a_component_state_the_library_fails_on_is_reported_once() -> None:
     """The fault is had by running the page without a server, which the library needs."""
     app = AppTest.from_function(control, default_timeout=30).run()
     assert not app.exception
     assert "trouble: The browser sent something this page does not understand" in app.text[0].value
 
 
-def test_why_the_server_hung_up_is_told() -> None:
+def test_the_reason_for_a_closed_connection_is_shown() -> None:
     app = AppTest.from_function(control, default_timeout=30).run()
     app.session_state["takes"].notice = "The take was ended by its time limit."
     assert "time limit" in app.run().info[0].value
 
 
-def test_what_is_missing_from_a_take_is_told() -> None:
+def test_losses_of_a_recording_are_shown() -> None:
     from datetime import UTC, datetime
 
     from asr_core.ops.budget import Budget, Quota, Resource

@@ -76,7 +76,9 @@ def actor_page(claims: dict | None) -> None:
         ({**claims_of("root@lab.example"), "is_logged_in": False}, " GUEST"),
     ],
 )
-def test_who_acts_is_who_the_provider_verified(claims: dict[str, Any] | None, shown: str) -> None:
+def test_the_actor_is_the_user_the_provider_verified(
+    claims: dict[str, Any] | None, shown: str
+) -> None:
     app = signed_in(actor_page, claims)
     assert [each.value for each in app.text] == [shown.strip()]
 
@@ -119,9 +121,7 @@ OWN = ["delete", "drop", "noise", "resume", "unflag"]
         ("chief@lab.example", sorted([*OWN * 2, "dismiss", "dismiss", "store", "store"])),
     ],
 )
-def test_only_what_may_be_changed_has_buttons(
-    bench: Store, email: str, expected: list[str]
-) -> None:
+def test_only_permitted_changes_have_buttons(bench: Store, email: str, expected: list[str]) -> None:
     app = signed_in(all_sections, claims_of(email))
     assert not app.exception
     assert [each.value for each in app.error] == []
@@ -138,7 +138,7 @@ def test_many_runs_and_noises_come_page_by_page(bench: Store) -> None:
     assert (buttons(app).count("drop"), buttons(app).count("noise")) == (20, 5)
 
 
-def test_a_guest_is_told_and_sees_nothing(bench: Store) -> None:
+def test_a_guest_gets_a_message_and_sees_nothing(bench: Store) -> None:
     app = signed_in(all_sections, claims_of("somebody@else.example"))
     assert not app.exception
     assert {each.value for each in app.error} == {
@@ -207,7 +207,7 @@ def tags_page() -> None:
         st.json(tag_fields("k", {"accent": "Manx", "=a|b": "=1+1, or 2"}))
 
 
-def test_tags_that_cannot_be_typed_are_kept() -> None:
+def test_tags_that_cannot_be_edited_are_kept() -> None:
     app = AppTest.from_function(tags_page).run()
     assert [each.value for each in app.error] == []
     assert json.loads(app.json[0].value) == {"accent": "Manx", "=a|b": "=1+1, or 2"}
@@ -237,7 +237,7 @@ def diff_page() -> None:
     )
 
 
-def test_what_is_marked_is_what_was_counted_and_both_texts_are_there_as_compared() -> None:
+def test_marked_differences_are_the_counted_errors_with_both_texts_as_compared() -> None:
     [drawn] = [each.proto.body for each in AppTest.from_function(diff_page).run().get("html")]
     assert '<span title="0.0 s">It is</span> <span title="1.0 s">twenty five</span>' in drawn
     assert drawn.count("line-through") == 2

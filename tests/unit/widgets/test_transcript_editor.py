@@ -18,7 +18,7 @@ def original() -> Transcript:
     return Transcript((Segment.from_words(words), Segment.from_words(later)), 3.0, "en")
 
 
-def test_what_is_typed_is_a_correction_until_it_is_reverted(original: Transcript) -> None:
+def test_typed_text_is_a_correction_until_it_is_reverted(original: Transcript) -> None:
     texts: dict[int, str] = {}
     assert _save(texts, original, {"0": " Never \n tried.", "1": "", "at": 7})
     assert texts == {0: "Never tried.", 1: ""}
@@ -27,7 +27,7 @@ def test_what_is_typed_is_a_correction_until_it_is_reverted(original: Transcript
     assert texts == {1: ""}
 
 
-def test_the_recognised_text_is_no_correction(original: Transcript) -> None:
+def test_the_recognised_text_is_not_a_correction(original: Transcript) -> None:
     texts = {0: "Never tried."}
     assert _save(texts, original, {"0": "Ever  tried."})
     assert texts == {}

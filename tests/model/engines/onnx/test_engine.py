@@ -57,7 +57,7 @@ def decoded(
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7.5, 30.0])
-def test_what_it_encodes_is_near_to_the_float_model(
+def test_encoder_output_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray, seconds: float
 ) -> None:
     """Off by 5 to 10 %, as CTranslate2 in int8 is by 4 to 9."""
@@ -68,7 +68,7 @@ def test_what_it_encodes_is_near_to_the_float_model(
     assert np.linalg.norm(engine._encode(features) - right) < 0.12 * np.linalg.norm(right)
 
 
-def test_the_language_is_as_likely_as_the_other_engine_finds_it(
+def test_language_probabilities_match_the_other_engine(
     base_engine: Engine, base: Path, beckett: np.ndarray, two_cities: np.ndarray
 ) -> None:
     windows = [Window(beckett), Window(two_cities[: 6 * 16_000])]
@@ -89,7 +89,7 @@ def test_a_penalty_on_repetition_makes_repeated_words_rarer(
     assert len(held) - len(set(held)) < (len(free) - len(set(free))) / 2
 
 
-def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
+def test_a_truncated_text_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
     window = Window(beckett[: 9 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
     assert text.aligned is not None
@@ -100,7 +100,7 @@ def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndar
     assert np.allclose(again.probabilities, text.aligned.probabilities[:-3], atol=0.1)
 
 
-def test_its_logits_are_those_of_the_float_model(
+def test_logits_of_float_weights_are_those_of_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     on_torch = TransformersEngine(directory, device="cpu")
@@ -118,7 +118,7 @@ def test_its_logits_are_those_of_the_float_model(
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_it_says_what_the_other_decoder_says(
+def test_the_decoder_writes_what_the_other_one_writes(
     engine: OnnxEngine, other: CTranslate2Engine, two_cities: np.ndarray, beam_size: int
 ) -> None:
     n_same = 0
@@ -132,7 +132,7 @@ def test_it_says_what_the_other_decoder_says(
     assert n_same >= 4
 
 
-def test_a_draft_that_holds_changes_nothing_but_the_work(
+def test_an_accepted_draft_changes_only_the_amount_of_work(
     engine: OnnxEngine, beckett: np.ndarray
 ) -> None:
     window = Window(beckett[: 9 * 16_000], "en", beam_size=3)
@@ -161,7 +161,9 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
     assert broken <= none - 12
 
 
-def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray) -> None:
+def test_word_times_increase_and_stay_inside_the_audio(
+    engine: OnnxEngine, beckett: np.ndarray
+) -> None:
     for end_s in (0.4, 2, 5, 9):
         samples = beckett[: int(end_s * 16_000)]
         [hypothesis] = engine.transcribe([Window(samples, "en", beam_size=5, is_partial=True)])
@@ -170,7 +172,7 @@ def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
 
 
-def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
+def test_parallel_calls_give_the_same_text(tiny_en: Path, beckett: np.ndarray) -> None:
     engine = OnnxEngine(tiny_en)
     window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
@@ -178,7 +180,7 @@ def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> 
     assert len({hypothesis.text for [hypothesis] in looks}) == 1
 
 
-def test_windows_together_say_what_each_says_alone(
+def test_a_batch_gives_the_text_of_single_windows(
     engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     edges = ((0, 9), (9, 14), (14, 28), (28, 44))
@@ -211,7 +213,7 @@ def test_weights_come_back_from_their_integers() -> None:
     assert np.abs(back - weight).max() <= quantized.scales.max() / 2 + 1e-6
 
 
-def test_what_it_says_is_near_to_the_float_model(
+def test_log_probabilities_are_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in

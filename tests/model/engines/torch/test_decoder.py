@@ -29,7 +29,7 @@ def encoded() -> torch.Tensor:
 
 
 @torch.inference_mode()
-def test_logits_are_the_librarys_at_once_and_step_by_step(
+def test_logits_match_the_library_at_once_and_step_by_step(
     model: Any, encoded: torch.Tensor
 ) -> None:
     known = model.model.decoder(input_ids=TOKENS, encoder_hidden_states=encoded)
@@ -53,7 +53,7 @@ def test_logits_are_the_librarys_at_once_and_step_by_step(
 
 
 @torch.inference_mode()
-def test_alignment_heads_attend_as_in_the_library(model: Any, encoded: torch.Tensor) -> None:
+def test_alignment_heads_match_the_library(model: Any, encoded: torch.Tensor) -> None:
     known = model.model.decoder(
         input_ids=TOKENS, encoder_hidden_states=encoded, output_attentions=True
     )

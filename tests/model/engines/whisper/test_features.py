@@ -10,7 +10,7 @@ from asr_core.engines.whisper.features import log_mel
 
 
 @pytest.mark.parametrize("n_mels", [80, 128])
-def test_log_mel_is_that_of_the_reference(beckett: np.ndarray, n_mels: int) -> None:
+def test_log_mel_matches_the_reference(beckett: np.ndarray, n_mels: int) -> None:
     from transformers import WhisperFeatureExtractor
 
     reference = WhisperFeatureExtractor(feature_size=n_mels)
@@ -20,7 +20,7 @@ def test_log_mel_is_that_of_the_reference(beckett: np.ndarray, n_mels: int) -> N
     assert np.abs(log_mel(padded, n_mels, 3000) - wanted).max() < 1e-3
 
 
-def test_a_full_window_ends_as_the_reference_does(beckett: np.ndarray) -> None:
+def test_a_full_window_ends_as_in_the_reference(beckett: np.ndarray) -> None:
     from transformers import WhisperFeatureExtractor
 
     full = np.tile(beckett, 4)[: 30 * 16_000]

@@ -228,7 +228,7 @@ def test_the_decoder_is_near_the_float_one(decoder: OnnxDecoder) -> None:
     assert error(attention, heads) < 0.1
 
 
-def test_step_by_step_is_the_same_as_at_once(decoder: OnnxDecoder) -> None:
+def test_decoding_step_by_step_equals_decoding_at_once(decoder: OnnxDecoder) -> None:
     encoded, tokens = random(2, 48, WIDTH), np.array([[1, 5, 9, 2], [1, 5, 4, 6]])
     at_once = decoder.prefill(tokens, encoded, positions=[3])
     cache = decoder.new_cache(encoded)

@@ -50,7 +50,7 @@ def test_the_median_is_the_middle_one_of_seven(values: np.ndarray) -> None:
     assert (median_filter(values) == middle).all()
 
 
-def test_each_token_begins_where_the_one_before_it_looks() -> None:
+def test_each_token_starts_where_the_attention_of_the_previous_one_is() -> None:
     weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of sound, ten of silence
     weights[..., 45:] = 1.0
     for row, frame in ((2, 0), (3, 10), (4, 30)):  # rows 0 and 1: the start sequence before

@@ -51,7 +51,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return runtime
 
 
-def test_a_value_of_the_wrong_kind_is_nothing_that_was_typed(runtime: SimpleNamespace) -> None:
+def test_a_value_of_the_wrong_type_is_not_kept_as_typed_text(runtime: SimpleNamespace) -> None:
     odd = WidgetState(id="$$ID-1-said")
     odd.chat_input_value.data = "not what a text area sends"
     state = state_with(odd)
