@@ -33,7 +33,7 @@ pytest_plugins = ["tests.support.evaluation"]
 
 Samples = NDArray[np.float32]
 
-# How long an example takes is the machine's affair.
+# The time for an example depends on the machine.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 

@@ -1,4 +1,4 @@
-"""Who may come in, with a real identity provider, and what they may do there."""
+"""Access and roles with a real identity provider."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ operators = ["root@lab.example"]
 def serve(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., str]]:
-    """Serve the app with these secrets; its address."""
+    """Serve the app with these secrets; return its address."""
 
     def start(secrets: str, port: int = 0) -> str:
         file = tmp_path / "secrets.toml"
@@ -46,7 +46,7 @@ def visitor(launch: Callable[..., Browser]) -> Callable[[], Page]:
 def _pages(page: Page) -> list[str]:
     expect(page.get_by_role("heading", name="Recognition")).to_be_visible(timeout=60_000)
     links = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
-    return [link.splitlines()[-1] for link in links]  # behind the name of the icon
+    return [link.splitlines()[-1] for link in links]  # after the name of the icon
 
 
 _PAGES = {

@@ -1,4 +1,4 @@
-"""A person speaks, real Opus over real WebRTC, and reads their words."""
+"""A person speaks, with real Opus over real WebRTC, and reads their words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Live = Callable[..., LivePage]
 
 
 _OF_THE_PROCESS = ("asr-keeper", "asr-watch")
-"""Threads that end with it."""
+"""Prefixes of threads that end with the recording."""
 
 
 def test_words_appear_while_speaking_and_stay(
@@ -107,12 +107,12 @@ def test_the_tab_keeps_the_words_of_recordings_until_told_to_delete_them(
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     kept = page.kept_words()
-    for number in range(2):  # one before and one after the page is loaded anew
+    for number in range(2):  # one before and one after a reload
         page.start()
         wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
         page.stop()
         page.wait_for_end_of_take()
-        page.page.context.clear_cookies()  # as if the server had been started anew
+        page.page.context.clear_cookies()  # as if the server had been restarted
         page.reload()
         expect(kept.locator("time")).to_have_count(number + 1)
         assert "ever" in kept.locator("p").nth(number + 1).inner_text().lower()
@@ -161,7 +161,7 @@ def test_a_visitor_waits_in_the_queue_or_before_it_if_it_is_full(
     tiny_en: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All come in turn without pressing anything but START."""
+    """All are admitted in turn without pressing anything but START."""
     monkeypatch.setenv("ASR_MAX_SPEAKERS", "1")
     with served("-m", "streamlit", "run", "streamlit_app.py") as (address, _):
         browser = launch(speech_files / "two_cities.wav")
@@ -220,7 +220,7 @@ def test_a_refused_microphone_is_explained(live: Live, speech_files: Path) -> No
 
 
 def test_a_missing_microphone_is_explained(app: str, launch: Callable[..., Browser]) -> None:
-    """A fake for the fault: the browser is told that the machine has no devices."""
+    """A fake for the fault: the browser finds no devices."""
     page = launch(None).new_context().new_page()
     page.add_init_script("navigator.mediaDevices.enumerateDevices = async () => []")
     page.goto(app)
@@ -257,7 +257,7 @@ def test_a_server_shutting_down_lets_speakers_finish_and_save(
         with page.page.expect_download() as download:
             page.page.get_by_role("button", name="TXT", exact=True).click()
         assert "worst of times" in Path(download.value.path()).read_text()
-        process.terminate()  # asked again: at once
+        process.terminate()  # a second signal ends it at once
         process.wait(15)
 
 
@@ -269,7 +269,7 @@ def test_a_slow_machine_shows_its_lag_and_loses_nothing(
     page.open("tiny.en")
     page.start()
     wait_until(lambda: "behind by" in page.status(), page.page, 60)
-    page.page.wait_for_timeout(11_000)  # until all ten seconds of it are spoken
+    page.page.wait_for_timeout(11_000)  # until all ten seconds of it are played
     page.stop()
     page.wait_for_end_of_take(120)
     assert word_error_rate(BECKETT, page.committed(0)) < 0.4
@@ -302,7 +302,7 @@ def test_a_closed_browser_leaves_nothing_running(
         browser = page.page.context.browser
         assert browser is not None
         browser.close()
-    # The take is held open for a while, in case that the network comes back.
+    # The recording is held open for a while, in case the network comes back.
     deadline = time.monotonic() + 2 * HELD_OPEN_S
     while threads_of_speakers() and time.monotonic() < deadline:
         time.sleep(0.5)

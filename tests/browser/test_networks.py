@@ -1,4 +1,4 @@
-"""Speech from one network to another that it cannot reach, on good and on bad days."""
+"""Speech through a relay between two separate networks, over good and bad links."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def open_page(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str], LivePage]]:
-    """The live page in a browser of the one network, of an app in the other."""
+    """Open the live page in a browser of one network; the app runs in the other."""
     browser = tmp_path / "browser"
     inside = " ".join(networks.run_inside(networks.BROWSER, chromium(playwright)))
     browser.write_text(f'#!/bin/sh\nexec {inside} "$@"\n')
     browser.chmod(0o755)
-    # The page has no https and the relay's certificate is its own; the app trusts that one.
+    # The page has no https and the relay a self-signed certificate that the app trusts.
     allowed = [
         f"--unsafely-treat-insecure-origin-as-secure={middle.page}",
         "--ignore-certificate-errors",
@@ -74,7 +74,7 @@ def open_page(
 
 
 def start_speaking(page: LivePage) -> None:
-    """START, until words come; once more where no connection was made, as the page advises."""
+    """Press START until words appear; again if there is no connection, as the page advises."""
     page.start()
     try:
         wait_until(page.committed, page.page, 35)
@@ -87,7 +87,7 @@ def start_speaking(page: LivePage) -> None:
 
 
 def _stop(page: LivePage) -> None:
-    """STOP, if there is a connection; without one the take ends by itself."""
+    """Press STOP if there is a connection; without one the recording ends by itself."""
     page.page.wait_for_timeout(2_000)
     if page.button("STOP").is_visible():
         page.stop()
@@ -104,7 +104,7 @@ def _heard(page: LivePage) -> str:
 
 
 def _errors_beside(clean: str, heard: str) -> float:
-    """The word error rate of what was heard of some part of the same recording."""
+    """Return the word error rate of a transcript of some part of the same recording."""
     said, words = words_of(clean), words_of(heard)
     assert len(words) > 25
     parts = ((a, b) for a in range(len(said)) for b in range(a + 20, len(said) + 1))
@@ -112,7 +112,7 @@ def _errors_beside(clean: str, heard: str) -> float:
 
 
 def _long_loss(page: LivePage) -> tuple[float, int] | None:
-    """Length and begin, in seconds, of a loss of sound of nearly ten seconds or more."""
+    """Return length and start, in seconds, of a loss of audio of about ten seconds or more."""
     note = page.page.get_by_text("Audio was lost in the network")
     said = note.inner_text() if note.count() else ""
     losses = [
@@ -124,7 +124,7 @@ def _long_loss(page: LivePage) -> tuple[float, int] | None:
 
 @pytest.fixture(scope="module")
 def clean(tiny_en: Path, speech_files: Path) -> str:
-    """What is heard without any network."""
+    """The transcript without any network."""
     engine = load_engine(tiny_en, "onnx")
     return transcribe(speech_files / "two_cities.wav", engine, FileOptions("en")).text
 
@@ -155,7 +155,7 @@ def test_a_recording_continues_after_ten_seconds_without_a_network(
     middle.cut()
     page.page.wait_for_timeout(10_000)
     middle.set()
-    # The microphone's recording begins anew with the new connection. Some of the words of
+    # The microphone's file restarts with the new connection. Some of the words from
     # before the cut become final only now.
     wait_until(lambda: _long_loss(page), page.page, 60)
     n_words = len(page.committed().split())
@@ -166,7 +166,7 @@ def test_a_recording_continues_after_ten_seconds_without_a_network(
     loss = _long_loss(page)
     assert loss
     lost_s, at_s = loss
-    # Times stay on the clock: the words after the gap begin after it.
+    # Times stay on the clock: the words after the gap start after it.
     begins = page.view(0).locator("time").all_inner_texts()
     times = [
         60 * int(minutes) + int(seconds) for minutes, seconds in (b.split(":") for b in begins if b)

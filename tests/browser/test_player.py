@@ -1,4 +1,4 @@
-"""Our clock of a file is that of the player in the page: the same sound at the same second."""
+"""Our clock of a file is that of the page's player: the same audio at the same time."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _PLAYED_AT = """async ([kind, base64, from]) => {
 def test_audio_lies_at_the_time_at_which_the_player_plays_it(
     launch: Callable[..., Browser],
 ) -> None:
-    """Half a second before where we have the last sound: it comes half a second later."""
+    """Played from half a second before our last burst, it is heard half a second later."""
     page = launch(None, switches=["--autoplay-policy=no-user-gesture-required"]).new_page()
     ours, played = {}, {}
     for kind, (media, data) in RECORDINGS.items():

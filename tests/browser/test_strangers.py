@@ -1,4 +1,4 @@
-"""Two users of one app: whatever the one asks for, nothing of the other's comes."""
+"""Two users of one app: no request of one returns anything of the other's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def stranger(app: str, launch: Callable[..., Browser]) -> Page:
 
 
 def _seen(page: Page) -> list[tuple[str, str]]:
-    """Method and URL of all that the page will ask for."""
+    """Return a list that fills with the method and URL of the page's requests."""
     seen: list[tuple[str, str]] = []
     page.on("request", lambda request: seen.append((request.method, request.url)))
     return seen
@@ -29,7 +29,7 @@ def _answer(request: APIRequestContext, url: str) -> int:
 
 
 def _changed(url: str) -> str:
-    """With one digit of the name otherwise: as near as guessing comes."""
+    """Return the URL with one digit of the name changed, the closest possible guess."""
     stem, dot, extension = url.rpartition(".")
     other = "0" if stem[-1] != "0" else "1"
     return f"{stem[:-1]}{other}{dot}{extension}"
@@ -59,17 +59,17 @@ def test_no_part_of_a_transcript_reaches_another_user(
     assert {_answer(owner.page.context.request, url) for url in sounds} == {200}
     assert {_answer(request, url) for url in sounds} == {404}
     for url in texts:
-        assert _answer(request, url) in (200, 404)  # who is given the name of a text may have it
+        assert _answer(request, url) in (200, 404)  # a text may be read by whoever has its name
         assert _answer(request, _changed(url)) == 404
     for path in ("media", "media/", "_stcore/upload_file", "_stcore/upload_file/"):
         answer = request.get(f"{app}/{path}")
         assert not any(url.rsplit("/", 1)[1] in answer.text() for url in sounds)
     for url in uploads:
-        # What was uploaded cannot be read; without the owner's session nothing can be added.
+        # Uploads cannot be read; without the owner's session nothing can be added.
         assert b"RIFF" not in request.get(url).body()[:16]
         *_, session, file = url.rsplit("/", 2)
         assert request.put(url.replace(session, str(uuid.uuid4())), data=b"x").status >= 400
-        assert request.put(url, data=b"x").status == 403  # the session is somebody else's
+        assert request.put(url, data=b"x").status == 403  # the session is another user's
         assert request.put(url.replace(file, "../../x"), data=b"x").status >= 400
 
     owner.page.get_by_role("button", name="Clear", exact=True).click()
@@ -95,7 +95,7 @@ def test_no_part_of_a_recording_reaches_another_user(
     owner.stop()
     owner.wait_for_end_of_take()
     expect(other.views()).to_have_count(0)
-    stranger.reload()  # a new session is no way in either
+    stranger.reload()  # a new session gives no access either
     other.button("START").wait_for(timeout=60_000)
     expect(other.views()).to_have_count(0)
     assert stranger.get_by_role("button", name="SRT").count() == 0

@@ -1,4 +1,4 @@
-"""A testing team at work: from nothing to where a model fails."""
+"""A testing team at work, from an empty test set to a model's errors."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def bench(app: str, launch: Callable[..., Browser]) -> Callable[..., Page]:
 
 @pytest.fixture
 def packed(tmp_path: Path, beckett: Samples) -> Path:
-    """A set of two speakers as a ZIP."""
+    """Pack a set of two speakers as a ZIP."""
     half = len(beckett) // 2
     cases = [
         NewCase("all", BECKETT, to_int16(beckett), "en", {"accent": "Irish"}),
@@ -62,7 +62,7 @@ def pack(path: Path, cases: list[NewCase]) -> Path:
 
 
 def choose_set(page: Page, packed: Path) -> Locator:
-    """The button that stores it."""
+    """Choose the ZIP and return the button that imports it."""
     add = page.get_by_text("Add recordings")
     add.wait_for(timeout=60_000)
     page.wait_for_timeout(500)
@@ -232,7 +232,7 @@ def test_confirmed_changes_survive_a_killed_app(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two browsers import sets while the app is killed, ``$N_KILLS`` times."""
+    """Two browsers import sets while the app is killed ``$N_KILLS`` times."""
     monkeypatch.setenv("ASR_TESTBENCH_URL", database_url)
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "bench"))
     pages = [launch(None).new_context().new_page() for _ in range(2)]

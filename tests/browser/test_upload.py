@@ -1,4 +1,4 @@
-"""A person drops files and reads what is said in them."""
+"""A person drops files and reads their transcripts."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPa
     second.fill("And the second one.")
     done.page.get_by_role("button", name="Done").click()
     expect(done.page.get_by_role("button", name="Restore")).to_have_count(2)
-    saved = done.saved("SRT").replace("\N{WORD JOINER}", "")  # so that it is no tag
+    saved = done.saved("SRT").replace("\N{WORD JOINER}", "")  # which keeps it from being a tag
     assert "Corrected by hand <b>&\n" in saved
     assert "And the second one.\n" in saved
     line.get_by_role("button", name="Restore").click()
@@ -147,7 +147,7 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPa
 
 
 def type_over(page: UploadPage, text: str) -> None:
-    """Type in the first line of the file that was added first, and stay in it."""
+    """Type into the first line of the file added first, and keep the focus there."""
     line = page.page.get_by_role("log", name="Transcript").last.locator(".words").first
     line.click()
     line.evaluate("line => getSelection().selectAllChildren(line)")
@@ -155,7 +155,7 @@ def type_over(page: UploadPage, text: str) -> None:
 
 
 def press(page: UploadPage, name: str, ms: int) -> None:
-    """Press the button with this name for so long, as a mouse does."""
+    """Press the button with this name for ``ms``, as a mouse does."""
     button = page.page.get_by_role("button", name=name, exact=True).first
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
@@ -179,7 +179,7 @@ def test_a_correction_being_typed_is_in_the_next_download(
 
 
 class Network:
-    """What a page sends, which may stand still; the page is loaded anew through it."""
+    """A page's outgoing messages, which can be held; the page is reloaded through it."""
 
     def __init__(self, page: Page) -> None:
         self.stands_still = False
@@ -199,7 +199,7 @@ class Network:
         from_page.on_message(send)
 
     def flow(self) -> None:
-        """Let all of it through."""
+        """Let all messages through."""
         self.stands_still = False
         while self._held:
             self._held.pop(0)()

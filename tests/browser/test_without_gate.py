@@ -1,4 +1,4 @@
-"""Where a host runs the script itself, the app works; the script asks who may come in."""
+"""The app works where a host runs the script itself; then the script checks access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library: the same words as the parts it is made of, in a few lines."""
+"""The public API gives the same words as the parts it is made of."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_transcript_is_saved_in_the_format_of_its_extension(
         if isinstance(content, str):
             assert saved == content.encode()
         else:
-            assert saved[:2] == content[:2] == b"PK"  # a ZIP, with the time in it
+            assert saved[:2] == content[:2] == b"PK"  # a ZIP, which contains the time
     assert json.loads(transcript.to("json"))["text"] == transcript.text
     with pytest.raises(ValueError, match="'exe' is no format"):
         transcript.save(tmp_path / "talk.exe")

@@ -1,4 +1,4 @@
-"""A running engine is as light as it can be."""
+"""A running engine loads no more than it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A raw Streamlit client: cookies, a WebSocket and protobuf; a browser's side of the protocol."""
+"""A raw Streamlit client: a browser's side of the protocol, with cookies and a WebSocket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TICK_S = 0.02
 
 
 class NoPage(Exception):
-    """The server gave no page, or not in time."""
+    """The server sent no page, or not in time."""
 
 
 class Client:

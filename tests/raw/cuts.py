@@ -39,7 +39,7 @@ class Where:
     recording: Path = speech_dir() / "beckett.wav"
 
     async def opened(self, path: str = "/", *, model: str = MODEL) -> Client:
-        """Return a new visitor with this page before him, and the model chosen."""
+        """Return a new visitor with this page open and the model chosen."""
         client = Client(self.address)
         try:
             await client.open(path, query=self.query)
@@ -61,7 +61,7 @@ class Where:
 
     @contextlib.asynccontextmanager
     async def speaker(self) -> AsyncIterator[Speaker]:
-        """Open the live page and begin a take; afterwards the sound stops and the tab closes."""
+        """Open the live page and start a recording; afterwards disconnect and close the tab."""
         async with self.visitor() as client:
             speaker = Speaker(client)
             try:
@@ -72,7 +72,7 @@ class Where:
 
 
 async def visit(where: Where, number: int) -> None:
-    """Look at one of the pages and close the tab; nothing is made."""
+    """Open one of the pages and close the tab, without recording or uploading."""
     async with where.visitor(PATHS[number % len(PATHS)], model=""):
         pass
 
@@ -143,7 +143,7 @@ async def _taking(where: Where, rng: random.Random) -> None:
 
 
 async def _waiting(where: Where, rng: random.Random) -> None:
-    """While somebody else has the only place."""
+    """Cut a visitor who waits while another has the only place."""
     async with where.speaker() as other:
         await other.listening()
         waiting = Speaker(await where.opened())

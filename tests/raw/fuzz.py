@@ -34,12 +34,12 @@ from tests.raw.serving import serving
 CASES = {
     **hostile_messages.CASES, **hostile_http.CASES, **hostile_sound.CASES, **hostile_imports.CASES
 }  # fmt: skip
-MEMORY_MB = 700.0  # more than before: two jobs, two takes and the largest upload at once
+MEMORY_MB = 700.0  # more than at first: two jobs, two recordings and the largest upload at once
 LATE_S = 2.0  # 95 % of the honest visitor's answers come sooner
-STANDS_STILL_S = 10.0  # and none later
+STANDS_STILL_S = 10.0  # and all within this
 _CASE_S = 45.0
 
-# What only somebody who sees the server's own files and code may read.
+# Content that only somebody with access to the server may read.
 LEAKS = tuple(
     text.encode()
     for text in (
@@ -54,7 +54,7 @@ LEAKS = tuple(
 
 @dataclass
 class Findings:
-    """What went wrong, and how long the honest visitor waited for what.
+    """What went wrong, and the honest visitor's waiting times.
 
     Attributes:
         case: what is being done now, for what is found meanwhile.
@@ -68,7 +68,7 @@ class Findings:
     most_mb: float = 0.0
 
     def look(self, case: str, data: bytes) -> None:
-        """Search what came back for what must not."""
+        """Search an answer for content that must not leak."""
         for leak in LEAKS:
             at = data.find(leak)
             if at >= 0:
@@ -89,7 +89,7 @@ class Findings:
         return said
 
     def table(self) -> list[dict[str, object]]:
-        """Return how the honest visitor fared."""
+        """Return the honest visitor's waiting times as a table."""
         return [
             {"honest": what, "times": len(waits)}
             | {f"{name}_s": f"{np.quantile(waits, share):.2f}"
@@ -122,7 +122,7 @@ async def honest(where: Where, findings: Findings, stop: threading.Event) -> Non
 
 
 async def watch(process: psutil.Process, findings: Findings, most_mb: float) -> None:
-    """Note when the server died, or takes more than ``most_mb`` beyond what it had."""
+    """Note if the server dies or takes more than ``most_mb`` beyond its initial memory."""
     before_mb = process.memory_info().rss / 1e6
     while True:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
@@ -136,7 +136,7 @@ async def watch(process: psutil.Process, findings: Findings, most_mb: float) -> 
 
 
 async def attempt(where: Where, findings: Findings, number: int, names: Sequence[str]) -> None:
-    """Do the case of this number; that the server refuses it is well."""
+    """Run the case of this number; the server may refuse it."""
     name = names[number % len(names)]
     label = f"case {number}, {name}"
     attack = Attack(where, None, lambda data: findings.look(label, data))  # type: ignore[arg-type]
@@ -155,7 +155,7 @@ async def fuzz(
     names: Sequence[str] = tuple(CASES), only: int | None = None, memory_mb: float = MEMORY_MB,
     at_once: int = 1, most: int = 1 << 31,
 ) -> Findings:  # fmt: skip
-    """Try cases for some seconds; return what was found.
+    """Run cases for some seconds; return the findings.
 
     Args:
         only: the number of the one case that is done.
@@ -188,7 +188,7 @@ async def fuzz(
 
 
 def report(findings: Findings) -> int:
-    """Print what was found; return the exit status."""
+    """Print the findings; return the exit status."""
     print(f"seed {findings.seed}, {findings.n_cases.total()} cases: {dict(findings.n_cases)}")
     print(f"refused: {dict(findings.refused.most_common(40))}")
     for row in findings.table():

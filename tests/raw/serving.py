@@ -1,4 +1,4 @@
-"""The app served for raw clients, and what its process holds."""
+"""The app served for raw clients, and the resources of its process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Held", "Server", "serving"]
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: file descriptors, threads, and its resident memory in MB."""
+    """Resources of a process: file descriptors, threads, and resident memory in MB."""
 
     descriptors: int
     threads: int
@@ -40,7 +40,7 @@ class Server:
     log: Path | None = None
 
     def held(self) -> Held:
-        """Return what it holds now."""
+        """Return the resources it holds now."""
         process = self.process
         with process.oneshot():
             memory_mb = process.memory_info().rss / 1e6
@@ -92,7 +92,7 @@ def serving(
         command = ("-m", "streamlit", "run", "streamlit_app.py")
         address, process = stack.enter_context(
             served(*command, inside=inside, host="127.0.0.1")
-        )  # prlimit becomes the server: the process is the same
+        )  # prlimit becomes the server, in the same process
         yield Server(address, process, f"http://127.0.0.1:{port}")
 
 

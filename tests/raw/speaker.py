@@ -87,7 +87,7 @@ class Speaker:
         raise LookupError(f"no microphone, but {self.client.page.texts()}")
 
     def answer(self) -> dict[str, Any] | None:
-        """Return the answer to the offer, as the page has it."""
+        """Return the answer to the offer from the page."""
         text = json.loads(self.control().proto.json_args).get("sdp_answer_json")
         return json.loads(text) if text else None
 
@@ -124,7 +124,7 @@ class Speaker:
         await self.client.run()
 
     async def stop(self, timeout_s: float = 60.0) -> str:
-        """Press STOP; return the final words of all takes once this one is finished."""
+        """Press STOP; return the final words of all recordings once this one is finished."""
         await self.signal({"playing": False})
         await self.vanish()
         await self.client.until(lambda: not self.is_taken and self._is_saved(), timeout_s)
@@ -135,13 +135,13 @@ class Speaker:
 
     @property
     def is_taken(self) -> bool:
-        """Whether the page shows a take that runs or is being finished."""
+        """Return whether the page shows a recording that runs or is being finished."""
         views = self.client.page.component("transcript_view")
         return any("Finishing" in (view.get("head") or {}).get("status", "")
                    or "Listening" in (view.get("head") or {}).get("status", "") for view in views)  # fmt: skip
 
     async def listening(self, timeout_s: float = 30.0) -> None:
-        """Wait until the page says that it listens."""
+        """Wait until the page shows that it listens."""
         await self.client.until(lambda: self.is_taken, timeout_s)
 
     def lag_s(self) -> float:
@@ -154,7 +154,7 @@ class Speaker:
         return 0.0
 
     async def vanish(self) -> None:
-        """Close the connection for the sound without a word to the page."""
+        """Close the audio connection without telling the page."""
         if self.connection is not None:
             await self.connection.close()
             self.connection = None

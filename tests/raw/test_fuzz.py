@@ -1,4 +1,4 @@
-"""A few of the cases of :mod:`tests.raw.fuzz`, which runs for hours by hand."""
+"""A few cases of :mod:`tests.raw.fuzz`, which can run for hours by hand."""
 
 from __future__ import annotations
 

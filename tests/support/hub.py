@@ -1,4 +1,4 @@
-"""A hub of our own, on loopback: what it serves, and how it may lie."""
+"""A model hub on loopback that can misbehave."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Hub:
     sent_bytes: int = 0
 
     def downloads(self, name: str) -> int:
-        """How often the file was asked for."""
+        """Return how often the file was requested."""
         return sum(path.endswith(f"/{name}") for path in self.asked)
 
 

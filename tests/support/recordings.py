@@ -1,4 +1,4 @@
-"""Small files whose sound lies where the test says: bursts of noise, one a second."""
+"""Small files with bursts of noise at chosen times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bursts(seconds: int, rate: int = 48_000) -> Samples:
 
 
 def heard_at(samples: Samples) -> list[float]:
-    """Return the seconds at which something begins after a tenth of a second of silence."""
+    """Return the times at which audio starts after a tenth of a second of silence."""
     blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     loud = np.sqrt((blocks**2).mean(1)) > 0.05
     return [i / 100 for i in range(len(loud)) if loud[i] and not loud[max(0, i - 10) : i].any()]
@@ -49,7 +49,7 @@ def recorded(
     options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
 ) -> bytes:
-    """Return a file with each of ``parts`` at its second, and a ``picture`` from one to another."""
+    """Return a file with each of ``parts`` at its time, and video between the times ``picture``."""
     file = io.BytesIO()
     kept = {"avoid_negative_ts": "disabled", **(options or {})}
     with av.open(file, "w", format=container, options=kept) as out:
@@ -99,7 +99,7 @@ def with_tracks(
     container: str = "matroska",
     codec: str = "flac",
 ) -> io.BytesIO:
-    """Return a file with these sound tracks of 16 kHz, their packets side by side.
+    """Return a file with these audio tracks of 16 kHz, their packets interleaved.
 
     Args:
         tracks: (n_samples,), or (2, n_samples) for stereo, with title, language, disposition.

@@ -48,7 +48,7 @@ def _password(name: str) -> str:
 
 
 class _Peer(asyncio.DatagramProtocol):
-    """One end of a call: the data that arrived, or the refusal; it may answer."""
+    """One end of a call: the data received, or the refusal; it may answer."""
 
     def __init__(self, answer: bytes | None = None) -> None:
         self._answer = answer
@@ -106,7 +106,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     for deployed, here in (
         (r"listening-port=\d+", f"listening-port={port}"),
         (r"((?:listening|relay)-ip)=.*", rf"\1={Relay.own}"),
-        # An app on loopback is what can be had without networks of one's own.
+        # Without network namespaces the app can only be on loopback.
         (r"allowed-peer-ip=.*", f"allowed-peer-ip={Relay.app}\nallow-loopback-peers"),
     ):
         text, n = re.subn(deployed, here, text)
@@ -168,7 +168,7 @@ def test_the_relay_refuses_every_address_but_the_apps(relay: Relay, address: str
             await asyncio.wait_for(stranger.came, 10)
         return refusal.value.response.error_code
 
-    # Forbidden; or, for the other address family, that there is no relay of it.
+    # Forbidden; or, for the other address family, no such relay.
     assert run(code()) == (443 if ":" in address else 403)
 
 
@@ -177,7 +177,7 @@ def test_one_visitor_gets_no_more_allocations_than_a_browser_needs(relay: Relay)
 
     async def take_all() -> int | None:
         for i in range(most):
-            # The expiry is no part of who it is.
+            # The expiry is not part of the identity.
             await relay.allocate(f"{int(time.time()) + 3600 + i}:greedy")
         with pytest.raises(stun.TransactionFailed) as refusal:
             await relay.allocate(_name("greedy"))
@@ -364,7 +364,7 @@ def test_the_pins_name_no_index(file: str) -> None:
 
 
 def test_a_server_without_a_gpu_installs_no_cuda() -> None:
-    """Community Cloud installs requirements.txt, on Linux with an Intel or AMD processor."""
+    """Community Cloud installs requirements.txt on x86 Linux."""
     community_cloud = {"sys_platform": "linux", "platform_machine": "x86_64"}
     lines = (_DEPLOY.parent / "requirements.txt").read_text().splitlines()
     needed = [Requirement(line) for line in lines if line and not line.startswith("#")]
@@ -459,7 +459,7 @@ def test_the_images_health_check_reports_what_is_wrong(
 
 
 def test_the_images_health_check_reports_that_nobody_answers() -> None:
-    with socket.socket() as taken:  # bound, but nobody listens
+    with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         done = _checked(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert done.returncode == 1

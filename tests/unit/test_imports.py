@@ -1,4 +1,4 @@
-"""The package is light to start."""
+"""The package starts fast."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_public_names_exist() -> None:
     [(["-c", "import asr_core"], 0.3), (["-m", "asr_core", "--help"], 0.5)],
 )
 def test_starting_is_quick(arguments: list[str], most_s: float) -> None:
-    """Compare the best of three starts with a bare interpreter: other work only ever adds time."""
+    """Compare the best of three starts with a bare interpreter, since other load only adds time."""
 
     def seconds(*command: str) -> float:
         best = 60.0

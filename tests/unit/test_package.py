@@ -1,4 +1,4 @@
-"""The wheel carries all that the package reads, and nothing else."""
+"""The wheel contains all files that the package reads, and nothing else."""
 
 from __future__ import annotations
 

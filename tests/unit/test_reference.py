@@ -1,4 +1,4 @@
-"""What documents refer to is there."""
+"""Documents have no broken references."""
 
 from __future__ import annotations
 

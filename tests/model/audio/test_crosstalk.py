@@ -10,7 +10,7 @@ Samples = np.ndarray
 
 @pytest.fixture(scope="module")
 def voices(two_cities: Samples, beckett: Samples) -> tuple[Samples, Samples]:
-    """Two who take turns, with a second of both in the middle: (n_samples,) each."""
+    """Two alternating speakers who overlap for a second, (n_samples,) each."""
     one, other = two_cities[: 16_000 * 10], beckett * (two_cities.std() / beckett.std())
     left, right = np.zeros((2, 16_000 * 30), np.float32)
     left[: len(one)] = one
@@ -35,7 +35,7 @@ def through_a_room(samples: Samples) -> Samples:
 
 
 def kept(out: Samples, voice: Samples) -> float:
-    """The share of the energy of ``voice`` in blocks that are there, but for their fades."""
+    """Return the share of the energy of ``voice`` in kept blocks, except for their fades."""
     energies, left = (
         (x[: len(x) // BLOCK * BLOCK].reshape(-1, BLOCK)[:, 200:] ** 2).mean(axis=1)
         for x in (voice, out)

@@ -26,7 +26,7 @@ FORMATS = [
 
 
 def encode(samples: np.ndarray, container: str, codec: str, kind: str, rate: int) -> bytes:
-    """``samples`` at 16 kHz as a file of some format."""
+    """Encode ``samples`` at 16 kHz as a file of this format."""
     file = io.BytesIO()
     resampler = av.AudioResampler(kind, "mono", rate)
     with av.open(file, "w", format=container) as out:
@@ -60,7 +60,7 @@ def test_every_format_gives_the_original_samples(
     out = decode(io.BytesIO(encode(beckett, container, codec, kind, rate)))
     assert abs(len(out) - len(beckett)) < 0.15 * 16_000
     loudness = np.sqrt(np.mean(out**2)) / np.sqrt(np.mean(beckett**2))
-    assert loudness == pytest.approx(1, abs=0.1)  # nothing is normalised
+    assert loudness == pytest.approx(1, abs=0.1)  # the level is not normalised
 
 
 def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
@@ -141,7 +141,7 @@ def test_eight_channels_do_not_crash() -> None:
 
 
 def _wav(rate_hz: int, n_channels: int) -> io.BytesIO:
-    """A header that says so, and some samples."""
+    """Return a WAV file with this header and some samples."""
     data = b"\x10\x00" * 4000
     block = 2 * n_channels
     header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1,
@@ -200,7 +200,7 @@ def test_any_number_of_channels_is_read_or_refused(n_channels: int) -> None:
 
 
 class _CountingReader(io.BytesIO):
-    """Counts how much of a file is read."""
+    """A file that counts how much of it is read."""
 
     n_read = 0
 
@@ -211,7 +211,7 @@ class _CountingReader(io.BytesIO):
 
 
 def test_a_file_that_is_too_long_is_refused_while_it_is_read(beckett: np.ndarray) -> None:
-    """Whatever its header says; what it holds beyond is never decoded."""
+    """Whatever its header says; the rest is never decoded."""
     data = to_flac(clip_to_int16(np.tile(beckett, 60)))
     file = _CountingReader(data)
     with pytest.raises(AudioError, match="talk is longer than 20 s"):

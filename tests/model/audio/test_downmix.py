@@ -38,7 +38,7 @@ def test_noise_and_hum_do_not_hide_a_cancelled_voice(beckett: Samples) -> None:
     hum = 0.05 * np.sin(2 * np.pi * 50 * np.arange(len(beckett)) / 16_000)
     hiss = noise(beckett, 0.002)
     out = mixed([beckett + hum + hiss, hum - beckett - hiss[::-1]])
-    delay = 64  # of what is turned, at this rate
+    delay = 64  # of the phase-shifted part, at this rate
     assert np.vdot(out[delay:], beckett[:-delay]) > 0.4 * np.vdot(beckett, beckett)
 
 
@@ -76,7 +76,7 @@ def test_frames_of_any_length_give_the_same_samples(beckett: Samples) -> None:
 def test_the_centre_voice_is_louder_than_noise_in_other_channels(
     layout: str, beckett: Samples
 ) -> None:
-    """All channels but the middle hold noise, each as loud as the voice."""
+    """All channels but the centre contain noise as loud as the voice."""
     names = [channel.name for channel in av.AudioLayout(layout).channels]
     level = float(np.sqrt(np.mean(beckett**2)))
     channels = [noise(beckett, level, i) for i in range(len(names))]

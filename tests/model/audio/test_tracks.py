@@ -1,4 +1,4 @@
-"""Files with several sound tracks, as screen recorders, cameras and film discs make them."""
+"""Files with several audio tracks, as from screen recorders, cameras and film discs."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_single_track_gets_no_note(beckett: Samples) -> None:
 
 
 def test_the_search_for_speech_can_be_cancelled(beckett: Samples) -> None:
-    """Whoever cancels does not wait until all tracks were heard."""
+    """Cancelling does not wait until all tracks are searched."""
     file = with_tracks([(np.tile(beckett, 20), {}), (np.tile(beckett, 20), {})])
     n_left = 40
 

@@ -46,7 +46,7 @@ def test_the_rebuilt_network_equals_the_one_in_its_file(two_cities: np.ndarray) 
 def test_a_soft_voice_is_detected_after_a_loud_one(
     two_cities: np.ndarray, beckett: np.ndarray
 ) -> None:
-    """The network's memory of the loud one would hide it: 2 % of these frames instead of 22."""
+    """The network's state after the loud one would hide it: 2 % of these frames instead of 22."""
     noise = np.random.default_rng(0).normal(0, 0.0005, 6 * 16_000)
     soft = 0.02 * beckett[: 6 * 16_000] + noise
     vad = SileroVad(reset_on_silence=True)

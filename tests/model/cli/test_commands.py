@@ -1,4 +1,4 @@
-"""The command line as its users run it; inside this process, for speed."""
+"""The command line as users run it, inside this process for speed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_ctrl_c_prints_the_words_so_far(
     long = tmp_path / "long.flac"
     long.write_bytes(to_flac(clip_to_int16(np.tile(two_cities, 40))))
     command = [sys.executable, "-c", HEEDS_CTRL_C, "transcribe", str(long), "--model", "tiny.en"]
-    terminal, its_end = pty.openpty()  # where progress is shown at once
+    terminal, its_end = pty.openpty()  # a terminal, on which progress is shown at once
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end) as process:
         os.close(its_end)
         shown = b""

@@ -1,4 +1,4 @@
-"""``evaluate`` as its users run it; inside this process, for speed."""
+"""``evaluate`` as users run it, inside this process for speed."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def on_torch(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Engin
 
 
 def test_a_draft_changes_only_the_amount_of_work(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """What holds is kept, what was wrong is decoded anew."""
+    """The correct part of a draft is kept, the rest is decoded again."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en")])
     wrong = list(whole.tokens)
@@ -151,7 +151,7 @@ def test_a_draft_changes_only_the_amount_of_work(on_torch: Engine, two_cities: n
 
 
 def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """Counted in tokens that the decoder had to say, not in seconds."""
+    """Counted in decoded tokens, not in seconds."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
     spoken: list[int] = []
@@ -173,7 +173,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
 def test_a_partial_pass_is_cheaper_than_a_full_one(
     tiny_engine: Engine, beckett: np.ndarray
 ) -> None:
-    """Counted in what the encoder sees."""
+    """Counted in encoded frames."""
     inside = tiny_engine._engine  # type: ignore[attr-defined]
     spoken = beckett[: 4 * 16_000]
     seen = []

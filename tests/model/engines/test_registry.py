@@ -1,4 +1,4 @@
-"""Models share the memory that there is for them; what nobody uses goes, and comes back."""
+"""Models share a memory limit; idle ones are unloaded, and reloaded when called."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ print(alone, first, last)
 
 @pytest.fixture
 def room_for_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
-    """A process of its own, as it were: memory for base or tiny.en, not for both."""
+    """An empty registry with memory for base or tiny.en, not for both."""
     allowance = Quota(500e6, 500e6, "This model does not fit: {what} too little memory left.")
     budget = Budget({Resource.MODELS: allowance})
     monkeypatch.setattr(registry, "process_budget", lambda: budget)
@@ -129,5 +129,5 @@ def test_the_memory_of_an_unloaded_model_is_freed(tiny_en: Path, base: Path) -> 
         env=os.environ | {"ASR_MAX_MODELS_MB": "500"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     alone, first, last = map(float, ran.stdout.split())
-    assert last < first + 15  # a tokenizer that stayed took 12 MB each time
+    assert last < first + 15  # a leaked tokenizer took 12 MB each time
     assert alone < last

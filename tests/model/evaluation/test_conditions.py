@@ -1,4 +1,4 @@
-"""Conditions: what they say they do, the same from the same seed."""
+"""Conditions do what they name, and the same for the same seed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_same_seed_makes_the_same_audio(
 
 
 def test_another_process_makes_the_same_audio(beckett: Samples) -> None:
-    """Nothing hangs on a library's own state."""
+    """Nothing depends on a library's global state."""
     script = """
 import hashlib, sys, numpy as np
 from asr_core.evaluation.conditions import Condition, apply_condition

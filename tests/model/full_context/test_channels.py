@@ -37,7 +37,7 @@ def call(channels: list[Samples], layout: str = "stereo") -> io.BytesIO:
 
 @pytest.fixture(scope="module")
 def two_sides(two_cities: Samples, beckett: Samples) -> tuple[Samples, Samples]:
-    """Ten seconds of one, in the middle of whom the other begins."""
+    """Ten seconds of one speaker; the other starts in the middle."""
     left, right = np.zeros((2, 16_000 * 18), np.float32)
     left[: 16_000 * 12] = two_cities[: 16_000 * 12]
     right[16_000 * 8 : 16_000 * 8 + len(beckett)] = beckett

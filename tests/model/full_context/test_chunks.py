@@ -40,7 +40,7 @@ def test_long_silence_is_left_out(beckett: np.ndarray) -> None:
 
 
 def test_the_first_word_of_a_recording_is_transcribed(two_cities: np.ndarray) -> None:
-    """A recording that begins in the middle of speech, and goes on after a pause."""
+    """The recording starts in the middle of speech, and continues after a pause."""
     gap = np.zeros(5 * 16_000, np.float32)
     found = windows(
         np.concatenate([two_cities[32_000:80_000], gap, two_cities[32_000:80_000]]), 160_000

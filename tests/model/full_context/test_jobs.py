@@ -25,7 +25,7 @@ def queue(eventually: Callable[..., None]) -> JobQueue:
 
 
 class BreaksLater:
-    """A real engine until it is broken, as one is whose memory runs out."""
+    """A real engine that fails once ``is_broken`` is set, as when memory runs out."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.is_broken = engine, False

@@ -71,7 +71,7 @@ def test_a_range_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np
 
 
 def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    """The sound starts late, and jumps; a range is one of the same clock."""
+    """The audio starts late and has a gap; a range is on the same clock."""
     data = recorded("matroska", "flac", [(10.0, beckett), (60.0, beckett)], rate=16_000)
     words = transcribe(io.BytesIO(data), tiny_engine).words
     there = transcribe(flac(beckett), tiny_engine).words
@@ -92,7 +92,7 @@ def test_a_range_after_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.
 
 
 class Listening:
-    """A real engine that remembers what it was asked."""
+    """A real engine that keeps its windows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -116,7 +116,7 @@ def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarra
 def test_a_sentence_spoken_three_times_is_written_three_times(
     model: str, request: pytest.FixtureRequest, two_cities: np.ndarray
 ) -> None:
-    """It compresses as well as a loop of the decoder does."""
+    """The text compresses as well as a decoder's loop."""
     said = np.tile(two_cities[: 8 * 16_000], 3)
     found = transcribe(flac(said), request.getfixturevalue(model), FileOptions("en"))
     assert found.text.lower().count("best of times") == 3
@@ -130,7 +130,7 @@ def test_mixed_languages_are_detected_passage_by_passage(
     quiet = np.zeros(64_000, np.float32)
     speech = np.concatenate([two_cities[: 16_000 * 16], quiet, two_cities[: 16_000 * 2]])
     found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
-    # The last passage is too short to tell by itself.
+    # The last passage is too short for detection by itself.
     assert [window.language for window in engine.heard][-2:] == [None, "en"]
     assert {segment.language for segment in found.segments} == {"en"}
     plain = transcribe(flac(speech), base_engine)

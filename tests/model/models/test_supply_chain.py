@@ -1,4 +1,4 @@
-"""What is fetched is what was pinned, no more of it, and only what may be."""
+"""Only pinned, bounded and permitted files are fetched."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def hub(cache_folder: Path, tiny_en: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def visited(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Be a process that serves visitors, with that list."""
+    """Make this a process that serves visitors the models of a list."""
 
     def serve(models: str) -> None:
         serving_now = threading.Event()
@@ -195,7 +195,7 @@ def test_an_abandoned_fetch_ends(
     hub.repos["some/model"] = {"model.bin": b"", **SMALL}
 
     class Gone(BaseException):
-        """As Streamlit ends the run of a page."""
+        """An exception like the one by which Streamlit ends a page's run."""
 
     def leave(progress: Progress) -> None:
         if progress.done_mb > 1:
@@ -224,7 +224,7 @@ def test_a_third_model_waits_for_the_first_two(hub: Hub, cache_folder: Path) -> 
 def test_a_disk_with_too_little_space_is_left_alone(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a disk that is nearly full."""
+    """A fake for the fault: the disk is nearly full."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage(1e9, 9e8, 1e8))
     with pytest.raises(ModelError, match="the disk has 100 MB free"):

@@ -16,7 +16,7 @@ from tests.model.streaming.test_recording import frames
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged; afterwards logging is as it was."""
+    """Lines logged; logging is restored afterwards."""
     logger = logging.getLogger("asr_core")
     before = logger.handlers, logger.propagate, logger.level
     stream = io.StringIO()

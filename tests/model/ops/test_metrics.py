@@ -1,4 +1,4 @@
-"""What a monitoring system reads."""
+"""Metrics and health, as a monitoring system reads them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_health_is_reported_with_the_reason(address: str, monkeypatch: pytest.Mo
 
 
 def connections(server: StatusServer, n: int, say: bytes = b"") -> list[socket.socket]:
-    """So many, that each say ``say`` and nothing else."""
+    """Open ``n`` connections that each send ``say`` and nothing else."""
     made = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(n)]
     for connection in made:
         connection.sendall(say)
@@ -125,7 +125,7 @@ def test_idle_connections_hold_only_a_few_descriptors(
     monkeypatch.setattr(status_server, "_MAX_CONNECTIONS", 3)
     idle = connections(server, 5)
     for pushed_out in idle[:2]:
-        pushed_out.settimeout(4)  # before their time is up
+        pushed_out.settimeout(4)  # before their timeout
         assert was_ended(pushed_out)
     idle[4].sendall(b"GET /health HTTP/1.1\r\n\r\n")
     idle[4].settimeout(10)

@@ -1,4 +1,4 @@
-"""Well means: a page can be opened, and a model answers."""
+"""A process is healthy if a page can be opened and a model answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ resource = pytest.importorskip("resource", reason="descriptors are counted so on
 
 @pytest.fixture(autouse=True)
 def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No answer of another test, no model of one."""
+    """Clear cached answers and models of other tests."""
     monkeypatch.setattr(module, "_CACHE_S", 0.0)
     monkeypatch.setattr(module, "_process", module._Health())
     monkeypatch.setattr("asr_core.streaming.scheduler._schedulers", {})
@@ -45,7 +45,7 @@ def test_exhausted_descriptors_are_reported() -> None:
         with pytest.raises(OSError, match="Too many open files"):
             while True:
                 held.append(open("/dev/null", "rb"))  # noqa: PTH123, SIM115
-        for _ in range(3):  # a page takes four
+        for _ in range(3):  # a page needs four
             held.pop().close()
         assert "file descriptors" in (health() or "")
         held.pop().close()
@@ -57,7 +57,7 @@ def test_exhausted_descriptors_are_reported() -> None:
 
 
 def test_exhausted_threads_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(self: threading.Thread) -> None:  # root may start any number, so it is a fake
+    def refused(self: threading.Thread) -> None:  # a fake for the fault: root may start any number
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
@@ -88,7 +88,7 @@ def test_speakers_waiting_for_the_model_are_reported(monkeypatch: pytest.MonkeyP
 
 
 class Knowing:
-    """A model that answers nothing at once, and keeps what it was asked."""
+    """A fake model that answers at once, and counts its calls."""
 
     n_parallel = batch_size = 1
     languages = ("en",)
@@ -102,7 +102,7 @@ class Knowing:
 
 
 def wait_for_probes() -> None:
-    """Until no model is being asked."""
+    """Wait until no model is being probed."""
     for thread in threading.enumerate():
         if thread.name == "asr-probe":
             thread.join(10)
@@ -138,7 +138,7 @@ def test_an_idle_model_that_hangs_is_reported(
     for clock.now_s in (61.0, 122.0, 183.0):
         assert "hangs" in (probe.fault() or "")
         probe.start_if_due()
-    assert threading.active_count() <= n_threads  # one that hangs, not one a minute
+    assert threading.active_count() <= n_threads  # one hanging thread, not one a minute
     engine.go_on.set()
     eventually(lambda: probe.fault() is None)
 

@@ -1,4 +1,4 @@
-"""What must hold however the audio comes in pieces and however late the model is."""
+"""Promises that hold for any blocks of audio and any delay of the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPEECH_S = slice(3, 27)  # of two_cities.wav: three pauses, one of them long
 
 
 class Stumbling(CountingEngine):
-    """Fails at every n-th call, so that now and then the second try fails as well."""
+    """A fake engine that fails at every n-th call, so that some retries fail too."""
 
     def __init__(self, every: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Stumbling(CountingEngine):
 def run(
     speech: np.ndarray, pieces: Sequence[int], delays_s: Sequence[float], engine: CountingEngine
 ) -> list[Snapshot]:
-    """A whole take; the model is late by each of ``delays_s`` in turn."""
+    """Run a whole session; the model is late by each of ``delays_s`` in turn."""
     scheduler, session = Scheduler(engine, start=False), LiveSession()
     scheduler.add(session)
     snapshots, at, busy_until_s = [], 0, 0.0
@@ -82,7 +82,7 @@ def test_no_sample_is_lost_and_no_final_word_changes(
 
 
 def spoken_samples(speech: np.ndarray) -> set[int]:
-    """Frames of speech that belong to a span."""
+    """Return the samples of speech that belong to a span."""
     probabilities = SileroVad().push(speech)
     segmenter = SpeechSegmenter()
     spans = segmenter.push(probabilities) + segmenter.finish(len(speech))
@@ -91,7 +91,7 @@ def spoken_samples(speech: np.ndarray) -> set[int]:
 
 
 def seen_samples(speech: np.ndarray, engine: CountingEngine) -> set[int]:
-    """Frames that were in a window of the model."""
+    """Return the samples that were in a window of the model."""
     whole = speech.astype(np.float32).tobytes()
     seen: set[int] = set()
     for window in (window for batch in engine.batches for window in batch):

@@ -24,7 +24,7 @@ from tests.support.texts import BECKETT, word_error_rate
 
 
 def frames(samples: np.ndarray) -> list[av.AudioFrame]:
-    """What WebRTC delivers: 20 ms of s16 stereo at 48 kHz."""
+    """Return frames as WebRTC delivers them: 20 ms of s16 stereo at 48 kHz."""
     out = []
     at_48k = np.repeat(samples, 3)
     for at in range(0, len(at_48k) - 959, 960):
@@ -91,7 +91,7 @@ def test_a_lost_packet_sounds_like_the_one_before(controller: RecordingControlle
 
 
 class WallClock:
-    """A fake clock on the wall, so that nobody has to wait."""
+    """A fake for ``time.monotonic``, so that no test waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.monotonic()
@@ -108,7 +108,7 @@ class WallClock:
 
 
 class Wire:
-    """Stands for a connection: what is told to it is kept."""
+    """A stand-in for a connection that counts its calls."""
 
     n_hung_up = 0
 
@@ -124,7 +124,7 @@ def test_a_recording_goes_on_after_a_lost_connection(
     clock.now += 6.0  # the browser finds the connection broken
     controller.on_ended()
     assert controller.is_interrupted
-    controller.on_ended()  # a first attempt to connect again fails
+    controller.on_ended()  # a first attempt to reconnect fails
     clock.now += 4.0
     clock.speak(controller, sound[200:])
     assert not controller.is_interrupted
@@ -237,7 +237,7 @@ def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
 def _ready(
     limit_s: float | None = None, budget: Budget | None = None, **options: bool
 ) -> RecordingController:
-    """A controller with a model that hears nothing of what these tests are about."""
+    """Return a controller with a fake model: these tests are not about words."""
     controller = RecordingController(budget)
     controller.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
     return controller
@@ -257,7 +257,7 @@ def test_a_recording_ends_by_its_time_limit_without_audio(monkeypatch: pytest.Mo
     assert (controller.running, wire.n_hung_up) == (None, 1)
     assert "time limit" in (controller.notice or "")
     assert controller.was_hung_up() and not controller.was_hung_up()
-    clock.speak(controller, _silence(1.0), wire)  # what still comes is no new take
+    clock.speak(controller, _silence(1.0), wire)  # late audio starts no new recording
     assert len(controller.all) == 1
     controller.on_ended(wire)
     again = Wire()
@@ -309,7 +309,7 @@ def test_a_connection_without_audio_is_closed(monkeypatch: pytest.MonkeyPatch) -
 def test_deadlines_are_checked_without_any_call(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    """The thread that checks is there while there is something to end, and no longer."""
+    """The watchdog's thread runs only while there is something to end."""
     controller, wire = _ready(limit_s=0.2), Wire()
     controller.on_connecting(wire)
     controller.on_frame(_silence(0.02)[0], wire)
@@ -332,7 +332,7 @@ def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_recording(
     assert controller.running is recording
     assert recording.session.snapshot.audio_s == pytest.approx(
         3.0, abs=0.1
-    )  # of it a second missed
+    )  # of which a second was lost
 
 
 def test_one_user_records_on_two_pages_at_most() -> None:
@@ -363,7 +363,7 @@ def test_a_visitor_gets_no_connection_when_the_queue_is_full() -> None:
 
 
 def test_a_connection_is_closed_when_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All connect before any sound comes, and each waits longer than the line remembers."""
+    """All connect before any audio arrives, and each waits longer than the queue remembers."""
     clock = WallClock(monkeypatch)
     scheduler = Scheduler(CountingEngine(), start=False, clock=lambda: clock.now)
     crowd = [(RecordingController(), Wire()) for _ in range(9)]
@@ -409,7 +409,7 @@ def test_kept_audio_stops_at_the_budget_and_the_words_go_on(
 
 
 def test_a_recording_may_end_while_audio_still_arrives() -> None:
-    """Two threads, as with a clock that ends a take: the filter inside is for one at a time."""
+    """A time limit ends a recording from another thread; its filter is for one thread only."""
     sound = frames(np.zeros(16_000, np.float32))
     for _ in range(20):
         controller, wire = _ready(), Wire()

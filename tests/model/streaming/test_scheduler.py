@@ -56,7 +56,7 @@ def test_every_session_gets_a_fair_share(
 
 
 class Speaker:
-    """A fake speaker for the choice alone: due after each period, never done."""
+    """A fake session for the choice alone: due after each period, never done."""
 
     is_done = False
 
@@ -86,7 +86,7 @@ class Speaker:
 def test_no_session_waits_for_more_than_one_round_of_the_others(
     speakers: list[tuple[float, bool]], batch_size: int, call_s: float
 ) -> None:
-    """Whatever the periods, the load and the size of a batch; the clock is simulated."""
+    """For any periods, load and batch size, on a simulated clock."""
     scheduler = Scheduler(CountingEngine(batch_size), start=False)
     sessions = [Speaker(*speaker) for speaker in speakers]
     for session in sessions:
@@ -105,7 +105,7 @@ def test_no_session_waits_for_more_than_one_round_of_the_others(
 
 
 def _two_models(limits: UsageLimits | None = None) -> tuple[Scheduler, Scheduler]:
-    """Two schedulers on one machine; a batch of either takes a twentieth of a second."""
+    """Return two schedulers on one machine; a batch of either takes 50 ms."""
     made: list[Scheduler] = []
     for _ in range(2):
         scheduler = Scheduler(CountingEngine(), start=False, limits=limits, peers=lambda: made)
@@ -166,7 +166,7 @@ def test_a_failing_speaker_does_not_disturb_the_others(
 
 
 def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engine: Engine) -> None:
-    """In real time, with the scheduler's thread; the lag is told and made up for."""
+    """In real time, with the scheduler's thread; the lag is reported and caught up."""
     session = LiveSession()
     slow = SlowEngine(tiny_engine, 0.7)
     lags = [snapshot.lag_s for snapshot in replay([beckett], session, slow, speed=1.0)]
@@ -229,7 +229,7 @@ def test_fifty_sessions_leave_nothing_behind(beckett: np.ndarray, tiny_engine: E
             session.finish()
             assert session.wait(30)
 
-    run(5)  # what is set up once
+    run(5)  # what is set up only once
     deadline = time.monotonic() + 5
     while _scheduler_threads() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""One speaker, on real speech with a real engine, the clock simulated."""
+"""One session on real speech with a real engine and a simulated clock."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_silence_gives_no_words(tiny_engine: Engine, level: float) -> None:
 
 
 def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> None:
-    """What is said to be speech is looked at in full, window by window."""
+    """All detected speech is in the windows."""
     counting = CountingEngine()
     session = LiveSession()
     marked = two_cities + 0.0
@@ -85,7 +85,7 @@ def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> Non
 
 
 def _find(audio: np.ndarray, part: np.ndarray) -> int:
-    """Where ``part`` begins in ``audio``, by a stretch of it that occurs once."""
+    """Return where ``part`` starts in ``audio``, by a piece of it that occurs once."""
     middle = len(part) // 2
     key = part[middle : middle + 64]
     hits = np.flatnonzero(audio == key[0])
@@ -106,7 +106,7 @@ def test_windows_and_memory_are_bounded_in_a_long_session(
 
 
 def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float) -> np.ndarray:
-    """Four seconds up to ``at_s``, a pause, and on to ``end_s``."""
+    """Return four seconds up to ``at_s``, a pause, and the audio from there to ``end_s``."""
     start, at, end = (int(s * 16_000) for s in (at_s - 4, at_s, end_s))
     pause, after = np.zeros(int(pause_s * 16_000), np.float32), np.zeros(16_000, np.float32)
     return np.concatenate([samples[start:at], pause, samples[at:end], after])
@@ -123,7 +123,7 @@ def _last_line(
 def test_a_few_words_after_a_pause_are_decoded_with_those_before_it(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
-    """Alone, tiny.en leaves out the first of them."""
+    """Decoded alone, tiny.en skips the first of them."""
     audio = _with_a_pause(two_cities, 19.15, 1.2, 19.8)
     assert _last_line(audio, tiny_engine) == "It was the winter."
 
@@ -131,7 +131,7 @@ def test_a_few_words_after_a_pause_are_decoded_with_those_before_it(
 def test_words_skipped_after_a_pause_are_decoded_again_alone(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
-    """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
+    """tiny.en takes a pause this long for the end, and sometimes shorter ones."""
     config = replace(STREAMING_DEFAULTS, max_context_gap_s=3.0)
     audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
     assert "noisiest authorities" in _last_line(audio, tiny_engine, config)
@@ -187,7 +187,7 @@ def test_silence_is_not_decoded_again_and_adds_no_lag(two_cities: np.ndarray) ->
         scheduler.step(at / 16_000)
         n_batches.append(len(counting.batches))
     assert session.snapshot.segments == ()  # it may be a hesitation
-    assert n_batches[-1] == n_batches[-7]  # nothing in the last 0.6 s of silence
+    assert n_batches[-1] == n_batches[-7]  # no call in the last 0.6 s of silence
     assert session.snapshot.lag_s < 0.7
 
 

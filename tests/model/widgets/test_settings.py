@@ -1,4 +1,4 @@
-"""The model picker: the operator's list, whatever a page sends."""
+"""The model picker offers the operator's list, whatever a page sends."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_only_listed_models_can_be_chosen(page: AppTest) -> None:
 def test_a_value_sent_by_the_browser_is_refused_with_the_same_sentence(
     page: AppTest, model: str
 ) -> None:
-    """A widget's state is whatever the browser sends; here it stands in for the picker's."""
+    """A widget's state is whatever the browser sends; here it replaces the picker's."""
     page.run()
     page.session_state["settings"] = Settings(model, "en", "transcribe")
     page.session_state["sent"] = True

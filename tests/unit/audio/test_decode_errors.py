@@ -1,4 +1,4 @@
-"""What is whole is not called damaged, what is cut short is told."""
+"""Complete files are not reported as damaged; truncated ones are."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ WAV_44 = recorded("wav", "pcm_f32le", [(0.0, bursts(3, 44_100))], rate=44_100)
 
 
 def read(data: bytes) -> tuple[list[float], list[str]]:
-    """When something is heard, and the notes."""
+    """Return the times at which audio begins, and the notes."""
     audio = AudioFile(io.BytesIO(data), "talk")
     return heard_at(np.concatenate(list(audio))), audio.notes
 
 
 def with_sizes(wav: bytes, riff: int | None, data: int) -> bytes:
-    """A WAV file whose header says so."""
+    """Return the WAV file with these sizes in its header."""
     at = wav.index(b"data") + 4
     wav = wav[:at] + struct.pack("<I", data) + wav[at + 4 :]
     return wav if riff is None else wav[:4] + struct.pack("<I", riff) + wav[8:]
 
 
 def first_the_index(mp4: bytes) -> bytes:
-    """An MP4 file of which a part can be read: its index stands before its sound."""
+    """Move the index of an MP4 file before its audio, so that a part of it can be read."""
     at = mp4.index(b"moov") - 4
     start = mp4.index(b"mdat") - 4
     index = bytearray(mp4[at:])
@@ -56,7 +56,7 @@ _VARIABLE = {"flags": "+qscale", "global_quality": "472"}
 def test_a_duration_guessed_from_the_bit_rate_is_not_a_declared_one(
     container: str, codec: str
 ) -> None:
-    """A beginning in few bits: FFmpeg takes the whole for longer than it is."""
+    """A start of few bits makes FFmpeg overestimate the duration."""
     noise = np.random.default_rng(0).normal(0, 0.2, 8 * 48_000).astype(np.float32)
     sound = np.concatenate([np.zeros(30 * 48_000, np.float32), noise])
     data = recorded(

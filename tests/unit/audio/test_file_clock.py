@@ -1,4 +1,4 @@
-"""Sound lies where a player plays it; tests/browser/test_player.py holds that to Chromium."""
+"""Audio lies where a player plays it; tests/browser/test_player.py compares with Chromium."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CODECS = {
     "mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus", "mpegts": "aac",
     "flv": "aac", "asf": "wmav2", "ogg": "libopus",
 }  # fmt: skip
-FROM_0 = ("mp4", "mov", "matroska", "webm", "ogg")  # browsers play these, and never begin later
+FROM_0 = ("mp4", "mov", "matroska", "webm", "ogg")  # browsers play these from 0
 PICTURED = tuple(name for name in CODECS if name != "ogg")
 
 
@@ -80,7 +80,7 @@ def test_a_file_without_time_stamps_starts_at_0(container: str, codec: str) -> N
 
 
 def test_rounded_time_stamps_neither_move_nor_lengthen_the_audio() -> None:
-    """Matroska rounds to milliseconds: a frame of 1024 at 44.1 kHz lasts 23.22 ms."""
+    """Matroska rounds to milliseconds; a frame of 1024 samples at 44.1 kHz lasts 23.22 ms."""
     rate = 44_100
     sound = np.zeros(120 * rate, np.float32)
     sound[-rate:] = bursts(1, rate)

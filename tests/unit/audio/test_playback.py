@@ -15,7 +15,7 @@ from tests.support.recordings import recorded as in_file
 
 
 def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) -> io.BytesIO:
-    """Five seconds of noise that grows, with a gap after two."""
+    """Return five seconds of growing noise with a gap after two."""
     rate = 48_000
     noise = np.random.default_rng(0).normal(0, 3000, 5 * rate) * np.linspace(0, 1, 5 * rate) ** 2
     file = io.BytesIO()

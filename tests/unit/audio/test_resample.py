@@ -23,7 +23,7 @@ KINDS = [
 
 
 def tone(start_s: float, duration_s: float, rate: int, kind: str = "s16", layout: str = "mono"):
-    """A frame of a sine that goes on from frame to frame."""
+    """Return a frame of a sine that is continuous from frame to frame."""
     n = round(duration_s * rate)
     wave = 0.5 * np.sin(2 * np.pi * TONE_HZ * (start_s + np.arange(n) / rate))
     n_channels = len(av.AudioLayout(layout).channels)

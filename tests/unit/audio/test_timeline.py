@@ -10,7 +10,7 @@ FRAME_S = 0.02
 
 
 def starts(*stamps: float | None, ends_s: float | None = None) -> list[float | None]:
-    """Where frames of 20 ms that are stamped so begin; None behind the one before."""
+    """Return the start of each 20 ms frame with these time stamps; None right after the last."""
     frames = [TimedFrame(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
     out = list(place_frames(frames, ends_s=ends_s))
     assert [i for i, _ in out] == list(range(len(stamps)))
@@ -18,7 +18,7 @@ def starts(*stamps: float | None, ends_s: float | None = None) -> list[float | N
 
 
 def run(start_s: float, n: int = 8) -> list[float]:
-    """Stamps of ``n`` frames that follow one another."""
+    """Return the time stamps of ``n`` consecutive frames."""
     return [start_s + i * FRAME_S for i in range(n)]
 
 
@@ -43,7 +43,7 @@ def test_audio_after_a_gap_is_moved_to_its_time() -> None:
 
 
 def test_single_frames_far_apart_each_lie_at_their_time() -> None:
-    """As codecs send while nobody speaks."""
+    """Codecs send such frames while nobody speaks."""
     assert jumps(*[i * 0.4 for i in range(10)]) == {i: round(i * 0.4, 6) for i in range(1, 10)}
 
 
@@ -75,7 +75,7 @@ def test_a_clock_that_runs_slow_or_fast_is_followed() -> None:
 
 
 def test_time_stamps_that_restart_continue_from_the_audio_so_far() -> None:
-    """Files that were put together; a counter that has come to its end."""
+    """As in concatenated files, or when a counter overflows."""
     assert jumps(*run(0.0, 200), *run(0.0, 200)) == {}
     assert jumps(*run(95_000.0 - 95_000.0, 100), *run(-95_440.0, 100)) == {}
 

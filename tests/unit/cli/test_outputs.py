@@ -12,7 +12,7 @@ from asr_core.cli.outputs import normalise_path, result_path
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with another one beside it."""
+    """The current folder, with a sibling."""
     folder = tmp_path / "home" / "here"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def place(recording: str, directory: str = "out", extension: str = "srt") -> str:
-    """Where the result goes, as seen from the output folder."""
+    """Return where the result goes, relative to the output folder."""
     result = result_path(normalise_path(recording), Path(directory), extension)
     return str(result.relative_to(directory))
 
@@ -78,7 +78,7 @@ def test_a_linked_folder_keeps_the_name_of_its_link(here: Path) -> None:
     (here.parent / "big").mkdir()
     (here / "data").symlink_to(here.parent / "big")
     assert place("data/a.wav") == "data/a.wav.srt"
-    assert place("data/../a.wav") == f"_{here.parent / 'a.wav'}.srt"  # as the system reads it
+    assert place("data/../a.wav") == f"_{here.parent / 'a.wav'}.srt"  # resolved as by the system
 
 
 def test_a_linked_current_folder_is_the_same_folder(

@@ -83,7 +83,7 @@ def test_a_phrase_that_two_attempts_repeat_equally_often_was_spoken() -> None:
 
 @given(st.lists(st.lists(st.sampled_from([-0.2, -1.2, -2.0]), min_size=4, max_size=4)))
 def test_attempts_one_by_one_equal_those_of_a_batch(logprobs: list[list[float]]) -> None:
-    """A live session adds them one by one, a file decodes its windows together."""
+    """A live session decodes windows one by one, a file in batches."""
     settings = [(1.0, None), *FALLBACK_SCHEDULE]
     windows = [replace(WINDOW, language=str(i)) for i in range(len(logprobs))]
     answers = {

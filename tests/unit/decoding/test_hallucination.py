@@ -32,7 +32,7 @@ def test_words_must_be_certain_where_silence_is_likelier_than_speech() -> None:
 def test_words_that_last_as_long_as_the_speech_are_kept_in_noise() -> None:
     in_noise = hypothesis("so this is the corpus", logprob=-0.6, no_speech=0.6)
     assert not is_silence([in_noise], 6.0)
-    assert is_silence([in_noise], 10.0)  # half of it is not accounted for
+    assert is_silence([in_noise], 10.0)  # half of the speech is not covered
     assert is_silence([in_noise], 2.0)  # too little to tell
     assert is_silence([hypothesis("so this is the corpus", logprob=-1.1, no_speech=0.7)], 6.0)
 

@@ -1,4 +1,4 @@
-"""What the processor has is used, and only that."""
+"""Only supported processor features are used."""
 
 from __future__ import annotations
 

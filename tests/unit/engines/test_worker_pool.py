@@ -19,7 +19,7 @@ class Clock:
 def started(
     pool: PriorityWorkerPool, *, background: bool
 ) -> tuple[threading.Event, threading.Event]:
-    """A caller in a thread of its own: the event that it has its turn, the one to end it."""
+    """Start a caller in a thread; return the events that it runs and that it may end."""
     has_turn, end = threading.Event(), threading.Event()
 
     def run() -> None:

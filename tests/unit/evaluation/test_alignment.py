@@ -1,4 +1,4 @@
-"""What is shown as different is what was counted, in the words as they were written."""
+"""The differences shown are those counted, in the original spelling."""
 
 from __future__ import annotations
 

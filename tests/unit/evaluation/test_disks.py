@@ -1,4 +1,4 @@
-"""Full disks and read-only ones: what is there can be read, and deleted where that can be."""
+"""On full and read-only disks content can be read, and deleted where possible."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
+    """A file system of 24 MB in memory."""
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     folder = tmp_path / "disk"
@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path) -> None:
-    """To the last byte."""
+    """Fill the disk to the last byte."""
     handle = os.open(folder / "filling", os.O_WRONLY | os.O_CREAT)
     with contextlib.suppress(OSError):
         while True:
@@ -54,7 +54,7 @@ def _make_read_only(folder: Path) -> None:
 
 @pytest.fixture
 def opened(disk: Path, failures: list[NewCase]) -> Iterator[Store]:
-    """A store on that disk with some of everything."""
+    """A store on that disk with every kind of content."""
     opened = Store(f"sqlite:///{disk}/bench.db", disk / "audio")
     store = opened.acting(REVIEWER)
     cases = [store.add_case(new) for new in failures]
@@ -103,7 +103,7 @@ def test_everything_can_be_read_and_deleted_on_a_full_disk(
 def test_a_full_disk_refuses_rows_with_a_sentence(opened: Store, disk: Path) -> None:
     _fill(disk)
     with pytest.raises(StoreError, match=r"full; make room.*Nothing was changed"):
-        for i in range(1000):  # until the room that the database had is used up
+        for i in range(1000):  # until the database's free pages are used up
             opened.add_run(f"{i} " + "x" * 150, ["c" * 32] * 100, [CLEAN], [SystemConfig("base")])
     _read_all_but_runs(opened)
 
@@ -185,7 +185,7 @@ def test_on_a_read_only_disk_everything_is_read_and_changes_are_refused(
 ) -> None:
     opened.close()  # as at the next start
     left_behind = disk / "audio" / "ab" / "ab.flac"
-    left_behind.parent.mkdir(exist_ok=True)  # a case may lie there
+    left_behind.parent.mkdir(exist_ok=True)  # an audio file may be there
     left_behind.write_bytes(b"by a crash, to be swept")
     os.utime(left_behind, (0, 0))
     _make_read_only(disk)
@@ -214,7 +214,7 @@ os._exit(9)
 
 @pytest.fixture
 def cut_off(opened: Store, disk: Path) -> Path:
-    """The disk, after a writer died with a change half done."""
+    """The disk after a writer died in the middle of a change."""
     opened.close()
     subprocess.run([sys.executable, "-c", _CUT_OFF, str(disk / "bench.db")], check=False)
     assert (disk / "bench.db-journal").stat().st_size > 0
@@ -230,7 +230,7 @@ def test_an_interrupted_change_is_rolled_back_on_a_full_disk(opened: Store, cut_
 def test_an_interrupted_change_is_reported_on_a_read_only_disk(
     opened: Store, cut_off: Path
 ) -> None:
-    """To read on would be to show a change half done."""
+    """Reading on would show half of a change."""
     _make_read_only(cut_off)
     for read in (opened.cases, lambda: Store(f"sqlite:///{cut_off}/bench.db", cut_off / "a")):
         with pytest.raises(StoreError, match="interrupted"):
@@ -238,7 +238,7 @@ def test_an_interrupted_change_is_reported_on_a_read_only_disk(
 
 
 def test_in_a_read_only_folder_everything_is_read(opened: Store, disk: Path) -> None:
-    """Without the right of root to write everywhere."""
+    """Without root's permission to write everywhere."""
     opened.close()
     (disk / "bench.db").chmod(0o444)
     for folder in (disk, disk / "audio", *(disk / "audio").iterdir()):
@@ -253,7 +253,7 @@ def test_in_a_read_only_folder_everything_is_read(opened: Store, disk: Path) -> 
 def test_audio_that_cannot_be_deleted_keeps_its_row(
     database_url: str, disk: Path, failures: list[NewCase]
 ) -> None:
-    """A database elsewhere, which could be written."""
+    """The database is elsewhere and writable."""
     opened = Store(database_url, disk / "audio")
     store = opened.acting(REVIEWER)
     case = store.add_case(failures[0])

@@ -1,4 +1,4 @@
-"""Sets out, as others read them and as we read them again."""
+"""Exported sets, as other programs and we ourselves read them."""
 
 from __future__ import annotations
 

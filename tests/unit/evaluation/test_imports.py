@@ -1,4 +1,4 @@
-"""Sets that are damaged, or made to do harm: a sentence for each line, the others go on."""
+"""Damaged and hostile sets: each bad line gets a sentence, the others are imported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _sound(seed: int = 0, seconds: float = 0.2) -> bytes:
 def _packed(members: Iterable[Member], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", method) as archive:
-        warnings.simplefilter("ignore")  # some have a name twice, as they should
+        warnings.simplefilter("ignore")  # some contain a name twice on purpose
         for name, content in members:
             archive.writestr(name, content)
     return file.getvalue()
@@ -58,7 +58,7 @@ def _row(**fields: Any) -> str:
 
 
 def _changed(data: bytes, name: bytes, central: int, local: int, make: Any) -> bytes:
-    """``make`` of the 16 bits at these places of the headers of ``name``."""
+    """Apply ``make`` to the 16 bits at these offsets in both headers of ``name``."""
     changed = bytearray(data)
     for mark, name_at, place in ((b"PK\x01\x02", 46, central), (b"PK\x03\x04", 30, local)):
         at = -1
@@ -78,7 +78,7 @@ def _import(store: Store, packed: bytes) -> ImportReport:
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    """What is imported does not depend on the kind of database."""
+    """SQLite only: imports do not depend on the database."""
     return f"sqlite:///{tmp_path / 'bench.db'}"
 
 
@@ -130,7 +130,7 @@ def test_compression_methods_with_unbounded_memory_are_refused(store: Store, met
     [
         b"", b"PK", b"PK\0\0" * 25, b"PK\x05\x06" + bytes(18), b"\0" * 100_000,
         _packed(SET)[:-30], _packed(SET)[50:], _packed([]),
-        # A name that says it is UTF-8 and is not.
+        # A name flagged as UTF-8 that is not.
         _packed([("ü.wav", b"x")]).replace("ü".encode(), b"\xff\xfe"),
     ],
 )  # fmt: skip
@@ -204,7 +204,7 @@ def test_a_line_separator_inside_a_text_does_not_end_the_line(store: Store) -> N
 
 
 def test_a_table_of_a_million_columns_is_refused() -> None:
-    """Each short line below would be as long as the first."""
+    """Otherwise each short row would be as long as the header."""
     header = "file_name,text," + ",".join(f"{i}" for i in range(1_000_000))
     with pytest.raises(ManifestError, match="1000002 columns"):
         read_entries("m.csv", (header + "\n" + "a.wav,x\n" * 100_000).encode())
@@ -259,7 +259,7 @@ def test_stored_texts_are_plain(store: Store) -> None:
 
 
 def test_every_other_input_is_bounded_and_plain(store: Store, failures: list[NewCase]) -> None:
-    """On PostgreSQL NUL in any text would be an error of the database."""
+    """PostgreSQL would refuse NUL in any text."""
     case = store.add_case(failures[0])
     flag = Flag("noise", "a\x00", "\ud800", "x" * 999, "m\x00", "en", 0.0, 1.0, "\u202e")
     made = store.add_flag(flag)
@@ -300,7 +300,7 @@ def test_every_other_input_is_bounded_and_plain(store: Store, failures: list[New
 
 
 def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
-    """A ZIP that lists so many files and has none."""
+    """Return a ZIP that lists ``n_entries`` files and contains none."""
     entry = struct.pack("<4s4B4H3L5H2L", b"PK\x01\x02", 20, 3, 20, 0, *[0] * 4, *[0] * 3,
                         len(name), *[0] * 4, 0, 0) + name  # fmt: skip
     directory = entry * n_entries
@@ -337,7 +337,7 @@ def test_members_that_are_too_large_are_not_unpacked(store: Store) -> None:
 
 
 def test_a_false_size_is_detected(store: Store) -> None:
-    """By the checksum of what was unpacked up to the size that is given."""
+    """The checksum of the data unpacked up to the declared size differs."""
     members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _sound(2))]
     lying = _changed(_packed(members), b"a.wav", 26, 24, lambda _: 0)
     found = _import(store, _changed(lying, b"a.wav", 24, 22, lambda _: 100))
@@ -346,7 +346,7 @@ def test_a_false_size_is_detected(store: Store) -> None:
 
 
 def test_unpacked_bytes_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One large file that is named by many lines, each in another way."""
+    """Many lines name one large file, each with another spelling."""
     monkeypatch.setattr(archives, "_MAX_TOTAL_BYTES", 1_000_000)
     rows = "".join(_row(file_name="./" * i + "a.wav") for i in range(20)) + GOOD
     members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _sound())]

@@ -1,4 +1,4 @@
-"""Sets as they are unpacked, in a folder and in a ZIP alike."""
+"""Usual layouts of sets, in a folder and in a ZIP."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from asr_core.evaluation.manifests import read_cases
 from asr_core.evaluation.set_files import DiskFiles, Files, file_opener
 
 Members = Mapping[str, "str | int"]
-"""Texts by path, and sounds that are so many milliseconds long."""
+"""Texts by path; a number is an audio file of so many milliseconds."""
 
 Found = dict[str, "tuple[str, int]"]
-"""Of each case its words and its length in milliseconds."""
+"""The text of each case and its length in milliseconds, by name."""
 
 
 def _content(value: str | int) -> bytes:
@@ -223,7 +223,7 @@ def test_a_name_without_extension_finds_its_audio_file(
 def test_decomposed_unicode_names_from_macos_are_found(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
-    """It writes letters and their marks one after the other."""
+    """macOS stores letters and their diacritics as separate characters."""
     name = "Käse.wav"
     members = {f"a/{unicodedata.normalize('NFD', name)}": 9, "m.csv": f"file,text\n{name},x\n"}
     assert read(members) == ({"Käse": ("x", 9)}, [])
@@ -278,7 +278,7 @@ def test_a_subfolder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
 
 
 def test_a_pipe_is_not_a_recording(tmp_path: Path) -> None:
-    """Opening one would wait for ever."""
+    """Opening one would block for ever."""
     os.mkfifo(tmp_path / "a.wav")
     (tmp_path / "m.csv").write_text("file,text\na.wav,x\n")
     assert _read(DiskFiles(tmp_path), "m.csv") == ({}, ["Line 2: a.wav is not there."])

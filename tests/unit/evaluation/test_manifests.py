@@ -1,4 +1,4 @@
-"""What the rows of tables say, and the cases made of them."""
+"""Rows of tables, and the cases made of them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_bad_line_does_not_affect_the_others(failures: list[NewCase]) -> None:
 
 
 def _ramp(seconds: float) -> bytes:
-    """A file of which each millisecond holds its own number."""
+    """Return a file in which each millisecond contains its own number."""
     samples = np.repeat(np.arange(round(seconds * 1000), dtype=np.int16), 16)
     return to_flac(samples)
 

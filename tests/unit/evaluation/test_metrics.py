@@ -1,4 +1,4 @@
-"""Counts are jiwer's; intervals hold what they promise."""
+"""Counts equal jiwer's; confidence intervals have their nominal coverage."""
 
 from __future__ import annotations
 

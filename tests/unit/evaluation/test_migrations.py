@@ -1,4 +1,4 @@
-"""Databases of earlier versions, and places with odd names."""
+"""Databases of earlier versions, and folders with unusual names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INSERT INTO flags VALUES ('f1', 'noise', 'fell', 'Fail.', '', 'talk.wav', 'base'
 
 @pytest.fixture
 def first_version(database_url: str, tmp_path: Path, failures: list[NewCase]) -> str:
-    """The URL of a database as the first version made and left it, with its audio."""
+    """URL of a database as the first version left it, with its audio."""
     engine = sa.create_engine(database_url)
     config = Config()
     migrations = Path(database_module.__file__).with_name("migrations")

@@ -1,4 +1,4 @@
-"""Numbers are their digits however they are written; marks count as what they are."""
+"""Numbers are normalised to digits however they are written; marks keep their meaning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spelled(number: str | int, **options: str | int) -> str:
 
 
 def spellings(number: int) -> list[str]:
-    """As people and models write it: figures, words, digit by digit, by twos as years are said."""
+    """Return the usual spellings: digits, words, digit by digit, in pairs as years are read."""
     figures = str(number)
     found = [figures, f"{number:,}", " ".join(figures), ", ".join(figures)]
     found += [spelled(number), spelled(number, andword=""), spelled(number).replace("-", " ")]

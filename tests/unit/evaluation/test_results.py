@@ -1,4 +1,4 @@
-"""Tables of trials that are made up, so that the right figures are known."""
+"""Invented trials, so that the right results are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what: refused by the store, whoever calls it and however."""
+"""The store enforces permissions, whoever calls it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 @dataclass(frozen=True)
 class Things:
-    """What Anne added."""
+    """Content that Anne added."""
 
     case: Case
     noise: Noise
@@ -102,7 +102,7 @@ def _refused(store: Store, things: Things, actor: Actor, call: Call) -> None:
 def test_a_guest_reads_and_changes_nothing(
     store: Store, things: Things, actor: Actor, call: Call
 ) -> None:
-    """Even what is their own, from when they were a tester."""
+    """Not even their own content, from when they were a tester."""
     _refused(store, things, actor, call)
 
 
@@ -146,7 +146,7 @@ def test_one_recording_of_another_keeps_all_from_being_deleted(
 def test_only_reviewers_delete_a_recording_used_in_anothers_run(
     store: Store, things: Things
 ) -> None:
-    """With it would go the other's results."""
+    """Deleting it would delete the other's results."""
     store.acting(BERT).add_run("his", [things.case.id], [CLEAN], [SystemConfig("base")])
     _refused(store, things, ANNE, DELETING["delete_cases"])
     store.acting(CHIEF).delete_cases([things.case.id])
@@ -189,7 +189,7 @@ def test_changes_are_audited_for_operators(
     with pytest.raises(StoreError):
         store.acting(BERT).delete_run(things.run.id)
     store.acting(ANNE).delete_run(things.run.id)
-    store.acting(ANNE).delete_run(things.run.id)  # is gone: nothing is done
+    store.acting(ANNE).delete_run(things.run.id)  # already deleted: nothing happens
     other = store.acting(BERT).add_case(failures[0])
     store.acting(CHIEF).delete_cases([things.case.id, other.id])
     lines = store.acting(ROOT).audit()

@@ -1,4 +1,4 @@
-"""Who may do what, and who somebody is."""
+"""Roles, permissions and identities."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_an_unusual_address_has_no_role(email: Any) -> None:
 
 
 def test_no_look_alike_letter_passes_for_another() -> None:
-    """The Kelvin sign is k in lower case, and so are others."""
+    """The lower case of the Kelvin sign is k; there are others like it."""
     for code in range(128, sys.maxunicode + 1):
         if unicodedata.category(chr(code)) == "Cs":
             continue

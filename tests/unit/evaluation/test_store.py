@@ -1,4 +1,4 @@
-"""The store, on SQLite and on PostgreSQL: whole, lasting, forgetting when asked."""
+"""The store on SQLite and on PostgreSQL: consistent, durable, and it deletes on request."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_deleted_content_is_gone_from_the_disk(
     [left] = store.runs()
     assert (store.cases(), store.trials(left), left.n_trials) == ([], [], 0)
     assert _files(tmp_path / "audio") == []
-    store.add_trial(run, _trial(cases[0].id, CLEAN, SYSTEMS[0]))  # one that was under way
+    store.add_trial(run, _trial(cases[0].id, CLEAN, SYSTEMS[0]))  # one that was still running
     assert store.trials(left) == []
     store.delete_run(run.id)
     assert store.runs() == []
@@ -234,7 +234,7 @@ for i in range(10_000):
 def test_a_process_killed_while_writing_loses_no_confirmed_change(
     store: Store, database_url: str, tmp_path: Path
 ) -> None:
-    """Two writers, killed again and again, in the middle of whatever they do."""
+    """Two writers are killed again and again, in the middle of any operation."""
     present: set[str] = set()
     gone: set[str] = set()
     rng = np.random.default_rng(0)
@@ -257,7 +257,7 @@ def test_a_process_killed_while_writing_loses_no_confirmed_change(
             for line in lines:
                 (gone if line.startswith("-") else present).add(line.lstrip("-"))
             if lines and not lines[-1].startswith("-"):
-                present.discard(lines[-1])  # it may have been about to be deleted
+                present.discard(lines[-1])  # its deletion may have been under way
     assert present
     known = {case.id for case in store.cases()}
     assert present - gone <= known
@@ -267,7 +267,7 @@ def test_a_process_killed_while_writing_loses_no_confirmed_change(
 
 
 def test_a_sweep_tolerates_files_that_vanish_meanwhile(tmp_path: Path) -> None:
-    """A link to nowhere is one that is listed and gone when looked at."""
+    """A dangling link is listed, and gone when it is examined."""
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / "x.part").symlink_to(tmp_path / "gone")
     AudioFiles(tmp_path).sweep([])

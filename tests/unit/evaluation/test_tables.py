@@ -1,4 +1,4 @@
-"""Tables as their makers write them, and as they are damaged."""
+"""Tables as they are usually written, and damaged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADER = "file_name,transcription,accent\n"
 
 
 def _rows(name: str, content: str | bytes) -> list[tuple[str, str] | str]:
-    """The file and the words of each row, or where it is and what is wrong with it."""
+    """Return the file and the text of each row, or its line and what is wrong with it."""
     data = content.encode() if isinstance(content, str) else content
     return [
         (entry.path, entry.reference)
@@ -27,7 +27,7 @@ def _rows(name: str, content: str | bytes) -> list[tuple[str, str] | str]:
 
 
 def test_an_unclosed_quote_swallows_no_row_of_a_tsv() -> None:
-    """As Common Voice writes them, without any quoting."""
+    """Common Voice writes them without any quoting."""
     table = 'path\tsentence\tup\na.mp3\t"Drop it.\t2\nb.mp3\tA "thin" one.\t2\nc.mp3\tIt is 5"\t2\n'
     assert _rows("validated.tsv", table) == [
         ("a.mp3", '"Drop it.'), ("b.mp3", 'A "thin" one.'), ("c.mp3", 'It is 5"'),

@@ -100,7 +100,7 @@ def test_cancelling_does_not_wait_for_the_model() -> None:
 
     def work(share: Sequence[SpeechChunk]) -> list[int]:
         is_cancelled.set()
-        may_end.wait(10)  # a call of the model that cannot be stopped
+        may_end.wait(10)  # a model call that cannot be interrupted
         return lengths(share)
 
     def stop_if_cancelled() -> None:

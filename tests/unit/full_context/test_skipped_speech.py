@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def spoken(*spans: tuple[float, float], seconds: float = 15.0) -> SpeechChunk:
-    """A window that begins at 100 s, with voices in ``spans``."""
+    """Return a window that starts at 100 s, with speech in ``spans``."""
     n_frames = round(seconds * RATE / FRAME_SAMPLES)
     at = [i * FRAME_SAMPLES / RATE for i in range(n_frames)]
     voices = bytes(any(a <= t < b for a, b in spans) for t in at)

@@ -34,7 +34,7 @@ def test_english_models_and_cut_down_decoders_do_not_translate() -> None:
 
 
 def _in_ctranslate2(directory: Path, n_tokens: int, n_encoder: int, n_decoder: int) -> None:
-    """Write a model.bin of the right names that holds hardly anything else."""
+    """Write a nearly empty ``model.bin`` with the right names."""
 
     def text(name: str) -> bytes:
         return struct.pack("<H", len(name) + 1) + name.encode() + b"\0"

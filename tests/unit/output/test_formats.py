@@ -110,7 +110,7 @@ AWKWARD_TEXTS = [
     *("word", "مرحبا؟", "今日は。", "e\u0301\u0301"),
 ]
 AWKWARD = st.lists(st.lists(st.sampled_from(AWKWARD_TEXTS), min_size=1, max_size=4), max_size=4)
-"""What breaks a parser that takes it for its own."""
+"""Text that a parser might take for its own syntax."""
 
 
 def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) -> Transcript:
@@ -126,7 +126,7 @@ def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) 
 def test_other_parsers_read_srt_and_vtt_as_written(
     lines: list[list[str]], start_s: float, speaker: str | None
 ) -> None:
-    """Two strict parsers each find the same cues, times and lines, also after 100 hours."""
+    """Two strict parsers find the same cues, times and lines, even after 100 hours."""
     heard = awkward(lines, start_s, speaker)
     shown = make_cues(heard)
     times = [(round(cue.start * 1000), round(cue.end * 1000)) for cue in shown]
@@ -139,7 +139,7 @@ def test_other_parsers_read_srt_and_vtt_as_written(
     ]
     assert found == times
     assert [len(s.content.splitlines()) for s in parsed] == n_lines
-    if start_s < 100 * 3600:  # it reads no more digits of hours than two
+    if start_s < 100 * 3600:  # it reads only two digits of hours
         for text, name in ((as_srt, "srt"), (as_vtt, "vtt")):
             events = pysubs2.SSAFile.from_string(text, format_=name)
             assert [(event.start, event.end) for event in events] == times
@@ -209,7 +209,7 @@ CALL = Transcript(
     ),
     10.0,
 )
-"""The second speaker begins before the first one ends."""
+"""The second speaker starts before the first one ends."""
 
 
 def test_text_names_the_speaker_of_each_line() -> None:

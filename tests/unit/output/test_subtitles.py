@@ -17,7 +17,7 @@ TEXTS = st.one_of(
     st.sampled_from(["a", "I", "the", "wonderful", "sentence.", "Mr.", "why?", "well,", "—", ""]),
     st.text("ab .,-\u0301\u200b\u2028\n\t\u00a0日ー。กำخ؟\U0001f1e9\x00\ufeff", max_size=9),
 )
-"""Anything that a model or a person might write as a word."""
+"""Any word that a model or a person might write."""
 
 TIMES = st.floats(-1, 40, allow_nan=False)
 
@@ -35,7 +35,7 @@ SPOKEN = st.lists(
     min_size=2,
     max_size=30,
 )
-"""Words that follow one another: letters, a mark, seconds, and the pause after them."""
+"""Consecutive words: letters, a mark, duration in seconds, and the pause after them."""
 
 
 def spoken(text: str, seconds_per_word: float = 0.4) -> Transcript:
@@ -43,7 +43,7 @@ def spoken(text: str, seconds_per_word: float = 0.4) -> Transcript:
 
 
 def texts(shown: list[Cue]) -> str:
-    """All that is shown, without spaces: in some scripts a line breaks where there is none."""
+    """Return all text shown, without spaces: some scripts break lines where there are none."""
     return "".join("".join(line.split()) for cue in shown for line in cue.lines)
 
 
@@ -62,7 +62,7 @@ def timed(lines: list[list[tuple[str, str, float, float]]]) -> Transcript:
 def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
     lines: list[list[tuple[str, float, float]]], duration_s: float, language: str | None
 ) -> None:
-    """Whatever the times of the words are: none, the same, in disorder, after the end."""
+    """For any word times: none, equal, out of order, after the end."""
     segments = tuple(
         Segment.from_words(
             [Word(f" {text}", start, start + length, 0.5) for text, start, length in line]
@@ -212,7 +212,7 @@ def test_an_abbreviation_ends_no_cue() -> None:
     ],
 )
 def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) -> None:
-    """A token a word, as the model writes them; nothing begins or ends a line that must not."""
+    """The model writes one token a word; no line starts or ends with a forbidden character."""
     words = [Word(c, i * 0.2, i * 0.2 + 0.2, 0.9) for i, c in enumerate(text)]
     shown = make_cues(Transcript((Segment.from_words(words),), 90, language))
     assert texts(shown) == text

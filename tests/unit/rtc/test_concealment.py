@@ -1,4 +1,4 @@
-"""Holes that lost packets leave are filled with what came before, and with no more."""
+"""Lost packets are concealed with the audio before them, and nothing else."""
 
 from __future__ import annotations
 

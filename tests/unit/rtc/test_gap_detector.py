@@ -1,4 +1,4 @@
-"""Lost packets leave silence of their length."""
+"""Lost packets become silence of their length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from asr_core.rtc.gap_detector import CLOCK_SLACK_S, MAX_GAP_S, GapDetector
 
 
 def frame(number: int, *, clock: int = 0) -> av.AudioFrame:
-    """The packet of that number: 20 ms at 48 kHz, as aiortc stamps it."""
+    """Return the packet of that number: 20 ms at 48 kHz, with aiortc's time stamp."""
     made = av.AudioFrame.from_ndarray(np.zeros((1, 1920), np.int16), "s16", "stereo")
     made.sample_rate, made.time_base, made.pts = 48_000, Fraction(1, 48_000), clock + 960 * number
     return made

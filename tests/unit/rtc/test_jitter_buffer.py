@@ -1,4 +1,4 @@
-"""Packets come out in the order they were sent, and none is lost but on the way."""
+"""Packets come out in the order they were sent, and none is lost except in the network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from asr_core.rtc.jitter_buffer import (
 )
 
 SOUND = bytes([0b_01001_0_00, 1, 2, 3])
-"""Twenty milliseconds of it."""
+"""A packet of twenty milliseconds."""
 
 
 class Clock:
-    """Goes on by as much as a packet lasts, each time that it is read."""
+    """A fake clock that advances by one packet each time it is read."""
 
     now = 0.0
 
@@ -35,7 +35,7 @@ class Clock:
 def _heard(
     order: AudioJitterBuffer, numbers: list[int], data: Callable[[int], bytes] = lambda _: SOUND
 ) -> list[int]:
-    """The numbers of the packets that come out."""
+    """Return the numbers of the packets that come out."""
     out = []
     for number in numbers:
         packet = RtpPacket(sequence_number=number % 65536, timestamp=number)
@@ -73,7 +73,7 @@ def test_a_source_that_restarts_is_played(anew: int) -> None:
 def test_reordered_packets_come_out_in_order(
     first: int, delays: list[int], data: st.DataObject
 ) -> None:
-    """Up to three places late, at any number, with losses: those lost are all that is missing."""
+    """Packets up to three places late, from any number: only the lost ones are missing."""
     lost = data.draw(st.sets(st.integers(1, len(delays)), max_size=len(delays) // 5))
     sent = [(i + delay, i) for i, delay in enumerate(delays)]
     arrived = [i for _, i in sorted(sent) if i not in lost]
@@ -119,6 +119,6 @@ def test_aiortc_uses_the_jitter_buffer_for_audio(monkeypatch: pytest.MonkeyPatch
 
 
 class _Transport:
-    """Stands for one that is open: making a real one needs a peer."""
+    """A stand-in for an open transport; a real one needs a peer."""
 
     state = "connected"

@@ -1,4 +1,4 @@
-"""Offers of browsers are taken, others refused before anybody works on them."""
+"""Browsers' offers are accepted; others are refused before they cost anything."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ a=rtpmap:0 PCMU/8000
 a=ssrc:2571132246 cname:PoPNFv+3a1PAyliV
 """
 OFFER = (HEAD + AUDIO).replace("\n", "\r\n")
-"""Chromium 141's for a page that only sends a microphone, shortened."""
+"""Chromium 141's offer for a page that only sends a microphone, shortened."""
 
 VIDEO = AUDIO.replace("m=audio", "m=video").replace("opus/48000/2", "VP8/90000")
 DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=sctp-port:5000\n"
@@ -128,7 +128,7 @@ def test_any_offer_has_at_most_one_media_line(text: str, at: int) -> None:
         checked = validate_offer(OFFER[:at] + text + OFFER[at:], "offer", ALL)
     except OfferError:
         return
-    # As aiortc reads it, which takes more marks for the end of a line than SDP does.
+    # As aiortc reads it: it knows more line ends than SDP does.
     media = [line for line in checked.splitlines() if line.startswith("m=")]
     assert len(media) == 1 and media[0].startswith("m=audio ")
 

@@ -1,4 +1,4 @@
-"""What an Opus packet says of itself is what a decoder makes of it."""
+"""The duration in an Opus packet's header is that of the decoded audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asr_core.rtc.opus import MAX_PACKET_S, opus_duration_s
 
 
 def _decoded_s(packet: bytes) -> float | None:
-    """Seconds that FFmpeg's libopus makes of it; None if it refuses."""
+    """Return the seconds that FFmpeg's libopus decodes it to; None if it refuses."""
     codec = av.CodecContext.create("libopus", "r")
     codec.sample_rate = 48_000
     codec.layout = "stereo"

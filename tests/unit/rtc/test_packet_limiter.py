@@ -1,4 +1,4 @@
-"""A connection brings as much as a browser sends, and no more."""
+"""A connection may bring as much as a browser sends, and no more."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_too_many_sources_are_cut_off() -> None:
 def test_time_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Up and down by all that a stamp can hold: the jitter grows larger than its field."""
+    """Time stamps jump over their whole range, so the jitter exceeds its field."""
     now = 0.0
     monkeypatch.setattr("aiortc.rtcrtpreceiver.time.time", lambda: now)
     statistics = StreamStatistics(48_000)
@@ -73,6 +73,6 @@ def test_time_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
 
 
 class _Transport:
-    """Stands for one that is open: making a real one needs a peer."""
+    """A stand-in for an open transport; a real one needs a peer."""
 
     state = "connected"

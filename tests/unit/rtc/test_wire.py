@@ -1,4 +1,4 @@
-"""What strangers send over a real connection, and what it costs."""
+"""Hostile input over a real connection, and its cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def speech() -> list[bytes]:
-    """Four seconds of a tone, packet by packet."""
+    """Four seconds of a tone as packets."""
     tone = np.sin(np.arange(64_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
     return opus(tone)
 
@@ -86,7 +86,7 @@ def test_odd_headers_do_not_end_the_audio(
     peer = server.connect(controller, Microphone(speech))
     eventually(lambda: heard_s(controller) > 0.5)
     transport = peer.getSenders()[0].transport
-    # A sound level, which has one byte, of two.
+    # An audio level of two bytes instead of one.
     header = "9060000100000000000000ab" + "bede0001" + "21aabb00"
     server.do(transport._send_rtp(bytes.fromhex(header) + bytes(20)))
     eventually(lambda: heard_s(controller) > 1.5)
@@ -228,7 +228,7 @@ def test_closing_the_controller_ends_the_connection(
 def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
     server: Server, speech: list[bytes], eventually: Eventually
 ) -> None:
-    """Each end in turn: STOP, the page's session gone, a peer that vanishes, a cut sender."""
+    """Recordings end by STOP, by the end of the page's session, and by a vanished peer."""
     scheduler = Scheduler(CountingEngine())
 
     def record(number: int) -> None:
@@ -271,6 +271,6 @@ def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
 
 
 def _ours() -> list[str]:
-    """Threads that end with the recordings."""
+    """Return the names of threads that should end with the recordings."""
     names = ("asr-", "audio-decoder", "ShutdownPolling", "process_offer", "Timer")
     return [name for name in in_use()[0] if name.startswith(names)]

@@ -1,4 +1,4 @@
-"""The gate alone, with an app behind it that tells what it was asked."""
+"""The gate alone, with an app behind it that reports its requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.loops import run
 
 @dataclass
 class Site:
-    """What Streamlit knows, as a test wishes it."""
+    """A stand-in for what the gate asks Streamlit."""
 
     signed_in: str | None = None
     path: str | None = None
@@ -64,7 +64,7 @@ class Answer:
 
 
 class Behind:
-    """The app behind the gate."""
+    """A fake app behind the gate that records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
@@ -127,7 +127,7 @@ def ask(gate: Gate, path: str, *, method: str = "GET", body: bytes = b"", **head
 
 
 def connect(gate: Gate, *messages: Any, **headers: str) -> list[Any]:
-    """Open a page's WebSocket, send ``messages``, close it; what came back."""
+    """Open a page's WebSocket, send ``messages`` and close it; return what came back."""
     headers = {key.replace("_", "-"): value for key, value in headers.items()}
     waiting = [{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect"}]
     sent: list[Any] = []
@@ -196,7 +196,7 @@ def test_an_invitation_becomes_a_cookie_and_is_removed_from_the_address() -> Non
     assert (answer.status, answer.all("location")) == (303, ["/upload?section=Runs"])
     assert "HttpOnly; SameSite=Lax" in answer.all("set-cookie")[0]
     assert ask(gate, "/upload", cookie=f"{COOKIE}={answer.cookie}").body == "inside"
-    # Whoever has the cookie keeps the identity when the link is opened once more.
+    # The cookie keeps the identity when the link is opened again.
     again = ask(gate, "/?invite=north-wind", cookie=f"{COOKIE}={answer.cookie}")
     assert (again.status, again.cookie) == (303, None)
     assert [asked["path"] for asked in behind.asked] == ["/upload"]
@@ -213,7 +213,7 @@ def test_wrong_invitations_are_counted_and_logged(caplog: pytest.LogCaptureFixtu
     gate, *_ = make(invitation="north-wind", is_open=False)
     statuses = [ask(gate, f"/?invite=guess{i}").status for i in range(20)]
     assert statuses.count(303) == 5 and statuses[-1] == 429
-    assert ask(gate, "/?invite=north-wind").status == 429  # a guess like any other
+    assert ask(gate, "/?invite=north-wind").status == 429  # counted as a guess
     assert "wrong invitation" in caplog.text
     assert "guess" not in caplog.text.replace("guessed", "")
 
@@ -315,11 +315,11 @@ def test_a_client_faster_than_a_browser_is_throttled(monkeypatch: pytest.MonkeyP
     assert len(behind.messages) == 211
     assert slept == pytest.approx(150 / 15, rel=0.01)  # 60 at once, then 15 a second
 
-    slept = 0.0  # with a new browser for each connection the address is what counts
+    slept = 0.0  # with a new browser for each connection the address is limited
     now += 100
     for _ in range(50):
         connect(gate, *[message] * 60)
-    assert slept == 0  # nobody waits who is no faster than that
+    assert slept == 0  # a client at that rate does not wait
     for _ in range(50):
         connect(gate, *[message] * 100)
     assert slept > 5
@@ -390,7 +390,7 @@ def test_health_reports_what_is_wrong() -> None:
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (200, "ok")
     site.no_model = "The model hangs."
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (503, "The model hangs.")
-    assert ask(gate, "/_stcore/health").body == "inside"  # pages come back all the same
+    assert ask(gate, "/_stcore/health").body == "inside"  # pages are still served
     site.no_page = "No page can be opened: no descriptors are left."
     for path in ("/health", "/_stcore/health"):
         answer = ask(gate, path)

@@ -18,7 +18,7 @@ MOST, MOST_EACH = 20, 60
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> Iterator[int]:
-    """Of a real server that looks after its connections."""
+    """Port of a real server with limited connections."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["path"] == "/long":
@@ -100,14 +100,14 @@ def test_connections_of_one_address_are_limited(port: int) -> None:
     crowd = [connect(port) for _ in range(MOST_EACH + 20)]
     for connection in crowd:
         connection.close()
-    with connect(port) as connection:  # those that have ended no longer count
+    with connect(port) as connection:  # closed ones no longer count
         connection.sendall(REQUEST)
         assert answer_to(connection)
 
 
 def test_too_many_connections_at_once_do_not_block_others(port: int) -> None:
     crowd = [connect(port) for _ in range(MOST_EACH - 1)]
-    with connect(port) as connection:  # they are all there still
+    with connect(port) as connection:  # the others are all still open
         connection.sendall(REQUEST)
         assert answer_to(connection)
     ended = 0

@@ -15,7 +15,7 @@ def test_only_our_own_cookies_are_accepted() -> None:
     assert cookies.read(value) == replace(visitor, needs_cookie=False)
     for other in (None, "", "x", value[:-1], value.replace(value[3], "~"), "a.b.c", value * 50):
         assert cookies.read(other) is None
-    assert VisitorCookies().read(value) is None  # another process's
+    assert VisitorCookies().read(value) is None  # signed by another process
 
 
 def test_an_old_cookie_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +41,9 @@ def test_an_invitation_outlives_a_restart_and_ends_when_it_changes() -> None:
 def test_a_strangers_cookie_has_no_trace_of_the_invitation() -> None:
     stranger = Visitor.new()
     value = VisitorCookies("north-wind").write(stranger)
-    assert VisitorCookies("north-wind").read(value) is None  # signed with nothing of it
+    assert (
+        VisitorCookies("north-wind").read(value) is None
+    )  # its key does not depend on the invitation
 
 
 def test_nobody_is_invited_without_an_invitation() -> None:

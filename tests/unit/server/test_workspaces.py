@@ -11,7 +11,7 @@ from asr_core.server.workspaces import Workspace, Workspaces
 
 
 class World:
-    """Pages that open and close, and a clock."""
+    """Pages that open and close, and a fake clock."""
 
     def __init__(self) -> None:
         self.open: set[str] = set()
@@ -41,7 +41,7 @@ def world() -> World:
 
 @pytest.fixture
 def fill(stored: Callable[..., StoredFile]) -> Callable[[Workspace], StoredFile]:
-    """Put a finished file into a workspace."""
+    """Put a finished file into a workspace; return it."""
 
     def put(workspace: Workspace) -> StoredFile:
         file = stored(b"sound")
@@ -105,7 +105,7 @@ def test_an_older_page_gives_the_other_time_to_reconnect(
     fill(made)
     empty = world.page("second")
     world.pass_time(300)
-    world.open.clear()  # a proxy starts anew: both are cut, the empty one is back first
+    world.open.clear()  # a proxy restarts: both are cut, the empty page reconnects first
     assert world.page("second") is empty
     assert world.page("first") is made
     world.open.remove("first")
@@ -117,7 +117,7 @@ def test_work_without_a_page_is_freed_after_fifteen_minutes_and_reported_once(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     path = fill(world.page("first")).path
-    world.pass_time(3600)  # the page is open all the time
+    world.pass_time(3600)  # the page stays open
     world.open.remove("first")
     world.pass_time(895)
     assert len(world.all) == 1 and path.exists()

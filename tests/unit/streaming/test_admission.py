@@ -1,4 +1,4 @@
-"""Who is let in, and when, on a simulated clock."""
+"""Admission of speakers, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_a_visitor_who_closed_the_tab_loses_their_place() -> None:
 def test_the_queue_is_full_with_two_for_each_place() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 2, clock)
-    for who in "abcde":  # the first is in, until the second may follow
+    for who in "abcde":  # the first is admitted, until the second may follow
         queue.enter(who)
         assert queue.is_full == (who == "e")
     clock.now = 6
-    assert not queue.is_full  # all who waited have closed their tabs
+    assert not queue.is_full  # everyone waiting has closed their tab
 
 
 def test_the_waiting_time_is_estimated_from_past_stays() -> None:
@@ -71,7 +71,7 @@ def test_the_second_half_is_admitted_one_by_one() -> None:
 
 
 def test_the_load_of_a_new_speaker_is_measured_before_the_next_is_admitted() -> None:
-    """The machine turns out slower with the second speaker: the third waits."""
+    """If the second speaker makes the machine too slow, the third waits."""
     clock = Clock()
     queue = AdmissionQueue(lambda: 3 if queue.n_admitted < 2 else 2, clock)
     for _ in range(60):
@@ -119,7 +119,7 @@ def test_the_queues_of_two_models_share_one_budget() -> None:
 
 
 class Page:
-    """One that a user has open."""
+    """A page that a user has open."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
@@ -136,7 +136,7 @@ def test_one_user_takes_at_most_two_places() -> None:
     for page in pages[2:]:
         assert queues[0].is_at_limit(page)
         assert not queues[0].enter(page)
-        assert queues[0].position(page) is None  # nobody waits behind them in vain
+        assert queues[0].position(page) is None  # so that nobody waits behind them in vain
     clock.now += 10
     assert queues[0].enter(Page("somebody else"))
     queues[1].leave(pages[1])
@@ -174,7 +174,7 @@ class Crowd(RuleBasedStateMachine):
     def ask(self, who: int) -> None:
         if self.queue.enter(who):
             if who in self.asked:
-                # Only as many may stand before as there were free places.
+                # Only as many may be ahead as there were free places.
                 assert self.asked.index(who) < 3
                 self.asked.remove(who)
         elif who not in self.asked and self.queue.position(who) is not None:

@@ -21,11 +21,11 @@ TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_
 
 
 LATER_S = 99.0
-"""Audio goes on for long after every word."""
+"""Audio that continues long after every word."""
 
 
 def words(texts: list[str], probability: float = 0.9) -> list[Word]:
-    """A word a second."""
+    """Return one word per second."""
     return [Word(f" {text}", float(i), i + 0.8, probability) for i, text in enumerate(texts)]
 
 
@@ -96,7 +96,7 @@ def test_a_hypothesis_continues_after_the_committed_words(
 
 
 def rest(committed: str, heard: str) -> str:
-    """What is left of words said one a second, a number of several digits in as many seconds."""
+    """Return the words after the committed ones; each digit of a number takes a second."""
     return "".join(word.text for word in after_committed(spoken(committed), spoken(heard)))
 
 

@@ -12,7 +12,7 @@ TEXTS = st.lists(st.sampled_from([" one", " two.", " three", " four?"]), min_siz
 
 
 def hypothesis(texts: list[str]) -> Hypothesis:
-    """A word a second, a token a word."""
+    """Return a hypothesis of one word per second and one token per word."""
     words = tuple(Word(text, float(i), i + 0.8, 0.9) for i, text in enumerate(texts))
     ends = tuple(word.end for word in words)
     tokens, probabilities = tuple(range(len(texts))), (0.9,) * len(texts)
@@ -23,7 +23,7 @@ def hypothesis(texts: list[str]) -> Hypothesis:
 def test_every_final_word_is_written_once_and_in_order(
     texts: list[str], data: st.DataObject
 ) -> None:
-    """However often the window moves on in between."""
+    """However often the window advances in between."""
     utterance = Utterance(0)
     finished, at = [], 0
     while at < len(texts):
@@ -67,7 +67,7 @@ def test_the_draft_is_the_final_text() -> None:
 
 
 def test_a_final_word_is_not_shown_a_second_time() -> None:
-    """Another look gives it other times, and what follows may be another word."""
+    """A later pass gives it other times, and another word may follow."""
     utterance = Utterance(0)
     first = hypothesis([" one", " two", " three"])
     utterance.update(utterance.new_words(first, 0.0), 0, 9.0)
@@ -77,7 +77,7 @@ def test_a_final_word_is_not_shown_a_second_time() -> None:
 
 
 def test_a_segment_does_not_end_after_an_abbreviation() -> None:
-    """Whether or not the next word is known when the window moves on."""
+    """Whether or not the next word is known when the window advances."""
     texts = [" He", " knew", " Mr.", " Smith."]
     for n_final in (3, 4):
         utterance = Utterance(0)
@@ -88,7 +88,7 @@ def test_a_segment_does_not_end_after_an_abbreviation() -> None:
 
 
 def test_speech_soon_after_a_sentence_is_decoded_with_it() -> None:
-    """Its words come once, and gates judge what is new."""
+    """Its words are written once, and only new ones are checked for hallucination."""
     before = Utterance(0)
     heard = hypothesis([" One", " two.", " Three", " four."])
     before.update(before.new_words(heard, 0.0), 4, 4.0)

@@ -1,4 +1,4 @@
-"""Texts from outside, fit for every place."""
+"""Text from outside, made fit for any output."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from asr_core.text.plain_text import sanitise, sanitise_data, shorten
 
-ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates, too
+ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates too
 
 
 @given(ANY_TEXT)

@@ -30,7 +30,7 @@ def test_text_without_repetition_is_left_alone(items: list[int]) -> None:
 def test_a_phrase_repeated_in_no_time_was_spoken_once(
     before: list[str], phrase: list[str], turns: int, data: st.DataObject
 ) -> None:
-    """Wherever in the turns the alignment found no time."""
+    """Wherever in the repetitions the alignment found no time."""
     texts = before + phrase * turns
     n_unspoken = (turns - 1) * len(phrase)
     begin = len(before) + data.draw(st.integers(0, len(phrase)))

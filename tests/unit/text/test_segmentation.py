@@ -48,7 +48,7 @@ def test_a_title_ends_no_line() -> None:
     st.lists(st.sampled_from(["Mr.", "He", "left.", "at", "5", "p.m.", "No.", "U.S.", "I", "so?"]))
 )
 def test_later_words_change_no_earlier_line(texts: list[str]) -> None:
-    """A line depends on its own words and the next one: so a live line, once cut, stays."""
+    """A line depends only on its own words and the next one, so a live line stays as it is."""
     given_words = words(texts)
     whole = list(split_into_segments(given_words, "en"))
     for n in range(1, len(texts)):

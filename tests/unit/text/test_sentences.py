@@ -53,7 +53,7 @@ SENTENCES = [
 
 
 def words(text: str, language: str | None) -> list[Word]:
-    """As the model writes them: tokens with the marks after them, or words after a space."""
+    """Return words as the model writes them: with the marks after them, or after a space."""
     pattern = r"「?\w[。？！」]*" if language in {"zh", "ja"} else r"\s*\S+"
     pieces = re.findall(pattern, text)
     return [Word(piece, i * 0.2, i * 0.2 + 0.2, 0.9) for i, piece in enumerate(pieces)]

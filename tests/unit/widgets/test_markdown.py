@@ -16,7 +16,7 @@ def test_everything_but_letters_digits_and_spaces_is_escaped(text: str) -> None:
 
 
 def test_characters_no_message_can_carry_are_replaced() -> None:
-    """Streamlit's messages are UTF-8, in which half a character has no place."""
+    """Streamlit's messages are UTF-8, which has no lone surrogates."""
     assert escape_markdown("a\ud800\u202eb\x1b").encode() == "a\ufffdb\ufffd".encode()
 
 

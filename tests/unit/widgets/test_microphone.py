@@ -1,4 +1,4 @@
-"""The control of the microphone, without a browser."""
+"""The microphone's control, without a browser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def notes() -> None:
 
 
 def test_a_component_state_the_library_fails_on_is_reported_once() -> None:
-    """The fault is had by running the page without a server, which the library needs."""
+    """The page runs without the server that the library needs, which makes it fail."""
     app = AppTest.from_function(control, default_timeout=30).run()
     assert not app.exception
     assert "trouble: The browser sent something this page does not understand" in app.text[0].value

@@ -1,4 +1,4 @@
-"""What the test bench's widgets hide, by who looks; drawn by Streamlit, without a browser."""
+"""What the test bench's widgets show to whom; drawn by Streamlit, without a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 
 def signed_in(script: Callable[..., None], claims: dict[str, Any] | None) -> AppTest:
-    """``script`` as drawn for somebody with these claims, without a provider."""
+    """Run ``script`` for a user with these claims, without an identity provider."""
     app = AppTest.from_function(script, kwargs={"claims": claims}, default_timeout=60)
     app.secrets["auth"] = {"client_id": "x"}
     app.secrets["roles"] = ROLES
@@ -40,7 +40,7 @@ def claims_of(email: str) -> dict[str, Any]:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """What Anne stored, and what was there before anybody had a name."""
+    """A store with content of Anne, and content from before there were owners."""
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path))
     monkeypatch.delenv("ASR_TESTBENCH_URL", raising=False)
     opened = open_store()
@@ -103,7 +103,7 @@ def all_sections(claims: dict | None) -> None:
 
 
 def buttons(app: AppTest) -> list[str]:
-    """What can be changed or deleted on the page."""
+    """Return the labels of the buttons that change or delete something."""
     changing = ("delete-", "unflag-", "noise-", "drop-", "cancel-", "resume-", "dismiss-", "store-")
     return sorted(
         key.split("-")[0] for each in app.button if (key := each.key or "").startswith(changing)

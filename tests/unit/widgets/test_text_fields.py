@@ -1,4 +1,4 @@
-"""Fields of text, drawn by Streamlit without a browser."""
+"""Text fields, drawn by Streamlit without a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Corrections: what the browser sends, and what is drawn of it."""
+"""Corrections as the browser sends them, and as they are drawn."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def other(directory: Path) -> CTranslate2Engine:
 def decoded(
     engine: OnnxEngine, window: Window, other: CTranslate2Engine | None = None
 ) -> tuple[DecodingResult, DecodingRequest]:
-    """What ``engine`` encodes, as its decoder decodes it or that of ``other``."""
+    """Encode with ``engine`` and decode with its decoder, or with that of ``other``."""
     window = replace(window, context_s=15.0)
     request = engine._request(window, "en")
     encoded = engine._encode(engine._features([window]))
@@ -60,7 +60,7 @@ def decoded(
 def test_encoder_output_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray, seconds: float
 ) -> None:
-    """Off by 5 to 10 %, as CTranslate2 in int8 is by 4 to 9."""
+    """It is 5 to 10 % off; CTranslate2 in int8 is 4 to 9 % off."""
     window = Window(two_cities[3 * 16_000 :][: int(seconds * 16_000)], context_s=seconds)
     exact = CTranslate2Engine(directory, compute_type="float32")
     features = engine._features([window])
@@ -100,7 +100,7 @@ def test_a_truncated_text_gets_times(engine: OnnxEngine, beckett: np.ndarray) ->
     assert np.allclose(again.probabilities, text.aligned.probabilities[:-3], atol=0.1)
 
 
-def test_logits_of_float_weights_are_those_of_the_float_model(
+def test_token_probabilities_and_times_are_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     on_torch = TransformersEngine(directory, device="cpu")
@@ -191,7 +191,7 @@ def test_a_batch_gives_the_text_of_single_windows(
     together = engine.transcribe(windows, background=True)
     alone = [engine.transcribe([window], background=True)[0] for window in windows]
     n_words = [len(hypothesis.words) for hypothesis in alone]
-    assert len(set(n_words)) > 1  # so that some end before others
+    assert len(set(n_words)) > 1  # so that some windows end before others
     n_same, apart = 0, []
     for one, other in zip(together, alone, strict=True):
         words = [[comparison_key(word.text) for word in h.words] for h in (one, other)]
@@ -199,7 +199,7 @@ def test_a_batch_gives_the_text_of_single_windows(
             n_same += block.size
             pairs = zip(one.words[block.a :], other.words[block.b :], strict=False)
             apart += [abs(a.start - b.start) for a, b in itertools.islice(pairs, block.size)]
-    # In 8 bits the rows of a pass share a scale: a word here and there may differ.
+    # In 8 bits the rows of a pass share a scale, so that a few words may differ.
     assert n_same >= 0.95 * sum(n_words)
     assert np.median(apart) <= 0.02
     assert np.quantile(apart, 0.9) <= 0.1

@@ -1,4 +1,4 @@
-"""SmoothQuant leaves the network's function as it is and evens out its activations."""
+"""SmoothQuant keeps the network's function and evens out its activations."""
 
 from __future__ import annotations
 

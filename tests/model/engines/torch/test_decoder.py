@@ -18,13 +18,13 @@ TOKENS = torch.tensor([[50257, 50362, 632, 373], [50257, 50362, 383, 1266]])
 @pytest.fixture(scope="module")
 def model(tiny_en: Path) -> Any:
     whisper = convert_to_transformers(tiny_en).eval()
-    whisper.set_attn_implementation("eager")  # the one that hands out its attention
+    whisper.set_attn_implementation("eager")  # the implementation that returns its attention
     return whisper
 
 
 @pytest.fixture(scope="module")
 def encoded() -> torch.Tensor:
-    """As loud as what the encoder gives; what it says does not matter here."""
+    """Random values of the level of the encoder's output."""
     return torch.randn(2, 300, 384, generator=torch.Generator().manual_seed(1))
 
 

@@ -39,6 +39,6 @@ def test_one_thread_is_enough() -> None:
     before = psutil.Process().cpu_times().user, time.thread_time()
     for _ in range(100):
         log_mel(np.ones(16_000, np.float32), 80, 600)
-        time.sleep(0.01)  # a thread that spins would go on spinning now
+        time.sleep(0.01)  # a spinning thread would go on spinning now
     spent = psutil.Process().cpu_times().user - before[0]
     assert spent < 2 * (time.thread_time() - before[1]) + 0.1

@@ -1,4 +1,4 @@
-"""Graphs are made once, and made anew where what is kept cannot be trusted."""
+"""Graphs are built once, and rebuilt if the cached one cannot be trusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the graphs that were made, as they are made."""
+    """Names of the graphs built so far."""
     made: list[str] = []
     keep = GraphCache._keep
 

@@ -1,4 +1,4 @@
-"""How far the beam's other texts back a word."""
+"""Word confidence from the beam's other hypotheses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,5 @@ def test_equal_hypotheses_support_every_word(best: list[str], n: int) -> None:
 
 
 def test_hypotheses_are_weighted_by_their_likelihood_relative_to_the_best() -> None:
-    weights = relative_likelihoods(
-        [-2.0, -3.0, -1.0]
-    )  # the third is longer: likelier for each token
+    weights = relative_likelihoods([-2.0, -3.0, -1.0])  # the third is longer: more likely per token
     assert weights == [pytest.approx(math.exp(-1)), 1.0]

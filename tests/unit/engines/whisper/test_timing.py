@@ -13,7 +13,7 @@ COSTS = arrays(
 
 
 def cheapest(cost: np.ndarray) -> float:
-    """By the textbook recursion."""
+    """Return the least cost by the textbook recursion."""
     n, m = cost.shape
     total = np.full((n, m), np.inf)
     for i in range(n):
@@ -51,7 +51,7 @@ def test_the_median_is_the_middle_one_of_seven(values: np.ndarray) -> None:
 
 
 def test_each_token_starts_where_the_attention_of_the_previous_one_is() -> None:
-    weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of sound, ten of silence
+    weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of speech, ten of silence
     weights[..., 45:] = 1.0
     for row, frame in ((2, 0), (3, 10), (4, 30)):  # rows 0 and 1: the start sequence before
         weights[0, row, frame : frame + 10] = 1.0

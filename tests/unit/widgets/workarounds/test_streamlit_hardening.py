@@ -48,6 +48,6 @@ print("done")
 
 
 def test_disabled_requests_and_messages_do_nothing() -> None:
-    """In a process of its own, since it changes Streamlit for good."""
+    """Runs in a process of its own, since it changes Streamlit for good."""
     ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == "done", ran.stderr

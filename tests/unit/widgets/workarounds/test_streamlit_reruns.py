@@ -1,4 +1,4 @@
-"""Streamlit's parts that are replaced, without its server."""
+"""Replaced parts of Streamlit, without its server."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from widgets.workarounds.streamlit_reruns import install_rerun_fixes
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
-    """Those of one session, with the parts replaced."""
+    """The files of one session, with the replaced parts."""
     install_rerun_fixes()
     monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "session")
     return MediaFileManager(MemoryMediaFileStorage("/media"))
 
 
 def drawn(files: MediaFileManager, text: str) -> str:
-    """Run the script once; the id under which its button's file is asked for."""
+    """Run the script once; return the id of its button's file."""
     files.clear_session_refs("session")
     file_id = files.add_deferred(lambda: text, "text/plain", "0.1", "a.txt", element_id="button")
     files.remove_orphaned_files()
@@ -40,7 +40,7 @@ def test_a_button_pressed_during_a_rerun_downloads_the_newest_content(
     pressed = drawn(files, "before")
     drawn(files, "after")
     assert content(files, files.execute_deferred(pressed)) == b"after"
-    files.clear_session_refs("session")  # a run begins, and ends for somebody else
+    files.clear_session_refs("session")  # a rerun starts, and another session's ends
     files.remove_orphaned_files()
     assert content(files, files.execute_deferred(pressed)) == b"after"
 

@@ -31,7 +31,7 @@ def test_the_guards_are_installed_where_the_component_looks() -> None:
 
 
 def test_credentials_for_a_turn_server_are_not_kept_for_ever() -> None:
-    """Each connection has its own; the library would keep them all."""
+    """Each connection has credentials of its own; the library would keep them all."""
     harden_webrtc()
     configuration = {"iceServers": [{"urls": "turn:example.org", "username": "1:a"}]}
     assert component.enhance_frontend_rtc_configuration(configuration) is configuration
