@@ -1,9 +1,9 @@
 """Leaks: thousands of visits, cut connections and recordings, with resources before and after.
 
-``python -m benchmarks.visits --visits 2000 --cuts 500 --takes 100 --browser-visits 200`` serves the
-app with one place to speak, visits every page with a raw client and with Chromium, cuts connections
-in every state (:mod:`tests.raw.cuts`) and makes recordings. After each kind it waits until the app has
-dropped its sessions, and prints descriptors, threads and memory. The exit status is 1 if descriptors
+``python -m benchmarks.visits --visits 2000 --cuts 500 --recordings 100 --browser-visits 200``
+serves the app with one place to speak, visits every page with a raw client and with Chromium, cuts
+connections in every state (:mod:`tests.raw.cuts`) and makes recordings. After each kind it waits until
+the app has dropped its sessions, and prints descriptors, threads and memory. The exit status is 1 if descriptors
 or threads grew by more than the app's own pools do, memory by more than ``--memory-mb``, or visits
 failed. What users made is kept for a while by design: ``--set ASR_KEEP_MINUTES=0.2`` shortens that.
 """
@@ -27,7 +27,7 @@ from playwright.async_api import Browser, async_playwright
 from benchmarks.clips import print_table
 from tests.fetch import fetch_speech
 from tests.raw.client import NoPage
-from tests.raw.cuts import CUTS, PATHS, Where, take, transcribed, visit
+from tests.raw.cuts import CUTS, PATHS, Where, record, transcribed, visit
 from tests.raw.serving import Held, Server, serving
 
 SLACK = 8  # descriptors, threads: persistent pools of Streamlit and asyncio
@@ -121,7 +121,7 @@ async def warm_up(where: Where) -> None:
     """Let the app load what it keeps for good: models, pools, the store."""
     for number in range(2 * len(PATHS)):
         await visit(where, number)
-    await take(where)
+    await record(where)
     async with where.visitor("/upload") as client:
         await transcribed(client, where.recording)
 
@@ -156,7 +156,7 @@ async def measure(
             began = time.monotonic()
             await work()
             before = report.first or Held(0, 0, 0.0)
-            is_to_settle = settle_between or what in ("warm-up", "takes")
+            is_to_settle = settle_between or what in ("warm-up", "recordings")
             held = await asyncio.to_thread(server.settled, before, wait_s if is_to_settle else 0.0)
             report.note(what, counts.get(what, 1), time.monotonic() - began, held)
 
@@ -170,13 +170,18 @@ async def measure(
     await done("visits", many("visits", lambda n: visit(where, n), 2), settle_s)
     await done("browser visits", lambda: with_browser(executable, browsing), settle_s)
     await done("cuts", many("cuts", cut), settle_s + kept_s)
-    await done("takes", many("takes", lambda _: take(where)), settle_s + kept_s)
+    await done("recordings", many("recordings", lambda _: record(where)), settle_s + kept_s)
     return report
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("visits", 2000), ("cuts", 500), ("takes", 100), ("browser-visits", 200)):
+    for name, count in (
+        ("visits", 2000),
+        ("cuts", 500),
+        ("recordings", 100),
+        ("browser-visits", 200),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600.0, help="at most, for each kind")
@@ -190,7 +195,7 @@ def main() -> int:
     fetch_speech()
     environment = {"ASR_MAX_SPEAKERS": "1", **dict(pair.split("=", 1) for pair in options.set)}
     invite = environment.get("ASR_INVITE") or os.environ.get("ASR_INVITE")
-    counts = {"visits": options.visits, "cuts": options.cuts, "takes": options.takes,
+    counts = {"visits": options.visits, "cuts": options.cuts, "recordings": options.recordings,
               "browser visits": options.browser_visits}  # fmt: skip
     kept_s = 60 * float(environment.get("ASR_KEEP_MINUTES", 20))
     with (

@@ -1,8 +1,8 @@
 """Damaged and hostile input, made from a seed: ``python -m tests.fuzz decode --seconds 60``.
 
-Each case runs in a process that may die; what is counted is anything but a result or one
-of our own errors: other exceptions, crashes, hanging, more than 1 GB of memory. The seed
-of a case that failed is printed: ``--only SEED`` repeats it.
+Each case runs in a process that may die. Anything but a result or one of our own errors is
+counted: other exceptions, crashes, hanging, more than 1 GB of memory. The seed of a failed
+case is printed: ``--only SEED`` repeats it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What lies between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT …``.
+"""A bad link between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT …``.
 
 Forwards TCP on the first port to the second address (the page), and of each further pair
 TCP and UDP on the first to the second port of this host (the relay). Datagrams are lost, delayed and

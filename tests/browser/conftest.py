@@ -48,10 +48,10 @@ def free_port() -> int:
 def served(
     *command: str, inside: Sequence[str] = (), host: str = "localhost", port: int = 0
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app with ``python command``; its address and its process.
+    """Serve the app with ``python command``; yield its address and its process.
 
     Args:
-        inside: what to put before the command to run it in another network.
+        inside: prefix of the command that runs it in another network.
     """
     port = port or free_port()
     switches = ["--server.headless=true", f"--server.port={port}", f"--server.address={host}"]

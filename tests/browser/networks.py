@@ -1,7 +1,7 @@
-"""Two networks that meet in a third host only: namespaces of the kernel, made by root.
+"""Two networks that meet only in a third host, as network namespaces created by root.
 
 Browser (10.77.1.2) ── host in the middle (10.77.1.1, 10.77.2.1) ── app (10.77.2.2).
-Nothing is routed between the two: the page comes through a proxy, sound through coturn.
+Nothing is routed between the two: the page comes through a proxy, audio through coturn.
 """
 
 from __future__ import annotations
@@ -79,13 +79,13 @@ class Middle:
 
     def set(self, loss: float = 0.0, jitter_s: float = 0.0) -> None:
         """Set the share of lost datagrams and the jitter, which reorders them."""
-        self._tell(f"{loss} {jitter_s}")
+        self._send(f"{loss} {jitter_s}")
 
     def cut(self) -> None:
         """Let nothing pass until ``set`` is called."""
-        self._tell("cut")
+        self._send("cut")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._link.stdin is not None
         self._link.stdin.write(line + "\n")
         self._link.stdin.flush()

@@ -1,4 +1,4 @@
-"""A machine whose every packet to the world is seen, and a visitor beside it.
+"""A machine whose every outgoing packet is seen, and a visitor beside it.
 
 Visitor (10.77.9.1) ── app (10.77.9.2) ── a wire to a host that takes no part. Whatever the
 app's machine would send to anybody but the visitor, looks up or tries to reach, goes out
@@ -91,7 +91,7 @@ def watched_card(folder: Path) -> Iterator[Card]:
             watcher.terminate()
 
 
-def _told(packet: bytes) -> str | None:
+def _describe(packet: bytes) -> str | None:
     """Return where an IP packet goes and what it looks up; None for the kernel's own."""
     if packet[0] >> 4 == 4:
         protocol, header = packet[9], 4 * (packet[0] & 15)
@@ -123,7 +123,7 @@ def main() -> None:
         card.bind((_CARD, _ETH_P_ALL))
         print("ready", flush=True)
         while True:
-            line = _told(card.recv(65_536))
+            line = _describe(card.recv(65_536))
             if line is not None:
                 print(line, flush=True)
 

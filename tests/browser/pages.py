@@ -33,9 +33,11 @@ def _shown(page: Page) -> list[str]:
 
 
 def go_to(page: Page, address: str, heading: str) -> None:
-    """Open the page and wait for its heading; once more if it does not come, as a user would
-    who looks at an empty page: one load in some hundred stops halfway when two cores serve
-    everything."""
+    """Open the page and wait for its heading; reload once if it does not appear.
+
+    A user would do so too: one load in some hundred stops halfway when two cores serve
+    everything.
+    """
     page.goto(address)
     title = page.get_by_role("heading", name=heading)
     try:
@@ -101,7 +103,7 @@ class LivePage:
     def tentative(self) -> str:
         return " ".join(self.view().locator(".tentative").all_inner_texts())
 
-    def wait_for_end_of_take(self, seconds: float = 60) -> None:
+    def wait_for_end_of_recording(self, seconds: float = 60) -> None:
         buttons = self.page.get_by_role("button", name="SRT")
         wait_until(
             lambda: buttons.count() > 0 and self.button("START").is_visible(), self.page, seconds

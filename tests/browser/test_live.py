@@ -41,7 +41,7 @@ def test_words_appear_while_speaking_and_stay(
     for before, after in itertools.pairwise(history):
         assert after.startswith(before), "a committed word was rewritten"
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     final = page.committed(0)
     assert final.startswith(history[-1])
     assert word_error_rate(TWO_CITIES, final) < 0.10
@@ -62,14 +62,14 @@ def test_a_second_recording_goes_below_and_clear_deletes_all(
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     for number in range(2):
 
-        def is_heard(n: int = number) -> bool:
+        def is_recognised(n: int = number) -> bool:
             return page.views().count() > n and "ever" in page.committed(n).lower()
 
         def is_kept(n: int = number) -> bool:
             return page.page.get_by_role("button", name="SRT").count() == n + 1
 
         page.start()
-        wait_until(is_heard, page.page, 30)
+        wait_until(is_recognised, page.page, 30)
         page.stop()
         wait_until(is_kept, page.page, 60)
     expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
@@ -94,7 +94,7 @@ def test_a_reloaded_page_shows_earlier_recordings(
     page.start()
     wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     page.reload()
     expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
     assert "ever" in page.committed().lower()
@@ -111,7 +111,7 @@ def test_the_tab_keeps_the_words_of_recordings_until_told_to_delete_them(
         page.start()
         wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
         page.stop()
-        page.wait_for_end_of_take()
+        page.wait_for_end_of_recording()
         page.page.context.clear_cookies()  # as if the server had been restarted
         page.reload()
         expect(kept.locator("time")).to_have_count(number + 1)
@@ -135,7 +135,7 @@ def test_two_browsers_show_only_their_own_words(
     wait_until(lambda: "better" in other.committed().lower(), other.page, 40)
     for page in (dickens, other):
         page.stop()
-        page.wait_for_end_of_take()
+        page.wait_for_end_of_recording()
     assert "fail" not in dickens.committed(0).lower()
     assert "times" not in other.committed(0).lower()
     assert word_error_rate(BECKETT, other.committed(0)) < 0.4
@@ -150,7 +150,7 @@ def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> N
     page.page.wait_for_timeout(1_500)
     page.start()
     wait_until(lambda: "stops in" in page.status(), page.page, 30)
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     assert "best of times" in page.committed(0)
     assert "foolishness" not in page.committed(0)
 
@@ -172,8 +172,8 @@ def test_a_visitor_waits_in_the_queue_or_before_it_if_it_is_full(
             page.open("tiny.en")
             page.start()
             wait_until(page.button("STOP").is_visible, page.page, 40)
-        told = second.page.get_by_text("You are number 1 in the queue")
-        expect(told).to_be_visible()
+        notice = second.page.get_by_text("You are number 1 in the queue")
+        expect(notice).to_be_visible()
         expect(third.page.get_by_text("You are number 2 in the queue")).to_be_visible()
         go_to(fourth.page, address, "Speak and read")
         choose(fourth.page, "Model", "tiny.en")
@@ -181,14 +181,14 @@ def test_a_visitor_waits_in_the_queue_or_before_it_if_it_is_full(
         expect(turned_away).to_be_visible()
         wait_until(first.committed, first.page, 40)
         second.page.wait_for_timeout(3_000)
-        expect(told).to_be_visible()
+        expect(notice).to_be_visible()
         assert not second.committed()
         first.stop()
         wait_until(second.committed, second.page, 30)
-        expect(told).to_be_hidden()
+        expect(notice).to_be_hidden()
         fourth.button("START").wait_for(timeout=30_000)
         expect(turned_away).to_be_hidden()
-        first.wait_for_end_of_take()
+        first.wait_for_end_of_recording()
         assert first.committed(0)
 
 
@@ -203,7 +203,7 @@ def test_leaving_the_page_frees_the_microphone(
     page.page.wait_for_timeout(3_000)
     page.page.get_by_role("link", name="Live").click()
     page.button("START").wait_for(timeout=30_000)
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     assert "best of times" in page.committed(0)
 
 
@@ -271,7 +271,7 @@ def test_a_slow_machine_shows_its_lag_and_loses_nothing(
     wait_until(lambda: "behind by" in page.status(), page.page, 60)
     page.page.wait_for_timeout(11_000)  # until all ten seconds of it are played
     page.stop()
-    page.wait_for_end_of_take(120)
+    page.wait_for_end_of_recording(120)
     assert word_error_rate(BECKETT, page.committed(0)) < 0.4
     assert "better" in page.committed(0).lower()
 

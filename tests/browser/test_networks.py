@@ -93,31 +93,30 @@ def _stop(page: LivePage) -> None:
         page.stop()
 
 
-def _heard(page: LivePage) -> str:
-    """What is heard of some twenty seconds of the recording, from when the connection
-    stands on."""
+def _transcript(page: LivePage) -> str:
+    """Return the transcript of about twenty seconds from when the connection is made."""
     start_speaking(page)
     page.page.wait_for_timeout(18_000)
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     return page.committed(0)
 
 
-def _errors_beside(clean: str, heard: str) -> float:
+def _errors_beside(clean: str, hypothesis: str) -> float:
     """Return the word error rate of a transcript of some part of the same recording."""
-    said, words = words_of(clean), words_of(heard)
+    reference, words = words_of(clean), words_of(hypothesis)
     assert len(words) > 25
-    parts = ((a, b) for a in range(len(said)) for b in range(a + 20, len(said) + 1))
-    return min(Levenshtein.distance(said[a:b], words) / (b - a) for a, b in parts)
+    parts = ((a, b) for a in range(len(reference)) for b in range(a + 20, len(reference) + 1))
+    return min(Levenshtein.distance(reference[a:b], words) / (b - a) for a, b in parts)
 
 
 def _long_loss(page: LivePage) -> tuple[float, int] | None:
     """Return length and start, in seconds, of a loss of audio of about ten seconds or more."""
     note = page.page.get_by_text("Audio was lost in the network")
-    said = note.inner_text() if note.count() else ""
+    reference = note.inner_text() if note.count() else ""
     losses = [
         (float(lost), 60 * int(minutes) + int(seconds))
-        for lost, minutes, seconds in re.findall(r"([0-9.]+) s at (\d+):(\d+)", said)
+        for lost, minutes, seconds in re.findall(r"([0-9.]+) s at (\d+):(\d+)", reference)
     ]
     return max((loss for loss in losses if loss[0] > 9.5), default=None)
 
@@ -134,7 +133,7 @@ def test_speech_is_transcribed_where_udp_is_blocked(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str, transport: str
 ) -> None:
     middle.set(loss=1.0)
-    assert _errors_beside(clean, _heard(open_page(transport))) < 0.1
+    assert _errors_beside(clean, _transcript(open_page(transport))) < 0.1
 
 
 def test_speech_is_transcribed_through_a_lossy_network(
@@ -142,7 +141,7 @@ def test_speech_is_transcribed_through_a_lossy_network(
 ) -> None:
     page = open_page("udp")
     middle.set(loss=0.05, jitter_s=0.06)
-    assert _errors_beside(clean, _heard(page)) < 0.2
+    assert _errors_beside(clean, _transcript(page)) < 0.2
 
 
 def test_a_recording_continues_after_ten_seconds_without_a_network(
@@ -175,7 +174,7 @@ def test_a_recording_continues_after_ten_seconds_without_a_network(
     assert max(times) > at_s + lost_s - 1
 
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     assert page.page.get_by_role("heading", name="Recording 2").count() == 0
     assert page.committed(0).startswith(before)
     with page.page.expect_download() as download:

@@ -158,14 +158,14 @@ def bench(speech_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for system in systems:
             is_wrong = condition == conditions[-1] and system.model == "base"
             text = BECKETT.replace("matter", "butter") if is_wrong else BECKETT
-            store.add_trial(run, _heard(case, text, condition, system))
+            store.add_trial(run, _trial(case, text, condition, system))
     opened.close()
 
 
-def _heard(case: Case, text: str, condition: Condition, system: SystemConfig) -> Trial:
+def _trial(case: Case, text: str, condition: Condition, system: SystemConfig) -> Trial:
     words = tuple(Word(f" {word}", i, i + 1, 0.9) for i, word in enumerate(text.split()))
-    heard = TrialResult(words, "en", audio_s=10.0, processing_s=1.0)
-    return Trial(case.id, case.name, case.reference, "en", condition, system, heard, case.tags)
+    result = TrialResult(words, "en", audio_s=10.0, processing_s=1.0)
+    return Trial(case.id, case.name, case.reference, "en", condition, system, result, case.tags)
 
 
 def look_at_the_bench(page: Page) -> None:
@@ -205,7 +205,7 @@ def test_the_app_sends_nothing(
         live.start()
         wait_until(live.committed, visitor, 60)
         live.stop()
-        live.wait_for_end_of_take()
+        live.wait_for_end_of_recording()
         upload = UploadPage(visitor, ADDRESS)
         upload.open()
         upload.drop(speech_files / "beckett.wav")

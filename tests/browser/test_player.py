@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from asr_core.audio.decode import decode
-from tests.support.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, onset_times, recorded
 
 _SOUND = bursts(2)
 _AT_3, _AT_10 = [(3.0, _SOUND)], [(10.0, _SOUND)]
@@ -67,7 +67,7 @@ def test_audio_lies_at_the_time_at_which_the_player_plays_it(
     page = launch(None, switches=["--autoplay-policy=no-user-gesture-required"]).new_page()
     ours, played = {}, {}
     for kind, (media, data) in RECORDINGS.items():
-        ours[kind] = heard_at(decode(io.BytesIO(data)))[-1]
+        ours[kind] = onset_times(decode(io.BytesIO(data)))[-1]
         arguments = [media, base64.b64encode(data).decode(), ours[kind] - 0.5]
         played[kind] = page.evaluate(_PLAYED_AT, arguments)
     assert played == pytest.approx(ours, abs=0.1)

@@ -46,24 +46,24 @@ def test_no_part_of_a_transcript_reaches_another_user(
     owner.wait_for_words()
     assert "Fail better" in owner.saved("TXT")
     wait_until(lambda: any(files in url for _, url in seen), owner.page, 20)
-    sounds = [url for _, url in seen if files in url]
+    audio_urls = [url for _, url in seen if files in url]
     texts = [url for _, url in seen if media in url]
     uploads = [url for method, url in seen if method == "PUT"]
-    assert sounds and uploads
+    assert audio_urls and uploads
 
     other = UploadPage(stranger, app)
     other.open()
     assert other.text() == ""
     expect(stranger.get_by_text("beckett.wav")).to_have_count(0)
     request = stranger.context.request
-    assert {_answer(owner.page.context.request, url) for url in sounds} == {200}
-    assert {_answer(request, url) for url in sounds} == {404}
+    assert {_answer(owner.page.context.request, url) for url in audio_urls} == {200}
+    assert {_answer(request, url) for url in audio_urls} == {404}
     for url in texts:
         assert _answer(request, url) in (200, 404)  # a text may be read by whoever has its name
         assert _answer(request, _changed(url)) == 404
     for path in ("media", "media/", "_stcore/upload_file", "_stcore/upload_file/"):
         answer = request.get(f"{app}/{path}")
-        assert not any(url.rsplit("/", 1)[1] in answer.text() for url in sounds)
+        assert not any(url.rsplit("/", 1)[1] in answer.text() for url in audio_urls)
     for url in uploads:
         # Uploads cannot be read; without the owner's session nothing can be added.
         assert b"RIFF" not in request.get(url).body()[:16]
@@ -75,15 +75,15 @@ def test_no_part_of_a_transcript_reaches_another_user(
     owner.page.get_by_role("button", name="Clear", exact=True).click()
     expect(owner.page.get_by_role("log", name="Transcript")).to_have_count(0)
     own = owner.page.context.request
-    wait_until(lambda: {_answer(own, url) for url in sounds} == {404}, owner.page, 60)
+    wait_until(lambda: {_answer(own, url) for url in audio_urls} == {404}, owner.page, 60)
     assert other.text() == ""
 
 
 def test_no_part_of_a_recording_reaches_another_user(
     app: str, launch: Callable[..., Browser], stranger: Page, speech_files: Path, tmp_path: Path
 ) -> None:
-    sound = spoken_late(speech_files / "beckett.wav", tmp_path)
-    owner = LivePage(launch(sound).new_context().new_page(), app)
+    speech = spoken_late(speech_files / "beckett.wav", tmp_path)
+    owner = LivePage(launch(speech).new_context().new_page(), app)
     owner.open("tiny.en")
     owner.page.get_by_text("Keep the audio").click()
     owner.start()
@@ -93,7 +93,7 @@ def test_no_part_of_a_recording_reaches_another_user(
     assert not other.committed() and not other.status()
     expect(other.views()).to_have_count(0)
     owner.stop()
-    owner.wait_for_end_of_take()
+    owner.wait_for_end_of_recording()
     expect(other.views()).to_have_count(0)
     stranger.reload()  # a new session gives no access either
     other.button("START").wait_for(timeout=60_000)

@@ -117,8 +117,8 @@ def test_a_click_on_a_word_plays_from_there_and_the_current_word_is_marked(
 ) -> None:
     word = done.words().filter(has_text="wisdom").first
     word.click()
-    said_at = float(word.get_attribute("data-start"))
-    wait_until(lambda: done.position() > said_at + 1, done.page, 20)
+    word_start_s = float(word.get_attribute("data-start"))
+    wait_until(lambda: done.position() > word_start_s + 1, done.page, 20)
     marked = done.page.locator(".words span.now")
     expect(marked).to_have_count(1)
     starts = [float(start) for start in done.starts()]
@@ -130,7 +130,7 @@ def test_a_click_on_a_word_plays_from_there_and_the_current_word_is_marked(
 
 def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPage) -> None:
     line = done.page.locator(".line").first
-    heard = line.locator(".words").inner_text()
+    recognised = line.locator(".words").inner_text()
     done.page.get_by_role("button", name="Correct").click()
     line.locator(".words").fill("Corrected by hand <b>&")
     line.locator(".words").press("Enter")
@@ -142,7 +142,7 @@ def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPa
     assert "Corrected by hand <b>&\n" in saved
     assert "And the second one.\n" in saved
     line.get_by_role("button", name="Restore").click()
-    expect(line.locator(".words")).to_have_text(heard)
+    expect(line.locator(".words")).to_have_text(recognised)
     assert "by hand" not in done.saved("TXT")
 
 
@@ -172,10 +172,10 @@ def test_a_correction_being_typed_is_in_the_next_download(
     done.page.get_by_role("button", name="Correct").click()
     for ms in (0, 60, 100):
         for name in ("TXT", "SRT"):
-            type_over(done, said := f"Typed before {name} for {ms} ms")
+            type_over(done, typed := f"Typed before {name} for {ms} ms")
             with done.page.expect_download() as download:
                 press(done, name, ms)
-            assert said in Path(download.value.path()).read_text()
+            assert typed in Path(download.value.path()).read_text()
 
 
 class Network:
@@ -251,10 +251,10 @@ def test_text_being_typed_survives_another_page_another_file_and_a_reload(
 
 def test_words_can_be_searched(done: UploadPage) -> None:
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("It was the")
-    n_said = done.text().lower().count("it was the")
-    expect(done.page.get_by_text(f"1 of {n_said}")).to_be_visible()
+    n_matches = done.text().lower().count("it was the")
+    expect(done.page.get_by_text(f"1 of {n_matches}")).to_be_visible()
     done.page.get_by_role("button", name="Next match").click()
-    expect(done.page.get_by_text(f"2 of {n_said}")).to_be_visible()
+    expect(done.page.get_by_text(f"2 of {n_matches}")).to_be_visible()
     assert done.page.locator(".hit.here").all_inner_texts()
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("no such words")
     expect(done.page.get_by_text("No matches", exact=True)).to_be_visible()

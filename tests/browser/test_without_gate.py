@@ -34,7 +34,7 @@ def test_an_invited_guest_records_and_uploads(
         live.start()
         wait_until(live.committed, page, 60)
         live.stop()
-        live.wait_for_end_of_take()
+        live.wait_for_end_of_recording()
         page.get_by_role("link", name="Upload").click()
         page.locator('input[type="file"]').set_input_files(speech_files / "beckett.wav")
         expect(page.get_by_role("button", name="SRT")).to_be_visible(timeout=60_000)

@@ -1,6 +1,6 @@
-"""Connections that are cut, one function a state in which it happens; and takes.
+"""Cut connections, a function for each state of the page, and complete recordings.
 
-Each opens what it needs, cuts, and leaves nothing open on this side.
+Each function opens what it needs, cuts, and leaves nothing open on this side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.raw.files import upload
 from tests.raw.http import multipart, request_head
 from tests.raw.speaker import Speaker, Speech, packets_of
 
-__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "take", "transcribed", "visit"]
+__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "record", "transcribed", "visit"]
 
 MODEL = "tiny.en"
 UPLOADER = "Or drop audio and video files"
@@ -27,11 +27,11 @@ PATHS = ("/", "/upload", "/testbench")
 
 @dataclass(frozen=True)
 class Where:
-    """The app that is visited, and what is said there.
+    """The app under test, and the recording to speak or upload there.
 
     Attributes:
         query: of the first address, such as ``invite=…``; without the question mark.
-        recording: WAV.
+        recording: a WAV file.
     """
 
     address: str
@@ -77,7 +77,7 @@ async def visit(where: Where, number: int) -> None:
         pass
 
 
-async def take(where: Where, seconds: float = 2.0) -> str:
+async def record(where: Where, seconds: float = 2.0) -> str:
     """Speak, press STOP, and return the words."""
     async with where.speaker() as speaker:
         await speaker.listening()
@@ -86,7 +86,7 @@ async def take(where: Where, seconds: float = 2.0) -> str:
 
 
 async def transcribed(client: Client, recording: Path, name: str = "speech.wav") -> str:
-    """Upload a recording on the upload page and return its words when it is done."""
+    """Upload a recording on the upload page; return its words when it is done."""
     answer = await upload(client, UPLOADER, name, recording.read_bytes())
     assert answer.status in (200, 204), answer.status
     await client.until(lambda: client.page.has("download_button", "SRT"), 90)
@@ -132,7 +132,7 @@ async def _transcribing(where: Where, rng: random.Random) -> None:
     await client.cut()
 
 
-async def _taking(where: Where, rng: random.Random) -> None:
+async def _while_recording(where: Where, rng: random.Random) -> None:
     speaker = Speaker(await where.opened())
     try:
         await speaker.start(Speech(packets_of(where.recording)))
@@ -176,7 +176,7 @@ CUTS: dict[str, Callable[[Where, random.Random], Awaitable[None]]] = {
     "script running": _script_running,
     "upload half-way": _upload_halfway,
     "transcribing": _transcribing,
-    "taking": _taking,
+    "recording": _while_recording,
     "waiting in the queue": _waiting,
     "downloading": _downloading,
 }

@@ -19,7 +19,7 @@ async def upload(client: Client, label: str, name: str, data: bytes) -> Response
     """Add a file to the uploader with this label.
 
     Returns:
-        The server's answer to the upload; the page is run if that says yes.
+        The server's answer to the upload; the page is rerun if it succeeded.
     """
     uploader = client.page.one("file_uploader", label)
     message = BackMsg()

@@ -1,8 +1,8 @@
-"""One stranger who tries everything, from a seed, beside an honest visitor.
+"""Hostile input from a seed, beside an honest visitor.
 
-``python -m tests.raw.fuzz --seconds 3600 --seed 1`` serves the app itself, or takes one
-that runs already with ``--url`` (memory is then watched with ``--pid``). It ends with 1
-if a traceback or a path of the server reached the visitor, the server died, answered the
+``python -m tests.raw.fuzz --seconds 3600 --seed 1`` serves the app itself, or attacks a
+running one with ``--url`` (and observes its memory with ``--pid``). The exit status is 1 if
+a traceback or a path of the server reached the visitor, or if the server died, answered the
 honest visitor too late, or took too much memory. Each case draws from the seed and its
 number: ``--only 17`` repeats it.
 """
@@ -57,7 +57,7 @@ class Findings:
     """What went wrong, and the honest visitor's waiting times.
 
     Attributes:
-        case: what is being done now, for what is found meanwhile.
+        case: the current case, to which findings are attributed.
     """
 
     seed: int
@@ -67,7 +67,7 @@ class Findings:
     refused: Counter[str] = field(default_factory=Counter)
     most_mb: float = 0.0
 
-    def look(self, case: str, data: bytes) -> None:
+    def search(self, case: str, data: bytes) -> None:
         """Search an answer for content that must not leak."""
         for leak in LEAKS:
             at = data.find(leak)
@@ -81,12 +81,12 @@ class Findings:
 
     def verdict(self) -> list[str]:
         """Return what is wrong, in sentences."""
-        said = [f"{n} × {what}" for what, n in self.wrong.most_common()]
+        sentences = [f"{n} × {what}" for what, n in self.wrong.most_common()]
         for what, waits in self.waits_s.items():
             late, longest = float(np.quantile(waits, 0.95)), max(waits)
             if late > LATE_S or longest > STANDS_STILL_S:
-                said.append(f"{what}: 95 % within {late:.1f} s, at most {longest:.1f} s")
-        return said
+                sentences.append(f"{what}: 95 % within {late:.1f} s, at most {longest:.1f} s")
+        return sentences
 
     def table(self) -> list[dict[str, object]]:
         """Return the honest visitor's waiting times as a table."""
@@ -99,8 +99,10 @@ class Findings:
 
 
 async def honest(where: Where, findings: Findings, stop: threading.Event) -> None:
-    """Ask for health, and click on a page, once a second, until ``stop``; in a thread and a
-    loop of his own, so that only the server can keep him waiting."""
+    """Request health and click on a page once a second until ``stop``.
+
+    It runs in a thread and loop of its own, so that only the server can delay it.
+    """
     client: Client | None = None
     while not stop.is_set():
         try:
@@ -139,7 +141,7 @@ async def attempt(where: Where, findings: Findings, number: int, names: Sequence
     """Run the case of this number; the server may refuse it."""
     name = names[number % len(names)]
     label = f"case {number}, {name}"
-    attack = Attack(where, None, lambda data: findings.look(label, data))  # type: ignore[arg-type]
+    attack = Attack(where, None, lambda data: findings.search(label, data))  # type: ignore[arg-type]
     findings.n_cases[name] += 1
     try:
         async with asyncio.timeout(_CASE_S):
@@ -158,9 +160,9 @@ async def fuzz(
     """Run cases for some seconds; return the findings.
 
     Args:
-        only: the number of the one case that is done.
-        at_once: how many are done side by side.
-        most: cases that are done.
+        only: number of the single case to run.
+        at_once: cases in parallel.
+        most: largest number of cases.
     """
     findings, stop = Findings(seed), threading.Event()
     beside = threading.Thread(target=lambda: asyncio.run(honest(where, findings, stop)))

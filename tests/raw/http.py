@@ -20,8 +20,8 @@ class Response:
 
     Attributes:
         status: 0 if the server closed the connection without an answer.
-        headers: lower-case names; those that come twice keep all values.
-        body: after the transfer encoding.
+        headers: lower-case names; repeated ones keep all values.
+        body: with the transfer encoding removed.
     """
 
     status: int
@@ -115,8 +115,8 @@ async def fetch(
     Args:
         address: ``http://host:port``.
         cookies: sent, and changed by what the answer sets.
-        body: bytes, or pieces that come as they come (their length is then not declared).
-        follow: how many redirects are followed.
+        body: bytes, or pieces sent as they come, without a declared length.
+        follow: largest number of redirects.
 
     Raises:
         OSError: nobody listens there.

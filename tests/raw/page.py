@@ -55,10 +55,10 @@ class Page:
     """The state of one browser tab.
 
     Attributes:
-        finished: runs of the whole script that ended, not counting those cut short.
-        fragment_runs: runs of fragments that ended.
+        finished: completed runs of the whole script.
+        fragment_runs: completed runs of fragments.
         fragments: seconds between the runs of each fragment that asks for them.
-        failures: every exception shown so far, also those that are gone again.
+        failures: every exception shown so far.
     """
 
     session_id: str = ""
@@ -137,7 +137,7 @@ class Page:
         """Return the first such element.
 
         Raises:
-            LookupError: there is none; names what is there.
+            LookupError: there is none; lists the existing ones.
         """
         found = next(self.find(kind, label), None)
         if found is None:
@@ -162,11 +162,11 @@ class Page:
 
     def words(self) -> str:
         """Return the final words of all transcripts on the page, of recordings and files."""
-        said: list[str] = []
+        parts: list[str] = []
         for view in self.component("transcript_view"):
-            said += [line["text"] for line in view.get("lines", ())]
-            said += [view.get("committed") or ""]
+            parts += [line["text"] for line in view.get("lines", ())]
+            parts += [view.get("committed") or ""]
         for editor in self.component("transcript_editor"):
             for line in editor.get("lines", ()):
-                said += ["".join(word for word, *_ in line["words"])]
-        return " ".join(" ".join(said).split())
+                parts += ["".join(word for word, *_ in line["words"])]
+        return " ".join(" ".join(parts).split())

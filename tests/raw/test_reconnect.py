@@ -239,16 +239,16 @@ def test_recordings_survive_a_reload(where: Where, run: Run) -> None:
         await speaker.start(Speech(packets_of(where.recording)))
         await speaker.listening()
         await asyncio.sleep(4)
-        said = await speaker.stop()
+        words_before = await speaker.stop()
         client = await _reload(client, "/")
         await client.until(lambda: client.page.has("download_button", "SRT"), 10)
         words = client.page.words()
         await client.close()
-        return said, words
+        return words_before, words
 
-    said, words = run(scene())
-    assert said
-    assert words == said
+    words_before, words = run(scene())
+    assert words_before
+    assert words == words_before
 
 
 async def _made(where: Where) -> Client:

@@ -27,7 +27,7 @@ def test_visits_cuts_and_recordings_leave_no_descriptor_and_no_thread(
     playwright: Playwright,
 ) -> None:  # fmt: skip
     environment = {"ASR_MAX_SPEAKERS": "1", "ASR_KEEP_MINUTES": str(KEPT_MINUTES)}
-    counts = {"visits": 60, "browser visits": 3, "cuts": len(CUTS), "takes": 2}
+    counts = {"visits": 60, "browser visits": 3, "cuts": len(CUTS), "recordings": 2}
     with serving(tmp_path, environment, DESCRIPTORS) as server:
         report = run(
             measure(

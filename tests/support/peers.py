@@ -46,8 +46,8 @@ class Microphone(MediaStreamTrack):
     """A track that sends ``packets`` unchanged, then nothing more.
 
     Args:
-        every_s: between two of them.
-        stamp: by how many ticks of 48 kHz the time stamp goes on after each.
+        every_s: seconds between two packets.
+        stamp: ticks of 48 kHz from one time stamp to the next.
     """
 
     kind = "audio"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.pcm import clip_to_int16
 
-__all__ = ["bursts", "heard_at", "recorded", "with_tracks"]
+__all__ = ["bursts", "onset_times", "recorded", "with_tracks"]
 
 Samples = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ def bursts(seconds: int, rate: int = 48_000) -> Samples:
     return noise.reshape(-1)
 
 
-def heard_at(samples: Samples) -> list[float]:
+def onset_times(samples: Samples) -> list[float]:
     """Return the times at which audio starts after a tenth of a second of silence."""
     blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     loud = np.sqrt((blocks**2).mean(1)) > 0.05
@@ -53,14 +53,14 @@ def recorded(
     file = io.BytesIO()
     kept = {"avoid_negative_ts": "disabled", **(options or {})}
     with av.open(file, "w", format=container, options=kept) as out:
-        sound = out.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
-        sound.bit_rate, sound.time_base = 64_000, Fraction(1, rate)
+        audio = out.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
+        audio.bit_rate, audio.time_base = 64_000, Fraction(1, rate)
         packets: list[av.Packet] = []
         if picture is not None:
             packets += _shown(out, _PICTURES.get(container, "mpeg4"), *picture)
         for start_s, samples in parts:
-            packets += _encoded(sound, round(start_s * rate), samples)
-        packets += sound.encode(None)
+            packets += _encoded(audio, round(start_s * rate), samples)
+        packets += audio.encode(None)
         for packet in sorted(packets, key=lambda p: float(p.pts * p.time_base)):
             out.mux(packet)
     return file.getvalue()
@@ -106,16 +106,16 @@ def with_tracks(
     """
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        streams, sounds = [], [np.atleast_2d(samples) for samples, _ in tracks]
-        for sound, (_, about) in zip(sounds, tracks, strict=True):
-            layout = "mono" if len(sound) == 1 else "stereo"
+        streams, signals = [], [np.atleast_2d(samples) for samples, _ in tracks]
+        for audio, (_, about) in zip(signals, tracks, strict=True):
+            layout = "mono" if len(audio) == 1 else "stereo"
             stream = out.add_stream(codec, rate=SAMPLE_RATE_HZ, layout=layout)
             stream.metadata.update({k: v for k, v in about.items() if k != "disposition"})
             stream.disposition = about.get("disposition", Disposition(0))
             streams.append(stream)
-        for at in range(0, max(sound.shape[1] for sound in sounds), 4096):
-            for stream, sound in zip(streams, sounds, strict=True):
-                data = clip_to_int16(sound[:, at : at + 4096]).T.reshape(1, -1)
+        for at in range(0, max(audio.shape[1] for audio in signals), 4096):
+            for stream, audio in zip(streams, signals, strict=True):
+                data = clip_to_int16(audio[:, at : at + 4096]).T.reshape(1, -1)
                 if data.size:
                     frame = av.AudioFrame.from_ndarray(data.copy(), "s16", stream.layout.name)
                     frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at

@@ -37,8 +37,8 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_page_does_not_load_torch_or_the_database(page: str) -> None:
     script = ast.parse((Path("pages") / f"{page}.py").read_text())
     imports = [ast.unparse(n) for n in script.body if isinstance(n, ast.Import | ast.ImportFrom)]
-    look = "print([m for m in ('torch', 'transformers', 'sqlalchemy') if m in sys.modules])"
-    assert run("-c", "\n".join(["import sys", *imports, look])).stdout.strip() == "[]"
+    check = "print([m for m in ('torch', 'transformers', 'sqlalchemy') if m in sys.modules])"
+    assert run("-c", "\n".join(["import sys", *imports, check])).stdout.strip() == "[]"
 
 
 def test_the_public_names_exist() -> None:

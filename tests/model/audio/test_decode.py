@@ -136,8 +136,8 @@ def test_eight_channels_do_not_crash() -> None:
             frame.sample_rate, frame.pts = 48_000, 1024 * i
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    sound = decode(io.BytesIO(file.getvalue()))
-    assert np.median(sound) == pytest.approx(0.25, abs=0.05)
+    samples = decode(io.BytesIO(file.getvalue()))
+    assert np.median(samples) == pytest.approx(0.25, abs=0.05)
 
 
 def _wav(rate_hz: int, n_channels: int) -> io.BytesIO:

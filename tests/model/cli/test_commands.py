@@ -35,8 +35,8 @@ from asr_core.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-"""The command line as from a terminal: who runs in the background of a shell, such as these
-tests may, is started with Ctrl-C ignored."""
+"""The command line as from a terminal: background processes of a shell, such as these tests
+may be, start with Ctrl-C ignored."""
 
 
 @pytest.fixture
@@ -218,8 +218,10 @@ def test_the_words_so_far_are_printed_after_any_error(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def break_down(source: object, engine: object, options: object, **rest: Any) -> None:
-        heard = Transcript((Segment.from_words((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
-        rest["on_progress"](FileProgress(1.0, 2.0, heard, 1))
+        transcript = Transcript(
+            (Segment.from_words((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0
+        )
+        rest["on_progress"](FileProgress(1.0, 2.0, transcript, 1))
         raise RuntimeError("nobody thought of this")
 
     monkeypatch.setattr("asr_core.full_context.transcribe", break_down)

@@ -99,16 +99,16 @@ def test_a_beam_finds_likelier_texts_and_writes_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
-@pytest.mark.parametrize(("start_s", "said"), [(1.0, "best of times"), (3.5, "age of wisdom")])
+@pytest.mark.parametrize(("start_s", "phrase"), [(1.0, "best of times"), (3.5, "age of wisdom")])
 def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
-    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, said: str
+    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, phrase: str
 ) -> None:
     for end_s in np.arange(start_s + 2.4, start_s + 3.6, 0.1):
         samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
-        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
-        assert look.text.lower().count(said) <= 1
-        assert len(look.token_ends) == len(look.token_probabilities) == len(look.tokens)
-        assert list(look.token_ends) == sorted(look.token_ends)
+        [partial] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
+        assert partial.text.lower().count(phrase) <= 1
+        assert len(partial.token_ends) == len(partial.token_probabilities) == len(partial.tokens)
+        assert list(partial.token_ends) == sorted(partial.token_ends)
 
 
 def test_disputed_words_of_the_beam_are_less_probable(

@@ -96,20 +96,20 @@ class Listening:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.heard: list[Window] = []
+        self.windows_seen: list[Window] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)
 
     def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
-        self.heard.extend(windows)
+        self.windows_seen.extend(windows)
         return self._engine.transcribe(windows, **options)
 
 
 def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarray) -> None:
     engine = Listening(tiny_engine)
     transcribe(flac(beckett), engine, FileOptions(prompt="Nagg and Nell"))  # type: ignore[arg-type]
-    assert {window.prompt for window in engine.heard} == {"Nagg and Nell"}
+    assert {window.prompt for window in engine.windows_seen} == {"Nagg and Nell"}
 
 
 @pytest.mark.parametrize("model", ["tiny_engine", "base_engine"])
@@ -117,8 +117,8 @@ def test_a_sentence_spoken_three_times_is_written_three_times(
     model: str, request: pytest.FixtureRequest, two_cities: np.ndarray
 ) -> None:
     """The text compresses as well as a decoder's loop."""
-    said = np.tile(two_cities[: 8 * 16_000], 3)
-    found = transcribe(flac(said), request.getfixturevalue(model), FileOptions("en"))
+    spoken = np.tile(two_cities[: 8 * 16_000], 3)
+    found = transcribe(flac(spoken), request.getfixturevalue(model), FileOptions("en"))
     assert found.text.lower().count("best of times") == 3
     assert found.text.lower().count("worst of times") == 3
 
@@ -131,7 +131,7 @@ def test_mixed_languages_are_detected_passage_by_passage(
     speech = np.concatenate([two_cities[: 16_000 * 16], quiet, two_cities[: 16_000 * 2]])
     found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
     # The last passage is too short for detection by itself.
-    assert [window.language for window in engine.heard][-2:] == [None, "en"]
+    assert [window.language for window in engine.windows_seen][-2:] == [None, "en"]
     assert {segment.language for segment in found.segments} == {"en"}
     plain = transcribe(flac(speech), base_engine)
     assert {segment.language for segment in plain.segments} == {None}

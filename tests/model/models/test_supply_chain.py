@@ -81,10 +81,12 @@ def test_a_model_of_the_catalogue_comes_from_its_pinned_commit(
     assert {file.name for file in path.iterdir()} == {
         "config.json", "model.bin", "tokenizer.json", "vocabulary.txt",
     }  # fmt: skip
-    assert all("/0d3d19a32d3338f10357c0889762bd8d64bbdeba/" in asked for asked in hub.asked)
-    n_asked = len(hub.asked)
+    assert all(
+        "/0d3d19a32d3338f10357c0889762bd8d64bbdeba/" in requested for requested in hub.requested
+    )
+    n_asked = len(hub.requested)
     assert resolve("tiny.en") == find_local("tiny.en") == path
-    assert len(hub.asked) == n_asked, "a model that is here asks nobody"
+    assert len(hub.requested) == n_asked, "a model that is here asks nobody"
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "vocabulary.txt", "model.bin"])
@@ -116,10 +118,10 @@ def test_bytes_that_would_unpack_to_more_are_refused(hub: Hub, cache_folder: Pat
 def test_a_huge_file_is_refused_before_it_is_fetched(
     hub: Hub, cache_folder: Path, name: str
 ) -> None:
-    hub.told_bytes[name] = 20_000_000_000
+    hub.declared_bytes[name] = 20_000_000_000
     with pytest.raises(ModelError, match="larger than any Whisper model"):
         resolve("some/model")
-    assert len(hub.asked) == 1
+    assert len(hub.requested) == 1
 
 
 def test_only_files_an_engine_reads_are_fetched(hub: Hub, cache_folder: Path) -> None:
@@ -146,7 +148,7 @@ def test_an_unreadable_lock_file_trusts_nothing(hub: Hub, cache_folder: Path, te
     (cache_folder / "models.lock").write_text(text)
     with pytest.raises(ModelError, match="cannot be read; repair it or delete it"):
         resolve("some/model")
-    assert hub.asked == []
+    assert hub.requested == []
 
 
 def test_a_truncated_model_in_the_cache_is_fetched_again(hub: Hub, cache_folder: Path) -> None:
@@ -164,7 +166,7 @@ def test_another_programs_copy_is_checked_and_no_request_made(
     copy = repo / "snapshots" / revision
     shutil.copytree(tiny_en, copy)
     assert (resolve("tiny.en") / "tokenizer.json").stat().st_size == 2_128_466
-    assert hub.asked == []
+    assert hub.requested == []
     shutil.rmtree(cache_folder)
     with (copy / "tokenizer.json").open("ab") as file:
         file.write(b"\n")
@@ -191,7 +193,7 @@ def test_an_abandoned_fetch_ends(
 ) -> None:
     monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
     hub.endless.add("model.bin")
-    hub.told_bytes["model.bin"] = 6_000_000_000
+    hub.declared_bytes["model.bin"] = 6_000_000_000
     hub.repos["some/model"] = {"model.bin": b"", **SMALL}
 
     class Gone(BaseException):
@@ -276,7 +278,7 @@ def test_visitors_get_listed_models_and_learn_nothing_else(
             with pytest.raises(ModelError) as caught:
                 ask(other)
             assert str(caught.value) == allowlist.NOT_OFFERED
-    assert not any("some/model" in asked for asked in hub.asked)
+    assert not any("some/model" in requested for requested in hub.requested)
 
 
 def test_a_recent_failure_is_not_retried_for_visitors(
@@ -300,7 +302,7 @@ def test_visitors_do_not_decide_which_repository_is_trusted(
     visited("some/model")
     with pytest.raises(ModelError, match="never fetched by whoever runs this app"):
         resolve("some/model")
-    assert hub.asked == []
+    assert hub.requested == []
     with monkeypatch.context() as command_line:
         command_line.setattr(allowlist, "_serving", threading.Event())
         path = resolve("some/model")

@@ -119,14 +119,14 @@ class Wire:
 def test_a_recording_goes_on_after_a_lost_connection(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, sound = WallClock(monkeypatch), frames(beckett)
-    clock.speak(controller, sound[:200])
+    clock, audio = WallClock(monkeypatch), frames(beckett)
+    clock.speak(controller, audio[:200])
     clock.now += 6.0  # the browser finds the connection broken
     controller.on_ended()
     assert controller.is_interrupted
     controller.on_ended()  # a first attempt to reconnect fails
     clock.now += 4.0
-    clock.speak(controller, sound[200:])
+    clock.speak(controller, audio[200:])
     assert not controller.is_interrupted
     controller.on_ended()
     assert controller.running is None
@@ -143,10 +143,10 @@ def test_a_recording_goes_on_after_a_lost_connection(
 def test_a_connection_that_stays_away_ends_the_recording(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, sound = WallClock(monkeypatch), frames(beckett)
+    clock, audio = WallClock(monkeypatch), frames(beckett)
     monkeypatch.setattr("asr_core.streaming.recording_controller.HELD_OPEN_S", 6.2)
     n_threads = threading.active_count()
-    clock.speak(controller, sound[:200])
+    clock.speak(controller, audio[:200])
     clock.now += 6.0
     controller.on_ended()
     assert controller.is_interrupted
@@ -215,16 +215,16 @@ def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
     monkeypatch.setattr(scheduler, "capacity", lambda: 1)
     scheduler.admission = AdmissionQueue(scheduler.capacity)
     first, second = RecordingController(), RecordingController()
-    sound = frames(beckett)
+    audio = frames(beckett)
     for controller in (first, second):
         controller.prepare(scheduler, LiveOptions())
-        controller.on_frame(sound[0])
+        controller.on_frame(audio[0])
     assert (first.queue_position, first.running is not None) == (None, True)
     assert second.running is None
     assert second.queue_position is not None
     assert second.queue_position[0] == 1
     first.on_ended()
-    for frame in sound:
+    for frame in audio:
         second.on_frame(frame)
     assert second.queue_position is None
     second.on_ended()
@@ -410,15 +410,15 @@ def test_kept_audio_stops_at_the_budget_and_the_words_go_on(
 
 def test_a_recording_may_end_while_audio_still_arrives() -> None:
     """A time limit ends a recording from another thread; its filter is for one thread only."""
-    sound = frames(np.zeros(16_000, np.float32))
+    audio = frames(np.zeros(16_000, np.float32))
     for _ in range(20):
         controller, wire = _ready(), Wire()
         controller.on_connecting(wire)
-        controller.on_frame(sound[0], wire)
+        controller.on_frame(audio[0], wire)
         [recording] = controller.all
 
         def speak(controller: RecordingController = controller, wire: Wire = wire) -> None:
-            for frame in sound:
+            for frame in audio:
                 controller.on_frame(frame, wire)
 
         speaker = threading.Thread(target=speak)

@@ -138,8 +138,8 @@ def test_words_skipped_after_a_pause_are_decoded_again_alone(
 
 
 class _Inventing:
-    """A fake for a fault: it knows the first sentence, hears nothing in what follows and, where
-    it hears that alone, makes up words that it hardly believes."""
+    """A fake for the fault: it transcribes the first sentence, skips what follows, and
+    hallucinates words of low probability when it decodes that alone."""
 
     n_parallel = batch_size = 1
 
@@ -197,8 +197,8 @@ def test_speech_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine:
     assert session.is_done
     text = session.snapshot.transcript().text.lower()
     assert "matter" in text
-    said = " ".join(BECKETT.split()[:6])
-    assert word_error_rate(said, text) <= 0.34
+    reference = " ".join(BECKETT.split()[:6])
+    assert word_error_rate(reference, text) <= 0.34
 
 
 def test_a_session_is_finishing_before_the_model_is_done() -> None:

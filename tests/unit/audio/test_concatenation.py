@@ -45,8 +45,8 @@ def test_large_files_give_their_size_in_64_bits() -> None:
     at = WAV.index(b"data") + 4
     long_size = struct.pack("<4sIQQQI", b"ds64", 28, 0, 5 * 10**9, 0, 0)
     data = b"RF64" + b"\xff" * 4 + b"WAVE" + long_size + WAV[12:at] + b"\xff" * 4 + WAV[at + 4 :]
-    sound = len(WAV) - at - 4
-    assert parts(data)[0].missing_bytes == 5 * 10**9 - sound
+    n_audio_bytes = len(WAV) - at - 4
+    assert parts(data)[0].missing_bytes == 5 * 10**9 - n_audio_bytes
 
 
 @pytest.mark.parametrize(

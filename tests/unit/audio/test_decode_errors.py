@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import AudioFile
-from tests.support.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, onset_times, recorded
 
 MP3 = recorded("mp3", "libmp3lame", [(0.0, bursts(6))])
 NO_XING = recorded("mp3", "libmp3lame", [(0.0, bursts(6))], options={"write_xing": "0"})
@@ -23,7 +23,7 @@ WAV_44 = recorded("wav", "pcm_f32le", [(0.0, bursts(3, 44_100))], rate=44_100)
 def read(data: bytes) -> tuple[list[float], list[str]]:
     """Return the times at which audio begins, and the notes."""
     audio = AudioFile(io.BytesIO(data), "talk")
-    return heard_at(np.concatenate(list(audio))), audio.notes
+    return onset_times(np.concatenate(list(audio))), audio.notes
 
 
 def with_sizes(wav: bytes, riff: int | None, data: int) -> bytes:
@@ -58,9 +58,9 @@ def test_a_duration_guessed_from_the_bit_rate_is_not_a_declared_one(
 ) -> None:
     """A start of few bits makes FFmpeg overestimate the duration."""
     noise = np.random.default_rng(0).normal(0, 0.2, 8 * 48_000).astype(np.float32)
-    sound = np.concatenate([np.zeros(30 * 48_000, np.float32), noise])
+    samples = np.concatenate([np.zeros(30 * 48_000, np.float32), noise])
     data = recorded(
-        container, codec, [(0.0, sound)], codec_options=_VARIABLE if container == "mp3" else {},
+        container, codec, [(0.0, samples)], codec_options=_VARIABLE if container == "mp3" else {},
         options={"write_xing": "0"} if container == "mp3" else {},
     )  # fmt: skip
     audio = AudioFile(io.BytesIO(data), "talk")

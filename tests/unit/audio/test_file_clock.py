@@ -10,7 +10,7 @@ import pytest
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.errors import AudioError
 from asr_core.full_context.time_range import RangeReader, TimeRange
-from tests.support.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, onset_times, recorded
 
 CODECS = {
     "mp4": "aac", "mov": "aac", "matroska": "aac", "webm": "libopus", "mpegts": "aac",
@@ -22,7 +22,7 @@ PICTURED = tuple(name for name in CODECS if name != "ogg")
 
 def times(data: bytes) -> list[float]:
     audio = AudioFile(io.BytesIO(data), "talk")
-    found = heard_at(np.concatenate(list(audio)))
+    found = onset_times(np.concatenate(list(audio)))
     assert audio.notes == []
     return found
 
@@ -82,12 +82,12 @@ def test_a_file_without_time_stamps_starts_at_0(container: str, codec: str) -> N
 def test_rounded_time_stamps_neither_move_nor_lengthen_the_audio() -> None:
     """Matroska rounds to milliseconds; a frame of 1024 samples at 44.1 kHz lasts 23.22 ms."""
     rate = 44_100
-    sound = np.zeros(120 * rate, np.float32)
-    sound[-rate:] = bursts(1, rate)
-    data = recorded("matroska", "pcm_s16le", [(0.0, sound)], rate=rate)
+    original = np.zeros(120 * rate, np.float32)
+    original[-rate:] = bursts(1, rate)
+    data = recorded("matroska", "pcm_s16le", [(0.0, original)], rate=rate)
     samples = decode(io.BytesIO(data))
     assert len(samples) == 120 * 16_000
-    assert heard_at(samples) == near(119)
+    assert onset_times(samples) == near(119)
 
 
 def test_audio_before_0_is_skipped_and_the_rest_keeps_its_time() -> None:
@@ -114,7 +114,7 @@ def test_a_gap_counts_towards_the_longest_allowed_duration() -> None:
 def test_a_range_is_on_the_clock_of_the_file() -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(2)), (60.0, bursts(4))])
     pieces = RangeReader(AudioFile(io.BytesIO(data), "talk.mkv"), TimeRange(61.0, 63.0))
-    found = heard_at(np.concatenate(list(pieces)))
+    found = onset_times(np.concatenate(list(pieces)))
     assert found == near(0, 1)
     assert pieces.position_s == 63.0
 
@@ -125,4 +125,4 @@ def test_an_unseekable_stream_is_read() -> None:
             return False
 
     data = recorded("matroska", "flac", [(1.0, bursts(3))])
-    assert heard_at(decode(Pipe(data), "pipe")) == near(1, 2, 3)
+    assert onset_times(decode(Pipe(data), "pipe")) == near(1, 2, 3)

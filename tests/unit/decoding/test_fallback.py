@@ -37,24 +37,24 @@ def test_a_repetition_that_took_its_time_is_accepted(text: str) -> None:
 
 
 def test_one_repetition_without_time_makes_a_loop() -> None:
-    said, again = hypothesis("we shall see them " * 3, each_s=0.4), "we shall see them"
+    spoken, again = hypothesis("we shall see them " * 3, each_s=0.4), "we shall see them"
     crammed = tuple(Word(f" {w}", 4.8, 4.82, 0.9) for w in again.split())
-    looped = replace(said, words=(*said.words, *crammed), compression_ratio=2.6)
+    looped = replace(spoken, words=(*spoken.words, *crammed), compression_ratio=2.6)
     assert needs_fallback(looped)
-    assert not needs_fallback(replace(said, compression_ratio=2.6))
+    assert not needs_fallback(replace(spoken, compression_ratio=2.6))
 
 
 def test_words_repeated_in_no_time_need_a_fallback_wherever_they_stand() -> None:
-    said = hypothesis("zero nine five four six one", each_s=0.8)
-    unsaid = tuple(
+    spoken = hypothesis("zero nine five four six one", each_s=0.8)
+    unspoken = tuple(
         Word(f" {w}", 4.8, 4.8, 0.9) for w in ["three", "zero", "nine", "five", "four", "six"]
     )
-    assert not needs_fallback(said)
-    assert needs_fallback(replace(said, words=(*said.words, *unsaid)))
+    assert not needs_fallback(spoken)
+    assert needs_fallback(replace(spoken, words=(*spoken.words, *unspoken)))
     others = tuple(
         Word(f" {w}", 4.8, 4.8, 0.9) for w in ["we", "had", "everything", "before", "us"]
     )
-    assert not needs_fallback(replace(said, words=(*said.words, *others)))
+    assert not needs_fallback(replace(spoken, words=(*spoken.words, *others)))
 
 
 def test_a_few_short_words_need_no_fallback_for_their_time() -> None:

@@ -60,8 +60,8 @@ def opened(disk: Path, failures: list[NewCase]) -> Iterator[Store]:
     cases = [store.add_case(new) for new in failures]
     run = store.add_run("r", [case.id for case in cases], [CLEAN], [SystemConfig("base")])
     for case in cases:
-        heard = TrialResult(error="x" * 10_000)
-        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, SystemConfig("base"), heard)
+        result = TrialResult(error="x" * 10_000)
+        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, SystemConfig("base"), result)
         store.add_trial(run, trial)
     store.add_noise("street", failures[0].samples)
     store.add_flag(FLAG, failures[1].samples)

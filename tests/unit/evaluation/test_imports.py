@@ -33,7 +33,7 @@ from asr_core.evaluation.trial import SystemConfig
 Member = tuple[str, bytes | str]
 
 
-def _sound(seed: int = 0, seconds: float = 0.2) -> bytes:
+def _audio(seed: int = 0, seconds: float = 0.2) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -84,7 +84,7 @@ def database_url(tmp_path: Path) -> str:
 
 GOOD = _row(file_name="good.wav")
 SET: list[Member] = [
-    ("s/metadata.jsonl", _row() + GOOD), ("s/a.wav", _sound(1)), ("s/good.wav", _sound(2)),
+    ("s/metadata.jsonl", _row() + GOOD), ("s/a.wav", _audio(1)), ("s/good.wav", _audio(2)),
 ]  # fmt: skip
 
 
@@ -103,9 +103,9 @@ def test_a_good_set_is_stored_from_bytes_and_from_a_path(store: Store, tmp_path:
         (_changed(_packed(SET), b"s/a.wav", 10, 8, lambda _: 9), "method"),
         (_changed(_packed(SET), b"s/a.wav", 10, 8, lambda _: 99), "method"),
         (_changed(_packed(SET), b"s/a.wav", 16, 14, lambda crc: ~crc), "damaged"),
-        (_packed(SET).replace(zlib.compress(_sound(1))[2:-4][40:60], b"?" * 20), "damaged"),
-        (_packed([*SET, ("s/a.wav", _sound(3))]), "2 times"),
-        (_packed([SET[0], ("s/A.WAV", _sound(1)), SET[2]]), "is not there"),
+        (_packed(SET).replace(zlib.compress(_audio(1))[2:-4][40:60], b"?" * 20), "damaged"),
+        (_packed([*SET, ("s/a.wav", _audio(3))]), "2 times"),
+        (_packed([SET[0], ("s/A.WAV", _audio(1)), SET[2]]), "is not there"),
         (_packed([SET[0], ("s/a.wav", b""), SET[2]]), "no sound"),
     ],
     ids=["encrypted", "deflate64", "jpeg", "checksum", "deflate", "twice", "other case", "empty"],
@@ -173,7 +173,7 @@ def test_an_invalid_zip_is_reported(store: Store, data: bytes) -> None:
 def test_a_bad_line_is_reported_and_the_others_are_stored(
     store: Store, line: str, sentence: str
 ) -> None:
-    members = [("metadata.jsonl", line + GOOD), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
+    members = [("metadata.jsonl", line + GOOD), ("a.wav", _audio(1)), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert (found.n_stored, found.n_lines) == (1, 2)
     assert sentence in found.problems[0]
@@ -182,7 +182,7 @@ def test_a_bad_line_is_reported_and_the_others_are_stored(
 
 def test_a_huge_field_of_a_table_is_reported_for_its_line(store: Store) -> None:
     table = f"file_name,text\na.wav,{'x' * 10_000_000}\ngood.wav,hello\n"
-    members: list[Member] = [("m.csv", table), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
+    members: list[Member] = [("m.csv", table), ("a.wav", _audio(1)), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert found.n_stored == 1
     assert "10000000 characters" in found.problems[0]
@@ -199,7 +199,7 @@ def test_line_ends_of_all_systems_are_read(table: str) -> None:
 
 def test_a_line_separator_inside_a_text_does_not_end_the_line(store: Store) -> None:
     line = '{"file_name": "a.wav", "text": "one\u2028two\x85three"}\n'
-    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
+    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _audio(1))])).n_stored == 1
     assert store.cases()[0].reference == "one\u2028two\ufffdthree"
 
 
@@ -212,9 +212,9 @@ def test_a_table_of_a_million_columns_is_refused() -> None:
 
 def test_tables_and_sets_are_bounded(store: Store) -> None:
     with pytest.raises(ManifestError, match="more than 20000 lines"):
-        _import(store, _packed([("m.jsonl", _row() * 20_001), ("a.wav", _sound())]))
+        _import(store, _packed([("m.jsonl", _row() * 20_001), ("a.wav", _audio())]))
     with pytest.raises(ManifestError, match="larger than 20 MB"):
-        _import(store, _packed([("m.jsonl", "\n" * 20_000_001), ("a.wav", _sound())]))
+        _import(store, _packed([("m.jsonl", "\n" * 20_000_001), ("a.wav", _audio())]))
     with pytest.raises(ManifestError, match="Several tables"):
         _import(store, _packed([("a.csv", "x"), ("b.csv", "x")]))
 
@@ -224,7 +224,7 @@ def test_ranges_of_one_file_are_stored_separately(store: Store) -> None:
         _row(file_name="a.wav", offset=start, duration=0.1, text=f"{start}")
         for start in (0.1, 0, 0.05, 9)
     ]
-    found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _sound(1))]))
+    found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _audio(1))]))
     assert (found.n_stored, found.n_lines) == (3, 4)
     assert found.problems == (
         "Line 4: a.wav lasts only 0.2 s; this range begins at 9.0 s.",
@@ -237,9 +237,9 @@ def test_ranges_of_one_file_are_stored_separately(store: Store) -> None:
 def test_the_chosen_one_of_several_tables_is_reported(store: Store) -> None:
     members = [
         ("set/train/metadata.csv", "file_name,text\nonly-here.wav,x\n"),
-        ("set/train/only-here.wav", _sound(1)),
+        ("set/train/only-here.wav", _audio(1)),
         ("set/test/metadata.csv", "file_name,text\na.wav,y\nonly-here.wav,z\n"),
-        ("set/test/a.wav", _sound(2)),
+        ("set/test/a.wav", _audio(2)),
         ("__MACOSX/set/test/._metadata.csv", b"\0\5\x16\7"),
     ]
     found = _import(store, _packed(members))
@@ -252,7 +252,7 @@ def test_the_chosen_one_of_several_tables_is_reported(store: Store) -> None:
 
 def test_stored_texts_are_plain(store: Store) -> None:
     line = _row(text="x\x00y\ufffe\ud800\u202ez", **{"a\nb": "c\x1b[2J"})
-    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
+    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _audio(1))])).n_stored == 1
     [case] = store.cases()
     assert case.reference == "x\ufffdy\ufffd\ufffdz"
     assert dict(case.tags) == {"a\nb": "c\ufffd[2J"}
@@ -330,7 +330,7 @@ def test_a_directory_of_millions_of_files_is_refused_before_it_is_read() -> None
 
 def test_members_that_are_too_large_are_not_unpacked(store: Store) -> None:
     bomb = bytes(archives.MAX_MEMBER_BYTES + 1)
-    members = [("m.jsonl", _row() + GOOD), ("a.wav", bomb), ("good.wav", _sound(2))]
+    members = [("m.jsonl", _row() + GOOD), ("a.wav", bomb), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert found.n_stored == 1
     assert "too large" in found.problems[0]
@@ -338,7 +338,7 @@ def test_members_that_are_too_large_are_not_unpacked(store: Store) -> None:
 
 def test_a_false_size_is_detected(store: Store) -> None:
     """The checksum of the data unpacked up to the declared size differs."""
-    members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _sound(2))]
+    members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _audio(2))]
     lying = _changed(_packed(members), b"a.wav", 26, 24, lambda _: 0)
     found = _import(store, _changed(lying, b"a.wav", 24, 22, lambda _: 100))
     assert found.n_stored == 1
@@ -349,7 +349,7 @@ def test_unpacked_bytes_are_counted(store: Store, monkeypatch: pytest.MonkeyPatc
     """Many lines name one large file, each with another spelling."""
     monkeypatch.setattr(archives, "_MAX_TOTAL_BYTES", 1_000_000)
     rows = "".join(_row(file_name="./" * i + "a.wav") for i in range(20)) + GOOD
-    members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _sound())]
+    members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _audio())]
     found = _import(store, _packed(members))
     assert found.n_stored == 0
     assert found.n_problems == 21
@@ -388,9 +388,9 @@ def _hours_of_silence(hours: float) -> bytes:
 
 
 def test_hours_of_silence_take_no_memory(tmp_path: Path) -> None:
-    sound = _hours_of_silence(3.0)
-    assert len(sound) < 3_000_000
-    (tmp_path / "set.zip").write_bytes(_packed([("m.jsonl", _row()), ("a.wav", sound)]))
+    audio = _hours_of_silence(3.0)
+    assert len(audio) < 3_000_000
+    (tmp_path / "set.zip").write_bytes(_packed([("m.jsonl", _row()), ("a.wav", audio)]))
     done = subprocess.run(
         [sys.executable, "-c", _IN_LITTLE_MEMORY, tmp_path], check=True, capture_output=True,
         text=True,

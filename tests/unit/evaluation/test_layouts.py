@@ -40,13 +40,13 @@ def _read(files: Files, name: str | None = None, top: str = "") -> tuple[Found, 
         name, note = find_listing(files)
     listing = read_listing(files, name)
     cases: Found = {}
-    said = [note] if note else []
+    problems = [note] if note else []
     for _, found in sorted(read_cases(listing.entries, file_opener(files, listing.folder, top))):
         if isinstance(found, NewCase):
             cases[found.name] = (found.reference, round(1000 * found.seconds))
         else:
-            said.append(str(found))
-    return cases, said
+            problems.append(str(found))
+    return cases, problems
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -128,9 +128,9 @@ def test_librispeech(read: Callable[..., tuple[Found, list[str]]]) -> None:
         "LibriSpeech/test-clean/84/122/84-122-0000.flac": 200,
         "LibriSpeech/SPEAKERS.TXT": "84 | F",
     }
-    found, said = read(members)
+    found, problems = read(members)
     assert found == {"84-121-0000": ("GO ON", 100), "84-122-0000": ("YES", 200)}
-    assert sorted(said) == [
+    assert sorted(problems) == [
         "Line 2 of 84-121.trans.txt: LibriSpeech/test-clean/84/121/84-121-0001 is not there.",
         "Using LibriSpeech/test-clean/; ignoring LibriSpeech/dev-clean/.",
     ]
@@ -151,9 +151,9 @@ def test_kaldi(read: Callable[..., tuple[Found, list[str]]], tmp_path: Path) -> 
         "s5/wav/one.flac": 500,
         "s5/wav/two.wav": 100,
     }  # fmt: skip
-    found, said = read(members)
+    found, problems = read(members)
     assert found == {"u1": ("hello there", 200), "u2": ("", 300)}
-    assert said[:-1] == [
+    assert problems[:-1] == [
         "Line 3 of text: wav.scp has a command for r3, and commands are not run; write the path "
         "of a sound file.",
         "Line 4 of text: r9 is not in wav.scp.",
@@ -161,7 +161,7 @@ def test_kaldi(read: Callable[..., tuple[Found, list[str]]], tmp_path: Path) -> 
         "Line 6 of text: u6 is not in segments.",
         "Line 7 of text: u1 is there twice.",
     ]
-    assert "Line 8 of text" in said[-1]
+    assert "Line 8 of text" in problems[-1]
     assert not trap.exists()
 
 

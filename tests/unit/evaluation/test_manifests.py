@@ -60,12 +60,12 @@ def test_an_invalid_manifest_is_reported(name: str, content: bytes) -> None:
 
 
 def test_a_bad_line_does_not_affect_the_others(failures: list[NewCase]) -> None:
-    sound = to_flac(failures[0].samples)
+    audio = to_flac(failures[0].samples)
 
     def open_file(path: str) -> BinaryIO:
         if path == "gone.wav":
             raise AudioError("gone.wav is not there.")
-        return io.BytesIO(b"text" if path == "bad.wav" else sound)
+        return io.BytesIO(b"text" if path == "bad.wav" else audio)
 
     table = b"path,text,lang\nok.wav,x,en\ngone.wav,x,en\nbad.wav,x,en\nklingon.wav,x,tlh\n"
     found = dict(read_cases(read_entries("m.csv", table), open_file))

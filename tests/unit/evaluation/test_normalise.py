@@ -56,9 +56,9 @@ def test_another_number_is_an_error_however_both_are_written(
     number: int, other: int, sentence: str, data: st.DataObject
 ) -> None:
     assume(number != other)
-    said = sentence.format(data.draw(st.sampled_from(spellings(number))))
-    heard = sentence.format(data.draw(st.sampled_from(spellings(other))))
-    assert score(said, heard, "en").words.errors >= 1
+    reference = sentence.format(data.draw(st.sampled_from(spellings(number))))
+    hypothesis = sentence.format(data.draw(st.sampled_from(spellings(other))))
+    assert score(reference, hypothesis, "en").words.errors >= 1
 
 
 @given(st.integers(0, 10**7), st.integers(0, 9), st.integers(0, 8), sentences, st.data())
@@ -67,15 +67,15 @@ def test_wrong_missing_and_additional_digits_are_errors(
 ) -> None:
     figures = str(number)
     place %= len(figures)
-    said = sentence.format(data.draw(st.sampled_from(spellings(number))))
+    reference = sentence.format(data.draw(st.sampled_from(spellings(number))))
     for wrong in (
         f"{figures[:place]}{digit}{figures[place + 1 :]}",
         figures[:place] + figures[place + 1 :],
         f"{figures[:place]}{digit}{figures[place:]}",
     ):
         if wrong != figures:
-            assert score(said, sentence.format(wrong), "en").words.errors >= 1
-            assert score(sentence.format(wrong), said, "en").words.errors >= 1
+            assert score(reference, sentence.format(wrong), "en").words.errors >= 1
+            assert score(sentence.format(wrong), reference, "en").words.errors >= 1
 
 
 @given(st.integers(1, 10**6))
@@ -147,7 +147,7 @@ def test_english_numbers_in_all_their_forms(same: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "heard"),
+    ("reference", "hypothesis"),
     [
         ("one hundred five", "1005"),
         ("one hundred five", "100 5"),
@@ -164,8 +164,8 @@ def test_english_numbers_in_all_their_forms(same: list[str]) -> None:
         ("-5", "5"),
     ],
 )
-def test_different_numbers_are_an_error(said: str, heard: str) -> None:
-    assert score(said, heard, "en").words.errors >= 1
+def test_different_numbers_are_an_error(reference: str, hypothesis: str) -> None:
+    assert score(reference, hypothesis, "en").words.errors >= 1
 
 
 def test_words_that_only_look_like_numbers_are_kept() -> None:

@@ -31,15 +31,15 @@ TINY, BASE = SystemConfig("tiny.en"), SystemConfig("base")
 
 def trial(
     case: str,
-    said: str,
-    heard: str,
+    reference: str,
+    hypothesis: str,
     condition: Condition = CLEAN,
     system: SystemConfig = BASE,
     **tags: str,
 ) -> Trial:
-    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(heard.split()))
+    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(hypothesis.split()))
     return Trial(
-        case, case, said, "en", condition, system, TrialResult(words, "en", 4.0, 1.0), tags
+        case, case, reference, "en", condition, system, TrialResult(words, "en", 4.0, 1.0), tags
     )
 
 

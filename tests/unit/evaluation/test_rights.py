@@ -201,7 +201,7 @@ def test_changes_are_audited_for_operators(
     assert lines[1].ids == (things.run.id,)
     assert store.acting(ROOT).audit(1) == lines[:1]
     assert lines[0].at.tzinfo is not None
-    told = [record.getMessage() for record in caplog.records]
-    assert any(f"{ANNE.name} (tester): delete run, 1" in line for line in told)
-    assert any(line.startswith(f"Refused {BERT.name}") for line in told)
-    assert not any("SECRET" in line for line in told)
+    messages = [record.getMessage() for record in caplog.records]
+    assert any(f"{ANNE.name} (tester): delete run, 1" in line for line in messages)
+    assert any(line.startswith(f"Refused {BERT.name}") for line in messages)
+    assert not any("SECRET" in line for line in messages)

@@ -114,12 +114,12 @@ def test_every_usual_spelling_of_a_table_is_read(name: str, table: str, encoding
 
 
 def test_characters_that_end_no_line_stay_in_the_text() -> None:
-    said = "one\u2028two\x85three\vfour\ffive"
-    assert _rows("m.jsonl", f'{{"path": "a", "text": "{said[:10]}"}}\n') == [("a", said[:10])]
-    escaped = said.replace("\v", "\\u000b").replace("\f", "\\f")
-    assert _rows("m.jsonl", f'{{"path": "a", "text": "{escaped}"}}\n') == [("a", said)]
-    assert _rows("m.tsv", f"path\ttext\na\t{said}\n") == [("a", said)]
-    assert _rows("m.csv", f"path,text\na,{said}\n") == [("a", said)]
+    text = "one\u2028two\x85three\vfour\ffive"
+    assert _rows("m.jsonl", f'{{"path": "a", "text": "{text[:10]}"}}\n') == [("a", text[:10])]
+    escaped = text.replace("\v", "\\u000b").replace("\f", "\\f")
+    assert _rows("m.jsonl", f'{{"path": "a", "text": "{escaped}"}}\n') == [("a", text)]
+    assert _rows("m.tsv", f"path\ttext\na\t{text}\n") == [("a", text)]
+    assert _rows("m.csv", f"path,text\na,{text}\n") == [("a", text)]
 
 
 @pytest.mark.parametrize(

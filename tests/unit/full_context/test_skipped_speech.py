@@ -54,8 +54,8 @@ def test_ranges_transcribed_again_lie_inside_and_are_long_enough(
     starts: list[float], voiced: list[bool]
 ) -> None:
     window = spoken(*((float(i), i + 1.0) for i, v in enumerate(voiced) if v))
-    said = [Word(" x", s, min(s + 0.3, 15.0), 0.9) for s in sorted(starts)]
-    for part in find_skipped_speech(window, said):
+    recognised = [Word(" x", s, min(s + 0.3, 15.0), 0.9) for s in sorted(starts)]
+    for part in find_skipped_speech(window, recognised):
         assert 100.0 <= part.start_s < part.end_s <= 115.001
         assert part.speech_s >= FULL_CONTEXT_DEFAULTS.min_skipped_s - 0.1
 

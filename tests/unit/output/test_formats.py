@@ -127,12 +127,12 @@ def test_other_parsers_read_srt_and_vtt_as_written(
     lines: list[list[str]], start_s: float, speaker: str | None
 ) -> None:
     """Two strict parsers find the same cues, times and lines, even after 100 hours."""
-    heard = awkward(lines, start_s, speaker)
-    shown = make_cues(heard)
+    written = awkward(lines, start_s, speaker)
+    shown = make_cues(written)
     times = [(round(cue.start * 1000), round(cue.end * 1000)) for cue in shown]
     n_lines = [len(cue.lines) for cue in shown]
 
-    as_srt, as_vtt = str(FORMATS["srt"](heard)), str(FORMATS["vtt"](heard))
+    as_srt, as_vtt = str(FORMATS["srt"](written)), str(FORMATS["vtt"](written))
     parsed = list(srt.parse(as_srt, ignore_errors=False))
     found = [
         (round(s.start.total_seconds() * 1000), round(s.end.total_seconds() * 1000)) for s in parsed
@@ -157,11 +157,11 @@ def test_other_parsers_read_srt_and_vtt_as_written(
 
 
 def test_text_that_looks_like_a_tag_is_shown_by_players() -> None:
-    heard = awkward([["<i>so</i>", "{\\an8}said"]], 0.0)
-    [event] = pysubs2.SSAFile.from_string(str(FORMATS["srt"](heard)), format_="srt")
+    written = awkward([["<i>so</i>", "{\\an8}said"]], 0.0)
+    [event] = pysubs2.SSAFile.from_string(str(FORMATS["srt"](written)), format_="srt")
     assert "\u2060" in event.text
     assert event.text.replace("\u2060", "") == "<i>so</i> {\\an8}said"
-    [caption] = webvtt.from_string(str(FORMATS["vtt"](heard))).captions
+    [caption] = webvtt.from_string(str(FORMATS["vtt"](written))).captions
     assert caption.text == "&lt;i&gt;so&lt;/i&gt; {\\an8}said"
 
 
@@ -188,12 +188,12 @@ def test_speakers_are_named_in_cues() -> None:
 
 
 def test_line_breaks_within_a_segment_are_removed_in_text_and_tables() -> None:
-    heard = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
-    assert FORMATS["txt"](heard) == "one two three\tfour\n"
-    assert FORMATS["tsv"](heard) == "start\tend\ttext\n0\t1000\tone two three four\n"
+    written = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
+    assert FORMATS["txt"](written) == "one two three\tfour\n"
+    assert FORMATS["tsv"](written) == "start\tend\ttext\n0\t1000\tone two three four\n"
 
 
-def _said(speaker: str, start: float, text: str) -> Segment:
+def _segment(speaker: str, start: float, text: str) -> Segment:
     words = text.split()
     return Segment.from_words(
         [Word(f" {word}", start + i / 2, start + (i + 1) / 2, 0.9) for i, word in enumerate(words)],
@@ -203,9 +203,9 @@ def _said(speaker: str, start: float, text: str) -> Segment:
 
 CALL = Transcript(
     (
-        _said("Left", 0.0, "Good morning, how may I help you?"),
-        _said("Right", 2.0, "Hello & good morning."),
-        _said("Left", 8.0, "Yes."),
+        _segment("Left", 0.0, "Good morning, how may I help you?"),
+        _segment("Right", 2.0, "Hello & good morning."),
+        _segment("Left", 8.0, "Yes."),
     ),
     10.0,
 )

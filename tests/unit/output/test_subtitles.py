@@ -233,12 +233,12 @@ def test_a_long_text_without_spaces_gets_its_share_of_the_words_time() -> None:
 
 @given(st.lists(st.tuples(SPOKEN, st.floats(0, 20)), min_size=2, max_size=5))
 def test_cues_of_speakers_alternate_and_contain_every_word(
-    turns: list[tuple[list[tuple[str, str, float, float]], float]],
+    parts: list[tuple[list[tuple[str, str, float, float]], float]],
 ) -> None:
     segments = []
-    for i, (said, begins) in enumerate(turns):
-        words, now = [], begins
-        for letters, mark, seconds, pause in said:
+    for i, (part, start_s) in enumerate(parts):
+        words, now = [], start_s
+        for letters, mark, seconds, pause in part:
             words.append(Word(f" {letters}{mark}", now, now + seconds, 0.9))
             now += seconds + pause
         segments.append(Segment.from_words(words, speaker=f"Speaker {i % 2}"))
@@ -248,8 +248,6 @@ def test_cues_of_speakers_alternate_and_contain_every_word(
         assert one.start < one.end <= other.start < other.end
     assert all(len(cue.label + cue.lines[0]) <= MAX_LINE_WIDTH for cue in found)
     for speaker in ("Speaker 0", "Speaker 1"):
-        said_words = sorted(
-            w.text.strip() for s in segments if s.speaker == speaker for w in s.words
-        )
+        spoken = sorted(w.text.strip() for s in segments if s.speaker == speaker for w in s.words)
         shown = sorted(" ".join(w for c in found if c.speaker == speaker for w in c.lines).split())
-        assert shown == said_words
+        assert shown == spoken

@@ -46,7 +46,7 @@ def controller() -> Iterator[RecordingController]:
     controller.close()
 
 
-def heard_s(controller: RecordingController) -> float:
+def received_s(controller: RecordingController) -> float:
     running = controller.running
     return running.session.snapshot.audio_s if running is not None else 0.0
 
@@ -65,7 +65,7 @@ def test_odd_payloads_do_not_end_the_audio(
 ) -> None:
     packets = [*speech[:50], odd, odd, *speech[50:100]]
     peer = server.connect(controller, Microphone(packets))
-    eventually(lambda: heard_s(controller) >= 1.95)
+    eventually(lambda: received_s(controller) >= 1.95)
     server.do(peer.close())
 
 
@@ -76,7 +76,7 @@ def test_jumping_time_stamps_do_not_grow_memory(
     microphone = Microphone(speech, stamp=119 * 48_000)
     peer = server.connect(controller, microphone)
     eventually(lambda: controller.running is not None and controller.running.too_fast_s > 10_000)
-    assert heard_s(controller) <= time.monotonic() - began + CLOCK_SLACK_S + 1
+    assert received_s(controller) <= time.monotonic() - began + CLOCK_SLACK_S + 1
     server.do(peer.close())
 
 
@@ -84,12 +84,12 @@ def test_odd_headers_do_not_end_the_audio(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(speech))
-    eventually(lambda: heard_s(controller) > 0.5)
+    eventually(lambda: received_s(controller) > 0.5)
     transport = peer.getSenders()[0].transport
     # An audio level of two bytes instead of one.
     header = "9060000100000000000000ab" + "bede0001" + "21aabb00"
     server.do(transport._send_rtp(bytes.fromhex(header) + bytes(20)))
-    eventually(lambda: heard_s(controller) > 1.5)
+    eventually(lambda: received_s(controller) > 1.5)
     server.do(peer.close())
 
 
@@ -101,8 +101,8 @@ def test_audio_sent_ten_times_too_fast_is_received_in_real_time(
     peer = server.connect(controller, microphone)
     eventually(lambda: microphone.n_sent == 1_500)
     most_s = BURST_S + MAX_SPEED * (time.monotonic() - began)
-    eventually(lambda: heard_s(controller) > BURST_S - 0.5)
-    assert heard_s(controller) <= most_s + 0.1
+    eventually(lambda: received_s(controller) > BURST_S - 0.5)
+    assert received_s(controller) <= most_s + 0.1
     server.do(peer.close())
 
 
@@ -218,7 +218,7 @@ def test_closing_the_controller_ends_the_connection(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(cycle(speech)))
-    eventually(lambda: heard_s(controller) > 0.3)
+    eventually(lambda: received_s(controller) > 0.3)
     controller.close()
     assert controller.all == []
     eventually(lambda: peer.connectionState in ("closed", "failed"))
@@ -235,7 +235,7 @@ def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
         controller = RecordingController(Budget({}))
         controller.prepare(scheduler, LiveOptions(keep_audio=True))
         peer = server.connect(controller, Microphone(cycle(speech)))
-        eventually(lambda: heard_s(controller) > 0.1)
+        eventually(lambda: received_s(controller) > 0.1)
         if number % 3 == 0:
             server.do(peer.close())
             eventually(lambda: controller.running is None)

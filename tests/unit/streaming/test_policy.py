@@ -91,13 +91,13 @@ def test_agreement_is_a_common_prefix(a: list[str], b: list[str], end_s: float) 
 def test_a_hypothesis_continues_after_the_committed_words(
     before: list[str], after: list[str]
 ) -> None:
-    heard = words(before + after)
-    assert after_committed(words(before), heard) == tuple(heard[len(before) :])
+    hypothesis = words(before + after)
+    assert after_committed(words(before), hypothesis) == tuple(hypothesis[len(before) :])
 
 
-def rest(committed: str, heard: str) -> str:
+def rest(committed: str, hypothesis: str) -> str:
     """Return the words after the committed ones; each digit of a number takes a second."""
-    return "".join(word.text for word in after_committed(spoken(committed), spoken(heard)))
+    return "".join(word.text for word in after_committed(spoken(committed), spoken(hypothesis)))
 
 
 def spoken(text: str) -> list[Word]:
@@ -111,12 +111,16 @@ def spoken(text: str) -> list[Word]:
 
 def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     committed = words(["in", "the", "work", "house"])
-    heard = [*words(["In", "the"]), Word(" workhouse,", 2.0, 3.8, 0.9), Word(" he", 4.0, 4.8, 0.9)]
-    assert after_committed(committed, heard) == tuple(heard[3:])
+    hypothesis = [
+        *words(["In", "the"]),
+        Word(" workhouse,", 2.0, 3.8, 0.9),
+        Word(" he", 4.0, 4.8, 0.9),
+    ]
+    assert after_committed(committed, hypothesis) == tuple(hypothesis[3:])
 
 
 @pytest.mark.parametrize(
-    ("committed", "heard"),
+    ("committed", "hypothesis"),
     [
         ("3.", "Three. Look in thy glass"),
         ("Three.", "3. Look in thy glass"),
@@ -130,13 +134,13 @@ def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     ],
 )
 def test_a_final_number_is_not_written_again_in_another_spelling(
-    committed: str, heard: str
+    committed: str, hypothesis: str
 ) -> None:
-    assert rest(committed, heard) == " Look in thy glass"
+    assert rest(committed, hypothesis) == " Look in thy glass"
 
 
 @pytest.mark.parametrize(
-    ("committed", "heard", "left"),
+    ("committed", "hypothesis", "left"),
     [
         ("six", "six six", " six"),
         ("6", "six six", " six"),
@@ -149,9 +153,9 @@ def test_a_final_number_is_not_written_again_in_another_spelling(
     ],
 )
 def test_words_repeated_after_the_final_words_are_new(
-    committed: str, heard: str, left: str
+    committed: str, hypothesis: str, left: str
 ) -> None:
-    assert rest(committed, heard) == left
+    assert rest(committed, hypothesis) == left
 
 
 def test_a_final_number_is_kept_if_it_is_recognised_differently() -> None:
@@ -162,21 +166,21 @@ def test_a_final_number_is_kept_if_it_is_recognised_differently() -> None:
 
 def test_slightly_different_times_lose_no_word() -> None:
     committed = [Word(" one", 0.0, 0.4, 0.9), Word(" two", 0.8, 1.5, 0.9)]
-    heard = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
-    assert after_committed(committed, heard) == (heard[2],)
+    hypothesis = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[2],)
 
 
 @pytest.mark.parametrize("text", ["3.", "Three.", "I", "No,"])
 def test_a_single_word_timed_after_its_pause_is_matched(text: str) -> None:
     committed = [Word(f" {text}", 0.2, 1.0, 0.9)]
-    heard = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
-    assert after_committed(committed, heard) == (heard[1],)
+    hypothesis = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[1],)
 
 
 def test_a_short_word_with_a_wrong_time_is_matched() -> None:
     committed = [*words(["and", "so"]), Word(" I", 2.0, 2.2, 0.9)]
-    heard = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
-    assert after_committed(committed, heard) == (heard[3],)
+    hypothesis = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[3],)
 
 
 def test_spellings_of_a_number_agree() -> None:
@@ -185,8 +189,8 @@ def test_spellings_of_a_number_agree() -> None:
 
 
 def test_repetitions_of_a_phrase_are_told_apart_by_time() -> None:
-    heard = words(["again", "again", "again"])
-    assert after_committed(heard[:2], heard) == (heard[2],)
+    hypothesis = words(["again", "again", "again"])
+    assert after_committed(hypothesis[:2], hypothesis) == (hypothesis[2],)
 
 
 @given(TEXTS.filter(bool))
@@ -202,9 +206,9 @@ def test_the_best_trim_point_is_after_a_sentence() -> None:
 
 
 def test_a_word_cut_in_two_is_not_shown() -> None:
-    heard = words(["it", "was", "the"])
-    assert drop_unfinished_tail(heard, heard[2].end) == tuple(heard[:2])
-    assert drop_unfinished_tail(heard, heard[2].end + 0.2) == tuple(heard)
+    hypothesis = words(["it", "was", "the"])
+    assert drop_unfinished_tail(hypothesis, hypothesis[2].end) == tuple(hypothesis[:2])
+    assert drop_unfinished_tail(hypothesis, hypothesis[2].end + 0.2) == tuple(hypothesis)
     doubtful = words(["it", "was", "the"], 0.3)
     assert drop_unfinished_tail(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
 
@@ -261,5 +265,5 @@ def test_new_words_are_shown_at_once(shown: list[str], more: list[str]) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_words_of_two_hypotheses_are_shown(shown: list[str], heard: list[str]) -> None:
-    assert shown_text(shown, heard, heard) == heard
+def test_words_of_two_hypotheses_are_shown(shown: list[str], hypothesis: list[str]) -> None:
+    assert shown_text(shown, hypothesis, hypothesis) == hypothesis

@@ -28,8 +28,8 @@ def test_every_final_word_is_written_once_and_in_order(
     finished, at = [], 0
     while at < len(texts):
         window_start_s = utterance.window_start / 16_000
-        heard = hypothesis(texts[int(window_start_s) :])
-        new = utterance.new_words(heard, window_start_s)
+        recognised = hypothesis(texts[int(window_start_s) :])
+        new = utterance.new_words(recognised, window_start_s)
         assert [word.text for word in new] == texts[at:]
         n_final = data.draw(st.integers(1, len(new)))
         utterance.update(new, n_final, len(texts))
@@ -58,11 +58,11 @@ def test_a_segment_stays_open_until_its_sentence_ends() -> None:
 
 def test_the_draft_is_the_final_text() -> None:
     utterance = Utterance(16_000)
-    heard = hypothesis([" a", " b", " c"])
-    utterance.save_draft(heard, 1.0)
+    recognised = hypothesis([" a", " b", " c"])
+    utterance.save_draft(recognised, 1.0)
     assert utterance.draft == ()
-    utterance.update(utterance.new_words(heard, 1.0), 2, 4.0)
-    utterance.save_draft(heard, 1.0)
+    utterance.update(utterance.new_words(recognised, 1.0), 2, 4.0)
+    utterance.save_draft(recognised, 1.0)
     assert utterance.draft == (0, 1)
 
 
@@ -90,8 +90,8 @@ def test_a_segment_does_not_end_after_an_abbreviation() -> None:
 def test_speech_soon_after_a_sentence_is_decoded_with_it() -> None:
     """Its words are written once, and only new ones are checked for hallucination."""
     before = Utterance(0)
-    heard = hypothesis([" One", " two.", " Three", " four."])
-    before.update(before.new_words(heard, 0.0), 4, 4.0)
+    recognised = hypothesis([" One", " two.", " Three", " four."])
+    before.update(before.new_words(recognised, 0.0), 4, 4.0)
     before.close()
     context = before.context(4 * 16_000)
     assert context is not None

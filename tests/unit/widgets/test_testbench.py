@@ -46,11 +46,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     opened = open_store()
     for actor in (Actor("", Role.REVIEWER), Actor("anne@lab.example", Role.TESTER)):
         store = opened.acting(actor)
-        sound = np.full(4000, len(actor.name), np.int16)
-        case = store.add_case(NewCase(f"of {actor.name}", "said", sound))
+        audio = np.full(4000, len(actor.name), np.int16)
+        case = store.add_case(NewCase(f"of {actor.name}", "said", audio))
         store.add_run("r", [case.id], [CLEAN], [SystemConfig("base")])
-        store.add_noise(f"n{len(actor.name)}", sound)
-        store.add_flag(FLAG, sound)
+        store.add_noise(f"n{len(actor.name)}", audio)
+        store.add_flag(FLAG, audio)
     return opened
 
 
@@ -156,9 +156,9 @@ def flagging(claims: dict | None) -> None:
 
     get_script_run_ctx().user_info = claims or {}
     words = (Word(" Fail", 0.0, 0.5, 0.9),)
-    heard = Transcript((Segment.from_words(words),), 1.0, "en")
-    sound = np.ones(16_000, np.int16)
-    _line_popover("k", _Source("talk.wav", "base", heard, heard, lambda _: sound))
+    recognised = Transcript((Segment.from_words(words),), 1.0, "en")
+    audio = np.ones(16_000, np.int16)
+    _line_popover("k", _Source("talk.wav", "base", recognised, recognised, lambda _: audio))
 
 
 def test_only_testers_are_offered_to_flag(bench: Store) -> None:
@@ -187,9 +187,9 @@ def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr(pickers, "_MAX_TAGS", 20)
     store = bench.acting(Actor("", Role.REVIEWER))
     for i in range(30):
-        sound = np.full(200, i, np.int16)
+        audio = np.full(200, i, np.int16)
         tags = {"long": f"{i}" + "x" * 190}
-        store.add_case(NewCase(f"{i}", f"{i} " + "word " * 1900, sound, tags=tags))
+        store.add_case(NewCase(f"{i}", f"{i} " + "word " * 1900, audio, tags=tags))
     app = AppTest.from_function(preview_page, default_timeout=60).run()
     assert not app.exception
     assert len(app.selectbox[0].options) == 32
@@ -221,7 +221,7 @@ def diff_page() -> None:
     from asr_core.transcript import Word
     from widgets.testbench.word_diff import word_diff
 
-    heard = tuple(
+    recognised = tuple(
         Word(f" {w}", i, i + 1, 0.5) for i, w in enumerate(["It's", "25", "or", "<b>26</b>"])
     )
     word_diff(
@@ -232,7 +232,7 @@ def diff_page() -> None:
             "en",
             CLEAN,
             SystemConfig("base"),
-            TrialResult(heard),
+            TrialResult(recognised),
         )
     )
 

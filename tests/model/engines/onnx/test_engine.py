@@ -1,4 +1,4 @@
-"""Our encoder and decoder beside those of CTranslate2 and transformers."""
+"""Our encoder and decoder compared with those of CTranslate2 and transformers."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ def test_parallel_calls_give_the_same_text(tiny_en: Path, beckett: np.ndarray) -
     engine = OnnxEngine(tiny_en)
     window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
-        looks = list(threads.map(engine.transcribe, [[window]] * 4))
-    assert len({hypothesis.text for [hypothesis] in looks}) == 1
+        results = list(threads.map(engine.transcribe, [[window]] * 4))
+    assert len({hypothesis.text for [hypothesis] in results}) == 1
 
 
 def test_a_batch_gives_the_text_of_single_windows(
@@ -233,9 +233,9 @@ def test_log_probabilities_are_near_the_float_model(
             exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
         step = engine._decoder.prefill(tokens, encoded.numpy(), positions=list(wanted))
-        said = step.logprobs.numpy()[0]
-        is_text = said > -1e8  # the others are suppressed
+        logprobs = step.logprobs.numpy()[0]
+        is_text = logprobs > -1e8  # the others are suppressed
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]
-        off.append(np.abs(np.take_along_axis(said - exact, best, axis=1)))
+        off.append(np.abs(np.take_along_axis(logprobs - exact, best, axis=1)))
     assert np.concatenate(off).mean() < (0.14 if max_int8_weight() == 127 else 0.2)

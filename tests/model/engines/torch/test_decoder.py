@@ -1,4 +1,4 @@
-"""Our decoder on torch beside the library's own, on real weights."""
+"""Our decoder on torch compared with the library's own, on real weights."""
 
 from __future__ import annotations
 
