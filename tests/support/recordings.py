@@ -1,4 +1,4 @@
-"""Small files with bursts of noise at chosen times."""
+"""Small recordings: bursts of noise at chosen times, several tracks, frames of WebRTC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.pcm import clip_to_int16
 
-__all__ = ["bursts", "onset_times", "recorded", "with_tracks"]
+__all__ = ["bursts", "growing_noise", "onset_times", "recorded", "webrtc_frames", "with_tracks"]
 
 Samples = NDArray[np.float32]
 
@@ -64,6 +64,42 @@ def recorded(
         for packet in sorted(packets, key=lambda p: float(p.pts * p.time_base)):
             out.mux(packet)
     return file.getvalue()
+
+
+def growing_noise(container: str, codec: str, *, gap_s: float = 0.0, **options: str) -> io.BytesIO:
+    """Return five seconds of growing noise with a gap after two."""
+    rate = 48_000
+    noise = np.random.default_rng(0).normal(0, 3000, 5 * rate) * np.linspace(0, 1, 5 * rate) ** 2
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono", options=options)
+        resampler = av.AudioResampler(stream.codec_context.format, "mono", rate)
+        packets = []
+        for at in range(0, len(noise), 960):
+            piece = noise[np.newaxis, at : at + 960].astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            packets += [
+                packet for each in resampler.resample(frame) for packet in stream.encode(each)
+            ]
+        for packet in [*packets, *stream.encode(None)]:
+            if packet.pts * packet.time_base > 2:
+                packet.pts = packet.dts = packet.pts + int(gap_s / packet.time_base)
+            out.mux(packet)
+    file.seek(0)
+    return file
+
+
+def webrtc_frames(samples: Samples) -> list[av.AudioFrame]:
+    """Return (n_samples,) at 16 kHz as WebRTC delivers it: 20 ms of s16 stereo at 48 kHz."""
+    out = []
+    at_48k = np.repeat(samples, 3)
+    for at in range(0, len(at_48k) - 959, 960):
+        part = clip_to_int16(np.repeat(at_48k[at : at + 960], 2))
+        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
+        frame.sample_rate = 48_000
+        out.append(frame)
+    return out
 
 
 def _encoded(stream: av.AudioStream, at: int, samples: Samples) -> list[av.Packet]:

@@ -12,8 +12,7 @@ from asr_core.full_context import playback as playing
 from asr_core.full_context.playback import make_playback_copy
 from asr_core.full_context.stored_files import StoredFile, StoredFiles
 from asr_core.ops.budget import Budget, Quota, Resource
-from tests.support.recordings import with_tracks
-from tests.unit.audio.test_playback import recorded
+from tests.support.recordings import growing_noise, with_tracks
 
 Stored = Callable[..., StoredFile]
 
@@ -30,12 +29,12 @@ def never() -> bool:
 
 
 def test_a_playable_file_is_played_without_a_copy(stored: Stored, budget: Budget) -> None:
-    file = stored(recorded("wav", "pcm_s16le").read())
+    file = stored(growing_noise("wav", "pcm_s16le").read())
     assert make_playback_copy(file, FileOptions(), never) is None
 
 
 def test_a_copy_counts_towards_its_owners_budget(stored: Stored, budget: Budget) -> None:
-    file = stored(recorded("mpegts", "aac").read(), "talk.ts")
+    file = stored(growing_noise("mpegts", "aac").read(), "talk.ts")
     copy = make_playback_copy(file, FileOptions(time_range=TimeRange(1.0, 2.0)), never, "somebody")
     assert copy is not None
     assert len(decode(copy.path)) == 32_000
@@ -47,12 +46,15 @@ def test_without_space_or_audio_there_is_no_copy(
 ) -> None:
     small = StoredFiles(Budget({Resource.UPLOADS: Quota(100, 100, "{what} no room.")}), tmp_path)
     monkeypatch.setattr(playing, "stored_files", lambda: small)
-    assert make_playback_copy(stored(recorded("adts", "aac").read()), FileOptions(), never) is None
+    assert (
+        make_playback_copy(stored(growing_noise("adts", "aac").read()), FileOptions(), never)
+        is None
+    )
     assert make_playback_copy(stored(b"no sound"), FileOptions(), never) is None
 
 
 def test_an_abandoned_copy_is_cancelled(stored: Stored, budget: Budget) -> None:
-    file = stored(recorded("mpegts", "aac").read(), "talk.ts")
+    file = stored(growing_noise("mpegts", "aac").read(), "talk.ts")
     assert make_playback_copy(file, FileOptions(), lambda: True, "somebody") is None
     assert budget.used(Resource.UPLOADS, "somebody") == 0
 

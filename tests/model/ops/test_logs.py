@@ -11,7 +11,7 @@ import pytest
 from asr_core.engines.base import Engine
 from asr_core.ops.logs import log_as_json
 from asr_core.streaming import LiveOptions, RecordingController, Scheduler
-from tests.model.streaming.test_recording import frames
+from tests.support.recordings import webrtc_frames
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_recording_is_logged_in_numbers_without_its_words(
 ) -> None:
     controller = RecordingController()
     controller.prepare(Scheduler(tiny_engine), LiveOptions())
-    for frame in frames(beckett):
+    for frame in webrtc_frames(beckett):
         controller.on_frame(frame)
     controller.on_ended()
     assert controller.all[0].session.wait(60)

@@ -4,35 +4,31 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.rtc.gap_detector import CLOCK_SLACK_S
 from asr_core.streaming import LiveOptions, RecordingController, Scheduler
 from asr_core.streaming.admission import AdmissionQueue
-from asr_core.streaming.recording_controller import CONNECT_S, HELD_OPEN_S
+from asr_core.streaming.recording_controller import CONNECT_S, HELD_OPEN_S, _controllers
 from tests.support.engines import CountingEngine
+from tests.support.recordings import webrtc_frames
 from tests.support.texts import BECKETT, word_error_rate
 
 
-def frames(samples: np.ndarray) -> list[av.AudioFrame]:
-    """Return frames as WebRTC delivers them: 20 ms of s16 stereo at 48 kHz."""
-    out = []
-    at_48k = np.repeat(samples, 3)
-    for at in range(0, len(at_48k) - 959, 960):
-        part = clip_to_int16(np.repeat(at_48k[at : at + 960], 2))
-        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
-        frame.sample_rate = 48_000
-        out.append(frame)
-    return out
+@pytest.fixture(autouse=True)
+def close_what_tests_leave() -> Iterator[None]:
+    """Close all controllers, which the watchdog would otherwise check until the process ends."""
+    yield
+    for left in list(_controllers):  # private: there is no other list of them
+        left.close()
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def test_each_start_is_a_recording_of_its_own(
     controller: RecordingController, beckett: np.ndarray
 ) -> None:
     for _ in range(2):
-        for frame in frames(beckett):
+        for frame in webrtc_frames(beckett):
             controller.on_frame(frame)
         assert controller.running is controller.all[-1]
         controller.on_ended()
@@ -62,7 +58,7 @@ def test_times_stay_on_the_clock_when_packets_are_lost(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
-    for number, frame in enumerate(frames(beckett)):
+    for number, frame in enumerate(webrtc_frames(beckett)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         clock.now += 0.02
         if not (100 <= number < 150 or number == 300):
@@ -79,7 +75,7 @@ def test_times_stay_on_the_clock_when_packets_are_lost(
 
 def test_a_lost_packet_sounds_like_the_one_before(controller: RecordingController) -> None:
     tone = np.sin(np.arange(32_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
-    for number, frame in enumerate(frames(tone)):
+    for number, frame in enumerate(webrtc_frames(tone)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         if number != 50:
             controller.on_frame(frame)
@@ -119,7 +115,7 @@ class Wire:
 def test_a_recording_goes_on_after_a_lost_connection(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, audio = WallClock(monkeypatch), frames(beckett)
+    clock, audio = WallClock(monkeypatch), webrtc_frames(beckett)
     clock.speak(controller, audio[:200])
     clock.now += 6.0  # the browser finds the connection broken
     controller.on_ended()
@@ -143,7 +139,7 @@ def test_a_recording_goes_on_after_a_lost_connection(
 def test_a_connection_that_stays_away_ends_the_recording(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, audio = WallClock(monkeypatch), frames(beckett)
+    clock, audio = WallClock(monkeypatch), webrtc_frames(beckett)
     monkeypatch.setattr("asr_core.streaming.recording_controller.HELD_OPEN_S", 6.2)
     n_threads = threading.active_count()
     clock.speak(controller, audio[:200])
@@ -163,13 +159,13 @@ def test_a_lost_recording_can_be_ended_by_hand(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
-    clock.speak(controller, frames(beckett)[:100])
+    clock.speak(controller, webrtc_frames(beckett)[:100])
     clock.now += 6.0
     controller.on_ended()
     controller.end()
     assert not controller.is_interrupted
     assert controller.all[0].session.wait(60)
-    clock.speak(controller, frames(beckett)[:10])
+    clock.speak(controller, webrtc_frames(beckett)[:10])
     assert len(controller.all) == 2
     controller.on_ended()
 
@@ -177,7 +173,7 @@ def test_a_lost_recording_can_be_ended_by_hand(
 def test_clear_forgets_all_but_the_running_recording(
     controller: RecordingController, beckett: np.ndarray
 ) -> None:
-    some = frames(beckett)[:10]
+    some = webrtc_frames(beckett)[:10]
     controller.on_frame(some[0])
     controller.on_ended()
     controller.on_frame(some[1])
@@ -194,7 +190,7 @@ def test_a_time_limit_ends_the_recording(
     controller, wire = RecordingController(), Wire()
     controller.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
     controller.on_connecting(wire)
-    WallClock(monkeypatch).speak(controller, frames(beckett), wire)
+    WallClock(monkeypatch).speak(controller, webrtc_frames(beckett), wire)
     [recording] = controller.all
     assert recording.session.snapshot.audio_s == pytest.approx(2.0, abs=0.05)
     controller.on_ended(wire)
@@ -203,7 +199,7 @@ def test_a_time_limit_ends_the_recording(
 
 def test_audio_without_a_model_is_not_an_error(beckett: np.ndarray) -> None:
     controller = RecordingController()
-    controller.on_frame(frames(beckett)[0])
+    controller.on_frame(webrtc_frames(beckett)[0])
     controller.on_ended()
     assert controller.all == []
 
@@ -215,7 +211,7 @@ def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
     monkeypatch.setattr(scheduler, "capacity", lambda: 1)
     scheduler.admission = AdmissionQueue(scheduler.capacity)
     first, second = RecordingController(), RecordingController()
-    audio = frames(beckett)
+    audio = webrtc_frames(beckett)
     for controller in (first, second):
         controller.prepare(scheduler, LiveOptions())
         controller.on_frame(audio[0])
@@ -244,7 +240,7 @@ def _ready(
 
 
 def _silence(seconds: float) -> list[av.AudioFrame]:
-    return frames(np.zeros(round(16_000 * seconds), np.float32))
+    return webrtc_frames(np.zeros(round(16_000 * seconds), np.float32))
 
 
 def test_a_recording_ends_by_its_time_limit_without_audio(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +279,7 @@ def test_half_a_second_of_audio_does_not_keep_a_place(monkeypatch: pytest.Monkey
 def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
     controller.on_connecting(wire)
-    loud = frames(np.full(16_000, 0.1, np.float32))
+    loud = webrtc_frames(np.full(16_000, 0.1, np.float32))
     minute = _silence(60.0)
     for _ in range(2):
         clock.speak(controller, loud, wire)
@@ -410,7 +406,7 @@ def test_kept_audio_stops_at_the_budget_and_the_words_go_on(
 
 def test_a_recording_may_end_while_audio_still_arrives() -> None:
     """A time limit ends a recording from another thread; its filter is for one thread only."""
-    audio = frames(np.zeros(16_000, np.float32))
+    audio = webrtc_frames(np.zeros(16_000, np.float32))
     for _ in range(20):
         controller, wire = _ready(), Wire()
         controller.on_connecting(wire)
