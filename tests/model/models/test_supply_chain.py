@@ -205,7 +205,7 @@ def test_an_abandoned_fetch_ends(
 
     with pytest.raises(Gone):
         resolve("some/model", leave)
-    eventually(lambda: not fetch._running)
+    eventually(lambda: not fetch._running)  # private: nothing public tells that it has ended
     assert models_in(cache_folder) == set()
 
 
@@ -214,7 +214,7 @@ def test_a_third_model_waits_for_the_first_two(hub: Hub, cache_folder: Path) -> 
     hub.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         askers = [pool.submit(resolve, f"some/{n}") for n in range(2)]
-        while len(fetch._running) < 2:
+        while len(fetch._running) < 2:  # private: requests do not tell how many fetches run
             time.sleep(0.01)
         with pytest.raises(ModelError, match="2 other models are being fetched"):
             resolve("some/2")

@@ -12,15 +12,14 @@ from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.server import health as module
 from asr_core.server.health import ModelProbe, health
 from asr_core.streaming import LiveSession, Scheduler, scheduler_for
-from asr_core.streaming import scheduler as live_scheduler
 from tests.support.engines import CountingEngine, FailingEngine, HangingEngine
 
 resource = pytest.importorskip("resource", reason="descriptors are counted so on Unix")
 
 
 @pytest.fixture(autouse=True)
-def asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clear cached answers and models of other tests."""
+def nothing_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clear what other tests left in the process: answers, and models; there is no public way."""
     monkeypatch.setattr(module, "_CACHE_S", 0.0)
     monkeypatch.setattr(module, "_process", module._Health())
     monkeypatch.setattr("asr_core.streaming.scheduler._schedulers", {})
@@ -156,13 +155,12 @@ def test_a_failing_model_is_reported_until_it_answers(
 
 
 def test_a_model_with_a_live_session_is_not_probed() -> None:
-    engine = Knowing()
-    scheduler = Scheduler(engine, start=False)  # type: ignore[arg-type]
-    scheduler.add(LiveSession())
-    live_scheduler._schedulers[id(engine)] = scheduler
+    engine, session = Knowing(), LiveSession()
+    scheduler_for(engine).add(session)  # type: ignore[arg-type]
     assert health() is None
     wait_for_probes()
     assert not engine.asked
+    session.finish()
 
 
 def test_page_checks_are_part_of_health(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def run(
             scheduler.step(at / 16_000)
             busy_until_s = at / 16_000 + delays_s[number % len(delays_s)]
         snapshots.append(session.snapshot)
-        assert len(scheduler._claimed) == 0
+        assert len(scheduler._claimed) == 0  # private: nothing public tells what is being served
     session.finish()
     for number in range(1000):
         scheduler.step(1e4 + number)

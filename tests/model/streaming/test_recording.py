@@ -230,12 +230,21 @@ def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
     assert scheduler.admission.n_admitted == 0
 
 
+def _scheduler() -> Scheduler:
+    """Return a scheduler with a fake model: these tests are not about words."""
+    return Scheduler(CountingEngine(), start=False)
+
+
 def _ready(
-    limit_s: float | None = None, budget: Budget | None = None, **options: bool
+    scheduler: Scheduler | None = None,
+    *,
+    limit_s: float | None = None,
+    budget: Budget | None = None,
+    **options: bool,
 ) -> RecordingController:
-    """Return a controller with a fake model: these tests are not about words."""
+    """Return a controller ready to record."""
     controller = RecordingController(budget)
-    controller.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
+    controller.prepare(scheduler or _scheduler(), LiveOptions(**options), limit_s)
     return controller
 
 
@@ -263,15 +272,15 @@ def test_a_recording_ends_by_its_time_limit_without_audio(monkeypatch: pytest.Mo
 
 
 def test_half_a_second_of_audio_does_not_keep_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     clock.speak(controller, _silence(0.5), wire)
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_admitted == 1
+    assert scheduler.admission.n_admitted == 1
     controller.check(clock.now + HELD_OPEN_S - 1)
-    assert controller._scheduler.admission.n_admitted == 1
+    assert scheduler.admission.n_admitted == 1
     controller.check(clock.now + HELD_OPEN_S + 1)
-    assert controller._scheduler.admission.n_admitted == 0
+    assert scheduler.admission.n_admitted == 0
     assert (controller.running, wire.n_hung_up) == (None, 1)
     assert "no sound came" in (controller.notice or "")
 
@@ -293,13 +302,13 @@ def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.Monkey
 
 
 def test_a_connection_without_audio_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     assert controller.check(clock.now + CONNECT_S - 1)
     assert not controller.check(clock.now + CONNECT_S + 1)
     assert wire.n_hung_up == 1
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_waiting == 0
+    assert scheduler.admission.n_waiting == 0
 
 
 def test_deadlines_are_checked_without_any_call(
@@ -447,7 +456,8 @@ def test_close_frees_everything_and_accepts_no_more_audio(monkeypatch: pytest.Mo
 
 
 def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     clock.speak(controller, _silence(1.0), wire)
     clock.now += 6
@@ -455,22 +465,20 @@ def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.Mo
     assert controller.is_interrupted
     controller.close()
     assert (controller.is_interrupted, controller.running) == (False, None)
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_admitted == 0
+    assert scheduler.admission.n_admitted == 0
 
 
 def test_unreferenced_recordings_free_their_memory(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    clock, budget = WallClock(monkeypatch), Budget({})
-    controller = _ready(budget=budget, keep_audio=True)
+    clock, budget, scheduler = WallClock(monkeypatch), Budget({}), _scheduler()
+    controller = _ready(scheduler, budget=budget, keep_audio=True)
     clock.speak(controller, _silence(1.0))
     controller.on_ended()
     owner, gone = controller.owner, weakref.ref(controller)
     assert budget.used(Resource.RECORDINGS, owner) > 0
-    assert controller._scheduler is not None
-    while controller._scheduler.n_sessions:
-        controller._scheduler.step(clock.now)
+    while scheduler.n_sessions:
+        scheduler.step(clock.now)
         clock.now += 1
     del controller
 

@@ -102,7 +102,7 @@ def test_windows_and_memory_are_bounded_in_a_long_session(
         assert snapshot.lag_s < 3
     longest = max(len(window.samples) for batch in counting.batches for window in batch)
     assert longest <= STREAMING_DEFAULTS.max_window_s * 16_000
-    assert session._buffer._data.nbytes < 8e6
+    assert session._buffer._data.nbytes < 8e6  # private: the fake engine keeps all windows
 
 
 def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float) -> np.ndarray:
@@ -147,7 +147,7 @@ class _Inventing:
         self.session = session
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        utterance = self.session._utterance
+        utterance = self.session._utterance  # private: tells which pass this is
         alone = utterance is not None and utterance.dropped_context
         word = Word(" Go!", 0.0, 0.9, 0.2) if alone else Word(" Known.", 0.0, 1.5, 0.9)
         logprob = -1.7 if alone else -0.1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from asr_core.ops.budget import Budget, Quota, Resource
+from asr_core.ops.rate_limit import KeyedBuckets
 from asr_core.server import gate as gate_module
 from asr_core.server.gate import COOKIE, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
@@ -96,6 +99,11 @@ def make(site: Site | None = None, **options: Any) -> tuple[Gate, Behind, Site]:
     budget = options.pop("budget", Budget({}))
     hosts = AllowedHosts(["speech.example.org"])
     return Gate(behind, site=site, budget=budget, hosts=hosts, **options), behind, site
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+    """Let the rate limits of gates made from now on run on ``clock``."""
+    monkeypatch.setattr(gate_module, "KeyedBuckets", functools.partial(KeyedBuckets, clock=clock))
 
 
 def scope_of(kind: str, path: str, headers: dict[str, str], method: str = "GET") -> dict[str, Any]:
@@ -307,9 +315,8 @@ def test_a_client_faster_than_a_browser_is_throttled(monkeypatch: pytest.MonkeyP
     now = 0.0
     monkeypatch.setattr(gate_module.time, "monotonic", lambda: now)
     monkeypatch.setattr(gate_module.asyncio, "sleep", sleep)
+    set_clock(monkeypatch, lambda: now)
     gate, behind, _ = make()
-    for buckets in (gate._unthrottled, gate._by_visitor, gate._by_address, gate._openings):
-        buckets._clock = lambda: now
     message = {"type": "websocket.receive", "bytes": b"x"}
     connect(gate, *[message] * 210)
     assert len(behind.messages) == 211
@@ -325,16 +332,18 @@ def test_a_client_faster_than_a_browser_is_throttled(monkeypatch: pytest.MonkeyP
     assert slept > 5
 
 
-def test_one_address_cannot_open_pages_faster_than_people_do() -> None:
+def test_one_address_cannot_open_pages_faster_than_people_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_clock(monkeypatch, lambda: 0.0)
     gate, *_ = make()
-    gate._openings._clock = lambda: 0.0
     answers = [connect(gate)[0]["type"] for _ in range(1010)]
     assert answers == ["websocket.accept"] * 1000 + ["websocket.close"] * 10
 
 
-def test_requests_are_limited_to_a_browsers_rate() -> None:
+def test_requests_are_limited_to_a_browsers_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_clock(monkeypatch, lambda: 0.0)
     gate, behind, _ = make()
-    gate._requests._clock = lambda: 0.0
     statuses = [ask(gate, "/static/x.js").status for _ in range(2010)]
     assert statuses == [200] * 2000 + [429] * 10
     assert len(behind.asked) == 2000

@@ -46,7 +46,7 @@ def fill(stored: Callable[..., StoredFile]) -> Callable[[Workspace], StoredFile]
     def put(workspace: Workspace) -> StoredFile:
         file = stored(b"sound")
         job = Job("1", "talk.mp3", file, engine=None, state=JobState.DONE)  # type: ignore[arg-type]
-        workspace.files._batches.append([job])
+        workspace.files.add(job)
         return file
 
     return put
