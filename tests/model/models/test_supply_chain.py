@@ -191,7 +191,6 @@ def test_two_callers_share_one_fetch(hub: Hub, cache_folder: Path) -> None:
 def test_an_abandoned_fetch_ends(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
     hub.endless.add("model.bin")
     hub.declared_bytes["model.bin"] = 6_000_000_000
     hub.repos["some/model"] = {"model.bin": b"", **SMALL}
@@ -201,6 +200,8 @@ def test_an_abandoned_fetch_ends(
 
     def leave(progress: Progress) -> None:
         if progress.done_mb > 1:
+            # Not earlier: the fetch may start before its first caller waits.
+            monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
             raise Gone
 
     with pytest.raises(Gone):
