@@ -116,7 +116,7 @@ def test_disputed_words_of_the_beam_are_less_probable(
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
     [doubted] = tiny_engine.transcribe([window])
-    inner = tiny_engine._engine  # type: ignore[attr-defined]
+    inner = tiny_engine._engine  # type: ignore[attr-defined]  # private: hides alternatives
     decode = inner._decode
 
     def alone(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
@@ -155,7 +155,7 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
     spoken: list[int] = []
-    decode = on_torch._decode  # type: ignore[attr-defined]
+    decode = on_torch._decode  # type: ignore[attr-defined]  # private: counts tokens
 
     def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         texts = decode(rows, requests)
@@ -174,7 +174,7 @@ def test_a_partial_pass_is_cheaper_than_a_full_one(
     tiny_engine: Engine, beckett: np.ndarray
 ) -> None:
     """Counted in encoded frames."""
-    inside = tiny_engine._engine  # type: ignore[attr-defined]
+    inside = tiny_engine._engine  # type: ignore[attr-defined]  # private: counts frames
     spoken = beckett[: 4 * 16_000]
     seen = []
     for is_partial in (True, False):

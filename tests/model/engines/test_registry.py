@@ -105,7 +105,7 @@ def test_the_command_line_may_exceed_the_memory_limit(
     with pytest.raises(LimitError):
         loaded(base)
     monkeypatch.setattr(allowlist, "_serving", threading.Event())
-    registry._registry.clear()
+    registry._registry.clear()  # private: nothing else forgets a model that failed
     assert loaded(base).is_loaded
 
 

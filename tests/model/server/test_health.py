@@ -86,17 +86,17 @@ def test_speakers_waiting_for_the_model_are_reported(monkeypatch: pytest.MonkeyP
     assert "waiting" in (health() or "")
 
 
-class Knowing:
+class AnsweringEngine:
     """A fake model that answers at once, and counts its calls."""
 
     n_parallel = batch_size = 1
     languages = ("en",)
 
     def __init__(self) -> None:
-        self.asked: list[Window] = []
+        self.windows: list[Window] = []
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        self.asked += windows
+        self.windows += windows
         return []
 
 
@@ -108,21 +108,21 @@ def wait_for_probes() -> None:
 
 
 def test_an_idle_model_is_probed_once_a_minute() -> None:
-    clock, engine = Clock(), Knowing()
+    clock, engine = Clock(), AnsweringEngine()
     probe = ModelProbe(engine, clock)  # type: ignore[arg-type]
     for clock.now_s in (0.0, 1.0, 59.0, 60.0, 119.0, 120.0):
         probe.start_if_due()
         wait_for_probes()
-    assert len(engine.asked) == 3
+    assert len(engine.windows) == 3
     assert probe.fault() is None
 
 
 def test_an_unloaded_model_is_not_loaded_by_a_probe() -> None:
-    engine = Knowing()
+    engine = AnsweringEngine()
     engine.is_loaded = False  # type: ignore[attr-defined]
     ModelProbe(engine).start_if_due()  # type: ignore[arg-type]
     wait_for_probes()
-    assert not engine.asked
+    assert not engine.windows
 
 
 def test_an_idle_model_that_hangs_is_reported(
@@ -155,11 +155,11 @@ def test_a_failing_model_is_reported_until_it_answers(
 
 
 def test_a_model_with_a_live_session_is_not_probed() -> None:
-    engine, session = Knowing(), LiveSession()
+    engine, session = AnsweringEngine(), LiveSession()
     scheduler_for(engine).add(session)  # type: ignore[arg-type]
     assert health() is None
     wait_for_probes()
-    assert not engine.asked
+    assert not engine.windows
     session.finish()
 
 

@@ -13,7 +13,7 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.cli.inputs import Found, find
 
-SOUND = to_flac((3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16))
+AUDIO = to_flac((3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def names(found: Found) -> list[str]:
     return [item.name for item in found.inputs]
 
 
-def told(found: Found) -> str:
+def messages(found: Found) -> str:
     return " ".join(sentence for left_out in found.left_out for sentence in left_out.sentences())
 
 
@@ -58,16 +58,16 @@ def test_files_folders_and_patterns(folder: Path) -> None:
 def test_every_file_with_audio_is_found_in_a_folder(
     folder: Path, extension: str, kind: str, codec: str
 ) -> None:
-    with av.open(str(folder / f"take.{extension}"), "w", format=kind) as container:
+    with av.open(str(folder / f"talk.{extension}"), "w", format=kind) as container:
         stream = container.add_stream(codec, rate=16_000, layout="mono")
         samples = (3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    (folder / "take").write_bytes(SOUND)
+    (folder / "talk").write_bytes(AUDIO)
     found = find(["f"])
-    assert names(found) == ["f/take", f"f/take.{extension}"]
+    assert names(found) == ["f/talk", f"f/talk.{extension}"]
     assert not found.left_out and not found.problems
 
 
@@ -76,7 +76,7 @@ def test_files_left_out_of_a_folder_are_counted_and_named(folder: Path) -> None:
     for i in range(7):
         (folder / f"{i}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
     (folder / ".DS_Store").touch()
-    assert told(find(["f"])) == (
+    assert messages(find(["f"])) == (
         "Left out 8 files of f without sound: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more."
     )
     assert names(find(["f"])) == ["f/a.wav"]
@@ -111,7 +111,7 @@ def test_links_sockets_and_pipes_neither_hang_nor_loop(folder: Path) -> None:
         door.bind("f/door")
         found = find(["f"])
     assert names(found) == ["f/a.wav"]
-    assert told(found) == (
+    assert messages(found) == (
         "Left out 3 files of f without sound: door, gone, pipe. "
         "Left out 2 folders of f, hidden or linked: self, .git."
     )
@@ -131,13 +131,13 @@ def test_piped_input_is_named_by_its_content(folder: Path) -> None:
 
 
 def test_a_linked_file_keeps_the_name_of_its_link(folder: Path) -> None:
-    (folder.parent / "store").write_bytes(SOUND)
+    (folder.parent / "store").write_bytes(AUDIO)
     (folder / "a.wav").symlink_to(folder.parent / "store")
     assert names(find(["f"])) == ["f/a.wav"]
 
 
 def test_a_name_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
-    odd = tmp_path / "take [1].wav"
+    odd = tmp_path / "talk [1].wav"
     odd.touch()
     [item] = find([str(odd)]).inputs
     assert item.source == odd

@@ -27,8 +27,10 @@ texts = st.text(max_size=40) | st.text("12०٣.,'’-$%()[] aoद़ीئ今", 
 
 
 @given(words.filter(len), words)
-def test_rates_are_those_of_jiwer_to_the_last_digit(said: list[str], got: list[str]) -> None:
-    reference, hypothesis = " ".join(said), " ".join(got)
+def test_rates_are_those_of_jiwer_to_the_last_digit(
+    reference_words: list[str], hypothesis_words: list[str]
+) -> None:
+    reference, hypothesis = " ".join(reference_words), " ".join(hypothesis_words)
     normalise = normaliser("en")
     found = score(reference, hypothesis, "en")
     if normalise(reference):
@@ -62,7 +64,7 @@ def test_any_text_is_scored_and_no_text_has_errors_against_itself(
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "language", "words", "characters"),
+    ("reference", "hypothesis", "language", "words", "characters"),
     [
         ("今天天气很好", "今天天汽很好", "zh", ErrorCounts(6, 1), ErrorCounts(6, 1)),
         (
@@ -80,9 +82,9 @@ def test_any_text_is_scored_and_no_text_has_errors_against_itself(
     ],
 )
 def test_characters_are_counted_as_written(
-    said: str, heard: str, language: str, words: ErrorCounts, characters: ErrorCounts
+    reference: str, hypothesis: str, language: str, words: ErrorCounts, characters: ErrorCounts
 ) -> None:
-    found = score(said, heard, language)
+    found = score(reference, hypothesis, language)
     assert (found.words, found.characters) == (words, characters)
 
 

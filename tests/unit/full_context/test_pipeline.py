@@ -43,7 +43,7 @@ def test_every_window_gets_its_own_result_in_order(
             read, work, n_workers=n_workers, max_batch=max_batch, check_cancelled=never_cancelled
         )
     )
-    assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
+    assert [[(len(w.samples), result) for w, result in pairs] for pairs in found] == [
         [(n, n) for n in sizes] for sizes in rounds
     ]
     assert all(len(share) <= max_batch for share in shares)

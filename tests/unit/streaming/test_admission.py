@@ -162,35 +162,35 @@ class Crowd(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.queue = AdmissionQueue(lambda: 3, self.clock)
-        self.asked: list[int] = []
+        self.waiting: list[int] = []
 
     @rule()
     def settle(self) -> None:
         self.clock.now += 5
-        for who in list(self.asked):
+        for who in list(self.waiting):
             self.ask(who)
 
     @rule(who=st.integers(0, 8))
     def ask(self, who: int) -> None:
         if self.queue.enter(who):
-            if who in self.asked:
+            if who in self.waiting:
                 # Only as many may be ahead as there were free places.
-                assert self.asked.index(who) < 3
-                self.asked.remove(who)
-        elif who not in self.asked and self.queue.position(who) is not None:
-            self.asked.append(who)
+                assert self.waiting.index(who) < 3
+                self.waiting.remove(who)
+        elif who not in self.waiting and self.queue.position(who) is not None:
+            self.waiting.append(who)
 
     @rule(who=st.integers(0, 8))
     def leave(self, who: int) -> None:
         self.queue.leave(who)
-        if who in self.asked:
-            self.asked.remove(who)
+        if who in self.waiting:
+            self.waiting.remove(who)
 
     @invariant()
     def never_too_many(self) -> None:
         assert self.queue.n_admitted <= 3
         assert self.queue.n_waiting <= 6
-        assert self.queue.n_waiting == len(self.asked)
+        assert self.queue.n_waiting == len(self.waiting)
 
 
 TestCrowd = Crowd.TestCase

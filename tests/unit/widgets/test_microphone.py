@@ -54,7 +54,7 @@ def test_losses_of_a_recording_are_shown() -> None:
     recording = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
     app = AppTest.from_function(notes)
     app.session_state["recording"] = recording
-    told = " ".join(warning.value for warning in app.run().warning).replace("\\", "")
-    assert "No room: you have too much sound" in told
-    assert "faster than real time" in told
-    assert "0.5 s at 0:04" in told
+    warnings = " ".join(warning.value for warning in app.run().warning).replace("\\", "")
+    assert "No room: you have too much sound" in warnings
+    assert "faster than real time" in warnings
+    assert "0.5 s at 0:04" in warnings

@@ -99,7 +99,7 @@ def all_sections(claims: dict | None) -> None:
     for draw in (cases_section, flags_section, noise_library):
         with show_errors():
             draw(store)
-    run_section._runs(store, get_runner(store), False)
+    run_section._runs(store, get_runner(store), False)  # private: a fragment of the section
 
 
 def buttons(app: AppTest) -> list[str]:
@@ -158,6 +158,7 @@ def flagging(claims: dict | None) -> None:
     words = (Word(" Fail", 0.0, 0.5, 0.9),)
     recognised = Transcript((Segment.from_words(words),), 1.0, "en")
     audio = np.ones(16_000, np.int16)
+    # Private: the public functions need a job with its file, or a recorded session.
     _line_popover("k", _Source("talk.wav", "base", recognised, recognised, lambda _: audio))
 
 

@@ -1,4 +1,7 @@
-"""Corrections as the browser sends them, and as they are drawn."""
+"""Corrections as the browser sends them, and as they are drawn.
+
+The functions are private: Streamlit cannot run the component itself without a browser.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Our encoder and decoder compared with those of CTranslate2 and transformers."""
+"""Our encoder and decoder compared with those of CTranslate2 and transformers.
+
+The steps of ``transcribe`` are private; only between them can encoder and decoder be exchanged.
+"""
 
 from __future__ import annotations
 
