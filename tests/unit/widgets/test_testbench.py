@@ -148,18 +148,23 @@ def test_a_guest_gets_a_message_and_sees_nothing(bench: Store) -> None:
 
 
 def flagging(claims: dict | None) -> None:
+    import io
+    from types import SimpleNamespace
+
     import numpy as np
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+    from asr_core.audio.encode import to_flac
+    from asr_core.full_context.jobs import Job
     from asr_core.transcript import Segment, Transcript, Word
-    from widgets.flagging import _line_popover, _Source
+    from widgets.flagging import flag_transcript
 
     get_script_run_ctx().user_info = claims or {}
     words = (Word(" Fail", 0.0, 0.5, 0.9),)
     recognised = Transcript((Segment.from_words(words),), 1.0, "en")
-    audio = np.ones(16_000, np.int16)
-    # Private: the public functions need a job with its file, or a recorded session.
-    _line_popover("k", _Source("talk.wav", "base", recognised, recognised, lambda _: audio))
+    file = SimpleNamespace(open=lambda: io.BytesIO(to_flac(np.ones(16_000, np.int16))))
+    job = Job("k", "talk.wav", file, engine=None, model="base")  # type: ignore[arg-type]
+    flag_transcript(job, recognised, recognised)
 
 
 def test_only_testers_are_offered_to_flag(bench: Store) -> None:
