@@ -165,7 +165,7 @@ def _manifest(rng: random.Random, _: list[bytes]) -> None:
     files = {path: functools.partial(io.BytesIO, data) for path, data in contents.items()}
     for entry in read_listing(files, name).entries:
         if isinstance(entry, ManifestEntry):
-            assert 0 <= entry.stretch.start_s < (entry.stretch.end_s or np.inf)
+            assert 0 <= entry.time_range.start_s < (entry.time_range.end_s or np.inf)
             with contextlib.suppress(AsrError):
                 file_opener(files, "d")(entry.path)
 

@@ -138,8 +138,10 @@ def test_words_skipped_after_a_pause_are_decoded_again_alone(
 
 
 class _Inventing:
-    """A fake for the fault: it transcribes the first sentence, skips what follows, and
-    hallucinates words of low probability when it decodes that alone."""
+    """A fake for the fault: an engine that skips speech and hallucinates words for it alone.
+
+    It transcribes the first sentence, and gives the hallucinated words a low probability.
+    """
 
     n_parallel = batch_size = 1
 

@@ -223,7 +223,7 @@ def test_a_name_without_extension_finds_its_audio_file(
 def test_decomposed_unicode_names_from_macos_are_found(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
-    """macOS stores letters and their diacritics as separate characters."""
+    """As macOS stores letters and their diacritics as separate characters."""
     name = "Käse.wav"
     members = {f"a/{unicodedata.normalize('NFD', name)}": 9, "m.csv": f"file,text\n{name},x\n"}
     assert read(members) == ({"Käse": ("x", 9)}, [])

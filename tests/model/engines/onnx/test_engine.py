@@ -95,12 +95,12 @@ def test_a_penalty_on_repetition_makes_repeated_words_rarer(
 def test_a_truncated_text_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
     window = Window(beckett[: 9 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     encoded = engine._encode(engine._features([window]))
     [again] = engine._align(encoded, [request], [text.tokens[:-3]])
     assert len(again.frames) == len(again.probabilities) + 1 == len(text.tokens) - 2
-    assert np.median(np.abs(again.frames[:-1] - text.aligned.frames[:-4])) <= 2
-    assert np.allclose(again.probabilities, text.aligned.probabilities[:-3], atol=0.1)
+    assert np.median(np.abs(again.frames[:-1] - text.timings.frames[:-4])) <= 2
+    assert np.allclose(again.probabilities, text.timings.probabilities[:-3], atol=0.1)
 
 
 def test_token_probabilities_and_times_are_near_the_float_model(
@@ -109,13 +109,13 @@ def test_token_probabilities_and_times_are_near_the_float_model(
     on_torch = TransformersEngine(directory, device="cpu")
     window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     [theirs] = on_torch._align(
         on_torch._encode(on_torch._features([window])), [request], [text.tokens]
     )
-    ours = np.log(text.aligned.probabilities)
+    ours = np.log(text.timings.probabilities)
     assert np.abs(ours - np.log(theirs.probabilities)).mean() < 0.04
-    apart = np.abs(text.aligned.frames - theirs.frames)
+    apart = np.abs(text.timings.frames - theirs.frames)
     assert np.median(apart) <= 2
     assert (apart <= 5).mean() > 0.9
 
@@ -155,8 +155,8 @@ def test_an_accepted_draft_changes_only_the_amount_of_work(
             passes.append(0)
             text, _ = decoded(engine, replace(window, draft=tuple(draft)))
             assert text.tokens == free.tokens
-            assert text.aligned is not None and free.aligned is not None
-            apart = np.abs(text.aligned.frames - free.aligned.frames)
+            assert text.timings is not None and free.timings is not None
+            apart = np.abs(text.timings.frames - free.timings.frames)
             assert (apart <= 2).mean() > 0.9
     none, some, whole, broken = passes
     assert some <= none - 10
@@ -219,9 +219,11 @@ def test_weights_come_back_from_their_integers() -> None:
 def test_log_probabilities_are_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
-    """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
-    the mean; with one scale for all that goes into the last layer by 0.11 and 0.16. Weights of 7
-    bits, for processors that need them, are off by 0.16 (base)."""
+    """The five likeliest tokens are off by 0.09 (tiny.en) and 0.12 (base) on average.
+
+    With a single scale for the last layer's input it would be 0.11 and 0.16. Weights of 7 bits,
+    for processors that need them, are off by 0.16 (base).
+    """
     on_torch = TransformersEngine(directory, device="cpu")._decoder
     off = []
     for at in range(0, 40, 8):

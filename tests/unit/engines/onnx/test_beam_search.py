@@ -23,8 +23,7 @@ TABLES = st.lists(
 
 
 class TableDecoder:
-    """A fake decoder whose next token depends only on the last one, so that only the search
-    is tested."""
+    """A fake decoder whose next token depends only on the last one: the search is under test."""
 
     suppressed_at_first = (END,)
 

@@ -25,8 +25,10 @@ def cheapest(cost: np.ndarray) -> float:
 
 
 def cost_of(cost: np.ndarray, entries: np.ndarray) -> float:
-    """The least cost of a path that enters the rows at these columns: it leaves each
-    right above the next entry or left of that."""
+    """Return the least cost of a path that enters the rows at these columns.
+
+    It leaves each row right above the next entry or to the left of it.
+    """
     total = 0.0
     for i, first in enumerate(entries):
         after = entries[i + 1] if i + 1 < len(entries) else cost.shape[1] - 1
