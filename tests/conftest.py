@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import hypothesis
 import numpy as np
@@ -33,7 +33,7 @@ pytest_plugins = ["tests.support.evaluation"]
 
 Samples = NDArray[np.float32]
 
-# How long an example takes is the machine's affair.
+# The time for an example depends on the machine.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
@@ -124,7 +124,7 @@ class _Scheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = PurePosixPath(nodeid.partition("::")[0])
-        return "in real time" if file.parent.name in _IN_REAL_TIME else str(file)
+        return "in real time" if _runs_in_real_time(file) else str(file)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -136,12 +136,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give real-time tests priority over those that only compute."""
     with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
         os.setpriority(
-            os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item) else _started_at + 10
+            os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item.path) else _started_at + 10
         )
 
 
-def _runs_in_real_time(item: pytest.Item) -> bool:
-    return item.path.parent.name in _IN_REAL_TIME
+def _runs_in_real_time(path: PurePath) -> bool:
+    return path.parent.name in _IN_REAL_TIME
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

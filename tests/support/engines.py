@@ -1,4 +1,4 @@
-"""Fake engines for faults and exact timing, which a real one cannot show."""
+"""Fake engines for faults and exact timing."""
 
 from __future__ import annotations
 

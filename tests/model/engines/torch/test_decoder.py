@@ -1,4 +1,4 @@
-"""Our decoder on torch beside the library's own, on real weights."""
+"""Our decoder on torch compared with the library's own, on real weights."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ TOKENS = torch.tensor([[50257, 50362, 632, 373], [50257, 50362, 383, 1266]])
 @pytest.fixture(scope="module")
 def model(tiny_en: Path) -> Any:
     whisper = convert_to_transformers(tiny_en).eval()
-    whisper.set_attn_implementation("eager")  # the one that hands out its attention
+    whisper.set_attn_implementation("eager")  # the implementation that returns its attention
     return whisper
 
 
 @pytest.fixture(scope="module")
 def encoded() -> torch.Tensor:
-    """As loud as what the encoder gives; what it says does not matter here."""
+    """Random values of the level of the encoder's output."""
     return torch.randn(2, 300, 384, generator=torch.Generator().manual_seed(1))
 
 
 @torch.inference_mode()
-def test_logits_are_the_librarys_at_once_and_step_by_step(
+def test_logits_match_the_library_at_once_and_step_by_step(
     model: Any, encoded: torch.Tensor
 ) -> None:
     known = model.model.decoder(input_ids=TOKENS, encoder_hidden_states=encoded)
@@ -53,7 +53,7 @@ def test_logits_are_the_librarys_at_once_and_step_by_step(
 
 
 @torch.inference_mode()
-def test_alignment_heads_attend_as_in_the_library(model: Any, encoded: torch.Tensor) -> None:
+def test_alignment_heads_match_the_library(model: Any, encoded: torch.Tensor) -> None:
     known = model.model.decoder(
         input_ids=TOKENS, encoder_hidden_states=encoded, output_attentions=True
     )

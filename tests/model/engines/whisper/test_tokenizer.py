@@ -20,7 +20,7 @@ def test_text_survives_encoding(tokenizer: WhisperTokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_the_merge_that_copies_of_the_tokenizer_have_lost_is_there(
+def test_the_merge_that_copies_of_the_tokenizer_lack_is_restored(
     tokenizer: WhisperTokenizer,
 ) -> None:
     assert len(tokenizer.encode(" the")) == 1
@@ -48,7 +48,7 @@ def test_prompts_keep_their_end_and_fit(tokenizer: WhisperTokenizer) -> None:
     assert tokenizer.prompt_tokens("  ") == []
 
 
-def test_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:
+def test_multilingual_models_know_99_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:
     assert len(tokenizer.languages) == 99
     assert {"en", "de", "zh", "jw"} <= set(tokenizer.languages)
     assert WhisperTokenizer(tiny_en, multilingual=False).languages == ("en",)
