@@ -92,12 +92,12 @@ def test_a_penalty_on_repetition_makes_repeated_words_rarer(
 def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
     window = Window(beckett[: 9 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     encoded = engine._encode(engine._features([window]))
     [again] = engine._align(encoded, [request], [text.tokens[:-3]])
     assert len(again.frames) == len(again.probabilities) + 1 == len(text.tokens) - 2
-    assert np.median(np.abs(again.frames[:-1] - text.aligned.frames[:-4])) <= 2
-    assert np.allclose(again.probabilities, text.aligned.probabilities[:-3], atol=0.1)
+    assert np.median(np.abs(again.frames[:-1] - text.timings.frames[:-4])) <= 2
+    assert np.allclose(again.probabilities, text.timings.probabilities[:-3], atol=0.1)
 
 
 def test_its_logits_are_those_of_the_float_model(
@@ -106,13 +106,13 @@ def test_its_logits_are_those_of_the_float_model(
     on_torch = TransformersEngine(directory, device="cpu")
     window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     [theirs] = on_torch._align(
         on_torch._encode(on_torch._features([window])), [request], [text.tokens]
     )
-    ours = np.log(text.aligned.probabilities)
+    ours = np.log(text.timings.probabilities)
     assert np.abs(ours - np.log(theirs.probabilities)).mean() < 0.04
-    apart = np.abs(text.aligned.frames - theirs.frames)
+    apart = np.abs(text.timings.frames - theirs.frames)
     assert np.median(apart) <= 2
     assert (apart <= 5).mean() > 0.9
 
@@ -152,8 +152,8 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
             passes.append(0)
             text, _ = decoded(engine, replace(window, draft=tuple(draft)))
             assert text.tokens == free.tokens
-            assert text.aligned is not None and free.aligned is not None
-            apart = np.abs(text.aligned.frames - free.aligned.frames)
+            assert text.timings is not None and free.timings is not None
+            apart = np.abs(text.timings.frames - free.timings.frames)
             assert (apart <= 2).mean() > 0.9
     none, some, whole, broken = passes
     assert some <= none - 10
