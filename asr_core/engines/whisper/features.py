@@ -105,8 +105,8 @@ def _power_spectrum(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the (N_FFT // 2 + 1, n_frames) power of (n_frames, N_FFT) real frames.
 
     This is the Fourier transform of Cooley and Tukey 1965 with two factors of 20, as products
-    of small matrices: as fast as ``scipy.fft``, whose import takes a quarter of the time in which
-    a model loads, and five times as fast as ``numpy.fft``.
+    of small matrices: five times as fast as ``numpy.fft``, and without ``scipy.fft``, whose
+    import took a quarter of the time in which a model loads (docs/tuning.md).
     """
     first, second, bins = _fourier_matrices()
     n = len(frames)
