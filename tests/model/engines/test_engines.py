@@ -97,19 +97,19 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
-@pytest.mark.parametrize(("start_s", "said"), [(1.0, "best of times"), (3.5, "age of wisdom")])
-def test_a_look_that_ends_with_a_phrase_says_it_once(
-    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, said: str
+@pytest.mark.parametrize(("start_s", "phrase"), [(1.0, "best of times"), (3.5, "age of wisdom")])
+def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
+    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, phrase: str
 ) -> None:
     for end_s in np.arange(start_s + 2.4, start_s + 3.6, 0.1):
         samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
-        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
-        assert look.text.lower().count(said) <= 1
-        assert len(look.token_ends) == len(look.token_probabilities) == len(look.tokens)
-        assert list(look.token_ends) == sorted(look.token_ends)
+        [partial] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
+        assert partial.text.lower().count(phrase) <= 1
+        assert len(partial.token_ends) == len(partial.token_probabilities) == len(partial.tokens)
+        assert list(partial.token_ends) == sorted(partial.token_ends)
 
 
-def test_what_the_beam_disputes_is_less_probable(
+def test_words_that_the_beam_disputes_are_less_probable(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
@@ -149,15 +149,17 @@ def test_a_draft_changes_nothing_but_the_work(on_torch: Engine, two_cities: np.n
 
 
 def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """Counted in tokens that the decoder had to say, not in seconds."""
+    """Counted in tokens that the decoder generates, not in seconds."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
-    spoken: list[int] = []
+    n_generated: list[int] = []
     decode = on_torch._decode  # type: ignore[attr-defined]
 
     def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         texts = decode(rows, requests)
-        spoken.extend(len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True))
+        n_generated.extend(
+            len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True)
+        )
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
@@ -165,11 +167,13 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
         draft = whole.tokens_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
-    assert sum(spoken) < len(whole.tokens) / 2
+    assert sum(n_generated) < len(whole.tokens) / 2
 
 
-def test_a_look_is_cheaper_than_what_counts(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    """Counted in what the encoder sees."""
+def test_a_partial_pass_is_cheaper_than_a_final_one(
+    tiny_engine: Engine, beckett: np.ndarray
+) -> None:
+    """Counted in frames that the encoder sees."""
     inside = tiny_engine._engine  # type: ignore[attr-defined]
     spoken = beckett[: 4 * 16_000]
     seen = []

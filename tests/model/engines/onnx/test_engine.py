@@ -45,7 +45,7 @@ def other(directory: Path) -> CTranslate2Engine:
 def decoded(
     engine: OnnxEngine, window: Window, other: CTranslate2Engine | None = None
 ) -> tuple[DecodingResult, DecodingRequest]:
-    """What ``engine`` encodes, as its decoder decodes it or that of ``other``."""
+    """Decode what ``engine`` encodes, with its own decoder or that of ``other``."""
     window = replace(window, context_s=15.0)
     request = engine._request(window, "en")
     encoded = engine._encode(engine._features([window]))
@@ -57,7 +57,7 @@ def decoded(
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7.5, 30.0])
-def test_what_it_encodes_is_near_to_the_float_model(
+def test_the_encoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray, seconds: float
 ) -> None:
     """Off by 5 to 10 %, as CTranslate2 in int8 is by 4 to 9."""
@@ -100,7 +100,7 @@ def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndar
     assert np.allclose(again.probabilities, text.timings.probabilities[:-3], atol=0.1)
 
 
-def test_its_logits_are_those_of_the_float_model(
+def test_times_and_probabilities_are_those_of_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     on_torch = TransformersEngine(directory, device="cpu")
@@ -118,7 +118,7 @@ def test_its_logits_are_those_of_the_float_model(
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_it_says_what_the_other_decoder_says(
+def test_it_writes_what_ctranslate2s_decoder_writes(
     engine: OnnxEngine, other: CTranslate2Engine, two_cities: np.ndarray, beam_size: int
 ) -> None:
     n_same = 0
@@ -170,15 +170,15 @@ def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
 
 
-def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
+def test_calls_side_by_side_write_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
     engine = OnnxEngine(tiny_en)
     window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
-        looks = list(threads.map(engine.transcribe, [[window]] * 4))
-    assert len({hypothesis.text for [hypothesis] in looks}) == 1
+        hypotheses = list(threads.map(engine.transcribe, [[window]] * 4))
+    assert len({hypothesis.text for [hypothesis] in hypotheses}) == 1
 
 
-def test_windows_together_say_what_each_says_alone(
+def test_windows_together_write_what_each_writes_alone(
     engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     edges = ((0, 9), (9, 14), (14, 28), (28, 44))
@@ -211,7 +211,7 @@ def test_weights_come_back_from_their_integers() -> None:
     assert np.abs(back - weight).max() <= quantized.scales.max() / 2 + 1e-6
 
 
-def test_what_it_says_is_near_to_the_float_model(
+def test_the_decoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
@@ -231,9 +231,9 @@ def test_what_it_says_is_near_to_the_float_model(
             exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
         step = engine._decoder.prefill(tokens, encoded.numpy(), positions=list(wanted))
-        said = step.logprobs.numpy()[0]
-        is_text = said > -1e8  # the others are suppressed
+        logprobs = step.logprobs.numpy()[0]
+        is_text = logprobs > -1e8  # the others are suppressed
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]
-        off.append(np.abs(np.take_along_axis(said - exact, best, axis=1)))
+        off.append(np.abs(np.take_along_axis(logprobs - exact, best, axis=1)))
     assert np.concatenate(off).mean() < (0.14 if max_int8_weight() == 127 else 0.2)
