@@ -111,7 +111,7 @@ def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
         assert list(partial.token_ends) == sorted(partial.token_ends)
 
 
-def test_disputed_words_of_the_beam_are_less_probable(
+def test_words_that_the_beam_disputes_are_less_probable(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
@@ -151,15 +151,17 @@ def test_a_draft_changes_only_the_amount_of_work(on_torch: Engine, two_cities: n
 
 
 def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """Counted in decoded tokens, not in seconds."""
+    """Counted in tokens that the decoder generates, not in seconds."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
-    spoken: list[int] = []
-    decode = on_torch._decode  # type: ignore[attr-defined]  # private: counts tokens
+    n_generated: list[int] = []
+    decode = on_torch._decode  # type: ignore[attr-defined]
 
     def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         texts = decode(rows, requests)
-        spoken.extend(len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True))
+        n_generated.extend(
+            len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True)
+        )
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
@@ -167,14 +169,14 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
         draft = whole.tokens_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
-    assert sum(spoken) < len(whole.tokens) / 2
+    assert sum(n_generated) < len(whole.tokens) / 2
 
 
-def test_a_partial_pass_is_cheaper_than_a_full_one(
+def test_a_partial_pass_is_cheaper_than_a_final_one(
     tiny_engine: Engine, beckett: np.ndarray
 ) -> None:
-    """Counted in encoded frames."""
-    inside = tiny_engine._engine  # type: ignore[attr-defined]  # private: counts frames
+    """Counted in frames that the encoder sees."""
+    inside = tiny_engine._engine  # type: ignore[attr-defined]
     spoken = beckett[: 4 * 16_000]
     seen = []
     for is_partial in (True, False):

@@ -48,7 +48,7 @@ def other(directory: Path) -> CTranslate2Engine:
 def decoded(
     engine: OnnxEngine, window: Window, other: CTranslate2Engine | None = None
 ) -> tuple[DecodingResult, DecodingRequest]:
-    """Encode with ``engine`` and decode with its decoder, or with that of ``other``."""
+    """Decode what ``engine`` encodes, with its own decoder or that of ``other``."""
     window = replace(window, context_s=15.0)
     request = engine._request(window, "en")
     encoded = engine._encode(engine._features([window]))
@@ -60,7 +60,7 @@ def decoded(
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7.5, 30.0])
-def test_encoder_output_is_near_the_float_model(
+def test_the_encoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray, seconds: float
 ) -> None:
     """It is 5 to 10 % off; CTranslate2 in int8 is 4 to 9 % off."""
@@ -103,7 +103,7 @@ def test_a_truncated_text_gets_times(engine: OnnxEngine, beckett: np.ndarray) ->
     assert np.allclose(again.probabilities, text.timings.probabilities[:-3], atol=0.1)
 
 
-def test_token_probabilities_and_times_are_near_the_float_model(
+def test_times_and_probabilities_are_those_of_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     on_torch = TransformersEngine(directory, device="cpu")
@@ -121,7 +121,7 @@ def test_token_probabilities_and_times_are_near_the_float_model(
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_the_decoder_writes_what_the_other_one_writes(
+def test_it_writes_what_ctranslate2s_decoder_writes(
     engine: OnnxEngine, other: CTranslate2Engine, two_cities: np.ndarray, beam_size: int
 ) -> None:
     n_same = 0
@@ -175,15 +175,15 @@ def test_word_times_increase_and_stay_inside_the_audio(
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
 
 
-def test_parallel_calls_give_the_same_text(tiny_en: Path, beckett: np.ndarray) -> None:
+def test_calls_side_by_side_write_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
     engine = OnnxEngine(tiny_en)
     window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
-        results = list(threads.map(engine.transcribe, [[window]] * 4))
-    assert len({hypothesis.text for [hypothesis] in results}) == 1
+        hypotheses = list(threads.map(engine.transcribe, [[window]] * 4))
+    assert len({hypothesis.text for [hypothesis] in hypotheses}) == 1
 
 
-def test_a_batch_gives_the_text_of_single_windows(
+def test_windows_together_write_what_each_writes_alone(
     engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     edges = ((0, 9), (9, 14), (14, 28), (28, 44))
@@ -216,7 +216,7 @@ def test_weights_come_back_from_their_integers() -> None:
     assert np.abs(back - weight).max() <= quantized.scales.max() / 2 + 1e-6
 
 
-def test_log_probabilities_are_near_the_float_model(
+def test_the_decoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     """The five likeliest tokens are off by 0.09 (tiny.en) and 0.12 (base) on average.

@@ -174,7 +174,27 @@ def test_cached_graphs_count_in_the_cache_but_not_in_the_model(
     assert not has_room(model, size + 200)
 
 
-def test_cached_graphs_do_not_make_a_broken_model_look_complete(
+def test_graphs_of_a_converted_copy_do_not_count_in_the_model(tmp_path: Path) -> None:
+    converted = write_model(tmp_path / "model" / "ctranslate2", random_arrays())
+    before = model_size_bytes(tmp_path / "model")
+    encode(converted)
+    assert model_size_bytes(tmp_path / "model") == before
+
+
+def test_an_evicted_model_takes_its_graphs_along(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_MODELS_DIR", str(tmp_path))
+    own = folder_size_bytes(model)
+    encode(model)
+    os.utime(model, (0, 0))  # long unused
+    limit_mb = (own + 1000) / 1e6
+    monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", str(limit_mb))
+    model_cache.reserve_space(1000)  # there is room but for the graphs
+    assert not model.exists()
+
+
+def test_a_broken_model_does_not_look_whole_for_its_graphs(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode(model)
