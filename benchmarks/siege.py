@@ -98,7 +98,7 @@ async def read(server: Server, listeners: Sequence[Listener], lags: Lags, second
         except OSError:
             lags.server_s.append(time.monotonic() - began)  # no answer for so long
         for listener in listeners:
-            if not listener.speaker.is_taken:
+            if not listener.speaker.is_recording:
                 raise NoPage(f"cut off: {listener.speaker.client.page.texts('alert')}")
             lags.page_s.append(listener.speaker.lag_s())
             lags.clock_s.append(listener.clock_behind_s())

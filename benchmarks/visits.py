@@ -1,9 +1,9 @@
 """Leaks: thousands of visits, cut connections and recordings, with resources before and after.
 
-``python -m benchmarks.visits --visits 2000 --cuts 500 --recordings 100 --browser-visits 200`` serves the
-app with one place to speak, visits every page with a raw client and with Chromium, cuts connections
-in every state (:mod:`tests.raw.cuts`) and makes recordings. After each kind it waits until the app has
-dropped its sessions, and prints descriptors, threads and memory. The exit status is 1 if descriptors
+``python -m benchmarks.visits --visits 2000 --cuts 500 --recordings 100 --browser-visits 200``
+serves the app with one place to speak, visits every page with a raw client and with Chromium, cuts
+connections in every state (:mod:`tests.raw.cuts`) and makes recordings. After each kind it waits until
+the app has dropped its sessions, and prints descriptors, threads and memory. The exit status is 1 if descriptors
 or threads grew by more than the app's own pools do, memory by more than ``--memory-mb``, or visits
 failed. What users made is kept for a while by design: ``--set ASR_KEEP_MINUTES=0.2`` shortens that.
 """

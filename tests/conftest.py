@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import hypothesis
 import numpy as np
@@ -36,7 +36,7 @@ pytest_plugins = ["tests.support.evaluation"]
 
 Samples = NDArray[np.float32]
 
-# How long an example takes is the machine's affair.
+# The time for an example depends on the machine.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
 
@@ -146,7 +146,7 @@ class _Scheduling(LoadScopeScheduling):
         """Prefer what this process is for; without any of it left, take what there is."""
         is_wanted = self.nodes.index(node) < _N_IN_REAL_TIME
         for scope in self.workqueue:
-            if (PurePosixPath(scope).parent.name in _IN_REAL_TIME) == is_wanted:
+            if _runs_in_real_time(PurePosixPath(scope)) == is_wanted:
                 self.workqueue.move_to_end(scope, last=False)
                 break
         super()._assign_work_unit(node)
@@ -162,12 +162,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give real-time tests priority over those that only compute."""
     with contextlib.suppress(AttributeError, PermissionError):  # Windows; who is not root
         os.setpriority(
-            os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item) else _started_at + 10
+            os.PRIO_PROCESS, 0, _started_at if _runs_in_real_time(item.path) else _started_at + 10
         )
 
 
-def _runs_in_real_time(item: pytest.Item) -> bool:
-    return item.path.parent.name in _IN_REAL_TIME
+def _runs_in_real_time(path: PurePath) -> bool:
+    return path.parent.name in _IN_REAL_TIME
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,8 +1,8 @@
 """Damaged and hostile input, made from a seed: ``python -m tests.fuzz decode --seconds 60``.
 
-Each case runs in a process that may die; what is counted is anything but a result or one
-of our own errors: other exceptions, crashes, hanging, more than 1 GB of memory. The seed
-of a case that failed is printed: ``--only SEED`` repeats it.
+Each case runs in a process that may die. Anything but a result or one of our own errors is
+counted: other exceptions, crashes, hanging, more than 1 GB of memory. The seed of a failed
+case is printed: ``--only SEED`` repeats it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _MOST_SOUND_S = 600.0  # in a damaged file of ours
 
 
 def _recordings() -> list[bytes]:
-    """A second of noise in each of the usual formats."""
+    """Return a second of noise in each of the usual formats."""
     noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
     made = []
     for container, codec in (
@@ -71,7 +71,7 @@ def _recordings() -> list[bytes]:
 
 
 def _odd_clocks(whole: list[bytes]) -> list[bytes]:
-    """Sound that starts late, has gaps or begins anew, in formats that keep time stamps."""
+    """Return files with late starts, gaps or restarts, in formats with time stamps."""
     second = bursts(1)
     made = [
         recorded(container, codec, [(1.0, second), (4.0, second)], picture=picture)
@@ -85,7 +85,7 @@ def _odd_clocks(whole: list[bytes]) -> list[bytes]:
 
 
 def _many_channels() -> list[bytes]:
-    """Layouts and sound tracks of all kinds; what two channels hold is in opposite phase."""
+    """Return files of many layouts and tracks; neighbouring channels are in opposite phase."""
     noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
     made = []
     for container, codec, layouts in (
@@ -113,7 +113,7 @@ def _many_channels() -> list[bytes]:
 
 
 def _damaged(data: bytes, rng: random.Random) -> bytes:
-    """Bytes changed, cut out, doubled; mostly near the beginning, where headers are."""
+    """Return changed, shortened or doubled bytes, mostly near the start, where headers are."""
     mutable = bytearray(data)
     for _ in range(rng.choice((1, 2, 4, 16, 64))):
         reach = rng.choice((64, 512, len(mutable)))
@@ -138,7 +138,7 @@ _SEEDS: dict[str, bytes] = {
 
 
 def _decode(rng: random.Random, files: list[bytes]) -> None:
-    """Whatever the stamps say, times go on from 0 and end with the file."""
+    """Decode a damaged file: times increase from 0 and end with the file."""
     file, track = io.BytesIO(_damaged(rng.choice(files), rng)), rng.choice((None, None, 1, 2))
     audio = AudioFile(file, "fuzz", track=track, split_channels=rng.random() < 0.2)
     start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
@@ -159,19 +159,19 @@ def _decode(rng: random.Random, files: list[bytes]) -> None:
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:
-    """A set of which one table is damaged; each row is read or said to be wrong."""
+    """Read a set with a damaged table: each row is read or reported."""
     name = rng.choice(list(_SEEDS))
     contents = {**_SEEDS, name: _damaged(_SEEDS[name], rng)}
     files = {path: functools.partial(io.BytesIO, data) for path, data in contents.items()}
     for entry in read_listing(files, name).entries:
         if isinstance(entry, ManifestEntry):
-            assert 0 <= entry.stretch.start_s < (entry.stretch.end_s or np.inf)
+            assert 0 <= entry.time_range.start_s < (entry.time_range.end_s or np.inf)
             with contextlib.suppress(AsrError):
                 file_opener(files, "d")(entry.path)
 
 
 def _set() -> bytes:
-    """A set of two members, packed both ways."""
+    """Return a ZIP of two members, compressed and stored."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("s/metadata.jsonl", '{"file_name": "a.bin", "text": "Hello"}\n' * 20)
@@ -181,7 +181,7 @@ def _set() -> bytes:
 
 
 def _archive(rng: random.Random, _: list[bytes]) -> None:
-    """Headers at both ends are damaged alike."""
+    """Open a ZIP damaged near its start or its end."""
     data = _damaged(_SET, rng) if rng.random() < 0.5 else _damaged(_SET[::-1], rng)[::-1]
     with open_zip(io.BytesIO(data)) as files:
         for read in files.values():
@@ -193,7 +193,7 @@ _SET = _set()
 
 
 def _model_bin() -> bytes:
-    """Two small arrays and an alias, in CTranslate2's format."""
+    """Return two small arrays and an alias in CTranslate2's format."""
     text = lambda name: struct.pack("<H", len(name) + 1) + name + b"\0"  # noqa: E731
     array = struct.pack("<B2IBI", 2, 2, 3, 4, 12) + bytes(12)
     places = b"".join(text(name) + array for name in (b"encoder/a", b"decoder/b"))
@@ -209,7 +209,7 @@ _MODEL = {
 
 
 def _model(rng: random.Random, _: list[bytes]) -> None:
-    """A model's directory; damage that changes only numbers is read all the same."""
+    """Read a damaged model directory; changed numbers alone are no error."""
     folder = _scratch()
     hurt = rng.choice(list(_MODEL))
     for name, content in _MODEL.items():
@@ -225,7 +225,7 @@ def _model(rng: random.Random, _: list[bytes]) -> None:
 
 @functools.cache
 def _scratch() -> Path:
-    """In memory where the system has it: it is written thousands of times a second."""
+    """Return a folder in memory if possible: it is written thousands of times a second."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
 
@@ -266,7 +266,7 @@ def _run(target: str, seeds: range, connection: object) -> None:
 
 
 def _watched(target: str, seeds: range) -> tuple[int, list[str]]:
-    """How many of ``seeds`` ran, and what went wrong, one process for all."""
+    """Run ``seeds`` in one process; return how many ran and what went wrong."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(target, seeds, there))

@@ -127,7 +127,7 @@ class SharedEngine:
 
     @contextmanager
     def _in_use(self, timeout_s: float) -> Iterator[Engine]:
-        """Reservation the loaded engine for the length of the block."""
+        """Keep the engine loaded for the length of the block, and yield it."""
         deadline = time.monotonic() + timeout_s
         while (
             engine := self._begin_call() or self._load_once(time.monotonic() >= deadline)

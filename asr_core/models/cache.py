@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -81,20 +81,23 @@ def find_missing_file(directory: Path) -> str | None:
 
 def folder_size_bytes(folder: Path) -> int:
     """Return the size of ``folder``, while files may appear and disappear."""
+    return _total_bytes(folder.rglob("*"))
+
+
+def model_size_bytes(directory: Path) -> int:
+    """Return what a model's own files take on the disk, without the graphs made from them."""
+    paths = directory.rglob("*")
+    return _total_bytes(p for p in paths if KEPT_GRAPHS not in p.relative_to(directory).parts)
+
+
+def _total_bytes(paths: Iterable[Path]) -> int:
     total = 0
-    for path in folder.rglob("*"):
+    for path in paths:
         try:
             total += path.lstat().st_size
         except OSError:  # deleted since it was listed
             continue
     return total
-
-
-def model_size_bytes(directory: Path) -> int:
-    """Return what a model's own files take on the disk, without the graphs made from them."""
-    graphs = directory / KEPT_GRAPHS
-    entry = graphs.lstat().st_size if graphs.exists() else 0
-    return folder_size_bytes(directory) - folder_size_bytes(graphs) - entry
 
 
 # --- arriving --------------------------------------------------------------------

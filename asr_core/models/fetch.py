@@ -151,7 +151,7 @@ class _Fetch:
         self.is_done = threading.Event()
         self._lock = threading.Lock()  # guards the two below
         self._n_waiting = 0
-        self._left_at = time.monotonic()
+        self._left_at = float("inf")  # so that it is not given up before anybody waits
         threading.Thread(target=self._run, name="model-fetch", daemon=True).start()
 
     def wait(self, report: Report) -> Path:

@@ -39,7 +39,7 @@ _SWITCHES = [
 
 
 def free_port() -> int:
-    """One that nobody listens on just now."""
+    """Return a port that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -49,10 +49,10 @@ def free_port() -> int:
 def served(
     *command: str, inside: Sequence[str] = (), host: str = "localhost", port: int = 0
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app with ``python command``; its address and its process.
+    """Serve the app with ``python command``; yield its address and its process.
 
     Args:
-        inside: what to put before the command to run it in another network.
+        inside: prefix of the command that runs it in another network.
     """
     port = port or free_port()
     switches = ["--server.headless=true", f"--server.port={port}", f"--server.address={host}"]
@@ -72,7 +72,7 @@ def served(
 def server(
     base: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """The app as its own process, and its address."""
+    """Address and process of the running app."""
     file = tmp_path_factory.mktemp("app") / "threads"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THREADS_FILE", str(file))
@@ -82,20 +82,20 @@ def server(
 
 @pytest.fixture
 def slow_app(base: Path, tiny_en: Path) -> Iterator[str]:
-    """The address of an app whose engine is slower than speech."""
+    """Address of an app whose engine is slower than speech."""
     with served("-m", "tests.browser.slow_app") as (address, _):
         yield address
 
 
 @pytest.fixture(scope="session")
 def app(server: tuple[str, psutil.Process]) -> str:
-    """The address of the running app."""
+    """Address of the running app."""
     return server[0]
 
 
 @pytest.fixture(scope="session")
 def threads_of_app(server: tuple[str, psutil.Process]) -> Callable[[], list[str]]:
-    """The names of the running app's threads, as of now."""
+    """A function that returns the names of the running app's threads."""
     process = server[1]
     file = Path(process.environ()["THREADS_FILE"])
 

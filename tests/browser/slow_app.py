@@ -1,6 +1,6 @@
-"""The app as it is, but with an engine that is slower than speech.
+"""The app with an engine slower than speech.
 
-A fake for the fault: nobody knows how fast the machine is that runs the tests.
+A fake for the fault: the speed of the machine that runs the tests is unknown.
 """
 
 from __future__ import annotations

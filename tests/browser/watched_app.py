@@ -1,7 +1,7 @@
-"""The app as it is; on SIGUSR1 it writes the names of its threads into ``$THREADS_FILE``.
+"""The unchanged app; on SIGUSR1 it writes the names of its threads into ``$THREADS_FILE``.
 
 From outside a process shows how many threads it has, but not whose they are: Streamlit's
-own pools grow and shrink as they like. A take whose connection is lost is held open for
+own pools grow and shrink as they like. A recording whose connection is lost is held open for
 ten seconds instead of forty, so that nobody waits for it.
 """
 

@@ -1,4 +1,4 @@
-"""The library: the same words as the parts it is made of, in a few lines."""
+"""The public API gives the same words as the parts it is made of."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_samples_of_another_rate_keep_their_times(model: asr_core.Model, beckett
     assert quick.duration == pytest.approx(slow.duration, abs=0.01)
 
 
-def test_a_transcript_is_saved_by_the_ending_of_its_name(
+def test_a_transcript_is_saved_in_the_format_of_its_extension(
     model: asr_core.Model, beckett: Samples, tmp_path: Path
 ) -> None:
     transcript = model.transcribe(beckett)
@@ -53,7 +53,7 @@ def test_a_transcript_is_saved_by_the_ending_of_its_name(
         if isinstance(content, str):
             assert saved == content.encode()
         else:
-            assert saved[:2] == content[:2] == b"PK"  # a ZIP, with the time in it
+            assert saved[:2] == content[:2] == b"PK"  # a ZIP, which contains the time
     assert json.loads(transcript.to("json"))["text"] == transcript.text
     with pytest.raises(ValueError, match="'exe' is no format"):
         transcript.save(tmp_path / "talk.exe")
@@ -86,9 +86,7 @@ def test_the_same_recording_gives_the_same_events(model: asr_core.Model, beckett
     assert events() == events()
 
 
-def test_a_model_is_not_asked_for_what_it_cannot_do(
-    model: asr_core.Model, beckett: Samples
-) -> None:
+def test_an_unsupported_task_is_refused(model: asr_core.Model, beckett: Samples) -> None:
     with pytest.raises(asr_core.ModelError, match="does not know German"):
         model.stream(language="de")
     with pytest.raises(asr_core.ModelError, match="knows English only"):

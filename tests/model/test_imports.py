@@ -1,8 +1,8 @@
-"""A running engine is as light as it can be."""
+"""A running engine loads no more than it needs."""
 
 from __future__ import annotations
 
-from tests.unit.test_imports import run
+from tests.support.processes import run_python
 
 
 def test_the_engine_for_a_cpu_does_not_load_torch() -> None:
@@ -12,4 +12,4 @@ def test_the_engine_for_a_cpu_does_not_load_torch() -> None:
         "import asr_core.streaming, asr_core.full_context\n"
         "print([m for m in ('torch', 'transformers', 'streamlit') if m in sys.modules])"
     )
-    assert run("-c", code).stdout.strip() == "[]"
+    assert run_python("-c", code).stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Visits leave nothing behind. ``python -m benchmarks.visits`` makes thousands of them."""
+"""Visits leak nothing. ``python -m benchmarks.visits`` makes thousands of them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.browser.conftest import chromium
 from tests.raw.cuts import CUTS, Where
 from tests.raw.serving import serving
 
-# A visit to the live page took three descriptors for good: with these, sixty visits and
-# what the app itself holds are too many.
+# A visit to the live page once leaked three descriptors: at this limit sixty such visits
+# and the app's own descriptors would be too many.
 DESCRIPTORS = 256
 KEPT_MINUTES = 0.1
-SETTLE_S = 12.0  # what is kept for six seconds is looked for every five
+SETTLE_S = 12.0  # work is kept for six seconds and checked every five
 
 
 @pytest.mark.timeout(600)
-def test_visits_cuts_and_takes_leave_no_descriptor_and_no_thread(
+def test_visits_cuts_and_recordings_leave_no_descriptor_and_no_thread(
     tmp_path: Path, run: Callable[..., Any], base: Path, tiny_en: Path, speech_files: Path,
     playwright: Playwright,
 ) -> None:  # fmt: skip

@@ -1,4 +1,4 @@
-"""How bytes are damaged; the generator decides, so that a seed repeats it."""
+"""Damage to bytes, drawn from a generator so that a seed repeats it."""
 
 from __future__ import annotations
 

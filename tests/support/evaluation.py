@@ -19,7 +19,7 @@ Samples = NDArray[np.float32]
 
 MakeStore = Callable[..., Store]
 
-REVIEWER = Actor("", Role.REVIEWER)  # the role of everybody without [roles]
+REVIEWER = Actor("", Role.REVIEWER)  # everybody's role without [roles]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A hub of our own, on loopback: what it serves, and how it may lie."""
+"""A model hub on loopback that can misbehave."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ class Hub:
 
     Attributes:
         address: where it listens.
-        asked: the paths of all requests.
-        told_bytes: sizes that it names where they are not the files'.
+        requested: the paths of all requests.
+        declared_bytes: false sizes by file name.
         endless: files that never end.
-        gate: while it is not set, no file goes on after its first bytes.
+        gate: while it is not set, files stop after their first bytes.
     """
 
     repos: dict[str, Mapping[str, bytes]]
     address: str = ""
     commit: str = COMMIT
-    asked: list[str] = field(default_factory=list)
-    told_bytes: dict[str, int] = field(default_factory=dict)
+    requested: list[str] = field(default_factory=list)
+    declared_bytes: dict[str, int] = field(default_factory=dict)
     endless: set[str] = field(default_factory=set)
     headers: dict[str, str] = field(default_factory=dict)
     gate: threading.Event = field(default_factory=threading.Event)
     sent_bytes: int = 0
 
     def downloads(self, name: str) -> int:
-        """How often the file was asked for."""
-        return sum(path.endswith(f"/{name}") for path in self.asked)
+        """Return how often the file was requested."""
+        return sum(path.endswith(f"/{name}") for path in self.requested)
 
 
 @contextmanager
@@ -53,22 +53,22 @@ def serving(repos: dict[str, Mapping[str, bytes]]) -> Iterator[Hub]:
             return
 
         def do_GET(self) -> None:
-            hub.asked.append(self.path)
+            hub.requested.append(self.path)
             parts = self.path.split("?")[0].strip("/").split("/")
             try:
                 if parts[:2] == ["api", "models"]:
-                    self._tell("/".join(parts[2:4]))
+                    self._describe("/".join(parts[2:4]))
                 else:
                     self._send("/".join(parts[:2]), parts[-1])
             except (BrokenPipeError, ConnectionResetError):
                 return
 
-        def _tell(self, repo: str) -> None:
+        def _describe(self, repo: str) -> None:
             if repo not in hub.repos:
                 self.send_error(404)
                 return
             files = [
-                {"rfilename": name, "size": hub.told_bytes.get(name, len(data))}
+                {"rfilename": name, "size": hub.declared_bytes.get(name, len(data))}
                 | ({"lfs": _lfs(data)} if name.endswith((".bin", ".safetensors")) else {})
                 for name, data in hub.repos[repo].items()
             ]

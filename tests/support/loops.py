@@ -11,6 +11,6 @@ Result = TypeVar("Result")
 
 
 def run(coroutine: Coroutine[object, object, Result]) -> Result:
-    """Run it in a thread of its own: Playwright keeps the main one's loop running."""
+    """Run a coroutine in a thread of its own: Playwright's loop runs in the main one."""
     with ThreadPoolExecutor(max_workers=1) as executor:
         return executor.submit(asyncio.run, coroutine).result()

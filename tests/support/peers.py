@@ -1,4 +1,4 @@
-"""Both ends of a real WebRTC connection in one process: Opus over DTLS, over real sockets."""
+"""Both ends of a real WebRTC connection in one process: Opus over DTLS on real sockets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NO_SERVERS = RTCConfiguration(iceServers=[])
 
 
 def opus(samples: np.ndarray) -> list[bytes]:
-    """Packets of 20 ms of (n_samples,) at 16 kHz."""
+    """Encode (n_samples,) at 16 kHz as packets of 20 ms."""
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = 48_000, "mono", "s16"
     at_48k = clip_to_int16(np.repeat(samples, 3))
@@ -43,11 +43,11 @@ def opus(samples: np.ndarray) -> list[bytes]:
 
 
 class Microphone(MediaStreamTrack):
-    """Sends ``packets`` as they are, then nothing more.
+    """A track that sends ``packets`` unchanged, then nothing more.
 
     Args:
-        every_s: between two of them.
-        stamp: by how many ticks of 48 kHz the time stamp goes on after each.
+        every_s: seconds between two packets.
+        stamp: ticks of 48 kHz from one time stamp to the next.
     """
 
     kind = "audio"
@@ -74,7 +74,7 @@ class Microphone(MediaStreamTrack):
 
 
 class Server:
-    """An event loop in a thread of its own, as Streamlit has one; peers live there, too."""
+    """An event loop in a thread of its own, as in Streamlit; peers run in it too."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -86,7 +86,7 @@ class Server:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout_s)
 
     def worker(self, controller: RecordingController) -> _HardenedWorker:
-        """What streamlit-webrtc makes when an offer comes."""
+        """Return the worker that streamlit-webrtc creates for an offer."""
         nothing = dict.fromkeys(
             [
                 "source_video_track",
@@ -113,13 +113,13 @@ class Server:
         )  # fmt: skip
 
     def offer(self, *tracks: MediaStreamTrack, data: bool = False) -> RTCPeerConnection:
-        """A peer that has made its offer."""
+        """Return a peer that has made its offer."""
         return self.do(_offer(tracks, data))
 
     def connect(
         self, controller: RecordingController, track: MediaStreamTrack
     ) -> RTCPeerConnection:
-        """The peer, whose sound is on its way into ``controller``."""
+        """Return a peer whose audio goes to ``controller``."""
         peer = self.offer(track)
         local = peer.localDescription
         answer = self.worker(controller).process_offer(local.sdp, local.type, 10)
@@ -138,7 +138,7 @@ async def _relay() -> MediaRelay:
 
 
 async def _rest() -> None:
-    """Let what is closing close."""
+    """Wait for closing connections."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     if others:
         _, late = await asyncio.wait(others, timeout=2)
@@ -167,7 +167,7 @@ def serving() -> Iterator[Server]:
 
 
 def in_use() -> tuple[list[str], int]:
-    """Names of the threads, and how many descriptors are open."""
+    """Return the names of the threads, and the number of open descriptors."""
     names = sorted(t.name for t in threading.enumerate() if not t.name.startswith("asyncio_"))
     return names, psutil.Process(os.getpid()).num_fds()
 

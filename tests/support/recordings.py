@@ -1,4 +1,4 @@
-"""Small files whose sound lies where the test says: bursts of noise, one a second."""
+"""Small recordings: bursts of noise at chosen times, several tracks, frames of WebRTC."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.pcm import clip_to_int16
 
-__all__ = ["bursts", "heard_at", "recorded", "with_tracks"]
+__all__ = ["bursts", "growing_noise", "onset_times", "recorded", "webrtc_frames", "with_tracks"]
 
 Samples = NDArray[np.float32]
 
@@ -31,8 +31,8 @@ def bursts(seconds: int, rate: int = 48_000) -> Samples:
     return noise.reshape(-1)
 
 
-def heard_at(samples: Samples) -> list[float]:
-    """Return the seconds at which something begins after a tenth of a second of silence."""
+def onset_times(samples: Samples) -> list[float]:
+    """Return the times at which audio starts after a tenth of a second of silence."""
     blocks = samples[: len(samples) // _BLOCK * _BLOCK].reshape(-1, _BLOCK)
     loud = np.sqrt((blocks**2).mean(1)) > 0.05
     return [i / 100 for i in range(len(loud)) if loud[i] and not loud[max(0, i - 10) : i].any()]
@@ -49,21 +49,57 @@ def recorded(
     options: dict[str, str] | None = None,
     codec_options: dict[str, str] | None = None,
 ) -> bytes:
-    """Return a file with each of ``parts`` at its second, and a ``picture`` from one to another."""
+    """Return a file with each of ``parts`` at its time, and video between the times ``picture``."""
     file = io.BytesIO()
     kept = {"avoid_negative_ts": "disabled", **(options or {})}
     with av.open(file, "w", format=container, options=kept) as out:
-        sound = out.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
-        sound.bit_rate, sound.time_base = 64_000, Fraction(1, rate)
+        audio = out.add_stream(codec, rate=rate, layout=layout, options=codec_options or {})
+        audio.bit_rate, audio.time_base = 64_000, Fraction(1, rate)
         packets: list[av.Packet] = []
         if picture is not None:
             packets += _shown(out, _PICTURES.get(container, "mpeg4"), *picture)
         for start_s, samples in parts:
-            packets += _encoded(sound, round(start_s * rate), samples)
-        packets += sound.encode(None)
+            packets += _encoded(audio, round(start_s * rate), samples)
+        packets += audio.encode(None)
         for packet in sorted(packets, key=lambda p: float(p.pts * p.time_base)):
             out.mux(packet)
     return file.getvalue()
+
+
+def growing_noise(container: str, codec: str, *, gap_s: float = 0.0, **options: str) -> io.BytesIO:
+    """Return five seconds of growing noise with a gap after two."""
+    rate = 48_000
+    noise = np.random.default_rng(0).normal(0, 3000, 5 * rate) * np.linspace(0, 1, 5 * rate) ** 2
+    file = io.BytesIO()
+    with av.open(file, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate, layout="mono", options=options)
+        resampler = av.AudioResampler(stream.codec_context.format, "mono", rate)
+        packets = []
+        for at in range(0, len(noise), 960):
+            piece = noise[np.newaxis, at : at + 960].astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
+            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
+            packets += [
+                packet for each in resampler.resample(frame) for packet in stream.encode(each)
+            ]
+        for packet in [*packets, *stream.encode(None)]:
+            if packet.pts * packet.time_base > 2:
+                packet.pts = packet.dts = packet.pts + int(gap_s / packet.time_base)
+            out.mux(packet)
+    file.seek(0)
+    return file
+
+
+def webrtc_frames(samples: Samples) -> list[av.AudioFrame]:
+    """Return (n_samples,) at 16 kHz as WebRTC delivers it: 20 ms of s16 stereo at 48 kHz."""
+    out = []
+    at_48k = np.repeat(samples, 3)
+    for at in range(0, len(at_48k) - 959, 960):
+        part = clip_to_int16(np.repeat(at_48k[at : at + 960], 2))
+        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
+        frame.sample_rate = 48_000
+        out.append(frame)
+    return out
 
 
 def _encoded(stream: av.AudioStream, at: int, samples: Samples) -> list[av.Packet]:
@@ -99,23 +135,23 @@ def with_tracks(
     container: str = "matroska",
     codec: str = "flac",
 ) -> io.BytesIO:
-    """Return a file with these sound tracks of 16 kHz, their packets side by side.
+    """Return a file with these audio tracks of 16 kHz, their packets interleaved.
 
     Args:
         tracks: (n_samples,), or (2, n_samples) for stereo, with title, language, disposition.
     """
     file = io.BytesIO()
     with av.open(file, "w", format=container) as out:
-        streams, sounds = [], [np.atleast_2d(samples) for samples, _ in tracks]
-        for sound, (_, about) in zip(sounds, tracks, strict=True):
-            layout = "mono" if len(sound) == 1 else "stereo"
+        streams, signals = [], [np.atleast_2d(samples) for samples, _ in tracks]
+        for audio, (_, about) in zip(signals, tracks, strict=True):
+            layout = "mono" if len(audio) == 1 else "stereo"
             stream = out.add_stream(codec, rate=SAMPLE_RATE_HZ, layout=layout)
             stream.metadata.update({k: v for k, v in about.items() if k != "disposition"})
             stream.disposition = about.get("disposition", Disposition(0))
             streams.append(stream)
-        for at in range(0, max(sound.shape[1] for sound in sounds), 4096):
-            for stream, sound in zip(streams, sounds, strict=True):
-                data = clip_to_int16(sound[:, at : at + 4096]).T.reshape(1, -1)
+        for at in range(0, max(audio.shape[1] for audio in signals), 4096):
+            for stream, audio in zip(streams, signals, strict=True):
+                data = clip_to_int16(audio[:, at : at + 4096]).T.reshape(1, -1)
                 if data.size:
                     frame = av.AudioFrame.from_ndarray(data.copy(), "s16", stream.layout.name)
                     frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at

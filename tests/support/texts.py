@@ -1,4 +1,4 @@
-"""Transcripts of the recordings, and the word error rate against them."""
+"""Reference texts of the recordings, and helpers for transcripts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def hypothesis(
     ratio: float = 1.2,
     each_s: float = 1.0,
 ) -> Hypothesis:
-    """Words of ``each_s`` seconds one after the other, with the given probabilities."""
+    """Return a hypothesis of consecutive words of ``each_s`` seconds with these probabilities."""
     words = tuple(
         Word(f" {w}", i * each_s, (i + 1) * each_s, 0.9) for i, w in enumerate(text.split())
     )

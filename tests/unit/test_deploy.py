@@ -48,7 +48,7 @@ def _password(name: str) -> str:
 
 
 class _Peer(asyncio.DatagramProtocol):
-    """One end of a call: the data that arrived, or the refusal; it may answer."""
+    """One end of a call: the data received, or the refusal; it may answer."""
 
     def __init__(self, answer: bytes | None = None) -> None:
         self._answer = answer
@@ -106,7 +106,7 @@ def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
     for deployed, here in (
         (r"listening-port=\d+", f"listening-port={port}"),
         (r"((?:listening|relay)-ip)=.*", rf"\1={Relay.own}"),
-        # An app on loopback is what can be had without networks of one's own.
+        # Without network namespaces the app can only be on loopback.
         (r"allowed-peer-ip=.*", f"allowed-peer-ip={Relay.app}\nallow-loopback-peers"),
     ):
         text, n = re.subn(deployed, here, text)
@@ -137,7 +137,7 @@ async def _until_it_answers(relay: Relay) -> None:
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
-def test_the_relay_carries_sound_to_the_app_and_back(relay: Relay, transport: str) -> None:
+def test_the_relay_carries_audio_to_the_app_and_back(relay: Relay, transport: str) -> None:
     async def call() -> bytes:
         loop = asyncio.get_running_loop()
         app, _ = await loop.create_datagram_endpoint(
@@ -168,7 +168,7 @@ def test_the_relay_refuses_every_address_but_the_apps(relay: Relay, address: str
             await asyncio.wait_for(stranger.came, 10)
         return refusal.value.response.error_code
 
-    # Forbidden; or, for the other address family, that there is no relay of it.
+    # Forbidden; or, for the other address family, no such relay.
     assert run(code()) == (443 if ":" in address else 403)
 
 
@@ -177,7 +177,7 @@ def test_one_visitor_gets_no_more_allocations_than_a_browser_needs(relay: Relay)
 
     async def take_all() -> int | None:
         for i in range(most):
-            # The expiry is no part of who it is.
+            # The expiry is not part of the identity.
             await relay.allocate(f"{int(time.time()) + 3600 + i}:greedy")
         with pytest.raises(stun.TransactionFailed) as refusal:
             await relay.allocate(_name("greedy"))
@@ -192,7 +192,7 @@ def test_a_stranger_without_the_secret_gets_no_allocation(relay: Relay) -> None:
         run(relay.allocate(password="guessed"))
 
 
-def test_the_relays_secret_is_seen_by_nobody_else(relay: Relay) -> None:
+def test_the_relays_secret_is_private(relay: Relay) -> None:
     process = Path("/proc") / str(relay.process.pid)
     assert relay.configuration.stat().st_mode & 0o077 == 0
     assert _SECRET in relay.configuration.read_text()
@@ -250,7 +250,7 @@ def test_the_addresses_agree(compose: dict[str, Any]) -> None:
     assert app["extra_hosts"] == [f"${{DOMAIN}}:{addresses['turn']}"]
 
 
-def test_nothing_starts_without_a_name_and_a_secret(compose: dict[str, Any]) -> None:
+def test_nothing_starts_without_a_host_name_and_a_secret(compose: dict[str, Any]) -> None:
     settings = compose["services"]["app"]["environment"]
     assert settings["ASR_ALLOWED_HOSTS"].startswith("${DOMAIN:?")
     assert settings["TURN_SECRET"].startswith("${TURN_SECRET:?")
@@ -265,7 +265,7 @@ def test_images_are_pinned_by_digest(compose: dict[str, Any]) -> None:
         assert re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", image), image
 
 
-def test_the_image_runs_as_nobody_special_from_packages_with_hashes() -> None:
+def test_the_image_runs_unprivileged_from_packages_with_hashes() -> None:
     text = (_DEPLOY / "Dockerfile").read_text()
     assert re.findall(r"^USER (\S+)", text, re.M) == ["10001:10001"]
     installs = re.findall(r"^RUN pip install (.*)", text, re.M)
@@ -299,11 +299,11 @@ def _is_sent(path: str) -> bool:
         "asr_core/__pycache__/cli.cpython-312.pyc", "deploy/turnserver.conf",
     ],
 )  # fmt: skip
-def test_the_build_is_sent_no_secret_and_no_ballast(path: str) -> None:
+def test_the_build_context_has_no_secret_and_no_ballast(path: str) -> None:
     assert not _is_sent(path)
 
 
-def test_the_build_is_sent_all_of_the_app() -> None:
+def test_the_build_context_has_the_whole_app() -> None:
     root = _DEPLOY.parent
     folders = ("asr_core", "pages", "widgets")
     files = [
@@ -326,7 +326,7 @@ def _versions(file: Path) -> dict[str, str]:
     }
 
 
-def test_the_lock_holds_what_is_required_with_hashes() -> None:
+def test_the_lock_file_has_every_requirement_with_hashes() -> None:
     lock = _DEPLOY / "requirements.lock"
     required = _versions(_DEPLOY.parent / "requirements.txt")
     locked = _versions(lock)
@@ -339,7 +339,7 @@ def test_the_lock_holds_what_is_required_with_hashes() -> None:
     assert "--index" not in text
 
 
-def test_the_pins_are_made_from_what_pyproject_asks_for() -> None:
+def test_the_pins_match_pyproject() -> None:
     assert lock.find_outdated() == []
 
 
@@ -363,8 +363,8 @@ def test_the_pins_name_no_index(file: str) -> None:
     assert "--" not in text
 
 
-def test_a_server_without_a_gpu_is_spared_cuda() -> None:
-    """Community Cloud installs requirements.txt, on Linux with an Intel or AMD processor."""
+def test_a_server_without_a_gpu_installs_no_cuda() -> None:
+    """Community Cloud installs requirements.txt on x86 Linux."""
     community_cloud = {"sys_platform": "linux", "platform_machine": "x86_64"}
     lines = (_DEPLOY.parent / "requirements.txt").read_text().splitlines()
     needed = [Requirement(line) for line in lines if line and not line.startswith("#")]
@@ -374,7 +374,7 @@ def test_a_server_without_a_gpu_is_spared_cuda() -> None:
     assert not [name for name in there if name.startswith(("nvidia", "cuda", "triton"))]
 
 
-def test_the_unit_exposes_little() -> None:
+def test_the_systemd_unit_is_hardened() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs Debian's systemd")
     done = subprocess.run(
@@ -398,7 +398,7 @@ class _Hello(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None: ...
 
 
-def test_the_proxy_tells_the_visitors_own_address(tmp_path: Path) -> None:
+def test_the_proxy_forwards_the_visitors_address(tmp_path: Path) -> None:
     caddy = shutil.which("caddy")
     if caddy is None:
         pytest.skip("needs Debian's caddy")
@@ -448,7 +448,9 @@ class _Health(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("fault", ["", "The model hangs."])
-def test_the_images_check_tells_what_is_wrong(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_images_health_check_reports_what_is_wrong(
+    fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_Health, "fault", fault)
     with HTTPServer(("127.0.0.1", 0), _Health) as app:
         threading.Thread(target=app.handle_request, daemon=True).start()
@@ -456,8 +458,8 @@ def test_the_images_check_tells_what_is_wrong(fault: str, monkeypatch: pytest.Mo
     assert (done.returncode, done.stderr.strip()) == (1 if fault else 0, fault)
 
 
-def test_the_images_check_tells_that_nobody_answers() -> None:
-    with socket.socket() as taken:  # bound, but nobody listens
+def test_the_images_health_check_reports_that_nobody_answers() -> None:
+    with socket.socket() as taken:  # bound, but not listening
         taken.bind(("127.0.0.1", 0))
         done = _checked(f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert done.returncode == 1

@@ -1,27 +1,22 @@
-"""The package is light to start."""
+"""The package starts fast."""
 
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 import asr_core
+from tests.support.processes import run_python
 
 HEAVY = ("torch", "transformers", "streamlit", "ctranslate2", "onnxruntime", "av", "pydantic")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
-
-
 def test_importing_the_package_loads_nothing_heavy() -> None:
     code = f"import asr_core, sys; print([m for m in {HEAVY!r} if m in sys.modules])"
-    assert run("-c", code).stdout.strip() == "[]"
+    assert run_python("-c", code).stdout.strip() == "[]"
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -30,18 +25,18 @@ def test_help_loads_nothing_heavy() -> None:
         "with contextlib.suppress(SystemExit): main(['--help'])\n"
         f"print([m for m in {HEAVY!r} if m in sys.modules])"
     )
-    assert run("-c", code).stdout.strip().endswith("[]")
+    assert run_python("-c", code).stdout.strip().endswith("[]")
 
 
 @pytest.mark.parametrize("page", ["live", "upload"])
 def test_a_page_does_not_load_torch_or_the_database(page: str) -> None:
     script = ast.parse((Path("pages") / f"{page}.py").read_text())
     imports = [ast.unparse(n) for n in script.body if isinstance(n, ast.Import | ast.ImportFrom)]
-    look = "print([m for m in ('torch', 'transformers', 'sqlalchemy') if m in sys.modules])"
-    assert run("-c", "\n".join(["import sys", *imports, look])).stdout.strip() == "[]"
+    check = "print([m for m in ('torch', 'transformers', 'sqlalchemy') if m in sys.modules])"
+    assert run_python("-c", "\n".join(["import sys", *imports, check])).stdout.strip() == "[]"
 
 
-def test_the_public_names_are_there() -> None:
+def test_the_public_names_exist() -> None:
     for name in asr_core.__all__:
         assert getattr(asr_core, name).__module__.startswith("asr_core.")
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
@@ -53,13 +48,13 @@ def test_the_public_names_are_there() -> None:
     [(["-c", "import asr_core"], 0.3), (["-m", "asr_core", "--help"], 0.5)],
 )
 def test_starting_is_quick(arguments: list[str], most_s: float) -> None:
-    """Compare the best of three starts with a bare interpreter: other work only ever adds time."""
+    """Compare the best of three starts with a bare interpreter, since other load only adds time."""
 
     def seconds(*command: str) -> float:
         best = 60.0
         for _ in range(3):
             started = time.perf_counter()
-            run(*command)
+            run_python(*command)
             best = min(best, time.perf_counter() - started)
         return best
 

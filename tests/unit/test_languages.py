@@ -9,7 +9,7 @@ from asr_core.errors import LanguageError
 from asr_core.languages import LANGUAGES, language_code
 
 
-def test_every_code_and_every_name_is_its_own_language() -> None:
+def test_every_code_and_name_gives_its_own_language() -> None:
     for code, name in LANGUAGES.items():
         assert language_code(code) == language_code(code.upper()) == code
         assert language_code(name) == language_code(name.lower()) == code
@@ -56,18 +56,18 @@ def test_names_codes_and_locales_are_understood(text: str, code: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "klingon", "tlh", "C", "und", "x", "-", "en" * 10**6, "\ud800"]
 )
-def test_what_is_no_language_gets_one_sentence(text: str) -> None:
+def test_an_unknown_language_gets_one_sentence(text: str) -> None:
     with pytest.raises(LanguageError) as error:
         language_code(text)
     assert len(str(error.value)) < 150
     assert str(error.value).isprintable()
 
 
-def test_a_slip_of_the_pen_is_told_what_was_meant() -> None:
+def test_a_misspelt_language_gets_a_suggestion() -> None:
     with pytest.raises(LanguageError, match="did you mean German"):
         language_code("Germn")
 
 
-def test_languages_load_nothing_that_is_heavy() -> None:
+def test_languages_load_nothing_heavy() -> None:
     seen = "import sys, asr_core.languages; sys.exit('langcodes' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", seen], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The wheel carries all that the package reads, and nothing else."""
+"""The wheel contains all files that the package reads, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_the_whole_package(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_the_whole_package(wheel: zipfile.ZipFile) -> None:
     files = {
         str(path.relative_to(_ROOT))
         for path in (_ROOT / "asr_core").rglob("*")

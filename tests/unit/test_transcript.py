@@ -13,7 +13,7 @@ WORDS = st.lists(st.builds(Word, st.text(), NUMBER, NUMBER, NUMBER), min_size=1)
 
 @given(WORDS)
 @example([Word("\r\n", 0.0, 1.0, 0.5), Word("𝄞é", 1.0, 2.0, 0.5)])
-def test_a_segment_gives_back_the_words_it_was_made_of(words: list[Word]) -> None:
+def test_a_segment_returns_the_words_it_was_made_of(words: list[Word]) -> None:
     segment = Segment.from_words(words, "en")
     assert segment.words == tuple(words)
     assert segment.text == join_words(words)

@@ -1,4 +1,4 @@
-"""ONNX Runtime sessions over graphs made in memory."""
+"""ONNX Runtime sessions, with the options that suit this package's graphs."""
 
 from __future__ import annotations
 

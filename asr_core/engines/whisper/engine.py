@@ -170,7 +170,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     def warm_up(self) -> None:
         """Transcribe a second of silence, so that the first speaker does not wait for set-up."""
-        silence = Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en")
+        silence = Window(np.zeros(SAMPLE_RATE_HZ, np.float32), language="en", context_s=1.0)
         self.transcribe([silence], background=True)  # as nobody is speaking yet
 
     # --- one batch ---------------------------------------------------------------------

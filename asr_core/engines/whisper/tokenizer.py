@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_core.engines.base import Task
 from asr_core.errors import ModelError
+from asr_core.models.safe_json import read_bounded
 
 __all__ = ["MAX_POSITIONS", "WhisperTokenizer", "WordTokens"]
 
@@ -19,27 +20,33 @@ MAX_POSITIONS = 448
 MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 """Longest prompt: half of the positions, as in openai-whisper."""
 
+_MAX_BYTES = 64_000_000  # Whisper's have up to 3 MB
+
 _CACHE_SIZE = 8192  # decoded texts of short runs of tokens
 
 _SPLIT_BY_CHARACTER = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _REPLACEMENT = "\ufffd"  # decoded from an incomplete character
 
+_MERGES = re.compile(r'"merges"\s*:\s*\[\s*(?=["\[])')
+_FIRST_MERGE = re.compile(r'(\[\s*)?"(?:\u0120|\\u0120)(?: |"\s*,\s*")t"')
+"""``"\u0120 t"`` or ``["\u0120", "t"]``, by the version of the tokenizers package that wrote it."""
 
-def _read_repaired(path: Path) -> str:
-    """Return the tokenizer's JSON with the first merge, which many copies have lost.
+
+def _repaired(text: str) -> str:
+    """Return a tokenizer's JSON with the first merge, which many copies have lost.
 
     Without it, " the" and all other words with a "t" after the space would be split into other
-    tokens than the model was trained on.
+    tokens than the model was trained on. It is put in as text, since parsing it all would take
+    as long as a tenth of loading the model.
     """
-    text = path.read_text(encoding="utf-8")
-    data = json.loads(text)
-    merges, vocabulary = data["model"]["merges"], data["model"]["vocab"]
-    as_pair = bool(merges) and not isinstance(merges[0], str)
-    lost = ["\u0120", "t"] if as_pair else "\u0120 t"
-    if "\u0120t" not in vocabulary or lost in merges:
+    merges = _MERGES.search(text)
+    if merges is None or _FIRST_MERGE.match(text, merges.end()):
         return text
-    data["model"]["merges"] = [lost, *merges]
-    return json.dumps(data)
+    if '"\u0120t"' not in text and '"\\u0120t"' not in text:  # not a word of this model
+        return text
+    start = merges.end()
+    lost = '["\u0120", "t"], ' if text[start] == "[" else '"\u0120 t", '
+    return text[:start] + lost + text[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,8 @@ class WhisperTokenizer:
         from tokenizers import Tokenizer
 
         try:
-            self._tokenizer = Tokenizer.from_str(_read_repaired(directory / "tokenizer.json"))
+            text = read_bounded(directory / "tokenizer.json", _MAX_BYTES).decode()
+            self._tokenizer = Tokenizer.from_str(_repaired(text))
         except Exception:  # the library raises bare Exception
             raise ModelError(
                 f"The model in {directory} has no tokenizer.json that can be read; "

@@ -10,7 +10,7 @@ Samples = np.ndarray
 
 @pytest.fixture(scope="module")
 def voices(two_cities: Samples, beckett: Samples) -> tuple[Samples, Samples]:
-    """Two who take turns, with a second of both in the middle: (n_samples,) each."""
+    """Two alternating speakers who overlap for a second, (n_samples,) each."""
     one, other = two_cities[: 16_000 * 10], beckett * (two_cities.std() / beckett.std())
     left, right = np.zeros((2, 16_000 * 30), np.float32)
     left[: len(one)] = one
@@ -35,7 +35,7 @@ def through_a_room(samples: Samples) -> Samples:
 
 
 def kept(out: Samples, voice: Samples) -> float:
-    """The share of the energy of ``voice`` in blocks that are there, but for their fades."""
+    """Return the share of the energy of ``voice`` in kept blocks, except for their fades."""
     energies, left = (
         (x[: len(x) // BLOCK * BLOCK].reshape(-1, BLOCK)[:, 200:] ** 2).mean(axis=1)
         for x in (voice, out)
@@ -53,7 +53,7 @@ def test_channels_without_a_leak_are_left_as_they_are(voices: tuple[Samples, Sam
 
 @pytest.mark.parametrize("gain", [0.3, 0.1, 0.03, -0.1])
 @pytest.mark.parametrize("is_room", [False, True])
-def test_what_leaks_is_silenced_and_what_is_said_stays(
+def test_leakage_is_silenced_and_speech_is_kept(
     voices: tuple[Samples, Samples], gain: float, is_room: bool
 ) -> None:
     left, right = voices
@@ -65,14 +65,14 @@ def test_what_leaks_is_silenced_and_what_is_said_stays(
     assert not gate.are_channels_identical
 
 
-def test_a_speaker_who_is_much_softer_is_kept(voices: tuple[Samples, Samples]) -> None:
+def test_a_much_softer_speaker_is_kept(voices: tuple[Samples, Samples]) -> None:
     left, right = voices
     out, _ = gated([left, 0.1 * right])
     assert kept(out[1], right) > 0.99
 
 
 @pytest.mark.parametrize("gain", [1.0, 0.8, -1.0])
-def test_one_sound_in_all_channels_is_left_to_one(
+def test_audio_common_to_all_channels_is_left_to_one(
     voices: tuple[Samples, Samples], gain: float
 ) -> None:
     both = voices[0] + voices[1]
@@ -91,7 +91,7 @@ def test_a_silent_channel_and_a_single_one_are_fine(voices: tuple[Samples, Sampl
 
 
 @pytest.mark.parametrize("n", [0, 1, 3999, 4000, 90_001])
-def test_every_length_comes_out_whole(n: int) -> None:
+def test_every_length_is_kept(n: int) -> None:
     gate = CrosstalkGate(2)
     data = np.zeros((2, n), np.float32)
     assert gate.push(data).shape[1] + gate.flush().shape[1] == n

@@ -26,7 +26,7 @@ FORMATS = [
 
 
 def encode(samples: np.ndarray, container: str, codec: str, kind: str, rate: int) -> bytes:
-    """``samples`` at 16 kHz as a file of some format."""
+    """Encode ``samples`` at 16 kHz as a file of this format."""
     file = io.BytesIO()
     resampler = av.AudioResampler(kind, "mono", rate)
     with av.open(file, "w", format=container) as out:
@@ -54,13 +54,13 @@ def encode(samples: np.ndarray, container: str, codec: str, kind: str, rate: int
 
 
 @pytest.mark.parametrize(("container", "codec", "kind", "rate"), FORMATS)
-def test_every_format_gives_the_sound_that_went_in(
+def test_every_format_gives_the_original_samples(
     beckett: np.ndarray, container: str, codec: str, kind: str, rate: int
 ) -> None:
     out = decode(io.BytesIO(encode(beckett, container, codec, kind, rate)))
     assert abs(len(out) - len(beckett)) < 0.15 * 16_000
     loudness = np.sqrt(np.mean(out**2)) / np.sqrt(np.mean(beckett**2))
-    assert loudness == pytest.approx(1, abs=0.1)  # nothing is normalised
+    assert loudness == pytest.approx(1, abs=0.1)  # the level is not normalised
 
 
 def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
@@ -68,7 +68,7 @@ def test_a_kept_recording_can_be_read_again(beckett: np.ndarray) -> None:
     assert np.abs(decode(io.BytesIO(data)) - beckett).max() < 1e-3
 
 
-def test_a_truncated_file_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
+def test_a_truncated_file_is_read_to_its_end_and_reported(beckett: np.ndarray) -> None:
     whole = encode(beckett, "flac", "flac", "s16", 44_100)
     audio = AudioFile(io.BytesIO(whole[: len(whole) // 2]), "talk.flac")
     n = sum(len(piece) for piece in audio)
@@ -77,7 +77,7 @@ def test_a_truncated_file_gives_what_there_is_and_says_so(beckett: np.ndarray) -
     assert "talk.flac" in audio.notes[0]
 
 
-def test_a_damaged_mp3_gives_what_there_is_and_says_so(beckett: np.ndarray) -> None:
+def test_a_damaged_mp3_is_read_where_possible_and_reported(beckett: np.ndarray) -> None:
     whole = bytearray(encode(beckett, "mp3", "libmp3lame", "fltp", 44_100))
     middle = len(whole) // 2
     whole[middle : middle + 3000] = np.random.default_rng(1).bytes(3000)
@@ -89,7 +89,7 @@ def test_a_damaged_mp3_gives_what_there_is_and_says_so(beckett: np.ndarray) -> N
 @pytest.mark.parametrize(
     "data", [b"", b"only text, renamed to .wav", b"RIFF\0\0\0\0WAVE", bytes(5000)]
 )
-def test_what_is_no_audio_gets_one_sentence(tmp_path: Path, data: bytes) -> None:
+def test_a_file_without_audio_gets_one_sentence(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a name with spaces 🎤.wav"
     path.write_bytes(data)
     with pytest.raises(AudioError, match=r"a name with spaces 🎤\.wav .* no .*") as caught:
@@ -104,7 +104,7 @@ def test_a_missing_file_and_a_folder_get_one_sentence(tmp_path: Path) -> None:
         decode(tmp_path)
 
 
-def test_a_video_without_sound_is_refused() -> None:
+def test_a_video_without_audio_is_refused() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="mp4") as out:
         stream = out.add_stream("mpeg4", rate=10)
@@ -136,12 +136,12 @@ def test_eight_channels_do_not_crash() -> None:
             frame.sample_rate, frame.pts = 48_000, 1024 * i
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
-    sound = decode(io.BytesIO(file.getvalue()))
-    assert np.median(sound) == pytest.approx(0.25, abs=0.05)
+    samples = decode(io.BytesIO(file.getvalue()))
+    assert np.median(samples) == pytest.approx(0.25, abs=0.05)
 
 
 def _wav(rate_hz: int, n_channels: int) -> io.BytesIO:
-    """A header that says so, and some samples."""
+    """Return a WAV file with this header and some samples."""
     data = b"\x10\x00" * 4000
     block = 2 * n_channels
     header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + len(data), b"WAVE", b"fmt ", 16, 1,
@@ -165,7 +165,7 @@ except AudioError:
 """
 
 
-def test_a_header_that_lies_about_its_size_takes_no_memory() -> None:
+def test_a_header_with_a_false_size_takes_no_memory() -> None:
     """Found by ``tests.fuzz decode``, seed 1000628692."""
     assert limit_memory()
     run = subprocess.run(
@@ -185,7 +185,7 @@ def test_samples_of_64_bits_get_one_sentence(beckett: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [0, 1, 7, 900, 2_000_000, 2**31 - 1, 2**32 - 1])
-def test_a_rate_that_no_recording_has_is_refused(rate_hz: int) -> None:
+def test_an_impossible_sample_rate_is_refused(rate_hz: int) -> None:
     with pytest.raises(AudioError):
         decode(_wav(rate_hz, 1))
 
@@ -200,7 +200,7 @@ def test_any_number_of_channels_is_read_or_refused(n_channels: int) -> None:
 
 
 class _CountingReader(io.BytesIO):
-    """Counts how much of a file is read."""
+    """A file that counts how much of it is read."""
 
     n_read = 0
 
@@ -211,7 +211,7 @@ class _CountingReader(io.BytesIO):
 
 
 def test_a_file_that_is_too_long_is_refused_while_it_is_read(beckett: np.ndarray) -> None:
-    """Whatever its header says; what it holds beyond is never decoded."""
+    """Whatever its header says; the rest is never decoded."""
     data = to_flac(clip_to_int16(np.tile(beckett, 60)))
     file = _CountingReader(data)
     with pytest.raises(AudioError, match="talk is longer than 20 s"):
@@ -220,7 +220,7 @@ def test_a_file_that_is_too_long_is_refused_while_it_is_read(beckett: np.ndarray
     assert len(decode(io.BytesIO(data), max_duration_s=601.0)) == 60 * len(beckett)
 
 
-def test_a_name_of_any_length_and_letters_makes_one_short_sentence() -> None:
+def test_a_name_of_any_length_and_characters_makes_one_short_sentence() -> None:
     with pytest.raises(AudioError) as caught:
         decode(io.BytesIO(b"no sound"), "a\x00\n\ud800" + "x" * 100_000)
     assert len(str(caught.value)) < 400

@@ -34,11 +34,11 @@ def test_a_voice_in_opposite_phase_is_kept(beckett: Samples, other: float, rate:
     assert db(out) > db(speech) - 6.5
 
 
-def test_noise_and_hum_do_not_hide_that_a_voice_cancels(beckett: Samples) -> None:
+def test_noise_and_hum_do_not_hide_a_cancelled_voice(beckett: Samples) -> None:
     hum = 0.05 * np.sin(2 * np.pi * 50 * np.arange(len(beckett)) / 16_000)
     hiss = noise(beckett, 0.002)
     out = mixed([beckett + hum + hiss, hum - beckett - hiss[::-1]])
-    delay = 64  # of what is turned, at this rate
+    delay = 64  # of the phase-shifted part, at this rate
     assert np.vdot(out[delay:], beckett[:-delay]) > 0.4 * np.vdot(beckett, beckett)
 
 
@@ -52,7 +52,7 @@ def test_ordinary_stereo_is_the_plain_mean_bit_for_bit(beckett: Samples, other: 
     assert np.array_equal(mixed([beckett, right]), plain)
 
 
-def test_a_voice_that_turns_over_and_back_neither_goes_nor_clicks(beckett: Samples) -> None:
+def test_a_voice_whose_phase_flips_neither_vanishes_nor_clicks(beckett: Samples) -> None:
     speech = np.sin(2 * np.pi * 300 * np.arange(16_000 * 9) / 16_000).astype(np.float32)
     other = speech.copy()
     other[16_000 * 3 : 16_000 * 6] *= -1
@@ -64,7 +64,7 @@ def test_a_voice_that_turns_over_and_back_neither_goes_nor_clicks(beckett: Sampl
     assert np.array_equal(out[-16_000:], speech[-16_000:])
 
 
-def test_frames_of_any_length_give_the_same_sound(beckett: Samples) -> None:
+def test_frames_of_any_length_give_the_same_samples(beckett: Samples) -> None:
     speech = beckett[: 16_000 * 3]
     channels = [speech, np.where(np.arange(len(speech)) < 20_000, speech, -speech)]
     whole = mixed(channels, n=len(speech))
@@ -73,8 +73,10 @@ def test_frames_of_any_length_give_the_same_sound(beckett: Samples) -> None:
 
 
 @pytest.mark.parametrize("layout", ["5.1", "5.1(side)", "7.1", "7.1(wide)", "hexagonal", "22.2"])
-def test_the_dialogue_is_not_buried(layout: str, beckett: Samples) -> None:
-    """All channels but the middle hold noise, each as loud as the voice."""
+def test_the_centre_voice_is_louder_than_noise_in_other_channels(
+    layout: str, beckett: Samples
+) -> None:
+    """All channels but the centre contain noise as loud as the voice."""
     names = [channel.name for channel in av.AudioLayout(layout).channels]
     level = float(np.sqrt(np.mean(beckett**2)))
     channels = [noise(beckett, level, i) for i in range(len(names))]
@@ -101,14 +103,14 @@ def test_a_layout_is_mixed_as_ffmpeg_does_but_for_a_stronger_centre(layout: str)
     assert mix_weights(names) == pytest.approx(expected / expected.sum(), abs=0.002)
 
 
-def test_effects_are_left_out_but_never_all_there_is() -> None:
+def test_the_low_frequency_channel_is_left_out_unless_it_is_the_only_one() -> None:
     assert mix_weights(["FL", "FR", "LFE"]).tolist() == [0.5, 0.5, 0.0]
     assert mix_weights(["LFE"]).tolist() == [1.0]
     assert mix_weights(["AMBI0", "AMBI1", "AMBI2", "AMBI3"]).tolist() == [1.0, 0.0, 0.0, 0.0]
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 6, 8, 16])
-def test_of_channels_without_places_none_is_left_out(n: int) -> None:
+def test_no_channel_without_a_position_is_left_out(n: int) -> None:
     assert (mix_weights(["NONE"] * n) > 0).all()
 
 

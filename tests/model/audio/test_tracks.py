@@ -1,4 +1,4 @@
-"""Files with several sound tracks, as screen recorders, cameras and film discs make them."""
+"""Files with several audio tracks, as from screen recorders, cameras and film discs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def loudness(audio: AudioFile) -> float:
     ("container", "codec"), [("matroska", "flac"), ("mov", "pcm_s16le"), ("mpegts", "mp2")]
 )
 @pytest.mark.parametrize("spoken", [1, 2, 3])
-def test_the_track_with_speech_is_taken_and_told(
+def test_the_track_with_speech_is_chosen_and_reported(
     beckett: Samples, container: str, codec: str, spoken: int
 ) -> None:
     hiss = np.random.default_rng(0).normal(0, 0.02, len(SILENCE)).astype(np.float32)
@@ -42,7 +42,7 @@ def loudness_of(samples: Samples) -> float:
     return float(np.sqrt(np.mean(samples**2)))
 
 
-def test_of_tracks_with_speech_the_default_one_is_taken(beckett: Samples) -> None:
+def test_the_default_one_of_the_tracks_with_speech_is_chosen(beckett: Samples) -> None:
     quiet = beckett * 0.1
     default = {"title": "Deutsch", "disposition": Disposition.default}
     audio = AudioFile(with_tracks([(beckett, {}), (quiet, default), (beckett, {})]), "film")
@@ -50,7 +50,7 @@ def test_of_tracks_with_speech_the_default_one_is_taken(beckett: Samples) -> Non
     assert loudness(audio) < 0.2 * loudness_of(beckett)
 
 
-def test_comments_are_taken_only_if_nobody_speaks_otherwise(beckett: Samples) -> None:
+def test_a_commentary_track_is_chosen_only_if_no_other_has_speech(beckett: Samples) -> None:
     comments = (beckett, {"title": "Director's commentary"})
     film = (beckett * 0.1, {"title": "Film"})
     silent = (np.zeros_like(beckett), {"disposition": Disposition.default})
@@ -58,7 +58,7 @@ def test_comments_are_taken_only_if_nobody_speaks_otherwise(beckett: Samples) ->
     assert "commentary" in AudioFile(with_tracks([silent, comments]), "x").notes[0]
 
 
-def test_without_speech_the_default_track_is_taken() -> None:
+def test_the_default_track_is_chosen_without_speech() -> None:
     tracks = [(SILENCE, {}), (SILENCE, {"language": "ger", "disposition": Disposition.default})]
     assert "track 2 (ger)" in AudioFile(with_tracks(tracks), "x").notes[0]
 
@@ -69,7 +69,7 @@ def test_speech_that_begins_late_is_found(beckett: Samples) -> None:
     assert "track 2" in AudioFile(with_tracks(tracks), "x").notes[0]
 
 
-def test_a_track_that_is_asked_for_is_taken_without_a_word(beckett: Samples) -> None:
+def test_a_requested_track_is_read_without_a_note(beckett: Samples) -> None:
     file = with_tracks([(beckett, {}), (beckett * 0.1, {})])
     audio = AudioFile(file, "x", track=2)
     assert loudness(audio) < 0.2 * loudness_of(beckett)
@@ -77,19 +77,19 @@ def test_a_track_that_is_asked_for_is_taken_without_a_word(beckett: Samples) -> 
     assert [track.number for track in audio.tracks] == [1, 2]
 
 
-def test_a_track_that_is_not_there_gets_a_sentence(beckett: Samples) -> None:
+def test_a_missing_track_gets_a_sentence(beckett: Samples) -> None:
     with pytest.raises(AudioError, match=r"x has 2 sound tracks; choose one from 1 to 2\."):
         AudioFile(with_tracks([(beckett, {}), (beckett, {})]), "x", track=3)
     with pytest.raises(AudioError, match="x has one sound track only"):
         AudioFile(with_tracks([(beckett, {})]), "x", track=2)
 
 
-def test_of_one_track_nothing_is_told(beckett: Samples) -> None:
+def test_a_single_track_gets_no_note(beckett: Samples) -> None:
     assert AudioFile(with_tracks([(beckett, {"title": "Only"})]), "x").notes == []
 
 
-def test_looking_for_speech_can_be_stopped(beckett: Samples) -> None:
-    """Whoever cancels does not wait until all tracks were heard."""
+def test_the_search_for_speech_can_be_cancelled(beckett: Samples) -> None:
+    """Cancelling does not wait until all tracks are searched."""
     file = with_tracks([(np.tile(beckett, 20), {}), (np.tile(beckett, 20), {})])
     n_left = 40
 
@@ -103,7 +103,7 @@ def test_looking_for_speech_can_be_stopped(beckett: Samples) -> None:
         AudioFile(file, "x", check_cancelled=between)
 
 
-def test_channels_come_one_by_one(beckett: Samples) -> None:
+def test_channels_are_read_separately(beckett: Samples) -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as out:
         stream = out.add_stream("flac", rate=48_000, layout="stereo")
@@ -120,7 +120,7 @@ def test_channels_come_one_by_one(beckett: Samples) -> None:
     assert np.corrcoef(right, beckett[::-1][: len(right)])[0, 1] > 0.98
 
 
-def test_too_many_channels_to_tell_apart_get_a_sentence() -> None:
+def test_too_many_channels_to_separate_get_a_sentence() -> None:
     file = io.BytesIO()
     with av.open(file, "w", format="wav") as out:
         stream = out.add_stream("pcm_s16le", rate=16_000, layout="24 channels")

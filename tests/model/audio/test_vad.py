@@ -30,7 +30,7 @@ def test_streaming_equals_whole(
     assert np.allclose(cut, whole, atol=1e-5)
 
 
-def test_the_network_says_what_the_one_in_its_file_says(two_cities: np.ndarray) -> None:
+def test_the_rebuilt_network_equals_the_one_in_its_file(two_cities: np.ndarray) -> None:
     frames = two_cities[: 300 * FRAME_SAMPLES].reshape(300, FRAME_SAMPLES)
     seen = np.hstack([np.vstack([np.zeros((1, 64)), frames[:-1, -64:]]), frames])
     state = np.zeros((1, 1, 128), np.float32)
@@ -43,10 +43,10 @@ def test_the_network_says_what_the_one_in_its_file_says(two_cities: np.ndarray) 
     assert np.allclose(ours, theirs.ravel(), atol=1e-5)
 
 
-def test_a_soft_voice_is_heard_after_a_loud_one(
+def test_a_soft_voice_is_detected_after_a_loud_one(
     two_cities: np.ndarray, beckett: np.ndarray
 ) -> None:
-    """The network's memory of the loud one would hide it: 2 % of these frames instead of 22."""
+    """The network's state after the loud one would hide it: 2 % of these frames instead of 22."""
     noise = np.random.default_rng(0).normal(0, 0.0005, 6 * 16_000)
     soft = 0.02 * beckett[: 6 * 16_000] + noise
     vad = SileroVad(reset_on_silence=True)
@@ -82,7 +82,7 @@ def test_spans_follow_one_another_however_the_audio_is_cut(values: list[float], 
 
 
 @given(st.lists(st.floats(0, 1), max_size=200))
-def test_no_span_begins_before_what_is_promised_quiet(values: list[float]) -> None:
+def test_no_span_starts_before_the_promised_silence(values: list[float]) -> None:
     segmenter = SpeechSegmenter()
     promised = 0
     for value in values:
@@ -94,7 +94,7 @@ def test_no_span_begins_before_what_is_promised_quiet(values: list[float]) -> No
         promised = segmenter.silence_until
 
 
-def test_a_click_is_no_speech_and_speech_keeps_its_edges() -> None:
+def test_a_click_is_not_speech_and_speech_keeps_its_edges() -> None:
     options = VadOptions()
     click = np.array([0.0] * 30 + [0.9] + [0.0] * 30, np.float32)
     segmenter = SpeechSegmenter(options)

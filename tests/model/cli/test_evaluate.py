@@ -1,4 +1,4 @@
-"""``evaluate`` as its users run it; inside this process, for speed."""
+"""``evaluate`` as users run it, inside this process for speed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_set_is_scored_and_reported(
     assert first == second
 
 
-def test_a_limit_that_is_passed_sets_the_exit_code(
+def test_an_exceeded_limit_sets_the_exit_code(
     folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", str(folder / "metadata.jsonl"), "--model", "tiny.en"]
@@ -60,7 +60,7 @@ def test_a_limit_that_is_passed_sets_the_exit_code(
     assert "is above 5 %" in capsys.readouterr().err
 
 
-def test_a_recording_that_is_missing_is_said_and_the_rest_is_scored(
+def test_a_missing_recording_is_reported_and_the_rest_is_scored(
     folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "end.flac").unlink()
@@ -87,7 +87,7 @@ def test_a_row_with_a_field_too_many_changes_no_score(
     ]
 
 
-def test_stretches_of_one_file_are_scored_in_the_order_of_their_rows(
+def test_ranges_of_one_file_are_scored_in_the_order_of_their_rows(
     folder: Path, failures: list[NewCase], tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = failures[0].seconds
@@ -131,7 +131,7 @@ def test_recordings_without_words_have_a_row_and_no_rate(
 
 
 @pytest.mark.parametrize("limit", ["nan", "-1", "inf", "many"])
-def test_a_limit_that_is_no_percentage_is_wrong_usage(
+def test_a_limit_that_is_not_a_percentage_is_wrong_usage(
     limit: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -145,7 +145,7 @@ def test_a_limit_that_is_no_percentage_is_wrong_usage(
 
 @pytest.mark.parametrize("option", ["--csv", "--json", "--report"])
 @pytest.mark.parametrize("place", ["none/out", ".", "metadata.jsonl"])
-def test_where_it_cannot_write_is_said_before_anything_is_heard(
+def test_an_unwritable_output_is_reported_before_any_transcription(
     option: str,
     place: str,
     folder: Path,
@@ -191,7 +191,7 @@ def test_a_report_that_cannot_be_written_at_the_end_loses_no_result(
     assert len(json.loads(kept.read_text())["trials"]) == 3
 
 
-def test_what_one_model_heard_stays_when_the_next_is_not_there(
+def test_results_of_one_model_are_kept_if_the_next_is_missing(
     folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["evaluate", str(folder), "--model", "tiny.en", "--model", str(folder / "none")]
@@ -201,7 +201,7 @@ def test_what_one_model_heard_stays_when_the_next_is_not_there(
     assert len(json.loads(report.read_text())["trials"]) == 3
 
 
-def test_what_was_heard_before_it_was_stopped_is_printed(
+def test_results_before_an_interruption_are_printed(
     folder: Path,
     tiny_en: Path,
     capsys: pytest.CaptureFixture[str],
@@ -231,7 +231,7 @@ def test_a_language_may_be_written_in_many_ways(
     assert main([*arguments, "--language", language]) == 0
 
 
-def test_a_language_that_is_none_is_one_sentence(
+def test_an_unknown_language_is_one_sentence(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
@@ -270,7 +270,7 @@ def test_wrong_usage_is_one_sentence(
     assert "none.csv is not there" in capsys.readouterr().err
 
 
-def test_lines_that_are_made_to_do_harm_are_said_and_the_rest_is_scored(
+def test_hostile_lines_are_reported_and_the_rest_is_scored(
     folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = folder / "metadata.jsonl"

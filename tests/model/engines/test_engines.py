@@ -57,7 +57,9 @@ def test_the_engines_agree_on_the_language(base: Path, beckett: np.ndarray) -> N
     assert on_cpu[1] == pytest.approx(on_torch[1], abs=0.02)
 
 
-def test_int8_hears_well(base_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray) -> None:
+def test_int8_makes_few_errors(
+    base_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray
+) -> None:
     [short] = base_engine.transcribe([Window(beckett)])
     assert word_error_rate(BECKETT, short.text) < 0.1
     assert short.language == "en"
@@ -77,7 +79,7 @@ def test_word_times_are_in_order_and_inside_the_audio(
     assert all(a.start <= b.start for a, b in pairwise(hypothesis.words))
 
 
-def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
+def test_a_beam_finds_likelier_texts_and_writes_a_short_phrase_once(
     base_engine: Engine, tiny_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray
 ) -> None:
     for engine in (tiny_engine, base_engine):
@@ -89,24 +91,24 @@ def test_a_beam_finds_likelier_texts_and_says_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
-@pytest.mark.parametrize(("start_s", "said"), [(1.0, "best of times"), (3.5, "age of wisdom")])
-def test_a_look_that_ends_with_a_phrase_says_it_once(
-    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, said: str
+@pytest.mark.parametrize(("start_s", "phrase"), [(1.0, "best of times"), (3.5, "age of wisdom")])
+def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
+    tiny_engine: Engine, two_cities: np.ndarray, start_s: float, phrase: str
 ) -> None:
     for end_s in np.arange(start_s + 2.4, start_s + 3.6, 0.1):
         samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
-        [look] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
-        assert look.text.lower().count(said) <= 1
-        assert len(look.token_ends) == len(look.token_probabilities) == len(look.tokens)
-        assert list(look.token_ends) == sorted(look.token_ends)
+        [partial] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
+        assert partial.text.lower().count(phrase) <= 1
+        assert len(partial.token_ends) == len(partial.token_probabilities) == len(partial.tokens)
+        assert list(partial.token_ends) == sorted(partial.token_ends)
 
 
-def test_what_the_beam_disputes_is_less_probable(
+def test_words_that_the_beam_disputes_are_less_probable(
     tiny_engine: Engine, two_cities: np.ndarray
 ) -> None:
     window = Window(two_cities[25 * 16_000 : 35 * 16_000], "en", beam_size=5)
     [doubted] = tiny_engine.transcribe([window])
-    inner = tiny_engine._engine  # type: ignore[attr-defined]
+    inner = tiny_engine._engine  # type: ignore[attr-defined]  # private: hides alternatives
     decode = inner._decode
 
     def alone(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
@@ -126,8 +128,8 @@ def on_torch(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Engin
     return float_engines(tiny_en if request.param == "tiny.en" else base)[1]
 
 
-def test_a_draft_changes_nothing_but_the_work(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """What holds is kept, what was wrong is decoded anew."""
+def test_a_draft_changes_only_the_amount_of_work(on_torch: Engine, two_cities: np.ndarray) -> None:
+    """The correct part of a draft is kept, the rest is decoded again."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en")])
     wrong = list(whole.tokens)
@@ -141,15 +143,17 @@ def test_a_draft_changes_nothing_but_the_work(on_torch: Engine, two_cities: np.n
 
 
 def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """Counted in tokens that the decoder had to say, not in seconds."""
+    """Counted in tokens that the decoder generates, not in seconds."""
     audio = two_cities[3 * 16_000 : 13 * 16_000]
     [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
-    spoken: list[int] = []
+    n_generated: list[int] = []
     decode = on_torch._decode  # type: ignore[attr-defined]
 
     def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
         texts = decode(rows, requests)
-        spoken.extend(len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True))
+        n_generated.extend(
+            len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True)
+        )
         return texts
 
     with pytest.MonkeyPatch.context() as patch:
@@ -157,11 +161,13 @@ def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarr
         draft = whole.tokens_until(9.0)
         [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
     assert again.text == whole.text
-    assert sum(spoken) < len(whole.tokens) / 2
+    assert sum(n_generated) < len(whole.tokens) / 2
 
 
-def test_a_look_is_cheaper_than_what_counts(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    """Counted in what the encoder sees."""
+def test_a_partial_pass_is_cheaper_than_a_final_one(
+    tiny_engine: Engine, beckett: np.ndarray
+) -> None:
+    """Counted in frames that the encoder sees."""
     inside = tiny_engine._engine  # type: ignore[attr-defined]
     spoken = beckett[: 4 * 16_000]
     seen = []
@@ -186,7 +192,7 @@ def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> N
     assert hypothesis.after(99.0).avg_logprob == 0.0
 
 
-def test_windows_in_one_batch_do_not_disturb_one_another(
+def test_windows_of_one_batch_do_not_influence_one_another(
     tiny_engine: Engine, two_cities: np.ndarray, beckett: np.ndarray
 ) -> None:
     context_s = 20.0
@@ -205,7 +211,7 @@ def test_translation_goes_into_english(base_engine: Engine, beckett: np.ndarray)
     assert hypothesis.words
 
 
-def test_nothing_at_all_is_no_error(tiny_engine: Engine) -> None:
+def test_an_empty_batch_is_not_an_error(tiny_engine: Engine) -> None:
     assert tiny_engine.transcribe([]) == []
     [hypothesis] = tiny_engine.transcribe([Window(np.zeros(0, np.float32))])
     assert hypothesis.compression_ratio >= 0
@@ -222,7 +228,7 @@ def test_a_model_is_loaded_once(tiny_en: Path, tiny_engine: Engine) -> None:
     assert load_engine(tiny_en, "onnx") is tiny_engine
 
 
-def test_auto_takes_onnx_where_there_is_no_gpu() -> None:
+def test_auto_chooses_onnx_without_a_gpu() -> None:
     import torch
 
     on_gpu = torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -260,7 +266,7 @@ def test_a_model_in_transformers_format_runs_on_all_engines(
         assert word_error_rate(BECKETT, hypothesis.text) < 0.2
 
 
-def test_a_background_batch_reads_what_single_calls_read(
+def test_a_background_batch_gives_the_text_of_single_calls(
     pair: tuple[Engine, Engine], two_cities: np.ndarray
 ) -> None:
     parts = [two_cities[at * 16_000 : (at + 8) * 16_000] for at in (3, 11, 19)]
@@ -271,7 +277,7 @@ def test_a_background_batch_reads_what_single_calls_read(
         assert [hypothesis.text for hypothesis in together] == alone
 
 
-def test_where_people_speak_windows_go_one_by_one_and_the_model_is_loaded_once(
+def test_live_windows_are_decoded_one_by_one_and_the_model_is_loaded_once(
     tiny_en: Path, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(tiny_en, tmp_path / "model")
@@ -303,7 +309,7 @@ PROMPTS = (
 )
 
 
-def test_no_prompt_is_written_in_place_of_the_speech_and_what_is_said_of_it_is(
+def test_the_prompt_is_not_written_instead_of_the_speech_but_spoken_terms_are(
     tiny_en: Path, base_engine: Engine, beckett: np.ndarray
 ) -> None:
     on_cpu, on_torch = CTranslate2Engine(tiny_en), float_engines(tiny_en)[1]

@@ -1,4 +1,4 @@
-"""Models share the memory that there is for them; what nobody uses goes, and comes back."""
+"""Models share a memory limit; idle ones are unloaded, and reloaded when called."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ print(alone, first, last)
 
 @pytest.fixture
 def room_for_one(monkeypatch: pytest.MonkeyPatch) -> Iterator[Budget]:
-    """A process of its own, as it were: memory for base or tiny.en, not for both."""
+    """An empty registry with memory for base or tiny.en, not for both."""
     allowance = Quota(500e6, 500e6, "This model does not fit: {what} too little memory left.")
     budget = Budget({Resource.MODELS: allowance})
     monkeypatch.setattr(registry, "process_budget", lambda: budget)
@@ -61,7 +61,7 @@ def loaded(directory: Path) -> SharedEngine:
     return engine
 
 
-def test_an_idle_model_goes_for_another_and_comes_back_when_called(
+def test_an_idle_model_is_unloaded_for_another_and_reloaded_when_called(
     room_for_one: Budget, tiny_en: Path, base: Path
 ) -> None:
     first = loaded(base)
@@ -74,9 +74,7 @@ def test_an_idle_model_goes_for_another_and_comes_back_when_called(
     assert loaded(base) is first
 
 
-def test_a_model_that_somebody_speaks_to_stays(
-    room_for_one: Budget, tiny_en: Path, base: Path
-) -> None:
+def test_a_model_with_a_live_session_stays(room_for_one: Budget, tiny_en: Path, base: Path) -> None:
     engine = loaded(base)
     session = LiveSession(LiveOptions())
     scheduler = scheduler_for(engine)
@@ -89,7 +87,7 @@ def test_a_model_that_somebody_speaks_to_stays(
         session.finish()
 
 
-def test_a_model_at_work_stays(room_for_one: Budget, tiny_en: Path, base: Path) -> None:
+def test_a_busy_model_stays(room_for_one: Budget, tiny_en: Path, base: Path) -> None:
     engine = loaded(base)
 
     def meanwhile() -> None:
@@ -99,34 +97,36 @@ def test_a_model_at_work_stays(room_for_one: Budget, tiny_en: Path, base: Path) 
     assert engine.transcribe([SILENCE], background=True, check_cancelled=meanwhile)
 
 
-def test_the_command_line_may_take_more_than_there_is(
+def test_the_command_line_may_exceed_the_memory_limit(
     room_for_one: Budget, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "estimate_memory_bytes", lambda directory: 1e12)
     with pytest.raises(LimitError):
         loaded(base)
     monkeypatch.setattr(allowlist, "_serving", threading.Event())
-    registry._registry.clear()
+    registry._registry.clear()  # private: nothing else forgets a model that failed
     assert loaded(base).is_loaded
 
 
-def test_a_model_that_cannot_be_loaded_takes_nothing(room_for_one: Budget, tmp_path: Path) -> None:
+def test_a_model_that_fails_to_load_reserves_nothing(room_for_one: Budget, tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"config\.json"):
         loaded(tmp_path)
     assert room_for_one.used(Resource.MODELS) == 0
 
 
-def test_what_a_model_takes_is_known_or_guessed_from_its_size(base: Path, tmp_path: Path) -> None:
+def test_the_memory_of_a_model_is_known_or_estimated_from_its_size(
+    base: Path, tmp_path: Path
+) -> None:
     assert estimate_memory_bytes(base.resolve()) == 370e6
     (tmp_path / "model.bin").write_bytes(bytes(1_000_000))
     assert estimate_memory_bytes(tmp_path) == pytest.approx(201.3e6)
 
 
-def test_the_memory_of_a_model_that_went_comes_back(tiny_en: Path, base: Path) -> None:
+def test_the_memory_of_an_unloaded_model_is_freed(tiny_en: Path, base: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", CYCLES, str(tiny_en), str(base)],
         env=os.environ | {"ASR_MAX_MODEL_MEMORY_MB": "500"}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     alone, first, last = map(float, ran.stdout.split())
-    assert last < first + 15  # a tokenizer that stayed took 12 MB each time
+    assert last < first + 15  # a leaked tokenizer took 12 MB each time
     assert alone < last

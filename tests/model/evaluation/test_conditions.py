@@ -1,4 +1,4 @@
-"""Conditions: what they say they do, the same from the same seed."""
+"""Conditions do what they name, and the same for the same seed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_same_seed_makes_the_same_audio(
 
 
 def test_another_process_makes_the_same_audio(beckett: Samples) -> None:
-    """Nothing hangs on a library's own state."""
+    """Nothing depends on a library's global state."""
     script = """
 import hashlib, sys, numpy as np
 from asr_core.evaluation.conditions import Condition, apply_condition
@@ -68,7 +68,7 @@ for text in sys.argv[1:]:
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0, 30.0])
 @pytest.mark.parametrize("kind", ["white", "pink", "babble", "noise"])
-def test_noise_is_as_loud_as_asked(
+def test_noise_has_the_requested_level(
     kind: str, snr_db: float, beckett: Samples, around: ConditionAssets
 ) -> None:
     condition = Condition(kind, snr_db, "own" if kind == "noise" else "")
@@ -88,7 +88,7 @@ def _pitch_hz(samples: Samples) -> float:
     return float(np.argmax(spectrum)) * 16_000 / len(samples)
 
 
-def test_pitch_and_speed_change_only_what_they_say() -> None:
+def test_pitch_and_speed_change_only_what_they_name() -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000).astype(np.float32)
     higher = apply_condition(tone, Condition("pitch", 12), "1")
     assert len(higher) == len(tone)
@@ -106,14 +106,14 @@ def test_a_telephone_passes_its_band_only() -> None:
     assert inside > 100 * above
 
 
-def test_loss_takes_its_share_of_packets() -> None:
+def test_packet_loss_drops_its_share_of_packets() -> None:
     tone = 0.3 * np.sin(2 * np.pi * 300 * np.arange(160_000) / 16_000).astype(np.float32)
     whole, out = (apply_condition(tone, Condition("loss", percent), "1") for percent in (0, 20))
     quarters = np.abs(out - whole).reshape(-1, 80).max(axis=1)  # of a packet, 5 ms
     assert np.mean(quarters > 0.01) == pytest.approx(0.2, abs=0.08)
 
 
-def test_a_room_lasts_as_long_as_asked() -> None:
+def test_a_room_has_the_requested_reverberation_time() -> None:
     click = np.zeros(32_000, np.float32)
     click[0] = 1
     tail = apply_condition(click, Condition("room", 0.6), "1").astype(np.float64)
@@ -124,7 +124,7 @@ def test_a_room_lasts_as_long_as_asked() -> None:
 
 
 @given(st.sampled_from(ONE_EACH))
-def test_a_condition_is_read_as_it_is_written(condition: Condition) -> None:
+def test_a_written_condition_is_read_back(condition: Condition) -> None:
     assert Condition.parse(str(condition)) == condition
 
 
@@ -142,12 +142,12 @@ def test_a_condition_is_read_as_it_is_written(condition: Condition) -> None:
         "noise:5",
     ],
 )
-def test_what_is_no_condition_is_said(text: str) -> None:
+def test_an_invalid_condition_is_reported(text: str) -> None:
     with pytest.raises(ConditionError):
         Condition.parse(text)
 
 
-def test_what_a_condition_lacks_is_said(beckett: Samples) -> None:
+def test_a_missing_asset_of_a_condition_is_reported(beckett: Samples) -> None:
     with pytest.raises(ConditionError, match="second one"):
         apply_condition(beckett, Condition("babble", 5), "1")
     with pytest.raises(ConditionError, match="no noise called"):
@@ -156,7 +156,7 @@ def test_what_a_condition_lacks_is_said(beckett: Samples) -> None:
         babble([], 100, np.random.default_rng(0))
 
 
-def test_clean_is_as_recorded_and_silence_stays_finite() -> None:
+def test_clean_changes_nothing_and_silence_stays_finite() -> None:
     silence = np.zeros(16_000, np.float32)
     assert apply_condition(silence, CLEAN, "1") is silence
     assert np.isfinite(add_noise(silence, white_noise(100, np.random.default_rng(0)), 5)).all()

@@ -101,7 +101,7 @@ def test_a_run_is_cancelled_and_its_thread_ends(
     assert runner.state(left) is RunState.PAUSED
 
 
-def test_a_model_that_cannot_be_had_is_said(
+def test_an_unavailable_model_is_reported(
     store: Store, failures: list[NewCase], eventually: Eventually
 ) -> None:
     case = store.add_case(failures[0])
@@ -112,7 +112,7 @@ def test_a_model_that_cannot_be_had_is_said(
     assert "/no/such/model" in (runner.error(run.id) or "")
 
 
-def test_a_condition_that_lacks_something_fails_alone(
+def test_a_condition_with_a_missing_asset_fails_alone(
     store: Store, failures: list[NewCase], tiny_en: Path
 ) -> None:
     case = store.add_case(failures[2])
@@ -122,7 +122,9 @@ def test_a_condition_that_lacks_something_fails_alone(
     assert "second one" in (errors["babble:5"] or "")
 
 
-def test_streaming_tells_its_latency(store: Store, failures: list[NewCase], tiny_en: Path) -> None:
+def test_streaming_reports_its_latency(
+    store: Store, failures: list[NewCase], tiny_en: Path
+) -> None:
     ids = [store.add_case(new).id for new in failures]
     trials = list(run_plan(build_plan(store.add_run("r", ids, [CLEAN], SYSTEMS), store)))
     streamed = [t for t in trials if t.system.mode == "streaming"]

@@ -37,7 +37,7 @@ def call(channels: list[Samples], layout: str = "stereo") -> io.BytesIO:
 
 @pytest.fixture(scope="module")
 def two_sides(two_cities: Samples, beckett: Samples) -> tuple[Samples, Samples]:
-    """Ten seconds of one, in the middle of whom the other begins."""
+    """Ten seconds of one speaker; the other starts in the middle."""
     left, right = np.zeros((2, 16_000 * 18), np.float32)
     left[: 16_000 * 12] = two_cities[: 16_000 * 12]
     right[16_000 * 8 : 16_000 * 8 + len(beckett)] = beckett
@@ -48,20 +48,20 @@ def test_each_channel_is_a_speaker(tiny_engine: Engine, two_sides: tuple[Samples
     left, right = two_sides
     file = call([left + 0.05 * right, right + 0.05 * left])
     seen: list[FileProgress] = []
-    heard = transcribe(file, tiny_engine, SPLIT, name="call", on_progress=seen.append)
-    of_right = " ".join(s.text for s in heard.segments if s.speaker == "Right")
+    transcript = transcribe(file, tiny_engine, SPLIT, name="call", on_progress=seen.append)
+    of_right = " ".join(s.text for s in transcript.segments if s.speaker == "Right")
     assert word_error_rate(BECKETT, of_right) < 0.3
-    assert "best of times" in " ".join(s.text for s in heard.segments if s.speaker == "Left")
-    assert {segment.speaker for segment in heard.segments} == {"Left", "Right"}
-    starts = [segment.start for segment in heard.segments]
+    assert "best of times" in " ".join(s.text for s in transcript.segments if s.speaker == "Left")
+    assert {segment.speaker for segment in transcript.segments} == {"Left", "Right"}
+    starts = [segment.start for segment in transcript.segments]
     assert starts == sorted(starts)
-    assert heard.notes == ()
+    assert transcript.notes == ()
     for earlier, later in pairwise(seen):
         settled = earlier.transcript.segments[: earlier.n_final_segments]
         assert later.transcript.segments[: len(settled)] == settled
 
 
-def test_what_was_heard_stays_when_it_is_cancelled(
+def test_words_so_far_are_kept_when_cancelled(
     tiny_engine: Engine, two_sides: tuple[Samples, Samples]
 ) -> None:
     file, seen = call([np.tile(side, 4) for side in two_sides]), list[FileProgress]()
@@ -76,14 +76,14 @@ def test_what_was_heard_stays_when_it_is_cancelled(
     ("n_channels", "layout", "why"),
     [(1, "mono", "talk has one channel only"), (2, "stereo", "All channels of talk hold the same")],
 )
-def test_channels_that_tell_nothing_apart_get_a_sentence(
+def test_channels_without_separate_speakers_get_a_sentence(
     tiny_engine: Engine, beckett: Samples, n_channels: int, layout: str, why: str
 ) -> None:
-    heard = transcribe(call([beckett] * n_channels, layout), tiny_engine, SPLIT, name="talk")
-    assert word_error_rate(BECKETT, heard.text) < 0.3
-    assert {segment.speaker for segment in heard.segments} == {None}
-    assert why in heard.notes[0]
-    assert "speakers are not told apart" in heard.notes[0]
+    transcript = transcribe(call([beckett] * n_channels, layout), tiny_engine, SPLIT, name="talk")
+    assert word_error_rate(BECKETT, transcript.text) < 0.3
+    assert {segment.speaker for segment in transcript.segments} == {None}
+    assert why in transcript.notes[0]
+    assert "speakers are not told apart" in transcript.notes[0]
 
 
 def test_speakers_have_the_names_of_their_channels() -> None:
@@ -91,7 +91,7 @@ def test_speakers_have_the_names_of_their_channels() -> None:
     assert speaker_names(("FL", "FR", "FC")) == ("Channel 1", "Channel 2", "Channel 3")
 
 
-def test_windows_of_channels_come_in_the_order_of_their_beginnings(two_cities: Samples) -> None:
+def test_windows_of_channels_are_ordered_by_start(two_cities: Samples) -> None:
     shifted = np.concatenate([np.zeros(16_000 * 7, np.float32), two_cities])
     pair = np.stack([np.pad(two_cities, (0, 16_000 * 7)), shifted])
     pieces = [pair[:, at : at + 16_000] for at in range(0, pair.shape[1], 16_000)]
@@ -107,7 +107,7 @@ def test_windows_of_channels_come_in_the_order_of_their_beginnings(two_cities: S
 def test_every_format_names_the_speakers(
     tiny_engine: Engine, two_sides: tuple[Samples, Samples]
 ) -> None:
-    heard = transcribe(call(list(two_sides)), tiny_engine, SPLIT)
-    assert "\nRight: " in str(FORMATS["txt"](heard))
-    data = json.loads(FORMATS["json"](heard))
+    transcript = transcribe(call(list(two_sides)), tiny_engine, SPLIT)
+    assert "\nRight: " in str(FORMATS["txt"](transcript))
+    data = json.loads(FORMATS["json"](transcript))
     assert {segment["speaker"] for segment in data["segments"]} == {"Left", "Right"}

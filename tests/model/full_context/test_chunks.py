@@ -14,7 +14,7 @@ def windows(audio: np.ndarray, piece: int) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("piece", [3_000, 160_000, 10**9])
-def test_windows_hold_the_speech_in_order(two_cities: np.ndarray, piece: int) -> None:
+def test_windows_contain_the_speech_in_order(two_cities: np.ndarray, piece: int) -> None:
     found = windows(two_cities, piece)
     assert all(n <= FULL_CONTEXT_DEFAULTS.max_chunk_s * 16_000 for _, n in found)
     ends = [start + n for start, n in found]
@@ -39,8 +39,8 @@ def test_long_silence_is_left_out(beckett: np.ndarray) -> None:
     assert windows(gap, 160_000) == []
 
 
-def test_the_first_word_of_a_recording_is_heard(two_cities: np.ndarray) -> None:
-    """A recording that begins in the middle of speech, and goes on after a pause."""
+def test_the_first_word_of_a_recording_is_transcribed(two_cities: np.ndarray) -> None:
+    """The recording starts in the middle of speech, and continues after a pause."""
     gap = np.zeros(5 * 16_000, np.float32)
     found = windows(
         np.concatenate([two_cities[32_000:80_000], gap, two_cities[32_000:80_000]]), 160_000

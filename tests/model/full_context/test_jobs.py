@@ -25,7 +25,7 @@ def queue(eventually: Callable[..., None]) -> JobQueue:
 
 
 class BreaksLater:
-    """A real engine until it is broken, as one is whose memory runs out."""
+    """A real engine that fails once ``is_broken`` is set, as when memory runs out."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.is_broken = engine, False
@@ -61,7 +61,7 @@ def test_a_bad_file_among_good_ones_fails_alone(
     assert "better" in queue.jobs[2].transcript.text.lower()
 
 
-def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
+def test_cancelling_a_job_keeps_its_words_and_starts_the_next(
     queue: JobQueue,
     tiny_engine: Engine,
     two_cities: np.ndarray,
@@ -83,7 +83,7 @@ def test_cancel_stops_a_job_keeps_what_it_heard_and_the_next_one_runs(
     assert "long.flac was cancelled" in long.error
 
 
-def test_a_model_that_fails_halfway_leaves_what_was_heard(
+def test_a_model_that_fails_halfway_keeps_the_words_so_far(
     queue: JobQueue,
     tiny_engine: Engine,
     two_cities: np.ndarray,
@@ -101,7 +101,7 @@ def test_a_model_that_fails_halfway_leaves_what_was_heard(
     assert "best of times" in job.transcript.text.lower()
 
 
-def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
+def test_a_job_cancelled_while_waiting_leaves_the_queue_at_once(
     queue: JobQueue, tiny_engine: Engine, two_cities: np.ndarray, stored: Callable[..., StoredFile]
 ) -> None:
     long, waiting = (
@@ -114,7 +114,7 @@ def test_who_is_cancelled_while_waiting_leaves_the_line_at_once(
     assert not long.is_over
 
 
-def test_files_of_one_user_leave_room_for_those_of_others(
+def test_files_of_one_user_leave_room_for_others(
     tiny_engine: Engine,
     two_cities: np.ndarray,
     stored: Callable[..., StoredFile],

@@ -44,7 +44,7 @@ def test_silence_gives_an_empty_transcript(tiny_engine: Engine) -> None:
     assert transcript.duration == pytest.approx(10)
 
 
-def test_cancel_is_heard(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_transcription_can_be_cancelled(tiny_engine: Engine, two_cities: np.ndarray) -> None:
     answers = itertools.chain([False] * 3, itertools.repeat(True))
     with pytest.raises(Cancelled):
         transcribe(flac(np.tile(two_cities, 3)), tiny_engine, is_cancelled=lambda: next(answers))
@@ -55,7 +55,7 @@ def test_an_empty_file_gets_a_sentence(tiny_engine: Engine) -> None:
         transcribe(io.BytesIO(b""), tiny_engine, name="notes.mp3")
 
 
-def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
+def test_a_range_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: np.ndarray) -> None:
     seen: list[FileProgress] = []
     options = FileOptions(time_range=TimeRange(10.0, 20.0))
     transcript = transcribe(flac(two_cities), tiny_engine, options, on_progress=seen.append)
@@ -71,7 +71,7 @@ def test_a_stretch_keeps_the_times_of_the_file(tiny_engine: Engine, two_cities: 
 
 
 def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    """The sound starts late, and jumps; a range is one of the same clock."""
+    """The audio starts late and has a gap; a range is on the same clock."""
     data = recorded("matroska", "flac", [(10.0, beckett), (60.0, beckett)], rate=16_000)
     words = transcribe(io.BytesIO(data), tiny_engine).words
     there = transcribe(flac(beckett), tiny_engine).words
@@ -84,7 +84,7 @@ def test_words_lie_on_the_clock_of_the_file(tiny_engine: Engine, beckett: np.nda
     assert late.duration == pytest.approx(70, abs=0.2)
 
 
-def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
+def test_a_range_after_the_end_gets_a_sentence(tiny_engine: Engine, beckett: np.ndarray) -> None:
     with pytest.raises(AudioError, match="lasts 10 s only"):
         transcribe(flac(beckett), tiny_engine, FileOptions(time_range=TimeRange(60.0)))
     with pytest.raises(AudioError, match="ends before it begins"):
@@ -92,33 +92,33 @@ def test_a_stretch_behind_the_end_gets_a_sentence(tiny_engine: Engine, beckett: 
 
 
 class Listening:
-    """A real engine that remembers what it was asked."""
+    """A real engine that keeps its windows."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.heard: list[Window] = []
+        self.windows_seen: list[Window] = []
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)
 
     def transcribe(self, windows: Sequence[Window], **options: Any) -> list[Hypothesis]:
-        self.heard.extend(windows)
+        self.windows_seen.extend(windows)
         return self._engine.transcribe(windows, **options)
 
 
 def test_names_and_terms_reach_the_model(tiny_engine: Engine, beckett: np.ndarray) -> None:
     engine = Listening(tiny_engine)
     transcribe(flac(beckett), engine, FileOptions(prompt="Nagg and Nell"))  # type: ignore[arg-type]
-    assert {window.prompt for window in engine.heard} == {"Nagg and Nell"}
+    assert {window.prompt for window in engine.windows_seen} == {"Nagg and Nell"}
 
 
 @pytest.mark.parametrize("model", ["tiny_engine", "base_engine"])
-def test_what_is_said_three_times_is_written_three_times(
+def test_a_sentence_spoken_three_times_is_written_three_times(
     model: str, request: pytest.FixtureRequest, two_cities: np.ndarray
 ) -> None:
-    """It compresses as well as a loop of the decoder does."""
-    said = np.tile(two_cities[: 8 * 16_000], 3)
-    found = transcribe(flac(said), request.getfixturevalue(model), FileOptions("en"))
+    """The text compresses as well as a decoder's loop."""
+    spoken = np.tile(two_cities[: 8 * 16_000], 3)
+    found = transcribe(flac(spoken), request.getfixturevalue(model), FileOptions("en"))
     assert found.text.lower().count("best of times") == 3
     assert found.text.lower().count("worst of times") == 3
 
@@ -130,14 +130,14 @@ def test_mixed_languages_are_detected_passage_by_passage(
     quiet = np.zeros(64_000, np.float32)
     speech = np.concatenate([two_cities[: 16_000 * 16], quiet, two_cities[: 16_000 * 2]])
     found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
-    # The last passage is too short to tell by itself.
-    assert [window.language for window in engine.heard][-2:] == [None, "en"]
+    # The last passage is too short for detection by itself.
+    assert [window.language for window in engine.windows_seen][-2:] == [None, "en"]
     assert {segment.language for segment in found.segments} == {"en"}
     plain = transcribe(flac(speech), base_engine)
     assert {segment.language for segment in plain.segments} == {None}
 
 
-def test_a_file_is_heard_as_far_as_the_limit_goes(speech_files: Path, tiny_engine: Engine) -> None:
+def test_a_file_is_transcribed_up_to_the_limit(speech_files: Path, tiny_engine: Engine) -> None:
     file = speech_files / "two_cities.wav"
     transcript = transcribe(file, tiny_engine, FileOptions("en", max_s=12.0))
     assert 10 < transcript.duration <= 12

@@ -34,12 +34,12 @@ def test_damage_gets_one_sentence(tiny_en: Path, tmp_path: Path) -> None:
         read_config(tmp_path)
 
 
-def test_what_is_in_the_right_format_stays_where_it_is(tiny_en: Path) -> None:
+def test_a_model_in_the_right_format_is_used_in_place(tiny_en: Path) -> None:
     assert ensure_ctranslate2(tiny_en) == tiny_en
 
 
 def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
-    """A ``model.bin`` by hand: the header, each array, no aliases."""
+    """Write a ``model.bin`` by hand: the header, each array, no aliases."""
 
     def text(value: str) -> bytes:
         return struct.pack("<H", len(value) + 1) + value.encode() + b"\0"
@@ -53,7 +53,7 @@ def written(path: Path, arrays: dict[str, np.ndarray]) -> Path:
     return path
 
 
-def test_arrays_come_in_float_one_by_one(tmp_path: Path) -> None:
+def test_arrays_are_read_as_float_one_by_one(tmp_path: Path) -> None:
     whole = np.random.default_rng(2).normal(size=(3, 8)).astype(np.float32)
     scale = 127 / np.abs(whole).max(axis=1)
     arrays = {

@@ -30,7 +30,7 @@ def leftovers(cache: Path) -> list[str]:
     return [path.name for path in cache.iterdir()] if cache.exists() else []
 
 
-def test_without_a_hub_the_data_wheel_serves(empty_cache: Path, tiny_en: Path) -> None:
+def test_the_data_wheel_is_used_without_a_hub(empty_cache: Path, tiny_en: Path) -> None:
     seen: list[Progress] = []
     path = resolve("tiny.en", seen.append)
     assert path == empty_cache / "tiny.en"
@@ -65,7 +65,7 @@ def test_a_model_without_a_wheel_names_the_hub(empty_cache: Path) -> None:
 def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a disk that is full in the middle of the download."""
+    """A fake for the fault: the disk fills up in the middle of the download."""
 
     def full(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
         (folder / "half.whl").write_bytes(b"half")
@@ -80,7 +80,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing(
 def test_a_wheel_that_arrives_damaged_is_not_used(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a package index that sends other files."""
+    """A fake for the fault: a package index sends other files."""
 
     def another(requirements: tuple[str, ...], folder: Path, *_: object) -> None:
         with zipfile.ZipFile(folder / "a.whl", "w") as wheel:
@@ -99,7 +99,7 @@ def test_a_wheel_that_arrives_damaged_is_not_used(
     assert leftovers(empty_cache) == ["x"]
 
 
-def test_what_a_killed_fetch_left_is_swept_away(empty_cache: Path) -> None:
+def test_files_of_a_killed_fetch_are_swept(empty_cache: Path) -> None:
     old, young = empty_cache / ".fetching-old", empty_cache / ".fetching-young"
     for folder in (old, young):
         folder.mkdir(parents=True)
@@ -109,7 +109,7 @@ def test_what_a_killed_fetch_left_is_swept_away(empty_cache: Path) -> None:
     assert leftovers(empty_cache) == [".fetching-young"]
 
 
-def test_an_unknown_name_is_told_its_neighbour() -> None:
+def test_an_unknown_name_gets_a_suggestion() -> None:
     with pytest.raises(ModelError, match=r"did you mean large-v3-turbo\?"):
         resolve("large-v3-turb")
 

@@ -1,4 +1,4 @@
-"""Models whose files mean harm: one sentence each, whatever engine reads them."""
+"""Hostile model files: one sentence each, for every engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENGINES: tuple[EngineName, ...] = ("onnx", "ctranslate2", "transformers")
 
 @pytest.fixture
 def altered(tiny_en: Path, tmp_path: Path) -> Callable[[str, bytes | str], Path]:
-    """tiny.en with one file that is another."""
+    """Return tiny.en with one file replaced."""
 
     def alter(name: str, data: bytes | str) -> Path:
         folder = tmp_path / "model"
@@ -45,13 +45,17 @@ def one_sentence(folder: Path, engine: EngineName) -> None:
     "data", [DEEP, "[]", "", "{", '{"a": ' * 50_000, " " * 2_000_000 + "{}", b"\xff\xfe\x00"],
     ids=["deep", "list", "empty", "cut", "deep objects", "long", "bytes"],
 )  # fmt: skip
-def test_a_config(altered: Callable[..., Path], data: bytes | str, engine: EngineName) -> None:
+def test_a_hostile_config_is_refused(
+    altered: Callable[..., Path], data: bytes | str, engine: EngineName
+) -> None:
     one_sentence(altered("config.json", data), engine)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", ["tokenizer.json", "vocabulary.json", "generation_config.json"])
-def test_what_else_is_json(altered: Callable[..., Path], name: str, engine: EngineName) -> None:
+def test_other_hostile_json_is_refused(
+    altered: Callable[..., Path], name: str, engine: EngineName
+) -> None:
     one_sentence(altered(name, DEEP), engine)
 
 
@@ -65,7 +69,7 @@ def test_what_else_is_json(altered: Callable[..., Path], name: str, engine: Engi
         {"suppress_ids": [10**12]},
     ],
 )
-def test_a_config_of_other_types(
+def test_a_config_of_wrong_types_is_refused(
     altered: Callable[..., Path], tiny_en: Path, change: dict[str, object]
 ) -> None:
     config = json.loads((tiny_en / "config.json").read_text())
@@ -95,10 +99,14 @@ def _array(name: str, shape: tuple[int, ...], data: bytes) -> bytes:
     ],
     ids=["empty", "no arrays", "too many", "larger than told", "dimensions", "other arrays"],
 )
-def test_weights(altered: Callable[..., Path], weights: bytes, engine: EngineName) -> None:
+def test_hostile_weights_are_refused(
+    altered: Callable[..., Path], weights: bytes, engine: EngineName
+) -> None:
     one_sentence(altered("model.bin", weights), engine)
 
 
-def test_weights_whose_last_array_is_cut_short(altered: Callable[..., Path], tiny_en: Path) -> None:
+def test_weights_with_a_truncated_last_array_are_refused(
+    altered: Callable[..., Path], tiny_en: Path
+) -> None:
     whole = (tiny_en / "model.bin").read_bytes()
     one_sentence(altered("model.bin", whole[:-1_000_000]), "onnx")

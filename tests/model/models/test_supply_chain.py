@@ -1,4 +1,4 @@
-"""What is fetched is what was pinned, no more of it, and only what may be."""
+"""Only pinned, bounded and permitted files are fetched."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def hub(cache_folder: Path, tiny_en: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 @pytest.fixture
 def visited(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Be a process that serves visitors, with that list."""
+    """Make this a process that serves visitors the models of a list."""
 
     def serve(models: str) -> None:
         serving_now = threading.Event()
@@ -81,10 +81,12 @@ def test_a_model_of_the_catalogue_comes_from_its_pinned_commit(
     assert {file.name for file in path.iterdir()} == {
         "config.json", "model.bin", "tokenizer.json", "vocabulary.txt",
     }  # fmt: skip
-    assert all("/0d3d19a32d3338f10357c0889762bd8d64bbdeba/" in asked for asked in hub.asked)
-    n_asked = len(hub.asked)
+    assert all(
+        "/0d3d19a32d3338f10357c0889762bd8d64bbdeba/" in requested for requested in hub.requested
+    )
+    n_asked = len(hub.requested)
     assert resolve("tiny.en") == find_local("tiny.en") == path
-    assert len(hub.asked) == n_asked, "a model that is here asks nobody"
+    assert len(hub.requested) == n_asked, "a model that is here asks nobody"
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "vocabulary.txt", "model.bin"])
@@ -113,20 +115,22 @@ def test_bytes_that_would_unpack_to_more_are_refused(hub: Hub, cache_folder: Pat
 
 
 @pytest.mark.parametrize("name", ["model.bin", "tokenizer.json"])
-def test_a_giant_is_refused_before_any_of_it_comes(hub: Hub, cache_folder: Path, name: str) -> None:
-    hub.told_bytes[name] = 20_000_000_000
+def test_a_huge_file_is_refused_before_it_is_fetched(
+    hub: Hub, cache_folder: Path, name: str
+) -> None:
+    hub.declared_bytes[name] = 20_000_000_000
     with pytest.raises(ModelError, match="larger than any Whisper model"):
         resolve("some/model")
-    assert len(hub.asked) == 1
+    assert len(hub.requested) == 1
 
 
-def test_only_what_an_engine_reads_is_fetched(hub: Hub, cache_folder: Path) -> None:
+def test_only_files_an_engine_reads_are_fetched(hub: Hub, cache_folder: Path) -> None:
     others = ("README.md", "run.py", "pytorch_model.bin", "notes.json", "x.safetensors", "a/b.json")
     hub.repos["some/model"] = small() | dict.fromkeys(others, b"?")
     assert {file.name for file in resolve("some/model").iterdir()} == set(SMALL)
 
 
-def test_a_hub_id_is_held_to_what_was_fetched_first(hub: Hub, cache_folder: Path) -> None:
+def test_a_hub_id_is_pinned_to_its_first_fetch(hub: Hub, cache_folder: Path) -> None:
     first = resolve("some/model")
     lock = json.loads((cache_folder / "models.lock").read_text())["models"]["some/model"]
     assert lock["revision"] == hub.commit
@@ -139,17 +143,15 @@ def test_a_hub_id_is_held_to_what_was_fetched_first(hub: Hub, cache_folder: Path
 
 
 @pytest.mark.parametrize("text", ["", "[" * 100_000, '{"models": {"some/model": {"files": []}}}'])
-def test_a_lock_file_that_cannot_be_read_trusts_nothing(
-    hub: Hub, cache_folder: Path, text: str
-) -> None:
+def test_an_unreadable_lock_file_trusts_nothing(hub: Hub, cache_folder: Path, text: str) -> None:
     cache_folder.mkdir()
     (cache_folder / "models.lock").write_text(text)
     with pytest.raises(ModelError, match="cannot be read; repair it or delete it"):
         resolve("some/model")
-    assert hub.asked == []
+    assert hub.requested == []
 
 
-def test_a_model_cut_short_in_the_cache_is_fetched_again(hub: Hub, cache_folder: Path) -> None:
+def test_a_truncated_model_in_the_cache_is_fetched_again(hub: Hub, cache_folder: Path) -> None:
     path = resolve("tiny.en")
     (path / "model.bin").write_bytes(b"half")
     assert find_local("tiny.en") is None
@@ -164,7 +166,7 @@ def test_another_programs_copy_is_checked_and_no_request_made(
     copy = repo / "snapshots" / revision
     shutil.copytree(tiny_en, copy)
     assert (resolve("tiny.en") / "tokenizer.json").stat().st_size == 2_128_466
-    assert hub.asked == []
+    assert hub.requested == []
     shutil.rmtree(cache_folder)
     with (copy / "tokenizer.json").open("ab") as file:
         file.write(b"\n")
@@ -172,7 +174,7 @@ def test_another_programs_copy_is_checked_and_no_request_made(
     assert hub.downloads("tokenizer.json") == 1
 
 
-def test_two_who_ask_share_one_fetch(hub: Hub, cache_folder: Path) -> None:
+def test_two_callers_share_one_fetch(hub: Hub, cache_folder: Path) -> None:
     hub.gate.clear()
     seen: list[Progress] = []
     with ThreadPoolExecutor(2) as pool:
@@ -186,33 +188,34 @@ def test_two_who_ask_share_one_fetch(hub: Hub, cache_folder: Path) -> None:
         "another program's copy on this machine"}  # fmt: skip
 
 
-def test_a_fetch_that_nobody_waits_for_ends(
+def test_an_abandoned_fetch_ends(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
     hub.endless.add("model.bin")
-    hub.told_bytes["model.bin"] = 6_000_000_000
+    hub.declared_bytes["model.bin"] = 6_000_000_000
     hub.repos["some/model"] = {"model.bin": b"", **SMALL}
 
     class Gone(BaseException):
-        """As Streamlit ends the run of a page."""
+        """An exception like the one by which Streamlit ends a page's run."""
 
     def leave(progress: Progress) -> None:
         if progress.done_mb > 1:
+            # Not earlier: the fetch may start before its first caller waits.
+            monkeypatch.setattr(fetch, "_ABANDON_AFTER_S", 0.0)
             raise Gone
 
     with pytest.raises(Gone):
         resolve("some/model", leave)
-    eventually(lambda: not fetch._running)
+    eventually(lambda: not fetch._running)  # private: nothing public tells that it has ended
     assert models_in(cache_folder) == set()
 
 
-def test_a_third_model_waits_until_others_are_here(hub: Hub, cache_folder: Path) -> None:
+def test_a_third_model_waits_for_the_first_two(hub: Hub, cache_folder: Path) -> None:
     hub.repos |= {f"some/{n}": small() for n in range(3)}
     hub.gate.clear()
     with ThreadPoolExecutor(2) as pool:
         askers = [pool.submit(resolve, f"some/{n}") for n in range(2)]
-        while len(fetch._running) < 2:
+        while len(fetch._running) < 2:  # private: requests do not tell how many fetches run
             time.sleep(0.01)
         with pytest.raises(ModelError, match="2 other models are being fetched"):
             resolve("some/2")
@@ -221,10 +224,10 @@ def test_a_third_model_waits_until_others_are_here(hub: Hub, cache_folder: Path)
             asker.result()
 
 
-def test_a_disk_with_too_little_room_is_left_alone(
+def test_a_disk_with_too_little_space_is_left_alone(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fake for the fault: a disk that is nearly full."""
+    """A fake for the fault: the disk is nearly full."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda path: usage(1e9, 9e8, 1e8))
     with pytest.raises(ModelError, match="the disk has 100 MB free"):
@@ -232,7 +235,7 @@ def test_a_disk_with_too_little_room_is_left_alone(
     assert hub.sent_bytes == 0
 
 
-def test_the_least_used_models_make_room(
+def test_the_least_recently_used_models_are_evicted(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(cache, "_RECENT_S", 0.0)
@@ -252,7 +255,7 @@ def test_the_least_used_models_make_room(
     assert models_in(cache_folder) == {"some--0", "some--2", "some--3"}
 
 
-def test_visitors_get_what_is_on_the_list_and_learn_nothing_else(
+def test_visitors_get_listed_models_and_learn_nothing_else(
     hub: Hub, cache_folder: Path, tmp_path: Path, tiny_en: Path, visited: Callable[[str], None]
 ) -> None:
     mine = tmp_path / "mine"
@@ -276,10 +279,10 @@ def test_visitors_get_what_is_on_the_list_and_learn_nothing_else(
             with pytest.raises(ModelError) as caught:
                 ask(other)
             assert str(caught.value) == allowlist.NOT_OFFERED
-    assert not any("some/model" in asked for asked in hub.asked)
+    assert not any("some/model" in requested for requested in hub.requested)
 
 
-def test_what_failed_just_now_is_not_downloaded_again_for_visitors(
+def test_a_recent_failure_is_not_retried_for_visitors(
     hub: Hub, cache_folder: Path, visited: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     visited("tiny.en")
@@ -300,7 +303,7 @@ def test_visitors_do_not_decide_which_repository_is_trusted(
     visited("some/model")
     with pytest.raises(ModelError, match="never fetched by whoever runs this app"):
         resolve("some/model")
-    assert hub.asked == []
+    assert hub.requested == []
     with monkeypatch.context() as command_line:
         command_line.setattr(allowlist, "_serving", threading.Event())
         path = resolve("some/model")
@@ -308,7 +311,7 @@ def test_visitors_do_not_decide_which_repository_is_trusted(
     assert resolve("some/model") == path
 
 
-def test_on_a_machine_of_ones_own_everything_can_be_offered(
+def test_every_model_can_be_offered_on_ones_own_machine(
     hub: Hub, cache_folder: Path, tiny_en: Path, visited: Callable[[str], None]
 ) -> None:
     visited("tiny.en,*")
@@ -317,7 +320,7 @@ def test_on_a_machine_of_ones_own_everything_can_be_offered(
     assert resolve(str(tiny_en)) == tiny_en
 
 
-def test_without_a_list_what_fits_and_what_is_here_is_offered(
+def test_models_that_fit_and_fetched_ones_are_offered_without_a_list(
     hub: Hub, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resolve("some/model")

@@ -11,12 +11,12 @@ import pytest
 from asr_core.engines.base import Engine
 from asr_core.ops.logs import log_as_json
 from asr_core.streaming import LiveOptions, RecordingController, Scheduler
-from tests.model.streaming.test_recording import frames
+from tests.support.recordings import webrtc_frames
 
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged; afterwards logging is as it was."""
+    """Lines logged; logging is restored afterwards."""
     logger = logging.getLogger("asr_core")
     before = logger.handlers, logger.propagate, logger.level
     stream = io.StringIO()
@@ -26,12 +26,12 @@ def lines() -> Iterator[io.StringIO]:
     logger.setLevel(before[2])
 
 
-def test_a_take_is_told_in_figures_and_not_in_words(
+def test_a_recording_is_logged_in_numbers_without_its_words(
     tiny_engine: Engine, beckett: np.ndarray, lines: io.StringIO
 ) -> None:
     controller = RecordingController()
     controller.prepare(Scheduler(tiny_engine), LiveOptions())
-    for frame in frames(beckett):
+    for frame in webrtc_frames(beckett):
         controller.on_frame(frame)
     controller.on_ended()
     assert controller.all[0].session.wait(60)

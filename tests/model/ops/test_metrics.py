@@ -1,4 +1,4 @@
-"""What a monitoring system reads."""
+"""Metrics and health, as a monitoring system reads them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def read(address: str) -> dict[str, float]:
     }
 
 
-def test_figures_are_there_and_hold_no_text(
+def test_metrics_are_served_and_contain_no_text(
     address: str, tiny_engine: Engine, beckett: np.ndarray
 ) -> None:
     before = read(address)
@@ -73,7 +73,7 @@ def test_figures_are_there_and_hold_no_text(
         assert b"secret" not in answer.read()
 
 
-def test_the_budget_is_told(address: str) -> None:
+def test_the_budget_is_in_the_metrics(address: str) -> None:
     with process_budget().reserve(Resource.UPLOADS, 1000.0, "somebody"):
         during = read(address)
     after = read(address)
@@ -91,7 +91,7 @@ def test_the_budget_is_told(address: str) -> None:
         assert 0 < during["process_open_fds"] < during["process_max_fds"]
 
 
-def test_health_is_told_with_the_reason(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_is_reported_with_the_reason(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with urllib.request.urlopen(f"{address}/health") as answer:
         assert answer.read() == b"ok\n"
     monkeypatch.setattr(status_server, "health", lambda: "The model hangs.")
@@ -101,7 +101,7 @@ def test_health_is_told_with_the_reason(address: str, monkeypatch: pytest.Monkey
 
 
 def connections(server: StatusServer, n: int, say: bytes = b"") -> list[socket.socket]:
-    """So many, that each say ``say`` and nothing else."""
+    """Open ``n`` connections that each send ``say`` and nothing else."""
     made = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(n)]
     for connection in made:
         connection.sendall(say)
@@ -119,13 +119,13 @@ def test_five_hundred_idle_connections_do_not_hold_up_health(
         connection.close()
 
 
-def test_idle_connections_hold_no_more_than_a_few_descriptors(
+def test_idle_connections_hold_only_a_few_descriptors(
     server: StatusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(status_server, "_MAX_CONNECTIONS", 3)
     idle = connections(server, 5)
     for pushed_out in idle[:2]:
-        pushed_out.settimeout(4)  # before their time is up
+        pushed_out.settimeout(4)  # before their timeout
         assert was_ended(pushed_out)
     idle[4].sendall(b"GET /health HTTP/1.1\r\n\r\n")
     idle[4].settimeout(10)
@@ -162,7 +162,7 @@ def test_a_connection_that_says_nothing_is_ended(
         (b"GET /" + 20_000 * b"a" + b" HTTP/1.1\r\n\r\n", b""),
     ],
 )
-def test_whatever_is_asked_is_answered_in_a_line(
+def test_every_request_is_answered_in_one_line(
     server: StatusServer, request_: bytes, status: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     [client] = connections(server, 1, request_)
@@ -175,6 +175,6 @@ def test_whatever_is_asked_is_answered_in_a_line(
     assert not caplog.records
 
 
-def test_a_port_that_is_taken_is_told(server: StatusServer) -> None:
+def test_a_port_in_use_is_reported(server: StatusServer) -> None:
     with pytest.raises(OSError, match="in use"):
         serve_metrics(server.port)

@@ -1,4 +1,4 @@
-"""What must hold however the audio comes in pieces and however late the model is."""
+"""Promises that hold for any blocks of audio and any delay of the model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPEECH_S = slice(3, 27)  # of two_cities.wav: three pauses, one of them long
 
 
 class Stumbling(CountingEngine):
-    """Fails at every n-th call, so that now and then the second try fails as well."""
+    """A fake engine that fails at every n-th call, so that some retries fail too."""
 
     def __init__(self, every: int) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class Stumbling(CountingEngine):
 def run(
     speech: np.ndarray, pieces: Sequence[int], delays_s: Sequence[float], engine: CountingEngine
 ) -> list[Snapshot]:
-    """A whole take; the model is late by each of ``delays_s`` in turn."""
+    """Run a whole session; the model is late by each of ``delays_s`` in turn."""
     scheduler, session = Scheduler(engine, start=False), LiveSession()
     scheduler.add(session)
     snapshots, at, busy_until_s = [], 0, 0.0
@@ -49,7 +49,7 @@ def run(
             scheduler.step(at / 16_000)
             busy_until_s = at / 16_000 + delays_s[number % len(delays_s)]
         snapshots.append(session.snapshot)
-        assert len(scheduler._claimed) == 0
+        assert len(scheduler._claimed) == 0  # private: nothing public tells what is being served
     session.finish()
     for number in range(1000):
         scheduler.step(1e4 + number)
@@ -65,7 +65,7 @@ def run(
     st.lists(st.floats(0, 30), min_size=1, max_size=4),
     st.sampled_from([0, 0, 2, 3, 5]),
 )
-def test_no_sample_is_lost_and_no_final_word_taken_back(
+def test_no_sample_is_lost_and_no_final_word_changes(
     two_cities: np.ndarray, pieces: list[int], delays_s: list[float], fails_every: int
 ) -> None:
     speech = two_cities[SPEECH_S.start * 16_000 : SPEECH_S.stop * 16_000]
@@ -82,7 +82,7 @@ def test_no_sample_is_lost_and_no_final_word_taken_back(
 
 
 def spoken_samples(speech: np.ndarray) -> set[int]:
-    """Frames of speech that belong to a span."""
+    """Return the samples of speech that belong to a span."""
     probabilities = SileroVad().push(speech)
     segmenter = SpeechSegmenter()
     spans = segmenter.push(probabilities) + segmenter.finish(len(speech))
@@ -91,7 +91,7 @@ def spoken_samples(speech: np.ndarray) -> set[int]:
 
 
 def seen_samples(speech: np.ndarray, engine: CountingEngine) -> set[int]:
-    """Frames that were in a window of the model."""
+    """Return the samples that were in a window of the model."""
     whole = speech.astype(np.float32).tobytes()
     seen: set[int] = set()
     for window in (window for batch in engine.batches for window in batch):

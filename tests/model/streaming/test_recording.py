@@ -4,35 +4,31 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from asr_core.audio.pcm import clip_to_int16
 from asr_core.engines.base import Engine
 from asr_core.errors import LimitError
 from asr_core.ops.budget import Budget, Quota, Resource
 from asr_core.rtc.gap_detector import CLOCK_SLACK_S
 from asr_core.streaming import LiveOptions, RecordingController, Scheduler
 from asr_core.streaming.admission import AdmissionQueue
-from asr_core.streaming.recording_controller import CONNECT_S, HELD_OPEN_S
+from asr_core.streaming.recording_controller import CONNECT_S, HELD_OPEN_S, _controllers
 from tests.support.engines import CountingEngine
+from tests.support.recordings import webrtc_frames
 from tests.support.texts import BECKETT, word_error_rate
 
 
-def frames(samples: np.ndarray) -> list[av.AudioFrame]:
-    """What WebRTC delivers: 20 ms of s16 stereo at 48 kHz."""
-    out = []
-    at_48k = np.repeat(samples, 3)
-    for at in range(0, len(at_48k) - 959, 960):
-        part = clip_to_int16(np.repeat(at_48k[at : at + 960], 2))
-        frame = av.AudioFrame.from_ndarray(part[None], format="s16", layout="stereo")
-        frame.sample_rate = 48_000
-        out.append(frame)
-    return out
+@pytest.fixture(autouse=True)
+def close_what_tests_leave() -> Iterator[None]:
+    """Close all controllers, which the watchdog would otherwise check until the process ends."""
+    yield
+    for left in list(_controllers):  # private: there is no other list of them
+        left.close()
 
 
 @pytest.fixture
@@ -46,7 +42,7 @@ def test_each_start_is_a_recording_of_its_own(
     controller: RecordingController, beckett: np.ndarray
 ) -> None:
     for _ in range(2):
-        for frame in frames(beckett):
+        for frame in webrtc_frames(beckett):
             controller.on_frame(frame)
         assert controller.running is controller.all[-1]
         controller.on_ended()
@@ -62,7 +58,7 @@ def test_times_stay_on_the_clock_when_packets_are_lost(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
-    for number, frame in enumerate(frames(beckett)):
+    for number, frame in enumerate(webrtc_frames(beckett)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         clock.now += 0.02
         if not (100 <= number < 150 or number == 300):
@@ -79,7 +75,7 @@ def test_times_stay_on_the_clock_when_packets_are_lost(
 
 def test_a_lost_packet_sounds_like_the_one_before(controller: RecordingController) -> None:
     tone = np.sin(np.arange(32_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
-    for number, frame in enumerate(frames(tone)):
+    for number, frame in enumerate(webrtc_frames(tone)):
         frame.pts, frame.time_base = 960 * number, Fraction(1, 48_000)
         if number != 50:
             controller.on_frame(frame)
@@ -91,7 +87,7 @@ def test_a_lost_packet_sounds_like_the_one_before(controller: RecordingControlle
 
 
 class WallClock:
-    """A fake clock on the wall, so that nobody has to wait."""
+    """A fake for ``time.monotonic``, so that no test waits."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.monotonic()
@@ -108,7 +104,7 @@ class WallClock:
 
 
 class Wire:
-    """Stands for a connection: what is told to it is kept."""
+    """A stand-in for a connection that counts its calls."""
 
     n_hung_up = 0
 
@@ -119,14 +115,14 @@ class Wire:
 def test_a_recording_goes_on_after_a_lost_connection(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, sound = WallClock(monkeypatch), frames(beckett)
-    clock.speak(controller, sound[:200])
+    clock, audio = WallClock(monkeypatch), webrtc_frames(beckett)
+    clock.speak(controller, audio[:200])
     clock.now += 6.0  # the browser finds the connection broken
     controller.on_ended()
     assert controller.is_interrupted
-    controller.on_ended()  # a first attempt to connect again fails
+    controller.on_ended()  # a first attempt to reconnect fails
     clock.now += 4.0
-    clock.speak(controller, sound[200:])
+    clock.speak(controller, audio[200:])
     assert not controller.is_interrupted
     controller.on_ended()
     assert controller.running is None
@@ -143,10 +139,10 @@ def test_a_recording_goes_on_after_a_lost_connection(
 def test_a_connection_that_stays_away_ends_the_recording(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock, sound = WallClock(monkeypatch), frames(beckett)
+    clock, audio = WallClock(monkeypatch), webrtc_frames(beckett)
     monkeypatch.setattr("asr_core.streaming.recording_controller.HELD_OPEN_S", 6.2)
     n_threads = threading.active_count()
-    clock.speak(controller, sound[:200])
+    clock.speak(controller, audio[:200])
     clock.now += 6.0
     controller.on_ended()
     assert controller.is_interrupted
@@ -163,13 +159,13 @@ def test_a_lost_recording_can_be_ended_by_hand(
     controller: RecordingController, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = WallClock(monkeypatch)
-    clock.speak(controller, frames(beckett)[:100])
+    clock.speak(controller, webrtc_frames(beckett)[:100])
     clock.now += 6.0
     controller.on_ended()
     controller.end()
     assert not controller.is_interrupted
     assert controller.all[0].session.wait(60)
-    clock.speak(controller, frames(beckett)[:10])
+    clock.speak(controller, webrtc_frames(beckett)[:10])
     assert len(controller.all) == 2
     controller.on_ended()
 
@@ -177,7 +173,7 @@ def test_a_lost_recording_can_be_ended_by_hand(
 def test_clear_forgets_all_but_the_running_recording(
     controller: RecordingController, beckett: np.ndarray
 ) -> None:
-    some = frames(beckett)[:10]
+    some = webrtc_frames(beckett)[:10]
     controller.on_frame(some[0])
     controller.on_ended()
     controller.on_frame(some[1])
@@ -188,43 +184,43 @@ def test_clear_forgets_all_but_the_running_recording(
     assert controller.all == []
 
 
-def test_a_time_limit_ends_the_sound(
+def test_a_time_limit_ends_the_recording(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     controller, wire = RecordingController(), Wire()
     controller.prepare(Scheduler(tiny_engine), LiveOptions(), limit_s=2.0)
     controller.on_connecting(wire)
-    WallClock(monkeypatch).speak(controller, frames(beckett), wire)
+    WallClock(monkeypatch).speak(controller, webrtc_frames(beckett), wire)
     [recording] = controller.all
     assert recording.session.snapshot.audio_s == pytest.approx(2.0, abs=0.05)
     controller.on_ended(wire)
     assert recording.session.wait(30)
 
 
-def test_sound_without_a_model_is_no_error(beckett: np.ndarray) -> None:
+def test_audio_without_a_model_is_not_an_error(beckett: np.ndarray) -> None:
     controller = RecordingController()
-    controller.on_frame(frames(beckett)[0])
+    controller.on_frame(webrtc_frames(beckett)[0])
     controller.on_ended()
     assert controller.all == []
 
 
-def test_who_finds_all_places_taken_waits_and_is_let_in(
+def test_a_speaker_who_finds_all_places_taken_waits_and_is_admitted(
     tiny_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scheduler = Scheduler(tiny_engine)
     monkeypatch.setattr(scheduler, "capacity", lambda: 1)
     scheduler.admission = AdmissionQueue(scheduler.capacity)
     first, second = RecordingController(), RecordingController()
-    sound = frames(beckett)
+    audio = webrtc_frames(beckett)
     for controller in (first, second):
         controller.prepare(scheduler, LiveOptions())
-        controller.on_frame(sound[0])
+        controller.on_frame(audio[0])
     assert (first.queue_position, first.running is not None) == (None, True)
     assert second.running is None
     assert second.queue_position is not None
     assert second.queue_position[0] == 1
     first.on_ended()
-    for frame in sound:
+    for frame in audio:
         second.on_frame(frame)
     assert second.queue_position is None
     second.on_ended()
@@ -234,20 +230,29 @@ def test_who_finds_all_places_taken_waits_and_is_let_in(
     assert scheduler.admission.n_admitted == 0
 
 
+def _scheduler() -> Scheduler:
+    """Return a scheduler with a fake model: these tests are not about words."""
+    return Scheduler(CountingEngine(), start=False)
+
+
 def _ready(
-    limit_s: float | None = None, budget: Budget | None = None, **options: bool
+    scheduler: Scheduler | None = None,
+    *,
+    limit_s: float | None = None,
+    budget: Budget | None = None,
+    **options: bool,
 ) -> RecordingController:
-    """A controller with a model that hears nothing of what these tests are about."""
+    """Return a controller ready to record."""
     controller = RecordingController(budget)
-    controller.prepare(Scheduler(CountingEngine(), start=False), LiveOptions(**options), limit_s)
+    controller.prepare(scheduler or _scheduler(), LiveOptions(**options), limit_s)
     return controller
 
 
 def _silence(seconds: float) -> list[av.AudioFrame]:
-    return frames(np.zeros(round(16_000 * seconds), np.float32))
+    return webrtc_frames(np.zeros(round(16_000 * seconds), np.float32))
 
 
-def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recording_ends_by_its_time_limit_without_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(limit_s=30.0), Wire()
     controller.on_connecting(wire)
     clock.speak(controller, _silence(0.5), wire)
@@ -257,7 +262,7 @@ def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.M
     assert (controller.running, wire.n_hung_up) == (None, 1)
     assert "time limit" in (controller.notice or "")
     assert controller.was_hung_up() and not controller.was_hung_up()
-    clock.speak(controller, _silence(1.0), wire)  # what still comes is no new take
+    clock.speak(controller, _silence(1.0), wire)  # late audio starts no new recording
     assert len(controller.all) == 1
     controller.on_ended(wire)
     again = Wire()
@@ -266,16 +271,16 @@ def test_a_recording_ends_by_its_time_though_nothing_comes(monkeypatch: pytest.M
     assert (len(controller.all), controller.notice) == (2, None)
 
 
-def test_half_a_second_of_sound_keeps_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+def test_half_a_second_of_audio_does_not_keep_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     clock.speak(controller, _silence(0.5), wire)
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_admitted == 1
+    assert scheduler.admission.n_admitted == 1
     controller.check(clock.now + HELD_OPEN_S - 1)
-    assert controller._scheduler.admission.n_admitted == 1
+    assert scheduler.admission.n_admitted == 1
     controller.check(clock.now + HELD_OPEN_S + 1)
-    assert controller._scheduler.admission.n_admitted == 0
+    assert scheduler.admission.n_admitted == 0
     assert (controller.running, wire.n_hung_up) == (None, 1)
     assert "no sound came" in (controller.notice or "")
 
@@ -283,7 +288,7 @@ def test_half_a_second_of_sound_keeps_no_place(monkeypatch: pytest.MonkeyPatch) 
 def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
     controller.on_connecting(wire)
-    loud = frames(np.full(16_000, 0.1, np.float32))
+    loud = webrtc_frames(np.full(16_000, 0.1, np.float32))
     minute = _silence(60.0)
     for _ in range(2):
         clock.speak(controller, loud, wire)
@@ -296,20 +301,20 @@ def test_minutes_of_digital_silence_end_the_recording(monkeypatch: pytest.Monkey
     assert "silence" in (controller.notice or "")
 
 
-def test_a_connection_that_brings_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+def test_a_connection_without_audio_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     assert controller.check(clock.now + CONNECT_S - 1)
     assert not controller.check(clock.now + CONNECT_S + 1)
     assert wire.n_hung_up == 1
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_waiting == 0
+    assert scheduler.admission.n_waiting == 0
 
 
-def test_the_clock_goes_without_anybody_who_looks(
+def test_deadlines_are_checked_without_any_call(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    """The thread that checks is there while there is something to end, and no longer."""
+    """The watchdog's thread runs only while there is something to end."""
     controller, wire = _ready(limit_s=0.2), Wire()
     controller.on_connecting(wire)
     controller.on_frame(_silence(0.02)[0], wire)
@@ -332,10 +337,10 @@ def test_a_connection_that_is_replaced_neither_speaks_nor_ends_the_recording(
     assert controller.running is recording
     assert recording.session.snapshot.audio_s == pytest.approx(
         3.0, abs=0.1
-    )  # of it a second missed
+    )  # of which a second was lost
 
 
-def test_one_user_speaks_on_two_pages_at_most() -> None:
+def test_one_user_records_on_two_pages_at_most() -> None:
     budget = Budget({})
     scheduler = Scheduler(CountingEngine(), start=False, budget=budget)
     pages = [RecordingController(), RecordingController(), RecordingController()]
@@ -348,7 +353,7 @@ def test_one_user_speaks_on_two_pages_at_most() -> None:
         pages[2].on_connecting(Wire())
 
 
-def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
+def test_a_visitor_gets_no_connection_when_the_queue_is_full() -> None:
     scheduler = Scheduler(CountingEngine(), start=False)
     crowd = [RecordingController() for _ in range(20)]
     n_refused = 0
@@ -362,8 +367,8 @@ def test_who_comes_when_the_line_is_full_gets_no_connection() -> None:
     assert scheduler.admission.n_waiting == 2
 
 
-def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All connect before any sound comes, and each waits longer than the line remembers."""
+def test_a_connection_is_closed_when_the_queue_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All connect before any audio arrives, and each waits longer than the queue remembers."""
     clock = WallClock(monkeypatch)
     scheduler = Scheduler(CountingEngine(), start=False, clock=lambda: clock.now)
     crowd = [(RecordingController(), Wire()) for _ in range(9)]
@@ -378,7 +383,7 @@ def test_who_asks_when_the_line_is_full_is_hung_up(monkeypatch: pytest.MonkeyPat
     assert sum(wire.n_hung_up for _, wire in crowd) == 6
 
 
-def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jumping_time_stamps_take_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, controller = WallClock(monkeypatch), _ready(keep_audio=True)
     for number, frame in enumerate(_silence(40.0)):
         frame.pts, frame.time_base = 119 * 48_000 * number, Fraction(1, 48_000)
@@ -390,7 +395,7 @@ def test_time_stamps_that_jump_cost_no_memory(monkeypatch: pytest.MonkeyPatch) -
     assert len(recording.lost) < 1_000
 
 
-def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
+def test_kept_audio_stops_at_the_budget_and_the_words_go_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = WallClock(monkeypatch)
@@ -408,17 +413,17 @@ def test_a_recording_stops_where_the_budget_ends_and_the_words_go_on(
     assert budget.used(Resource.RECORDINGS, controller.owner) == 0
 
 
-def test_a_recording_may_end_while_its_sound_still_comes() -> None:
-    """Two threads, as with a clock that ends a take: the filter inside is for one at a time."""
-    sound = frames(np.zeros(16_000, np.float32))
+def test_a_recording_may_end_while_audio_still_arrives() -> None:
+    """A time limit ends a recording from another thread; its filter is for one thread only."""
+    audio = webrtc_frames(np.zeros(16_000, np.float32))
     for _ in range(20):
         controller, wire = _ready(), Wire()
         controller.on_connecting(wire)
-        controller.on_frame(sound[0], wire)
+        controller.on_frame(audio[0], wire)
         [recording] = controller.all
 
         def speak(controller: RecordingController = controller, wire: Wire = wire) -> None:
-            for frame in sound:
+            for frame in audio:
                 controller.on_frame(frame, wire)
 
         speaker = threading.Thread(target=speak)
@@ -430,7 +435,7 @@ def test_a_recording_may_end_while_its_sound_still_comes() -> None:
         assert (controller.all, controller.running) == ([recording], None)
 
 
-def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_frees_everything_and_accepts_no_more_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, budget = WallClock(monkeypatch), Budget({})
     controller, wire = _ready(budget=budget, keep_audio=True), Wire()
     controller.on_connecting(wire)
@@ -451,7 +456,8 @@ def test_close_frees_all_and_hears_no_more(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, controller, wire = WallClock(monkeypatch), _ready(), Wire()
+    clock, scheduler, wire = WallClock(monkeypatch), _scheduler(), Wire()
+    controller = _ready(scheduler)
     controller.on_connecting(wire)
     clock.speak(controller, _silence(1.0), wire)
     clock.now += 6
@@ -459,22 +465,20 @@ def test_a_lost_recording_that_is_closed_is_not_held_open(monkeypatch: pytest.Mo
     assert controller.is_interrupted
     controller.close()
     assert (controller.is_interrupted, controller.running) == (False, None)
-    assert controller._scheduler is not None
-    assert controller._scheduler.admission.n_admitted == 0
+    assert scheduler.admission.n_admitted == 0
 
 
-def test_recordings_that_nobody_holds_give_their_memory_back(
+def test_unreferenced_recordings_free_their_memory(
     monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]
 ) -> None:
-    clock, budget = WallClock(monkeypatch), Budget({})
-    controller = _ready(budget=budget, keep_audio=True)
+    clock, budget, scheduler = WallClock(monkeypatch), Budget({}), _scheduler()
+    controller = _ready(scheduler, budget=budget, keep_audio=True)
     clock.speak(controller, _silence(1.0))
     controller.on_ended()
     owner, gone = controller.owner, weakref.ref(controller)
     assert budget.used(Resource.RECORDINGS, owner) > 0
-    assert controller._scheduler is not None
-    while controller._scheduler.n_sessions:
-        controller._scheduler.step(clock.now)
+    while scheduler.n_sessions:
+        scheduler.step(clock.now)
         clock.now += 1
     del controller
 

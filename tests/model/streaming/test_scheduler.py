@@ -3,8 +3,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -30,32 +29,39 @@ def test_the_longest_due_is_served_first(due_at: list[float], now: float) -> Non
         assert due_at[chosen] == min(due_at) <= now
 
 
+class CountedSession(LiveSession):
+    """A session that counts its hypotheses."""
+
+    n_served = 0
+
+    def accept(self, hypothesis: Hypothesis) -> None:
+        self.n_served += 1
+        super().accept(hypothesis)
+
+
 @pytest.mark.parametrize("batch_size", [1, 4])
 @pytest.mark.parametrize("n_sessions", [2, 6, 11])
-def test_everybody_gets_a_fair_share(
+def test_every_session_gets_a_fair_share(
     two_cities: np.ndarray, n_sessions: int, batch_size: int
 ) -> None:
     """All speak at once and the model is always behind: one batch per step."""
     engine = CountingEngine(batch_size)
     scheduler = Scheduler(engine, start=False)
-    sessions = [LiveSession() for _ in range(n_sessions)]
-    shares: Counter[int] = Counter()
+    sessions = [CountedSession() for _ in range(n_sessions)]
     for session in sessions:
         scheduler.add(session)
     speech = two_cities[3 * 16_000 : 15 * 16_000]
     for i in range(72):
         for session in sessions:
             session.append(speech[i * 2_667 : (i + 1) * 2_667])
-        before = [session._last_window_end for session in sessions]
         scheduler.step(now=i * 0.5)
-        for number, session in enumerate(sessions):
-            shares[number] += session._last_window_end != before[number]
     assert max(len(batch) for batch in engine.batches) <= batch_size
-    assert max(shares.values()) - min(shares[i] for i in range(n_sessions)) <= 2
+    shares = [session.n_served for session in sessions]
+    assert max(shares) - min(shares) <= 2
 
 
 class Speaker:
-    """A fake speaker for the choice alone: due after each period, never done."""
+    """A fake session for the choice alone: due after each period, never done."""
 
     is_done = False
 
@@ -82,10 +88,10 @@ class Speaker:
     st.integers(1, 4),
     st.floats(0.05, 1.0),
 )
-def test_nobody_waits_for_more_than_one_round_of_the_others(
+def test_no_session_waits_for_more_than_one_round_of_the_others(
     speakers: list[tuple[float, bool]], batch_size: int, call_s: float
 ) -> None:
-    """Whatever the periods, the load and the size of a batch; the clock is simulated."""
+    """For any periods, load and batch size, on a simulated clock."""
     scheduler = Scheduler(CountingEngine(batch_size), start=False)
     sessions = [Speaker(*speaker) for speaker in speakers]
     for session in sessions:
@@ -103,38 +109,61 @@ def test_nobody_waits_for_more_than_one_round_of_the_others(
         assert all(wait <= session.period_s + round_s + call_s for wait in waits)
 
 
-def _two_models(max_speakers: int | None = None) -> tuple[Scheduler, Scheduler]:
-    """Two schedulers on one machine; a batch of either takes a twentieth of a second."""
-    made: list[Scheduler] = []
-    for _ in range(2):
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TimedEngine(CountingEngine):
+    """A fake engine that takes ``batch_s`` of a simulated clock for each batch."""
+
+    def __init__(self, clock: Clock, batch_s: float) -> None:
+        super().__init__()
+        self.clock, self.batch_s = clock, batch_s
+
+    def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
+        self.clock.now += self.batch_s
+        return super().transcribe(windows)
+
+
+def _two_models(
+    small_s: float = 0.05, large_s: float = 0.05, max_speakers: int | None = None
+) -> tuple[Scheduler, Scheduler, Clock]:
+    """Return two schedulers on one machine whose batches take so long, and their clock."""
+    clock, made = Clock(), []
+    for batch_s in (small_s, large_s):
+        engine = TimedEngine(clock, batch_s)
         scheduler = Scheduler(
-            CountingEngine(), start=False, max_speakers=max_speakers, peers=lambda: made
+            engine, clock=clock, start=False, max_speakers=max_speakers, peers=lambda: made
         )
-        scheduler._record_batch_time(0.05)
+        scheduler.add(Speaker(0.0, work=True))  # type: ignore[arg-type]
+        assert scheduler.step(clock.now)
         made.append(scheduler)
-    return made[0], made[1]
+    return made[0], made[1], clock
 
 
-def test_those_who_speak_to_another_model_take_their_share_of_the_machine() -> None:
-    small, large = _two_models()
+def test_speakers_of_another_model_take_their_share_of_the_machine() -> None:
+    small, large, clock = _two_models()
     assert small.capacity() == large.capacity() == 12
-    large._batch_time_s = 0.2
-    assert large.capacity() == 3
+    small, large, clock = _two_models(large_s=0.2)
+    assert (small.capacity(), large.capacity()) == (12, 3)
     assert large.admission.enter("a")
     assert small.capacity() == 8
     for who in range(8):
-        small.admission._last_admission_s = -100  # as if long ago
+        clock.now += 100  # the last admission is long ago
         assert small.admission.enter(who)
     assert not small.admission.enter("too many")
     assert large.capacity() == 1
 
 
 def test_the_limit_of_speakers_counts_over_all_models() -> None:
-    small, large = _two_models(max_speakers=2)
+    small, large, clock = _two_models(max_speakers=2)
     assert small.admission.enter("a")
     assert large.admission.enter("b")
+    clock.now += 100  # both admissions are long ago
     for scheduler in (small, large):
-        scheduler.admission._last_admission_s = -100
         assert not scheduler.admission.enter("c")
     small.admission.leave("a")
     assert large.admission.enter("c")
@@ -167,7 +196,7 @@ def test_a_failing_speaker_does_not_disturb_the_others(
 
 
 def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engine: Engine) -> None:
-    """In real time, with the scheduler's thread; the lag is told and made up for."""
+    """In real time, with the scheduler's thread; the lag is reported and caught up."""
     session = LiveSession()
     slow = SlowEngine(tiny_engine, 0.7)
     lags = [snapshot.lag_s for snapshot in replay([beckett], session, slow, speed=1.0)]
@@ -177,7 +206,7 @@ def test_a_model_slower_than_speech_loses_nothing(beckett: np.ndarray, tiny_engi
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 
-def test_a_hanging_model_is_noticed_and_nothing_is_lost(
+def test_a_hanging_model_is_detected_and_nothing_is_lost(
     beckett: np.ndarray, tiny_engine: Engine, eventually: Callable[..., None]
 ) -> None:
     now = 0.0
@@ -198,7 +227,7 @@ def test_a_hanging_model_is_noticed_and_nothing_is_lost(
     assert word_error_rate(BECKETT, session.snapshot.transcript().text) < 0.35
 
 
-def test_two_sessions_read_only_their_own_words(
+def test_two_sessions_get_only_their_own_words(
     two_cities: np.ndarray, beckett: np.ndarray, tiny_engine: Engine
 ) -> None:
     scheduler = Scheduler(tiny_engine)
@@ -230,7 +259,7 @@ def test_fifty_sessions_leave_nothing_behind(beckett: np.ndarray, tiny_engine: E
             session.finish()
             assert session.wait(30)
 
-    run(5)  # what is set up once
+    run(5)  # what is set up only once
     deadline = time.monotonic() + 5
     while _scheduler_threads() and time.monotonic() < deadline:
         time.sleep(0.05)

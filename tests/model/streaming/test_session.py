@@ -1,4 +1,4 @@
-"""One speaker, on real speech with a real engine, the clock simulated."""
+"""One session on real speech with a real engine and a simulated clock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_committed_word_is_never_rewritten(history: list[Snapshot]) -> None:
         assert after.committed_words[: len(before.committed_words)] == before.committed_words
 
 
-def test_words_come_while_the_audio_plays(history: list[Snapshot]) -> None:
+def test_words_appear_while_the_audio_plays(history: list[Snapshot]) -> None:
     first = next(s for s in history if s.committed_words)
     assert first.audio_s < 5
     halfway = next(s for s in history if s.audio_s > 22)
@@ -59,7 +59,7 @@ def test_the_lag_is_small_on_a_simulated_clock(history: list[Snapshot]) -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 0.003])
-def test_silence_says_nothing(tiny_engine: Engine, level: float) -> None:
+def test_silence_gives_no_words(tiny_engine: Engine, level: float) -> None:
     noise = np.random.default_rng(0).normal(0, 1, 160_000).astype(np.float32) * level
     session = LiveSession()
     for snapshot in replay([noise], session, tiny_engine, speed=None):
@@ -68,7 +68,7 @@ def test_silence_says_nothing(tiny_engine: Engine, level: float) -> None:
 
 
 def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> None:
-    """What is said to be speech is looked at in full, window by window."""
+    """All detected speech is in the windows."""
     counting = CountingEngine()
     session = LiveSession()
     marked = two_cities + 0.0
@@ -85,14 +85,14 @@ def test_every_sample_of_speech_reaches_the_model(two_cities: np.ndarray) -> Non
 
 
 def _find(audio: np.ndarray, part: np.ndarray) -> int:
-    """Where ``part`` begins in ``audio``, by a stretch of it that occurs once."""
+    """Return where ``part`` starts in ``audio``, by a piece of it that occurs once."""
     middle = len(part) // 2
     key = part[middle : middle + 64]
     hits = np.flatnonzero(audio == key[0])
     return int(next(h for h in hits if np.array_equal(audio[h : h + 64], key)) - middle)
 
 
-def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
+def test_windows_and_memory_are_bounded_in_a_long_session(
     two_cities: np.ndarray,
 ) -> None:
     counting = CountingEngine()
@@ -102,11 +102,11 @@ def test_windows_and_memory_are_bounded_however_long_somebody_speaks(
         assert snapshot.lag_s < 3
     longest = max(len(window.samples) for batch in counting.batches for window in batch)
     assert longest <= STREAMING_DEFAULTS.max_window_s * 16_000
-    assert session._buffer._data.nbytes < 8e6
+    assert session._buffer._data.nbytes < 8e6  # private: the fake engine keeps all windows
 
 
 def _with_a_pause(samples: np.ndarray, at_s: float, pause_s: float, end_s: float) -> np.ndarray:
-    """Four seconds up to ``at_s``, a pause, and on to ``end_s``."""
+    """Return four seconds up to ``at_s``, a pause, and the audio from there to ``end_s``."""
     start, at, end = (int(s * 16_000) for s in (at_s - 4, at_s, end_s))
     pause, after = np.zeros(int(pause_s * 16_000), np.float32), np.zeros(16_000, np.float32)
     return np.concatenate([samples[start:at], pause, samples[at:end], after])
@@ -120,26 +120,28 @@ def _last_line(
     return session.snapshot.segments[-1].text
 
 
-def test_a_few_words_after_a_pause_are_heard_with_those_before_it(
+def test_a_few_words_after_a_pause_are_decoded_with_those_before_it(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
-    """Alone, tiny.en leaves out the first of them."""
+    """Decoded alone, tiny.en skips the first of them."""
     audio = _with_a_pause(two_cities, 19.15, 1.2, 19.8)
     assert _last_line(audio, tiny_engine) == "It was the winter."
 
 
-def test_words_that_are_passed_over_behind_a_pause_are_heard_alone(
+def test_words_skipped_after_a_pause_are_decoded_again_alone(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
-    """A pause this long tiny.en takes for the end; shorter ones it does now and then."""
+    """tiny.en takes a pause this long for the end, and sometimes shorter ones."""
     config = replace(STREAMING_DEFAULTS, max_context_gap_s=3.0)
     audio = _with_a_pause(two_cities, 33.22, 2.3, 34.7)
     assert "noisiest authorities" in _last_line(audio, tiny_engine, config)
 
 
 class _Inventing:
-    """A fake for a fault: it knows the first sentence, hears nothing in what follows and, where
-    it hears that alone, makes up words that it hardly believes."""
+    """A fake for the fault: an engine that skips speech and hallucinates words for it alone.
+
+    It transcribes the first sentence, and gives the hallucinated words a low probability.
+    """
 
     n_parallel = batch_size = 1
 
@@ -147,7 +149,7 @@ class _Inventing:
         self.session = session
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        utterance = self.session._utterance
+        utterance = self.session._utterance  # private: tells which pass this is
         alone = utterance is not None and utterance.dropped_context
         word = Word(" Go!", 0.0, 0.9, 0.2) if alone else Word(" Known.", 0.0, 1.5, 0.9)
         logprob = -1.7 if alone else -0.1
@@ -155,7 +157,7 @@ class _Inventing:
         return [hypothesis] * len(windows)
 
 
-def test_what_is_passed_over_and_hardly_believed_is_not_written(two_cities: np.ndarray) -> None:
+def test_skipped_words_of_low_probability_are_not_written(two_cities: np.ndarray) -> None:
     session = LiveSession()
     audio = _with_a_pause(two_cities, 19.15, 1.2, 20.4)
     list(replay([audio], session, _Inventing(session), speed=None))  # type: ignore[arg-type]
@@ -176,7 +178,7 @@ def test_a_finished_sentence_ends_sooner_than_a_hesitation(
     assert len(session.snapshot.segments) == n_lines
 
 
-def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) -> None:
+def test_silence_is_not_decoded_again_and_adds_no_lag(two_cities: np.ndarray) -> None:
     counting = CountingEngine()
     session, scheduler = LiveSession(), Scheduler(counting, start=False)
     scheduler.add(session)
@@ -187,21 +189,21 @@ def test_silence_is_not_looked_at_again_and_is_no_lag(two_cities: np.ndarray) ->
         scheduler.step(at / 16_000)
         n_batches.append(len(counting.batches))
     assert session.snapshot.segments == ()  # it may be a hesitation
-    assert n_batches[-1] == n_batches[-7]  # nothing in the last 0.6 s of silence
+    assert n_batches[-1] == n_batches[-7]  # no call in the last 0.6 s of silence
     assert session.snapshot.lag_s < 0.7
 
 
-def test_what_is_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine: Engine) -> None:
+def test_speech_cut_off_by_stop_is_transcribed(beckett: np.ndarray, tiny_engine: Engine) -> None:
     session = LiveSession()
     list(replay([beckett[: 6 * 16_000]], session, tiny_engine, speed=None))
     assert session.is_done
     text = session.snapshot.transcript().text.lower()
     assert "matter" in text
-    said = " ".join(BECKETT.split()[:6])
-    assert word_error_rate(said, text) <= 0.34
+    reference = " ".join(BECKETT.split()[:6])
+    assert word_error_rate(reference, text) <= 0.34
 
 
-def test_a_session_that_ends_says_so_before_the_model_does() -> None:
+def test_a_session_is_finishing_before_the_model_is_done() -> None:
     session = LiveSession(LiveOptions(language="en"))
     session.append(np.zeros(1_600, np.float32))
     assert session.snapshot.phase is Phase.LISTENING
@@ -210,14 +212,14 @@ def test_a_session_that_ends_says_so_before_the_model_does() -> None:
     assert not session.is_done
 
 
-def test_nothing_is_taken_after_finish(beckett: np.ndarray) -> None:
+def test_no_audio_is_accepted_after_finish(beckett: np.ndarray) -> None:
     session = LiveSession()
     session.finish()
     session.append(beckett)
     assert session.snapshot.audio_s == 0
 
 
-def test_digital_garbage_does_no_harm(tiny_engine: Engine, beckett: np.ndarray) -> None:
+def test_invalid_samples_do_no_harm(tiny_engine: Engine, beckett: np.ndarray) -> None:
     bad = beckett.copy()
     bad[:1_000] = np.nan
     bad[1_000:1_100] = np.inf
@@ -227,7 +229,7 @@ def test_digital_garbage_does_no_harm(tiny_engine: Engine, beckett: np.ndarray) 
     assert np.isfinite(session.snapshot.level_dbfs)
 
 
-def test_the_recording_is_kept_only_on_demand(beckett: np.ndarray, tiny_engine: Engine) -> None:
+def test_audio_is_kept_only_on_request(beckett: np.ndarray, tiny_engine: Engine) -> None:
     without, kept = LiveSession(), LiveSession(LiveOptions(keep_audio=True))
     for session in (without, kept):
         for at in range(0, len(beckett), 320):
@@ -236,7 +238,7 @@ def test_the_recording_is_kept_only_on_demand(beckett: np.ndarray, tiny_engine: 
     assert np.abs(kept.kept_audio() / 32767 - beckett).max() < 1e-3
 
 
-def test_a_failing_model_is_told_and_the_session_goes_on(
+def test_a_failing_model_is_reported_and_the_session_goes_on(
     two_cities: np.ndarray, tiny_engine: Engine
 ) -> None:
     calls = 0
@@ -257,7 +259,7 @@ def test_a_failing_model_is_told_and_the_session_goes_on(
     assert "spring of hope" in session.snapshot.transcript().text
 
 
-def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
+def test_a_dead_microphone_is_distinguished_from_a_pause(beckett: np.ndarray) -> None:
     session = LiveSession()
     session.append(beckett)
     assert session.snapshot.silent_s < 1
@@ -265,7 +267,7 @@ def test_a_dead_microphone_is_told_from_a_pause(beckett: np.ndarray) -> None:
     assert session.snapshot.silent_s == pytest.approx(5, abs=0.5)
 
 
-def test_what_is_said_again_is_written_again(two_cities: np.ndarray, tiny_engine: Engine) -> None:
+def test_a_repeated_sentence_is_written_again(two_cities: np.ndarray, tiny_engine: Engine) -> None:
     session = LiveSession(LiveOptions(language="en"))
     list(replay([np.tile(two_cities[: 8 * 16_000], 2)], session, tiny_engine, speed=None))
     assert session.snapshot.transcript().text.lower().count("best of times") == 2

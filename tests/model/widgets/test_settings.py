@@ -1,4 +1,4 @@
-"""The model picker: the operator's list, whatever a page sends."""
+"""The model picker offers the operator's list, whatever a page sends."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def texts(page: AppTest) -> list[str]:
     return [element.value for element in (*page.error, *page.markdown)]
 
 
-def test_the_list_is_what_can_be_chosen(page: AppTest) -> None:
+def test_only_listed_models_can_be_chosen(page: AppTest) -> None:
     page.run()
     assert page.selectbox(key="model").options == ["tiny.en"]
     assert not page.text_input
@@ -45,8 +45,10 @@ def test_the_list_is_what_can_be_chosen(page: AppTest) -> None:
 
 
 @pytest.mark.parametrize("model", ["/etc", "/nowhere/at/all", "some/model", "base", "Other…", "~"])
-def test_a_value_from_the_wire_is_refused_in_the_same_words(page: AppTest, model: str) -> None:
-    """A widget's state is whatever the browser sends; here it stands in for the picker's."""
+def test_a_value_sent_by_the_browser_is_refused_with_the_same_sentence(
+    page: AppTest, model: str
+) -> None:
+    """A widget's state is whatever the browser sends; here it replaces the picker's."""
     page.run()
     page.session_state["settings"] = RecognitionSettings(model, "en", "transcribe")
     page.session_state["sent"] = True
@@ -75,7 +77,7 @@ def test_on_ones_own_machine_any_model_may_be_named(
     assert texts(page) == ["ready"]
 
 
-def test_a_setting_that_cannot_be_read_gives_a_sentence(
+def test_an_invalid_setting_gives_a_sentence(
     page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASR_MODELS", "~nobody-at-all/model")
@@ -94,7 +96,7 @@ def picking() -> None:
     st.text(f"{chosen.language} {chosen.task}")
 
 
-def test_what_a_model_cannot_do_cannot_be_chosen(
+def test_unsupported_options_cannot_be_chosen(
     monkeypatch: pytest.MonkeyPatch, tiny_en: Path
 ) -> None:
     monkeypatch.setattr(allowlist, "_serving", threading.Event())
@@ -114,7 +116,7 @@ def test_what_a_model_cannot_do_cannot_be_chosen(
         assert "English only" in page.caption[-1].value or "translate" in page.caption[-1].value
 
 
-def test_a_task_that_a_model_cannot_do_is_told_before_it_is_loaded(page: AppTest) -> None:
+def test_an_unsupported_task_is_reported_before_the_model_is_loaded(page: AppTest) -> None:
     page.run()
     page.session_state["settings"] = RecognitionSettings("tiny.en", "en", "translate")
     page.session_state["sent"] = True

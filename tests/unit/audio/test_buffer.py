@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -65,8 +66,13 @@ def test_no_sample_is_lost_between_two_threads() -> None:
 
 
 def test_memory_is_bounded_when_old_samples_are_dropped() -> None:
-    buffer = AudioBuffer()
-    for _ in range(1_000):
-        buffer.append(np.zeros(16_000, np.float32))
-        buffer.drop_before(buffer.end - 16_000)
-    assert buffer._data.nbytes < 3e6
+    tracemalloc.start()
+    try:
+        buffer = AudioBuffer()
+        for _ in range(1_000):
+            buffer.append(np.zeros(16_000, np.float32))
+            buffer.drop_before(buffer.end - 16_000)
+        n_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert n_bytes < 3e6

@@ -23,17 +23,17 @@ def test_most_files_are_one_part(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("data", [OGG, WAV])
-def test_each_file_of_several_put_together_is_a_part(data: bytes) -> None:
+def test_each_of_several_concatenated_files_is_a_part(data: bytes) -> None:
     n = len(data)
     assert parts(data * 3) == [FileSection(0, n), FileSection(n, 2 * n), FileSection(2 * n, 3 * n)]
 
 
-def test_what_is_missing_of_the_last_part_is_told() -> None:
+def test_missing_data_of_the_last_part_is_reported() -> None:
     assert parts((WAV * 2)[:-1000])[-1].missing_bytes == 1000
     assert parts((OGG * 2)[:-10])[-1].is_truncated
 
 
-def test_a_size_that_contradicts_the_file_s_own_is_not_believed() -> None:
+def test_a_size_that_contradicts_the_files_own_is_ignored() -> None:
     at = WAV.index(b"data") + 4
     wrong = WAV[:at] + struct.pack("<I", 10**7) + WAV[at + 4 :]
     assert parts(wrong) == [FileSection()]
@@ -41,12 +41,12 @@ def test_a_size_that_contradicts_the_file_s_own_is_not_believed() -> None:
     assert parts(right)[0].missing_bytes == 10**7 + at + 4 - len(WAV)
 
 
-def test_large_files_tell_their_size_in_64_bits() -> None:
+def test_large_files_give_their_size_in_64_bits() -> None:
     at = WAV.index(b"data") + 4
     long_size = struct.pack("<4sIQQQI", b"ds64", 28, 0, 5 * 10**9, 0, 0)
     data = b"RF64" + b"\xff" * 4 + b"WAVE" + long_size + WAV[12:at] + b"\xff" * 4 + WAV[at + 4 :]
-    sound = len(WAV) - at - 4
-    assert parts(data)[0].missing_bytes == 5 * 10**9 - sound
+    n_audio_bytes = len(WAV) - at - 4
+    assert parts(data)[0].missing_bytes == 5 * 10**9 - n_audio_bytes
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_large_files_tell_their_size_in_64_bits() -> None:
         (b"RIFF\0\0\0\0WAVEdata\1\0\0\0..") * 500_000,
     ],
 )
-def test_a_file_of_tiny_blocks_is_not_looked_at_for_ever(data: bytes) -> None:
+def test_scanning_a_file_of_tiny_blocks_is_bounded(data: bytes) -> None:
     n_asked = 0
 
     def count() -> None:
@@ -69,7 +69,7 @@ def test_a_file_of_tiny_blocks_is_not_looked_at_for_ever(data: bytes) -> None:
     assert n_asked <= 1_000_001
 
 
-def test_cancel_is_heard_between_blocks() -> None:
+def test_cancelling_takes_effect_between_blocks() -> None:
     def stop() -> None:
         raise Cancelled("enough")
 

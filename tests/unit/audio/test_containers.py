@@ -1,4 +1,4 @@
-"""A file makes the process open nothing else; Linux tells what is opened (inotify)."""
+"""No file makes the process open another one, as seen by Linux's inotify."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_BLOCKING = 0o4000
 
 @pytest.fixture
 def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A recording of the server's, in the working folder; nothing may have opened it."""
+    """A private recording in the working folder; check afterwards that nothing opened it."""
     folder = tmp_path / "recordings"
     folder.mkdir()
     path = folder / "board.wav"
@@ -42,7 +42,7 @@ def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class opened_in:  # noqa: N801 - used as a function
-    """What is opened in a folder by anybody, C libraries too."""
+    """Names of the files opened in a folder, also by C libraries."""
 
     def __init__(self, folder: Path) -> None:
         if sys.platform != "linux":
@@ -70,7 +70,7 @@ class opened_in:  # noqa: N801 - used as a function
         return [name for name in names if name]
 
 
-def test_the_watch_sees_what_ffmpeg_opens(tmp_path: Path) -> None:
+def test_inotify_sees_what_ffmpeg_opens(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(recorded("wav", "pcm_s16le", [(0.0, bursts(1, 16_000))], rate=16_000))
     with opened_in(tmp_path) as opened:
@@ -79,7 +79,7 @@ def test_the_watch_sees_what_ffmpeg_opens(tmp_path: Path) -> None:
 
 
 def hostile(path: Path, port: int) -> dict[str, str]:
-    """Files of every kind that name others, as an upload may be: by their path, or a port."""
+    """Return files of every format that name other files or a port, as an upload might."""
     url = f"http://127.0.0.1:{port}/a.wav"
     here = path.relative_to(Path.cwd())
     return {
@@ -106,7 +106,7 @@ def hostile(path: Path, port: int) -> dict[str, str]:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A port that nobody may have called, or opened for packets."""
+    """A port; check afterwards that nobody connected or sent packets to it."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -118,7 +118,7 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("extension", ["mp3", "wav", "sdp", "m3u8", "ffconcat", "idx", "jpg"])
-def test_a_file_that_names_others_is_no_sound_whatever_it_is_called(
+def test_a_file_that_names_others_is_refused_whatever_its_extension(
     extension: str, secret: Path, port: int
 ) -> None:
     for kind, text in hostile(secret, port).items():
@@ -128,7 +128,7 @@ def test_a_file_that_names_others_is_no_sound_whatever_it_is_called(
         Path(f"upload.{extension}").write_text(text)
         with pytest.raises(AudioError, match="holds no sound that can be read"):
             decode(f"upload.{extension}")
-        assert time.monotonic() - began < 10  # nobody waits for packets
+        assert time.monotonic() - began < 10  # it does not wait for packets
 
 
 def demuxers() -> list[str]:
@@ -143,8 +143,8 @@ def demuxers() -> list[str]:
     return names
 
 
-def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> None:
-    """Every one of the FFmpeg in use, asked for by name and given what would suit it."""
+def test_only_listed_demuxers_are_used(secret: Path, port: int) -> None:
+    """Every demuxer of the installed FFmpeg is requested by name, with input made for it."""
     allowed = set(CONTAINER_FORMATS)
     texts = [text.encode() for text in hostile(secret, port).values()]
     for name in demuxers():
@@ -158,7 +158,7 @@ def test_no_demuxer_but_those_of_the_list_is_used(secret: Path, port: int) -> No
                 av.open(reader, format=name, container_options=containers._OPTIONS).close()
 
 
-def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
+def test_no_listed_demuxer_is_a_device_or_opens_files_named_in_a_file(
     secret: Path, port: int
 ) -> None:
     asked: list[str] = []
@@ -177,10 +177,10 @@ def test_no_demuxer_of_the_list_is_a_device_or_opens_what_a_file_names(
 
 
 @pytest.mark.parametrize("name", ["concat", "hls", "sdp", "image2", "vobsub", "webm_dash_manifest"])
-def test_even_a_demuxer_that_opens_others_could_not(
+def test_even_a_demuxer_that_opens_other_files_cannot(
     name: str, secret: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second wall: neither FFmpeg's protocols nor our own way lead to other files."""
+    """A second barrier: neither FFmpeg's protocols nor our own reader reach other files."""
     options = {**containers._OPTIONS, "format_whitelist": f"{name},wav", "safe": "0"}
     monkeypatch.setattr(containers, "_OPTIONS", options)
     for text in hostile(secret, port).values():
@@ -189,7 +189,7 @@ def test_even_a_demuxer_that_opens_others_could_not(
             list(open_container(reader).demux())
 
 
-def test_every_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_name_is_opened_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = recorded("wav", "pcm_s16le", [(0.0, bursts(1, 16_000))], rate=16_000)
     monkeypatch.chdir(tmp_path)
     for name in ("Interview: Anna.wav", "http:a.wav", "concat:a|b.wav", "a%03d.wav", "-", "data:,"):
@@ -202,7 +202,7 @@ def test_every_name_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("name", "extension"),
     [("a.b.MP3", ".MP3"), ("a", ""), ("a.%03d", ""), ("a.", ""), ("a.ü", ""), ("/x.d/a", "")],
 )
-def test_of_a_name_ffmpeg_learns_the_kind_alone(name: str, extension: str) -> None:
+def test_ffmpeg_learns_only_the_extension_of_a_name(name: str, extension: str) -> None:
     assert file_extension(name) == extension
 
 
@@ -215,7 +215,7 @@ def test_a_part_of_a_file_is_read_as_a_file() -> None:
 
 
 @pytest.mark.parametrize("after", [1, 2, 3, 5, 8])
-def test_cancel_is_heard_while_a_file_is_opened_and_read(after: int) -> None:
+def test_cancelling_takes_effect_while_a_file_is_opened_and_read(after: int) -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(30)), (9000.0, bursts(1))])
     asked = 0
 
@@ -227,10 +227,10 @@ def test_cancel_is_heard_while_a_file_is_opened_and_read(after: int) -> None:
 
     with pytest.raises(Cancelled):
         list(AudioFile(io.BytesIO(data), "talk.mkv", check_cancelled=stop))
-    assert asked == after  # asked no more: it was heard at once
+    assert asked == after  # not called again: it took effect at once
 
 
-def test_cancel_is_heard_in_a_gap_of_hours() -> None:
+def test_cancelling_takes_effect_in_a_gap_of_hours() -> None:
     data = recorded("matroska", "flac", [(0.0, bursts(1)), (30_000.0, bursts(1))])
     is_cancelled = False
 

@@ -1,4 +1,4 @@
-"""What is whole is not called damaged, what is cut short is told."""
+"""Complete files are not reported as damaged; truncated ones are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import AudioFile
-from tests.support.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, onset_times, recorded
 
 MP3 = recorded("mp3", "libmp3lame", [(0.0, bursts(6))])
 NO_XING = recorded("mp3", "libmp3lame", [(0.0, bursts(6))], options={"write_xing": "0"})
@@ -21,20 +21,20 @@ WAV_44 = recorded("wav", "pcm_f32le", [(0.0, bursts(3, 44_100))], rate=44_100)
 
 
 def read(data: bytes) -> tuple[list[float], list[str]]:
-    """When something is heard, and the notes."""
+    """Return the times at which audio begins, and the notes."""
     audio = AudioFile(io.BytesIO(data), "talk")
-    return heard_at(np.concatenate(list(audio))), audio.notes
+    return onset_times(np.concatenate(list(audio))), audio.notes
 
 
 def with_sizes(wav: bytes, riff: int | None, data: int) -> bytes:
-    """A WAV file whose header says so."""
+    """Return the WAV file with these sizes in its header."""
     at = wav.index(b"data") + 4
     wav = wav[:at] + struct.pack("<I", data) + wav[at + 4 :]
     return wav if riff is None else wav[:4] + struct.pack("<I", riff) + wav[8:]
 
 
 def first_the_index(mp4: bytes) -> bytes:
-    """An MP4 file of which a part can be read: its index stands before its sound."""
+    """Move the index of an MP4 file before its audio, so that a part of it can be read."""
     at = mp4.index(b"moov") - 4
     start = mp4.index(b"mdat") - 4
     index = bytearray(mp4[at:])
@@ -53,12 +53,14 @@ _VARIABLE = {"flags": "+qscale", "global_quality": "472"}
 
 
 @pytest.mark.parametrize(("container", "codec"), [("mp3", "libmp3lame"), ("adts", "aac")])
-def test_a_guess_from_the_bit_rate_is_no_announcement(container: str, codec: str) -> None:
-    """A beginning in few bits: FFmpeg takes the whole for longer than it is."""
+def test_a_duration_guessed_from_the_bit_rate_is_not_a_declared_one(
+    container: str, codec: str
+) -> None:
+    """A start of few bits makes FFmpeg overestimate the duration."""
     noise = np.random.default_rng(0).normal(0, 0.2, 8 * 48_000).astype(np.float32)
-    sound = np.concatenate([np.zeros(30 * 48_000, np.float32), noise])
+    samples = np.concatenate([np.zeros(30 * 48_000, np.float32), noise])
     data = recorded(
-        container, codec, [(0.0, sound)], codec_options=_VARIABLE if container == "mp3" else {},
+        container, codec, [(0.0, samples)], codec_options=_VARIABLE if container == "mp3" else {},
         options={"write_xing": "0"} if container == "mp3" else {},
     )  # fmt: skip
     audio = AudioFile(io.BytesIO(data), "talk")
@@ -76,7 +78,7 @@ def test_a_guess_from_the_bit_rate_is_no_announcement(container: str, codec: str
         (WAV + WAV, 12),
     ],
 )  # fmt: skip
-def test_files_put_together_and_tags_are_no_damage(data: bytes, n: int) -> None:
+def test_concatenated_files_and_tags_are_not_reported_as_damage(data: bytes, n: int) -> None:
     assert read(data) == (seconds(*range(n)), [])
 
 
@@ -84,7 +86,7 @@ def test_files_put_together_and_tags_are_no_damage(data: bytes, n: int) -> None:
     "parts",
     [(OPUS, OPUS), (OPUS, STEREO), (FLAC_44, OPUS, STEREO), (STEREO, FLAC_44), (WAV_44, WAV_44)],
 )
-def test_every_part_of_a_chain_is_read_whatever_its_kind(parts: tuple[bytes, ...]) -> None:
+def test_every_part_of_a_chained_file_is_read_whatever_its_format(parts: tuple[bytes, ...]) -> None:
     found, notes = read(b"".join(parts))
     assert notes == []
     assert found == seconds(*range(3 * len(parts)))
@@ -100,7 +102,7 @@ def test_a_wav_file_whose_sizes_are_wrong_is_read_whole(riff: int | None, data: 
     assert found == seconds(*range(6))
 
 
-def test_what_stands_behind_the_sound_of_a_wav_file_is_no_sound() -> None:
+def test_chunks_after_the_samples_of_a_wav_file_are_not_audio() -> None:
     noise = np.random.default_rng(0).bytes(40_000)
     for behind in (b"LIST" + struct.pack("<I", len(noise)) + noise, b"ID3\x04" + noise):
         assert read(WAV + behind) == (seconds(*range(6)), [])
@@ -119,14 +121,14 @@ CUT = {
 
 
 @pytest.mark.parametrize("kind", CUT)
-def test_a_file_that_was_cut_short_says_so(kind: str) -> None:
+def test_a_truncated_file_is_reported(kind: str) -> None:
     whole = CUT[kind]
     assert read(whole)[1] == []
     _, [note] = read(whole[: len(whole) // 3 + 7])
     assert "talk breaks off" in note
 
 
-def test_a_hole_is_told_and_the_sound_behind_it_stays_in_its_place() -> None:
+def test_a_hole_is_reported_and_the_audio_after_it_keeps_its_time() -> None:
     data = bytearray(CUT["flac"])
     middle = len(data) // 2
     data[middle : middle + 9000] = bytes(9000)
@@ -135,12 +137,12 @@ def test_a_hole_is_told_and_the_sound_behind_it_stays_in_its_place() -> None:
     assert found[-1] == pytest.approx(5, abs=0.1)
 
 
-def test_a_broadcast_that_was_joined_late_is_no_damage() -> None:
+def test_a_broadcast_joined_late_is_not_damaged() -> None:
     data = recorded("mpegts", "aac", [(0.0, bursts(6))])
     assert read(data[len(data) // 3 // 188 * 188 + 50 :])[1] == []
 
 
-def test_a_stream_that_begins_in_the_middle_ends_nothing() -> None:
+def test_an_ogg_stream_that_begins_in_the_middle_ends_nothing() -> None:
     alone = recorded("mpegts", "aac", [(0.0, bursts(30))])
     filmed = recorded("mpegts", "aac", [(30.0, bursts(4))], picture=(30, 34))
     found, notes = read(alone + filmed)

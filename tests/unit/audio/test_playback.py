@@ -1,41 +1,14 @@
 from __future__ import annotations
 
 import io
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile, decode
 from asr_core.audio.playback import is_browser_playable, write_flac_copy
-from tests.support.recordings import bursts
-from tests.support.recordings import recorded as in_file
-
-
-def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) -> io.BytesIO:
-    """Five seconds of noise that grows, with a gap after two."""
-    rate = 48_000
-    noise = np.random.default_rng(0).normal(0, 3000, 5 * rate) * np.linspace(0, 1, 5 * rate) ** 2
-    file = io.BytesIO()
-    with av.open(file, "w", format=container) as out:
-        stream = out.add_stream(codec, rate=rate, layout="mono", options=options)
-        resampler = av.AudioResampler(stream.codec_context.format, "mono", rate)
-        packets = []
-        for at in range(0, len(noise), 960):
-            piece = noise[np.newaxis, at : at + 960].astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(piece, format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
-            packets += [
-                packet for each in resampler.resample(frame) for packet in stream.encode(each)
-            ]
-        for packet in [*packets, *stream.encode(None)]:
-            if packet.pts * packet.time_base > 2:
-                packet.pts = packet.dts = packet.pts + int(gap_s / packet.time_base)
-            out.mux(packet)
-    file.seek(0)
-    return file
+from tests.support.recordings import bursts, growing_noise, recorded
 
 
 @pytest.mark.parametrize(
@@ -43,10 +16,10 @@ def recorded(container: str, codec: str, *, gap_s: float = 0.0, **options: str) 
     [("wav", "pcm_s16le"), ("wav", "pcm_alaw"), ("flac", "flac"), ("ogg", "libopus"),
      ("webm", "libopus"), ("ipod", "aac"), ("matroska", "aac"), ("mp3", "libmp3lame")],
 )  # fmt: skip
-def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
+def test_a_file_that_chromium_plays_on_its_own_clock_is_played_as_is(
     container: str, codec: str
 ) -> None:
-    assert is_browser_playable(AudioFile(recorded(container, codec)))
+    assert is_browser_playable(AudioFile(growing_noise(container, codec)))
 
 
 @pytest.mark.parametrize(
@@ -54,8 +27,10 @@ def test_what_chromium_plays_by_its_own_clock_is_played_as_it_is(
     [("mpegts", "aac"), ("adts", "aac"), ("flv", "aac"), ("aiff", "pcm_s16be"), ("ac3", "ac3"),
      ("wav", "adpcm_ima_wav"), ("ipod", "alac"), ("avi", "pcm_s16le")],
 )  # fmt: skip
-def test_what_chromium_does_not_play_is_copied_with_its_times(container: str, codec: str) -> None:
-    file, copy = recorded(container, codec), io.BytesIO()
+def test_a_file_that_chromium_cannot_play_is_copied_with_its_times(
+    container: str, codec: str
+) -> None:
+    file, copy = growing_noise(container, codec), io.BytesIO()
     assert not is_browser_playable(AudioFile(file))
     file.seek(0)
     write_flac_copy(AudioFile(file), copy)
@@ -66,32 +41,32 @@ def test_what_chromium_does_not_play_is_copied_with_its_times(container: str, co
     np.testing.assert_allclose(decode(copy), decode(file), atol=1e-4)
 
 
-def test_mp3_of_a_bit_rate_that_changes_is_copied() -> None:
+def test_mp3_of_variable_bit_rate_is_copied() -> None:
     options = {"global_quality": "472", "flags": "+qscale"}
-    assert not is_browser_playable(AudioFile(recorded("mp3", "libmp3lame", **options)))
+    assert not is_browser_playable(AudioFile(growing_noise("mp3", "libmp3lame", **options)))
 
 
 @pytest.mark.parametrize(
     ("container", "codec"), [("matroska", "libopus"), ("webm", "libopus"), ("mp4", "aac")]
 )
-def test_sound_with_a_gap_is_copied(container: str, codec: str) -> None:
-    assert not is_browser_playable(AudioFile(recorded(container, codec, gap_s=1.0)))
+def test_audio_with_a_gap_is_copied(container: str, codec: str) -> None:
+    assert not is_browser_playable(AudioFile(growing_noise(container, codec, gap_s=1.0)))
 
 
-def test_sound_that_starts_late_is_copied_where_no_picture_goes_before_it() -> None:
+def test_audio_that_starts_late_is_copied_unless_video_precedes_it() -> None:
     late = [(3.0, bursts(2))]
-    assert not is_browser_playable(AudioFile(io.BytesIO(in_file("mp4", "aac", late))))
-    film = in_file("mp4", "aac", late, picture=(0, 6))
+    assert not is_browser_playable(AudioFile(io.BytesIO(recorded("mp4", "aac", late))))
+    film = recorded("mp4", "aac", late, picture=(0, 6))
     assert is_browser_playable(AudioFile(io.BytesIO(film)))
 
 
-def test_files_put_together_are_copied() -> None:
-    data = in_file("wav", "pcm_s16le", [(0.0, bursts(1))])
+def test_concatenated_files_are_copied() -> None:
+    data = recorded("wav", "pcm_s16le", [(0.0, bursts(1))])
     assert not is_browser_playable(AudioFile(io.BytesIO(data + data)))
 
 
-def test_a_copy_ends_where_the_stretch_does() -> None:
+def test_a_copy_ends_where_the_range_does() -> None:
     copy = io.BytesIO()
-    write_flac_copy(AudioFile(recorded("mpegts", "aac")), copy, 1.5)
+    write_flac_copy(AudioFile(growing_noise("mpegts", "aac")), copy, 1.5)
     copy.seek(0)
     assert len(decode(copy)) == 1.5 * SAMPLE_RATE_HZ

@@ -23,7 +23,7 @@ KINDS = [
 
 
 def tone(start_s: float, duration_s: float, rate: int, kind: str = "s16", layout: str = "mono"):
-    """A frame of a sine that goes on from frame to frame."""
+    """Return a frame of a sine that is continuous from frame to frame."""
     n = round(duration_s * rate)
     wave = 0.5 * np.sin(2 * np.pi * TONE_HZ * (start_s + np.arange(n) / rate))
     n_channels = len(av.AudioLayout(layout).channels)
@@ -53,7 +53,7 @@ def expected(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("kind", "layout"), KINDS)
-def test_every_sample_format_and_layout_gives_the_same_sound(kind: str, layout: str) -> None:
+def test_every_sample_format_and_layout_gives_the_same_samples(kind: str, layout: str) -> None:
     out = resample([tone(i * 0.02, 0.02, 48_000, kind, layout) for i in range(50)])
     assert len(out) == 16_000
     assert np.abs(out - expected(16_000))[200:-200].max() < 0.02
@@ -68,7 +68,7 @@ def test_nothing_drifts_in_ten_minutes(rate: int) -> None:
     assert abs(n - seconds * 16_000) <= 1
 
 
-def test_a_change_in_mid_stream_neither_clicks_nor_drifts() -> None:
+def test_a_format_change_in_mid_stream_neither_clicks_nor_drifts() -> None:
     rates = [48_000, 44_100, 16_000, 8_000, 48_000]
     layouts = ["stereo", "mono", "stereo", "mono", "5.1"]
     frames = [
@@ -87,7 +87,7 @@ def test_a_change_in_mid_stream_neither_clicks_nor_drifts() -> None:
     assert np.abs(np.diff(out)).max() < 1.5 * largest_step
 
 
-def test_what_is_not_a_number_becomes_silence_and_overshoots_are_clipped() -> None:
+def test_nan_becomes_silence_and_overshoots_are_clipped() -> None:
     data = np.array([[np.nan, np.inf, -np.inf, 3.0, -3.0, 0.25]], np.float32)
     frame = av.AudioFrame.from_ndarray(data, format="flt", layout="mono")
     frame.sample_rate = 16_000
@@ -96,7 +96,7 @@ def test_what_is_not_a_number_becomes_silence_and_overshoots_are_clipped() -> No
 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.sampled_from([8_000, 16_000, 44_100, 48_000]), st.integers(1, 2_000))))
-def test_the_number_of_samples_is_that_of_the_seconds(frames: list[tuple[int, int]]) -> None:
+def test_the_number_of_samples_matches_the_duration(frames: list[tuple[int, int]]) -> None:
     out = resample([tone(0, n / rate, rate) for rate, n in frames])
     seconds = sum(n / rate for rate, n in frames)
     n_changes = sum(a[0] != b[0] for a, b in pairwise(frames))

@@ -10,7 +10,7 @@ FRAME_S = 0.02
 
 
 def starts(*stamps: float | None, ends_s: float | None = None) -> list[float | None]:
-    """Where frames of 20 ms that are stamped so begin; None behind the one before."""
+    """Return the start of each 20 ms frame with these time stamps; None right after the last."""
     frames = [TimedFrame(i, stamp, FRAME_S) for i, stamp in enumerate(stamps)]
     out = list(place_frames(frames, ends_s=ends_s))
     assert [i for i, _ in out] == list(range(len(stamps)))
@@ -18,7 +18,7 @@ def starts(*stamps: float | None, ends_s: float | None = None) -> list[float | N
 
 
 def run(start_s: float, n: int = 8) -> list[float]:
-    """Stamps of ``n`` frames that follow one another."""
+    """Return the time stamps of ``n`` consecutive frames."""
     return [start_s + i * FRAME_S for i in range(n)]
 
 
@@ -26,39 +26,39 @@ def jumps(*stamps: float | None, ends_s: float | None = None) -> dict[int, float
     return {i: at for i, at in enumerate(starts(*stamps, ends_s=ends_s)) if at is not None}
 
 
-def test_frames_that_follow_one_another_stay_as_they_are() -> None:
+def test_consecutive_frames_stay_as_they_are() -> None:
     assert jumps(*run(0.0, 1000)) == {}
 
 
-def test_frames_without_stamps_follow_one_another() -> None:
+def test_frames_without_time_stamps_follow_one_another() -> None:
     assert jumps(*[None] * 20) == {}
 
 
-def test_sound_that_starts_late_is_moved_to_its_time() -> None:
+def test_audio_that_starts_late_is_moved_to_its_time() -> None:
     assert jumps(*run(9.936)) == {0: 9.936}
 
 
-def test_sound_after_a_gap_is_moved_to_its_time() -> None:
+def test_audio_after_a_gap_is_moved_to_its_time() -> None:
     assert jumps(*run(0.0), *run(30.14), *run(60.0)) == {8: 30.14, 16: 60.0}
 
 
 def test_single_frames_far_apart_each_lie_at_their_time() -> None:
-    """As codecs send while nobody speaks."""
+    """Codecs send such frames while nobody speaks."""
     assert jumps(*[i * 0.4 for i in range(10)]) == {i: round(i * 0.4, 6) for i in range(1, 10)}
 
 
-def test_rounding_to_milliseconds_moves_nothing_and_adds_up_to_nothing() -> None:
+def test_rounding_to_milliseconds_moves_nothing_and_does_not_accumulate() -> None:
     stamps = [round(i * 1024 / 44_100, 3) for i in range(20_000)]
     frames = [TimedFrame(i, stamp, 1024 / 44_100) for i, stamp in enumerate(stamps)]
     assert all(at is None for _, at in place_frames(frames))
 
 
-def test_stamps_that_tremble_move_nothing() -> None:
+def test_time_stamp_jitter_moves_nothing() -> None:
     tremble = random.Random(1)
     assert jumps(*[at + tremble.choice((0.0, 0.0, 0.08)) for at in run(0.0, 900)]) == {}
 
 
-def test_one_frame_with_a_wrong_stamp_moves_nothing() -> None:
+def test_one_frame_with_a_wrong_time_stamp_moves_nothing() -> None:
     for wrong_s in (-1e6, 0.0, 7.0, 1e6, 2.0**40):
         stamps = run(5.0, 20)
         stamps[10] = wrong_s
@@ -74,21 +74,21 @@ def test_a_clock_that_runs_slow_or_fast_is_followed() -> None:
         assert end_s == pytest.approx(1000 * rate, abs=0.1)
 
 
-def test_stamps_that_begin_anew_go_on_where_the_sound_was() -> None:
-    """Files that were put together; a counter that has come to its end."""
+def test_time_stamps_that_restart_continue_from_the_audio_so_far() -> None:
+    """As in concatenated files, or when a counter overflows."""
     assert jumps(*run(0.0, 200), *run(0.0, 200)) == {}
     assert jumps(*run(95_000.0 - 95_000.0, 100), *run(-95_440.0, 100)) == {}
 
 
-def test_a_gap_after_stamps_began_anew_is_kept() -> None:
+def test_a_gap_after_time_stamps_restart_is_kept() -> None:
     assert jumps(*run(0.0, 200), *run(0.0, 200), *run(10.0)) == {400: 14.0}
 
 
-def test_of_a_long_overlap_nothing_is_cut_and_the_next_gap_makes_up_for_it() -> None:
+def test_a_long_overlap_is_not_cut_and_the_next_gap_compensates() -> None:
     assert jumps(*run(0.0, 100), *run(1.5, 100), *run(5.0)) == {200: 5.0}
 
 
-def test_what_is_stamped_before_0_is_cut() -> None:
+def test_frames_stamped_before_0_are_cut() -> None:
     assert jumps(*run(-0.5, 100)) == {0: -0.5}
 
 
@@ -96,7 +96,7 @@ def test_a_clock_that_begins_far_before_0_begins_at_0() -> None:
     assert jumps(*run(-500.0, 100)) == {}
 
 
-def test_sound_behind_the_end_that_the_file_announces_is_not_waited_for() -> None:
+def test_a_frame_stamped_past_the_declared_end_makes_no_gap() -> None:
     assert jumps(*run(0.0), *run(4000.0), ends_s=60.0) == {}
     assert jumps(*run(0.0), *run(40.0), ends_s=60.0) == {8: 40.0}
 
@@ -112,7 +112,7 @@ def test_all_gaps_together_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_whatever_the_stamps_no_time_lies_outside_the_file_and_none_goes_back(seed: int) -> None:
+def test_times_stay_inside_the_file_and_never_go_back(seed: int) -> None:
     rng = random.Random(seed)
     stamp = rng.choice((0.0, -3.0, 1e4, -1e9))
     frames = []

@@ -13,7 +13,7 @@ import pytest
 from asr_core.audio.encode import to_flac
 from asr_core.cli.inputs import Found, find
 
-SOUND = to_flac((3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16))
+AUDIO = to_flac((3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def names(found: Found) -> list[str]:
     return [item.name for item in found.inputs]
 
 
-def told(found: Found) -> str:
+def messages(found: Found) -> str:
     return " ".join(sentence for left_out in found.left_out for sentence in left_out.sentences())
 
 
@@ -55,46 +55,46 @@ def test_files_folders_and_patterns(folder: Path) -> None:
         ("dat", "wav", "pcm_s16le"),
     ],
 )
-def test_whatever_holds_sound_is_taken_from_a_folder(
+def test_every_file_with_audio_is_found_in_a_folder(
     folder: Path, extension: str, kind: str, codec: str
 ) -> None:
-    with av.open(str(folder / f"take.{extension}"), "w", format=kind) as container:
+    with av.open(str(folder / f"talk.{extension}"), "w", format=kind) as container:
         stream = container.add_stream(codec, rate=16_000, layout="mono")
         samples = (3000 * np.sin(np.arange(16_000) / 7)).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
         frame.sample_rate = 16_000
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    (folder / "take").write_bytes(SOUND)
+    (folder / "talk").write_bytes(AUDIO)
     found = find(["f"])
-    assert names(found) == ["f/take", f"f/take.{extension}"]
+    assert names(found) == ["f/talk", f"f/talk.{extension}"]
     assert not found.left_out and not found.problems
 
 
-def test_what_a_folder_leaves_out_is_counted_and_named(folder: Path) -> None:
+def test_files_left_out_of_a_folder_are_counted_and_named(folder: Path) -> None:
     (folder / "a.wav").touch()
     for i in range(7):
         (folder / f"{i}.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
     (folder / ".DS_Store").touch()
-    assert told(find(["f"])) == (
+    assert messages(find(["f"])) == (
         "Left out 8 files of f without sound: 0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg and 3 more."
     )
     assert names(find(["f"])) == ["f/a.wav"]
 
 
-def test_results_beside_their_recordings_are_not_told(folder: Path) -> None:
+def test_results_beside_their_recordings_are_not_reported(folder: Path) -> None:
     for name in ("a.wav", "a.wav.txt", "a.wav.srt", "notes.txt"):
         (folder / name).touch()
     [left_out] = find(["f"]).left_out_but(["txt", "srt"])
     assert [str(path) for path in left_out.files] == ["notes.txt"]
 
 
-def test_recordings_that_cannot_be_read_are_left_for_their_error(folder: Path) -> None:
+def test_unreadable_recordings_are_kept_to_report_their_error(folder: Path) -> None:
     (folder / "empty.mp3").touch()
     assert names(find(["f"])) == ["f/empty.mp3"]
 
 
-def test_a_mac_s_shadow_of_a_recording_is_none(folder: Path) -> None:
+def test_a_macos_resource_fork_is_not_a_recording(folder: Path) -> None:
     (folder / "talk.mp3").touch()
     (folder / "._talk.mp3").write_bytes(b"\0\5\x16\7" + bytes(100))
     assert names(find(["f"])) == ["f/talk.mp3"]
@@ -111,13 +111,13 @@ def test_links_sockets_and_pipes_neither_hang_nor_loop(folder: Path) -> None:
         door.bind("f/door")
         found = find(["f"])
     assert names(found) == ["f/a.wav"]
-    assert told(found) == (
+    assert messages(found) == (
         "Left out 3 files of f without sound: door, gone, pipe. "
         "Left out 2 folders of f, hidden or linked: self, .git."
     )
 
 
-def test_what_comes_through_pipes_is_placed_by_what_it_holds(folder: Path) -> None:
+def test_piped_input_is_named_by_its_content(folder: Path) -> None:
     places = []
     for content in (b"one", b"two", b"one"):
         reader, writer = os.pipe()
@@ -130,26 +130,26 @@ def test_what_comes_through_pipes_is_placed_by_what_it_holds(folder: Path) -> No
     assert places[0] == places[2] != places[1]
 
 
-def test_a_linked_file_is_taken_by_its_own_name(folder: Path) -> None:
-    (folder.parent / "store").write_bytes(SOUND)
+def test_a_linked_file_keeps_the_name_of_its_link(folder: Path) -> None:
+    (folder.parent / "store").write_bytes(AUDIO)
     (folder / "a.wav").symlink_to(folder.parent / "store")
     assert names(find(["f"])) == ["f/a.wav"]
 
 
-def test_a_name_with_brackets_is_no_pattern(tmp_path: Path) -> None:
-    odd = tmp_path / "take [1].wav"
+def test_a_name_with_brackets_is_not_a_pattern(tmp_path: Path) -> None:
+    odd = tmp_path / "talk [1].wav"
     odd.touch()
     [item] = find([str(odd)]).inputs
     assert item.source == odd
 
 
-def test_what_does_not_exist_is_left_for_its_error(tmp_path: Path) -> None:
+def test_a_missing_file_is_kept_to_report_its_error(tmp_path: Path) -> None:
     for name in ("none.wav", "n" * 300):
         [item] = find([str(tmp_path / name)]).inputs
         assert name[:100] in item.name
 
 
-def test_a_pattern_and_a_folder_without_recordings_are_told(folder: Path) -> None:
+def test_a_pattern_and_a_folder_without_recordings_are_reported(folder: Path) -> None:
     (folder / "notes.txt").write_text("words")
     found = find(["nothere*.mp3", "f"])
     assert not found.inputs
@@ -159,9 +159,7 @@ def test_a_pattern_and_a_folder_without_recordings_are_told(folder: Path) -> Non
     ]
 
 
-def test_a_folder_that_may_not_be_read_is_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_folder_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.wav").touch()
     (folder / "shut").mkdir()
     listed = os.scandir
@@ -177,14 +175,14 @@ def test_a_folder_that_may_not_be_read_is_told(
     assert found.problems == ["The folder f/shut cannot be read (Permission denied)."]
 
 
-def test_a_file_that_is_named_twice_is_heard_once(folder: Path) -> None:
+def test_a_file_named_twice_is_transcribed_once(folder: Path) -> None:
     (folder / "a.wav").touch()
     (folder.parent / "link").symlink_to("f")
     spellings = ["f/a.wav", "./f/a.wav", str(folder / "a.wav"), "f", "f/*.wav", "link/a.wav"]
     assert names(find(spellings)) == ["f/a.wav"]
 
 
-def test_names_that_are_no_text_are_found(folder: Path) -> None:
+def test_names_that_are_not_valid_text_are_found(folder: Path) -> None:
     for name in (b"gr\xfc\xdfe.wav", "gru\u0308ße.wav".encode(), "grüße.wav".encode()):
         Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).touch()
     found = find(["f"])

@@ -12,7 +12,7 @@ from asr_core.cli.outputs import normalise_path, result_path
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with another one beside it."""
+    """The current folder, with a sibling."""
     folder = tmp_path / "home" / "here"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -20,7 +20,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def place(recording: str, directory: str = "out", extension: str = "srt") -> str:
-    """Where the result goes, as seen from the output folder."""
+    """Return where the result goes, relative to the output folder."""
     result = result_path(normalise_path(recording), Path(directory), extension)
     return str(result.relative_to(directory))
 
@@ -32,7 +32,7 @@ def test_folders_and_whole_names_are_kept(here: Path) -> None:
     assert place("talk...") == "talk....srt"
 
 
-def test_every_spelling_of_a_path_means_one_place(here: Path) -> None:
+def test_every_spelling_of_a_path_gives_one_output(here: Path) -> None:
     (here / "tue").mkdir()
     spellings = ["mon/a.wav", "./mon//a.wav", "tue/../mon/a.wav", str(here / "mon" / "a.wav")]
     assert {place(each) for each in spellings} == {"mon/a.wav.srt"}
@@ -47,9 +47,7 @@ def test_every_spelling_of_a_path_means_one_place(here: Path) -> None:
         ("../out", "here/mon/a.wav.srt"),
     ],
 )
-def test_paths_are_seen_from_the_folder_that_holds_both(
-    directory: str, expected: str, here: Path
-) -> None:
+def test_paths_are_relative_to_the_common_folder(directory: str, expected: str, here: Path) -> None:
     assert place("mon/a.wav", directory) == expected
 
 
@@ -64,26 +62,26 @@ def test_one_output_folder_serves_many_current_folders(
     assert places == {"mon/meeting.wav.srt", "tue/meeting.wav.srt"}
 
 
-def test_what_lies_outside_keeps_its_whole_path(here: Path) -> None:
+def test_a_recording_outside_the_folder_keeps_its_whole_path(here: Path) -> None:
     assert place("/data/mon/a.wav") == "_/data/mon/a.wav.srt"
     beside = here.parent / "a.wav"
     assert place("../a.wav") == f"_{beside}.srt"
 
 
-def test_no_path_of_ours_looks_like_one_from_outside(here: Path) -> None:
+def test_no_path_inside_the_folder_looks_like_one_from_outside(here: Path) -> None:
     assert place("_/data/a.wav") == "__/data/a.wav.srt"
     assert place("__/data/a.wav") == "___/data/a.wav.srt"
     assert place("_") == "_.srt"
 
 
-def test_a_linked_folder_is_called_as_it_was_named(here: Path) -> None:
+def test_a_linked_folder_keeps_the_name_of_its_link(here: Path) -> None:
     (here.parent / "big").mkdir()
     (here / "data").symlink_to(here.parent / "big")
     assert place("data/a.wav") == "data/a.wav.srt"
-    assert place("data/../a.wav") == f"_{here.parent / 'a.wav'}.srt"  # as the system reads it
+    assert place("data/../a.wav") == f"_{here.parent / 'a.wav'}.srt"  # resolved as by the system
 
 
-def test_a_current_folder_behind_a_link_is_the_same_folder(
+def test_a_linked_current_folder_is_the_same_folder(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here.parent / "link").symlink_to(here)
@@ -103,11 +101,11 @@ def test_the_longest_names_stay_apart_and_can_be_written(letter: str, here: Path
         assert each.name.endswith(".json")
 
 
-def test_what_comes_from_no_file_lies_at_the_top(here: Path) -> None:
+def test_standard_input_gets_an_output_at_the_top(here: Path) -> None:
     assert result_path(PurePath("stdin-ab"), Path("out"), "txt") == Path("out/stdin-ab.txt")
 
 
-def test_file_systems_without_capitals_keep_results_apart(
+def test_case_insensitive_file_systems_keep_results_apart(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (here / "out" / "mon").mkdir(parents=True)
@@ -126,7 +124,7 @@ PARTS = st.lists(st.sampled_from(["_", "__", "a", "a.srt", "out", "A"]), min_siz
 
 
 @given(st.lists(st.tuples(st.booleans(), PARTS), min_size=2, max_size=8))
-def test_no_two_recordings_ever_share_a_place(paths: list[tuple[bool, list[str]]]) -> None:
+def test_no_two_recordings_share_an_output(paths: list[tuple[bool, list[str]]]) -> None:
     recordings = {Path(Path.cwd() if inside else "/", *parts) for inside, parts in paths}
     places = {result_path(recording, Path("out"), "srt") for recording in recordings}
     assert len(places) == len(recordings)

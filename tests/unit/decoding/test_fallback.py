@@ -31,38 +31,38 @@ def test_repetition_and_low_probability_need_a_fallback() -> None:
 
 
 @pytest.mark.parametrize("text", ["he said no no no", "we shall see " * 4, "six six six six"])
-def test_what_is_said_again_and_had_its_time_is_believed(text: str) -> None:
+def test_a_repetition_that_took_its_time_is_accepted(text: str) -> None:
     assert not needs_fallback(hypothesis(text, ratio=2.6, each_s=0.3))
     assert needs_fallback(hypothesis(text, ratio=2.6, each_s=0.05))
 
 
-def test_one_crammed_turn_among_others_is_a_loop() -> None:
-    said, again = hypothesis("we shall see them " * 3, each_s=0.4), "we shall see them"
+def test_one_repetition_without_time_makes_a_loop() -> None:
+    spoken, again = hypothesis("we shall see them " * 3, each_s=0.4), "we shall see them"
     crammed = tuple(Word(f" {w}", 4.8, 4.82, 0.9) for w in again.split())
-    looped = replace(said, words=(*said.words, *crammed), compression_ratio=2.6)
+    looped = replace(spoken, words=(*spoken.words, *crammed), compression_ratio=2.6)
     assert needs_fallback(looped)
-    assert not needs_fallback(replace(said, compression_ratio=2.6))
+    assert not needs_fallback(replace(spoken, compression_ratio=2.6))
 
 
-def test_words_written_again_in_no_time_are_doubted_wherever_they_stand() -> None:
-    said = hypothesis("zero nine five four six one", each_s=0.8)
-    unsaid = tuple(
+def test_words_repeated_in_no_time_need_a_fallback_wherever_they_stand() -> None:
+    spoken = hypothesis("zero nine five four six one", each_s=0.8)
+    unspoken = tuple(
         Word(f" {w}", 4.8, 4.8, 0.9) for w in ["three", "zero", "nine", "five", "four", "six"]
     )
-    assert not needs_fallback(said)
-    assert needs_fallback(replace(said, words=(*said.words, *unsaid)))
+    assert not needs_fallback(spoken)
+    assert needs_fallback(replace(spoken, words=(*spoken.words, *unspoken)))
     others = tuple(
         Word(f" {w}", 4.8, 4.8, 0.9) for w in ["we", "had", "everything", "before", "us"]
     )
-    assert not needs_fallback(replace(said, words=(*said.words, *others)))
+    assert not needs_fallback(replace(spoken, words=(*spoken.words, *others)))
 
 
-def test_a_few_short_words_are_not_doubted_for_their_time() -> None:
+def test_a_few_short_words_need_no_fallback_for_their_time() -> None:
     assert not needs_fallback(hypothesis("yes", each_s=0.06))
     assert not needs_fallback(hypothesis("thank you so much", each_s=0.08))
 
 
-def test_further_attempts_repeat_less_and_then_leave_the_prompt_out() -> None:
+def test_fallbacks_penalise_repetition_and_then_drop_the_prompt() -> None:
     doubtful = hypothesis("all is well", logprob=-1.5)
     attempts, windows = Attempts(), []
     while not attempts.is_done:
@@ -82,8 +82,8 @@ def test_a_phrase_that_two_attempts_repeat_equally_often_was_spoken() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from([-0.2, -1.2, -2.0]), min_size=4, max_size=4)))
-def test_attempts_one_by_one_are_those_of_a_batch(logprobs: list[list[float]]) -> None:
-    """A live session adds them one by one, a file decodes its windows together."""
+def test_attempts_one_by_one_equal_those_of_a_batch(logprobs: list[list[float]]) -> None:
+    """A live session decodes windows one by one, a file in batches."""
     settings = [(1.0, None), *FALLBACK_SCHEDULE]
     windows = [replace(WINDOW, language=str(i)) for i in range(len(logprobs))]
     answers = {

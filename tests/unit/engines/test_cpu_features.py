@@ -1,4 +1,4 @@
-"""What the processor has is used, and only that."""
+"""Only supported processor features are used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDE = "flags\t\t: fpu avx2 avx512f avx512dq avx512cd avx512bw avx512vl\n"
         (None, None, None),
     ],
 )
-def test_what_the_processor_has_is_used(
+def test_supported_cpu_features_are_used(
     cpuinfo: str | None,
     before: str | None,
     after: str | None,
@@ -49,7 +49,7 @@ def test_what_the_processor_has_is_used(
         (None, "arm64", 127),
     ],
 )
-def test_two_products_of_bytes_fit_where_they_are_added_in_sixteen_bits(
+def test_two_int8_products_fit_where_they_are_added_in_sixteen_bits(
     flags: str | None, machine: str, largest: int, tmp_path: Path
 ) -> None:
     file = tmp_path / "cpuinfo"

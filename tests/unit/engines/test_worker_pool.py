@@ -19,7 +19,7 @@ class Clock:
 def started(
     pool: PriorityWorkerPool, *, background: bool
 ) -> tuple[threading.Event, threading.Event]:
-    """A caller in a thread of its own: the event that it has its turn, the one to end it."""
+    """Start a caller in a thread; return the events that it runs and that it may end."""
     has_turn, end = threading.Event(), threading.Event()
 
     def run() -> None:
@@ -42,7 +42,7 @@ def test_no_more_than_the_workers_run_at_once(background: bool) -> None:
     assert all(has_turn.wait(5) for has_turn, _ in callers)
 
 
-def test_an_urgent_call_goes_before_background_ones() -> None:
+def test_a_live_call_goes_before_background_ones() -> None:
     pool = PriorityWorkerPool(1)
     _, end_first = started(pool, background=True)
     time.sleep(0.1)
@@ -57,7 +57,7 @@ def test_an_urgent_call_goes_before_background_ones() -> None:
     assert waiting.wait(5)
 
 
-def test_a_worker_is_kept_for_who_speaks() -> None:
+def test_a_worker_is_reserved_for_live_calls() -> None:
     clock = Clock()
     pool = PriorityWorkerPool(2, clock)
     with pool.acquire(background=False):
@@ -71,7 +71,7 @@ def test_a_worker_is_kept_for_who_speaks() -> None:
     clock.now += RESERVED_S + 1
 
 
-def test_background_calls_may_use_all_workers_when_nobody_speaks() -> None:
+def test_background_calls_may_use_all_workers_without_live_ones() -> None:
     clock = Clock()
     pool = PriorityWorkerPool(2, clock)
     with pool.acquire(background=False):

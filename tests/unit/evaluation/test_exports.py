@@ -1,4 +1,4 @@
-"""Sets out, as others read them and as we read them again."""
+"""Exported sets, as other programs and we ourselves read them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asr_core.evaluation.set_files import DiskFiles, file_opener
 from asr_core.evaluation.store import Store
 
 
-def test_what_went_out_comes_in_again(
+def test_an_exported_set_can_be_imported_again(
     store: Store, failures: list[NewCase], tmp_path: Path
 ) -> None:
     for new in failures:

@@ -1,4 +1,4 @@
-"""Sets that are damaged, or made to do harm: a sentence for each line, the others go on."""
+"""Damaged and hostile sets: each bad line gets a sentence, the others are imported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from asr_core.evaluation.trial import SystemConfig
 Member = tuple[str, bytes | str]
 
 
-def _sound(seed: int = 0, seconds: float = 0.2) -> bytes:
+def _audio(seed: int = 0, seconds: float = 0.2) -> bytes:
     file = io.BytesIO()
     with wave.open(file, "wb") as out:
         out.setnchannels(1)
@@ -48,7 +48,7 @@ def _sound(seed: int = 0, seconds: float = 0.2) -> bytes:
 def _packed(members: Iterable[Member], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", method) as archive:
-        warnings.simplefilter("ignore")  # some have a name twice, as they should
+        warnings.simplefilter("ignore")  # some contain a name twice on purpose
         for name, content in members:
             archive.writestr(name, content)
     return file.getvalue()
@@ -59,7 +59,7 @@ def _row(**fields: Any) -> str:
 
 
 def _changed(data: bytes, name: bytes, central: int, local: int, make: Any) -> bytes:
-    """``make`` of the 16 bits at these places of the headers of ``name``."""
+    """Apply ``make`` to the 16 bits at these offsets in both headers of ``name``."""
     changed = bytearray(data)
     for mark, name_at, place in ((b"PK\x01\x02", 46, central), (b"PK\x03\x04", 30, local)):
         at = -1
@@ -79,13 +79,13 @@ def _import(store: Store, packed: bytes) -> ImportReport:
 
 @pytest.fixture
 def database_url(migrated_sqlite: Path, tmp_path: Path) -> str:
-    """What is imported does not depend on the kind of database."""
+    """SQLite only: imports do not depend on the database."""
     return f"sqlite:///{shutil.copy(migrated_sqlite, tmp_path / 'bench.db')}"
 
 
 GOOD = _row(file_name="good.wav")
 SET: list[Member] = [
-    ("s/metadata.jsonl", _row() + GOOD), ("s/a.wav", _sound(1)), ("s/good.wav", _sound(2)),
+    ("s/metadata.jsonl", _row() + GOOD), ("s/a.wav", _audio(1)), ("s/good.wav", _audio(2)),
 ]  # fmt: skip
 
 
@@ -104,14 +104,16 @@ def test_a_good_set_is_stored_from_bytes_and_from_a_path(store: Store, tmp_path:
         (_changed(_packed(SET), b"s/a.wav", 10, 8, lambda _: 9), "method"),
         (_changed(_packed(SET), b"s/a.wav", 10, 8, lambda _: 99), "method"),
         (_changed(_packed(SET), b"s/a.wav", 16, 14, lambda crc: ~crc), "damaged"),
-        (_packed(SET).replace(zlib.compress(_sound(1))[2:-4][40:60], b"?" * 20), "damaged"),
-        (_packed([*SET, ("s/a.wav", _sound(3))]), "2 times"),
-        (_packed([SET[0], ("s/A.WAV", _sound(1)), SET[2]]), "is not there"),
+        (_packed(SET).replace(zlib.compress(_audio(1))[2:-4][40:60], b"?" * 20), "damaged"),
+        (_packed([*SET, ("s/a.wav", _audio(3))]), "2 times"),
+        (_packed([SET[0], ("s/A.WAV", _audio(1)), SET[2]]), "is not there"),
         (_packed([SET[0], ("s/a.wav", b""), SET[2]]), "no sound"),
     ],
     ids=["encrypted", "deflate64", "jpeg", "checksum", "deflate", "twice", "other case", "empty"],
 )
-def test_a_bad_member_leaves_the_others_alone(store: Store, packed: bytes, sentence: str) -> None:
+def test_a_bad_member_does_not_affect_the_others(
+    store: Store, packed: bytes, sentence: str
+) -> None:
     found = _import(store, packed)
     assert found.n_stored == 1
     [problem] = found.problems
@@ -119,7 +121,7 @@ def test_a_bad_member_leaves_the_others_alone(store: Store, packed: bytes, sente
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_methods_that_take_memory_as_they_like_are_refused(store: Store, method: int) -> None:
+def test_compression_methods_with_unbounded_memory_are_refused(store: Store, method: int) -> None:
     with pytest.raises(AudioError, match="method"):
         _import(store, _packed(SET, method))
 
@@ -129,11 +131,11 @@ def test_methods_that_take_memory_as_they_like_are_refused(store: Store, method:
     [
         b"", b"PK", b"PK\0\0" * 25, b"PK\x05\x06" + bytes(18), b"\0" * 100_000,
         _packed(SET)[:-30], _packed(SET)[50:], _packed([]),
-        # A name that says it is UTF-8 and is not.
+        # A name flagged as UTF-8 that is not.
         _packed([("ü.wav", b"x")]).replace("ü".encode(), b"\xff\xfe"),
     ],
 )  # fmt: skip
-def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
+def test_an_invalid_zip_is_reported(store: Store, data: bytes) -> None:
     with pytest.raises(AsrError):
         _import(store, data)
 
@@ -169,17 +171,19 @@ def test_what_is_no_zip_is_said(store: Store, data: bytes) -> None:
     ],
     ids=itertools.count(),
 )  # fmt: skip
-def test_a_bad_line_is_said_and_the_others_go_on(store: Store, line: str, sentence: str) -> None:
-    members = [("metadata.jsonl", line + GOOD), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
+def test_a_bad_line_is_reported_and_the_others_are_stored(
+    store: Store, line: str, sentence: str
+) -> None:
+    members = [("metadata.jsonl", line + GOOD), ("a.wav", _audio(1)), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert (found.n_stored, found.n_lines) == (1, 2)
     assert sentence in found.problems[0]
     assert [case.name for case in store.cases()] == ["good"]
 
 
-def test_a_huge_field_of_a_table_is_said_for_its_line(store: Store) -> None:
+def test_a_huge_field_of_a_table_is_reported_for_its_line(store: Store) -> None:
     table = f"file_name,text\na.wav,{'x' * 10_000_000}\ngood.wav,hello\n"
-    members: list[Member] = [("m.csv", table), ("a.wav", _sound(1)), ("good.wav", _sound(2))]
+    members: list[Member] = [("m.csv", table), ("a.wav", _audio(1)), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert found.n_stored == 1
     assert "10000000 characters" in found.problems[0]
@@ -194,14 +198,14 @@ def test_line_ends_of_all_systems_are_read(table: str) -> None:
     assert (entry.path, entry.reference) == ("a.wav", "hello")
 
 
-def test_a_line_separator_inside_a_text_ends_no_line(store: Store) -> None:
+def test_a_line_separator_inside_a_text_does_not_end_the_line(store: Store) -> None:
     line = '{"file_name": "a.wav", "text": "one\u2028two\x85three"}\n'
-    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
+    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _audio(1))])).n_stored == 1
     assert store.cases()[0].reference == "one\u2028two\ufffdthree"
 
 
 def test_a_table_of_a_million_columns_is_refused() -> None:
-    """Each short line below would be as long as the first."""
+    """Otherwise each short row would be as long as the header."""
     header = "file_name,text," + ",".join(f"{i}" for i in range(1_000_000))
     with pytest.raises(ManifestError, match="1000002 columns"):
         read_entries("m.csv", (header + "\n" + "a.wav,x\n" * 100_000).encode())
@@ -209,19 +213,19 @@ def test_a_table_of_a_million_columns_is_refused() -> None:
 
 def test_tables_and_sets_are_bounded(store: Store) -> None:
     with pytest.raises(ManifestError, match="more than 20000 lines"):
-        _import(store, _packed([("m.jsonl", _row() * 20_001), ("a.wav", _sound())]))
+        _import(store, _packed([("m.jsonl", _row() * 20_001), ("a.wav", _audio())]))
     with pytest.raises(ManifestError, match="larger than 20 MB"):
-        _import(store, _packed([("m.jsonl", "\n" * 20_000_001), ("a.wav", _sound())]))
+        _import(store, _packed([("m.jsonl", "\n" * 20_000_001), ("a.wav", _audio())]))
     with pytest.raises(ManifestError, match="Several tables"):
         _import(store, _packed([("a.csv", "x"), ("b.csv", "x")]))
 
 
-def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
+def test_ranges_of_one_file_are_stored_separately(store: Store) -> None:
     rows = [
         _row(file_name="a.wav", offset=start, duration=0.1, text=f"{start}")
         for start in (0.1, 0, 0.05, 9)
     ]
-    found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _sound(1))]))
+    found = _import(store, _packed([("s/m.jsonl", "".join(rows)), ("s/a.wav", _audio(1))]))
     assert (found.n_stored, found.n_lines) == (3, 4)
     assert found.problems == (
         "Line 4: a.wav lasts only 0.2 s; this range begins at 9.0 s.",
@@ -231,12 +235,12 @@ def test_stretches_of_one_file_are_stored_each_by_itself(store: Store) -> None:
     }  # fmt: skip
 
 
-def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
+def test_the_chosen_one_of_several_tables_is_reported(store: Store) -> None:
     members = [
         ("set/train/metadata.csv", "file_name,text\nonly-here.wav,x\n"),
-        ("set/train/only-here.wav", _sound(1)),
+        ("set/train/only-here.wav", _audio(1)),
         ("set/test/metadata.csv", "file_name,text\na.wav,y\nonly-here.wav,z\n"),
-        ("set/test/a.wav", _sound(2)),
+        ("set/test/a.wav", _audio(2)),
         ("__MACOSX/set/test/._metadata.csv", b"\0\5\x16\7"),
     ]
     found = _import(store, _packed(members))
@@ -247,16 +251,16 @@ def test_which_of_several_tables_was_stored_is_told(store: Store) -> None:
     )  # fmt: skip
 
 
-def test_texts_are_plain_once_they_are_stored(store: Store) -> None:
+def test_stored_texts_are_plain(store: Store) -> None:
     line = _row(text="x\x00y\ufffe\ud800\u202ez", **{"a\nb": "c\x1b[2J"})
-    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _sound(1))])).n_stored == 1
+    assert _import(store, _packed([("m.jsonl", line), ("a.wav", _audio(1))])).n_stored == 1
     [case] = store.cases()
     assert case.reference == "x\ufffdy\ufffd\ufffdz"
     assert dict(case.tags) == {"a\nb": "c\ufffd[2J"}
 
 
-def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[NewCase]) -> None:
-    """On PostgreSQL NUL in any text would be an error of the database."""
+def test_every_other_input_is_bounded_and_plain(store: Store, failures: list[NewCase]) -> None:
+    """PostgreSQL would refuse NUL in any text."""
     case = store.add_case(failures[0])
     flag = Flag("noise", "a\x00", "\ud800", "x" * 999, "m\x00", "en", 0.0, 1.0, "\u202e")
     made = store.add_flag(flag)
@@ -297,7 +301,7 @@ def test_the_other_ways_in_are_bounded_and_plain(store: Store, failures: list[Ne
 
 
 def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
-    """A ZIP that lists so many files and has none."""
+    """Return a ZIP that lists ``n_entries`` files and contains none."""
     entry = struct.pack("<4s4B4H3L5H2L", b"PK\x01\x02", 20, 3, 20, 0, *[0] * 4, *[0] * 3,
                         len(name), *[0] * 4, 0, 0) + name  # fmt: skip
     directory = entry * n_entries
@@ -305,14 +309,14 @@ def _central_directory_of(n_entries: int, name: bytes = b"a") -> bytes:
     return directory + end
 
 
-def test_a_member_without_a_name_is_borne() -> None:
+def test_a_member_without_a_name_is_tolerated() -> None:
     with open_zip(io.BytesIO(_central_directory_of(1, b""))) as files:
         assert list(files) == [""]
         with pytest.raises(AudioError, match="damaged"):
             files[""]()
 
 
-def test_a_list_of_millions_of_files_is_refused_before_it_is_read() -> None:
+def test_a_directory_of_millions_of_files_is_refused_before_it_is_read() -> None:
     with (
         pytest.raises(ManifestError, match="more than 20000 files"),
         open_zip(io.BytesIO(_central_directory_of(200_000))),
@@ -327,26 +331,26 @@ def test_a_list_of_millions_of_files_is_refused_before_it_is_read() -> None:
 
 def test_members_that_are_too_large_are_not_unpacked(store: Store) -> None:
     bomb = bytes(archives.MAX_MEMBER_BYTES + 1)
-    members = [("m.jsonl", _row() + GOOD), ("a.wav", bomb), ("good.wav", _sound(2))]
+    members = [("m.jsonl", _row() + GOOD), ("a.wav", bomb), ("good.wav", _audio(2))]
     found = _import(store, _packed(members))
     assert found.n_stored == 1
     assert "too large" in found.problems[0]
 
 
-def test_a_size_that_lies_is_found_out(store: Store) -> None:
-    """By the checksum of what was unpacked up to the size that is given."""
-    members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _sound(2))]
+def test_a_false_size_is_detected(store: Store) -> None:
+    """The checksum of the data unpacked up to the declared size differs."""
+    members = [("m.jsonl", _row() + GOOD), ("a.wav", bytes(60_000_000)), ("good.wav", _audio(2))]
     lying = _changed(_packed(members), b"a.wav", 26, 24, lambda _: 0)
     found = _import(store, _changed(lying, b"a.wav", 24, 22, lambda _: 100))
     assert found.n_stored == 1
     assert "damaged" in found.problems[0]
 
 
-def test_what_is_unpacked_is_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One large file that is named by many lines, each in another way."""
+def test_unpacked_bytes_are_counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many lines name one large file, each with another spelling."""
     monkeypatch.setattr(archives, "_MAX_TOTAL_BYTES", 1_000_000)
     rows = "".join(_row(file_name="./" * i + "a.wav") for i in range(20)) + GOOD
-    members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _sound())]
+    members = [("m.jsonl", rows), ("a.wav", bytes(90_000)), ("good.wav", _audio())]
     found = _import(store, _packed(members))
     assert found.n_stored == 0
     assert found.n_problems == 21
@@ -385,9 +389,9 @@ def _hours_of_silence(hours: float) -> bytes:
 
 
 def test_hours_of_silence_take_no_memory(tmp_path: Path) -> None:
-    sound = _hours_of_silence(1.5)
-    assert len(sound) < 3_000_000
-    (tmp_path / "set.zip").write_bytes(_packed([("m.jsonl", _row()), ("a.wav", sound)]))
+    audio = _hours_of_silence(1.5)
+    assert len(audio) < 3_000_000
+    (tmp_path / "set.zip").write_bytes(_packed([("m.jsonl", _row()), ("a.wav", audio)]))
     done = subprocess.run(
         [sys.executable, "-c", _IN_LITTLE_MEMORY, tmp_path], check=True, capture_output=True,
         text=True,
@@ -397,7 +401,7 @@ def test_hours_of_silence_take_no_memory(tmp_path: Path) -> None:
     assert int(megabytes) < 150
 
 
-def test_flac_of_a_case_comes_back_from_the_import(store: Store, failures: list[NewCase]) -> None:
+def test_flac_of_a_case_survives_the_import(store: Store, failures: list[NewCase]) -> None:
     members: list[Member] = [("m.jsonl", _row()), ("a.wav", to_flac(failures[0].samples))]
     assert _import(store, _packed(members)).n_stored == 1
     assert store.cases()[0].digest == failures[0].digest

@@ -1,4 +1,4 @@
-"""Sets as they are unpacked, in a folder and in a ZIP alike."""
+"""Usual layouts of sets, in a folder and in a ZIP."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from asr_core.evaluation.manifests import read_cases
 from asr_core.evaluation.set_files import DiskFiles, Files, file_opener
 
 Members = Mapping[str, "str | int"]
-"""Texts by path, and sounds that are so many milliseconds long."""
+"""Texts by path; a number is an audio file of so many milliseconds."""
 
 Found = dict[str, "tuple[str, int]"]
-"""Of each case its words and its length in milliseconds."""
+"""The text of each case and its length in milliseconds, by name."""
 
 
 def _content(value: str | int) -> bytes:
@@ -40,13 +40,13 @@ def _read(files: Files, name: str | None = None, top: str = "") -> tuple[Found, 
         name, note = find_listing(files)
     listing = read_listing(files, name)
     cases: Found = {}
-    said = [note] if note else []
+    problems = [note] if note else []
     for _, found in sorted(read_cases(listing.entries, file_opener(files, listing.folder, top))):
         if isinstance(found, NewCase):
             cases[found.name] = (found.reference, round(1000 * found.seconds))
         else:
-            said.append(str(found))
-    return cases, said
+            problems.append(str(found))
+    return cases, problems
 
 
 @pytest.fixture(params=["folder", "zip"])
@@ -108,7 +108,7 @@ def test_lj_speech(read: Callable[..., tuple[Found, list[str]]]) -> None:
     )
 
 
-def test_a_form_like_lj_speech_with_a_speaker_is_not_guessed(
+def test_an_lj_speech_table_with_a_speaker_is_not_guessed(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     with pytest.raises(ManifestError, match=r"third can't be what is said"):
@@ -128,9 +128,9 @@ def test_librispeech(read: Callable[..., tuple[Found, list[str]]]) -> None:
         "LibriSpeech/test-clean/84/122/84-122-0000.flac": 200,
         "LibriSpeech/SPEAKERS.TXT": "84 | F",
     }
-    found, said = read(members)
+    found, problems = read(members)
     assert found == {"84-121-0000": ("GO ON", 100), "84-122-0000": ("YES", 200)}
-    assert sorted(said) == [
+    assert sorted(problems) == [
         "Line 2 of 84-121.trans.txt: LibriSpeech/test-clean/84/121/84-121-0001 is not there.",
         "Using LibriSpeech/test-clean/; ignoring LibriSpeech/dev-clean/.",
     ]
@@ -151,9 +151,9 @@ def test_kaldi(read: Callable[..., tuple[Found, list[str]]], tmp_path: Path) -> 
         "s5/wav/one.flac": 500,
         "s5/wav/two.wav": 100,
     }  # fmt: skip
-    found, said = read(members)
+    found, problems = read(members)
     assert found == {"u1": ("hello there", 200), "u2": ("", 300)}
-    assert said[:-1] == [
+    assert problems[:-1] == [
         "Line 3 of text: wav.scp has a command for r3, and commands are not run; write the path "
         "of a sound file.",
         "Line 4 of text: r9 is not in wav.scp.",
@@ -161,7 +161,7 @@ def test_kaldi(read: Callable[..., tuple[Found, list[str]]], tmp_path: Path) -> 
         "Line 6 of text: u6 is not in segments.",
         "Line 7 of text: u1 is there twice.",
     ]
-    assert "Line 8 of text" in said[-1]
+    assert "Line 8 of text" in problems[-1]
     assert not trap.exists()
 
 
@@ -184,14 +184,14 @@ def test_fleurs(read: Callable[..., tuple[Found, list[str]]]) -> None:
         ("lists/metadata.csv", "test/sub/1.wav"),
     ],
 )
-def test_paths_are_found_from_wherever_they_count(
+def test_paths_are_resolved_from_every_usual_folder(
     read: Callable[..., tuple[Found, list[str]]], table: str, row: str
 ) -> None:
     members = {table: f"file_name,text\n{row},hello\n", "test/sub/1.wav": 100, "other/1.wav": 7}
     assert read(members) == ({"1": ("hello", 100)}, [])
 
 
-def test_a_file_of_another_split_is_never_taken_for_one_that_is_missing(
+def test_a_file_of_another_split_never_replaces_a_missing_one(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     members = {
@@ -202,14 +202,14 @@ def test_a_file_of_another_split_is_never_taken_for_one_that_is_missing(
     assert read(members) == ({"2": ("you", 100)}, ["Line 2: audio/1.wav is not there."])
 
 
-def test_two_files_of_one_name_are_not_chosen_from(
+def test_an_ambiguous_file_name_is_not_guessed(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     members = {"m.csv": "file,text\n1.wav,hello\n2.wav,x\n", "a/1.wav": 9, "b/1.wav": 9, "2.wav": 9}
     assert read(members) == ({"2": ("x", 9)}, ["Line 2: 1.wav is not there."])
 
 
-def test_a_name_without_extension_is_that_of_a_sound(
+def test_a_name_without_extension_finds_its_audio_file(
     read: Callable[..., tuple[Found, list[str]]],
 ) -> None:
     table = "LJ1|Dr. Who|Doctor Who\nLJ2|x|x\n"
@@ -220,8 +220,10 @@ def test_a_name_without_extension_is_that_of_a_sound(
     assert read(members) == ({"LJ1": ("Doctor Who", 9)}, ["Line 2: LJ2 is not there."])
 
 
-def test_names_from_a_mac_are_found(read: Callable[..., tuple[Found, list[str]]]) -> None:
-    """It writes letters and their marks one after the other."""
+def test_decomposed_unicode_names_from_macos_are_found(
+    read: Callable[..., tuple[Found, list[str]]],
+) -> None:
+    """As macOS stores letters and their diacritics as separate characters."""
     name = "Käse.wav"
     members = {f"a/{unicodedata.normalize('NFD', name)}": 9, "m.csv": f"file,text\n{name},x\n"}
     assert read(members) == ({"Käse": ("x", 9)}, [])
@@ -259,12 +261,12 @@ def test_the_table_is_found_among_the_files(names: list[str], taken: str) -> Non
         (["wav.scp"], "No manifest"),
     ],
 )
-def test_a_table_that_cannot_be_told_is_asked_for(names: list[str], sentence: str) -> None:
+def test_an_ambiguous_table_has_to_be_named(names: list[str], sentence: str) -> None:
     with pytest.raises(ManifestError, match=sentence):
         find_listing(names)
 
 
-def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
+def test_a_subfolder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
     for split in ("test", "train"):
         (tmp_path / "set" / split).mkdir(parents=True)
         (tmp_path / "set" / split / "1.wav").write_bytes(_content(9))
@@ -275,14 +277,14 @@ def test_a_folder_is_a_split_of_the_table_above_it(tmp_path: Path) -> None:
     assert [str(each) for each in found.left_out] == ["Line 4: test/2.wav is not there."]
 
 
-def test_a_pipe_is_no_recording(tmp_path: Path) -> None:
-    """Opening one would wait for ever."""
+def test_a_pipe_is_not_a_recording(tmp_path: Path) -> None:
+    """Opening one would block for ever."""
     os.mkfifo(tmp_path / "a.wav")
     (tmp_path / "m.csv").write_text("file,text\na.wav,x\n")
     assert _read(DiskFiles(tmp_path), "m.csv") == ({}, ["Line 2: a.wav is not there."])
 
 
-def test_paths_of_a_table_may_count_from_where_the_command_runs(tmp_path: Path) -> None:
+def test_paths_of_a_table_may_be_relative_to_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "m.csv").write_text("file,text\nsounds/a.wav,x\n")
     (tmp_path / "sounds").mkdir()

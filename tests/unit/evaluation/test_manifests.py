@@ -1,10 +1,11 @@
-"""What the rows of tables say, and the cases made of them."""
+"""Rows of tables, and the cases made of them."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
+import weakref
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -39,7 +40,7 @@ def test_the_usual_tables_are_read(name: str, content: str) -> None:
     )
 
 
-def test_languages_are_read_however_they_are_written() -> None:
+def test_languages_are_read_in_every_spelling() -> None:
     rows = "path,text,lang\na,x,en-GB\nb,x,de_de\nc,x,French\nd,x,\n"
     assert [e.language for e in read_entries("m.csv", rows.encode())] == ["en", "de", "fr", None]
 
@@ -54,18 +55,18 @@ def test_languages_are_read_however_they_are_written() -> None:
         ("m.csv", b"path,text\n\xff\xfe,x\n"),
     ],
 )
-def test_what_is_no_manifest_is_said(name: str, content: bytes) -> None:
+def test_an_invalid_manifest_is_reported(name: str, content: bytes) -> None:
     with pytest.raises(ManifestError):
         read_entries(name, content)
 
 
-def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
-    sound = to_flac(failures[0].samples)
+def test_a_bad_line_does_not_affect_the_others(failures: list[NewCase]) -> None:
+    audio = to_flac(failures[0].samples)
 
     def open_file(path: str) -> BinaryIO:
         if path == "gone.wav":
             raise AudioError("gone.wav is not there.")
-        return io.BytesIO(b"text" if path == "bad.wav" else sound)
+        return io.BytesIO(b"text" if path == "bad.wav" else audio)
 
     table = b"path,text,lang\nok.wav,x,en\ngone.wav,x,en\nbad.wav,x,en\nklingon.wav,x,tlh\n"
     found = dict(read_cases(read_entries("m.csv", table), open_file))
@@ -83,7 +84,7 @@ def test_a_bad_line_leaves_the_others_alone(failures: list[NewCase]) -> None:
 
 
 def _ramp(seconds: float) -> bytes:
-    """A file of which each millisecond holds its own number."""
+    """Return a file in which each millisecond contains its own number."""
     samples = np.repeat(np.arange(round(seconds * 1000), dtype=np.int16), 16)
     return to_flac(samples)
 
@@ -94,7 +95,7 @@ def _nemo(*rows: dict[str, object]) -> bytes:
     ).encode()
 
 
-def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
+def test_each_line_of_a_nemo_manifest_is_a_range_of_its_own() -> None:
     table = _nemo(
         {"offset": 20.5, "duration": 1.25}, {"offset": 0, "duration": 0.5}, {"offset": 20.25},
         {"duration": 2}, {"offset": 20.5, "duration": 1.25}, {"offset": 3, "duration": "0.1"},
@@ -123,7 +124,7 @@ def test_each_line_of_a_nemo_manifest_is_its_own_stretch() -> None:
     assert n_opened == 1
 
 
-def test_a_duration_is_no_stretch_in_other_tables() -> None:
+def test_a_duration_is_not_a_range_in_other_tables() -> None:
     table = b"file_name,text,duration\na.wav,x,1\n"
     assert [e.time_range for e in read_entries("m.csv", table) if isinstance(e, ManifestEntry)] == [
         WHOLE_FILE
@@ -148,7 +149,7 @@ def test_a_duration_is_no_stretch_in_other_tables() -> None:
         ({"offset": 1_000_000, "duration": 1e-300}, "The range ends before it begins; choose a later end"),
     ],
 )  # fmt: skip
-def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], reason: str) -> None:
+def test_an_invalid_range_is_reported_for_its_line(row: dict[str, object], reason: str) -> None:
     table = _nemo(row, {"offset": 1, "duration": 1})
     entries = read_entries("m.json", table)
     found = dict(read_cases(entries, lambda path: io.BytesIO(_ramp(3.0))))
@@ -158,32 +159,32 @@ def test_a_stretch_that_is_none_is_said_for_its_line(row: dict[str, object], rea
     assert isinstance(good, NewCase)
 
 
-def test_a_length_that_nobody_knew_is_no_limit() -> None:
+def test_an_unknown_duration_is_no_limit() -> None:
     table = _nemo({"duration": 100_000}, {"duration": 0}, {"offset": None, "duration": None})
     found = dict(read_cases(read_entries("m.json", table), lambda path: io.BytesIO(_ramp(1.0))))
     assert [case.seconds for case in found.values() if isinstance(case, NewCase)] == [1.0] * 3
 
 
-def test_no_more_of_a_long_file_is_held_than_a_stretch() -> None:
-    n_read = 0
+def test_no_more_of_a_long_file_is_held_than_a_range() -> None:
+    pieces: list[weakref.ref[NDArray[np.float32]]] = []
 
     class Hours:
         name = "long"
 
         def __iter__(self) -> Iterator[NDArray[np.float32]]:
-            nonlocal n_read
             for _ in range(1080):
-                n_read += 1
-                yield np.zeros(160_000, np.float32)
+                piece = np.zeros(160_000, np.float32)
+                pieces.append(weakref.ref(piece))
+                yield piece
 
     reader = SequentialRangeReader(Hours(), 300.0)  # type: ignore[arg-type]
     for start in range(0, 3600, 20):
         assert len(reader.samples(TimeRange(start, start + 30.0))) == 480_000
-        assert len(reader._held) <= 4
-    assert n_read == 362
+        assert sum(piece() is not None for piece in pieces) <= 4
+    assert len(pieces) == 362
     with pytest.raises(AudioError, match="longer than 300 s"):
         reader.samples(TimeRange(4000))
-    assert n_read < 435
+    assert len(pieces) < 435
 
 
 def test_tags_are_read_from_text() -> None:

@@ -1,4 +1,4 @@
-"""Counts are jiwer's; intervals hold what they promise."""
+"""Counts equal jiwer's; confidence intervals have their nominal coverage."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ texts = st.text(max_size=40) | st.text("12०٣.,'’-$%()[] aoद़ीئ今", 
 
 
 @given(words.filter(len), words)
-def test_rates_are_those_of_jiwer_to_the_last_digit(said: list[str], got: list[str]) -> None:
-    reference, hypothesis = " ".join(said), " ".join(got)
+def test_rates_are_those_of_jiwer_to_the_last_digit(
+    reference_words: list[str], hypothesis_words: list[str]
+) -> None:
+    reference, hypothesis = " ".join(reference_words), " ".join(hypothesis_words)
     normalise = normaliser("en")
     found = score(reference, hypothesis, "en")
     if normalise(reference):
@@ -44,7 +46,7 @@ def test_texts_are_compared_as_normalised() -> None:
     assert score("Ça va?", "ça va", "fr").raw_words.errors == 2
 
 
-def test_words_where_nothing_was_said_are_invented() -> None:
+def test_words_for_an_empty_reference_are_hallucinated() -> None:
     assert score("", "Thank you for watching", "en").n_hallucinated == 4
     assert score("", "Thank you for watching", "en").words.rate is None
     assert score("hello", "hello and so on and on", "en").n_hallucinated == 5
@@ -53,14 +55,16 @@ def test_words_where_nothing_was_said_are_invented() -> None:
 
 
 @given(texts, texts, st.sampled_from(["en", "de", "hi", "zh", "th", "ar"]))
-def test_any_text_is_scored_and_nothing_counts_against_itself(a: str, b: str, code: str) -> None:
+def test_any_text_is_scored_and_no_text_has_errors_against_itself(
+    a: str, b: str, code: str
+) -> None:
     assert score(a, a, code).words.errors == 0
     found = score(a, b, code)
     assert (found.words.errors == 0) == (normaliser(code)(a) == normaliser(code)(b))
 
 
 @pytest.mark.parametrize(
-    ("said", "heard", "language", "words", "characters"),
+    ("reference", "hypothesis", "language", "words", "characters"),
     [
         ("今天天气很好", "今天天汽很好", "zh", ErrorCounts(6, 1), ErrorCounts(6, 1)),
         (
@@ -77,14 +81,14 @@ def test_any_text_is_scored_and_nothing_counts_against_itself(a: str, b: str, co
         ("ça va", "ca va", "fr", ErrorCounts(2, 1), ErrorCounts(5, 1)),
     ],
 )
-def test_characters_are_those_that_are_written(
-    said: str, heard: str, language: str, words: ErrorCounts, characters: ErrorCounts
+def test_characters_are_counted_as_written(
+    reference: str, hypothesis: str, language: str, words: ErrorCounts, characters: ErrorCounts
 ) -> None:
-    found = score(said, heard, language)
+    found = score(reference, hypothesis, language)
     assert (found.words, found.characters) == (words, characters)
 
 
-def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
+def test_a_confidence_interval_has_its_nominal_coverage() -> None:
     rng = np.random.default_rng(0)
     held = 0
     for _ in range(200):
@@ -95,7 +99,7 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says() -> None:
     assert 180 <= held <= 200
 
 
-def test_a_difference_is_told_from_chance() -> None:
+def test_a_significant_difference_is_told_from_chance() -> None:
     rng = np.random.default_rng(1)
     first = [ErrorCounts(20, int(e), 0, 0) for e in rng.binomial(20, 0.2, 100)]
     better = [ErrorCounts(20, max(0, c.substitutions - 1), 0, 0) for c in first]

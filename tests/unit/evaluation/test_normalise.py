@@ -1,4 +1,4 @@
-"""Numbers are their digits however they are written; marks count as what they are."""
+"""Numbers are normalised to digits however they are written; marks keep their meaning."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def spelled(number: str | int, **options: str | int) -> str:
 
 
 def spellings(number: int) -> list[str]:
-    """As people and models write it: figures, words, digit by digit, by twos as years are said."""
+    """Return the usual spellings: digits, words, digit by digit, in pairs as years are read."""
     figures = str(number)
     found = [figures, f"{number:,}", " ".join(figures), ", ".join(figures)]
     found += [spelled(number), spelled(number, andword=""), spelled(number).replace("-", " ")]
@@ -52,30 +52,30 @@ def test_a_number_is_its_digits_however_it_is_written(
 
 
 @given(numbers, numbers, sentences, st.data())
-def test_another_number_costs_however_both_are_written(
+def test_another_number_is_an_error_however_both_are_written(
     number: int, other: int, sentence: str, data: st.DataObject
 ) -> None:
     assume(number != other)
-    said = sentence.format(data.draw(st.sampled_from(spellings(number))))
-    heard = sentence.format(data.draw(st.sampled_from(spellings(other))))
-    assert score(said, heard, "en").words.errors >= 1
+    reference = sentence.format(data.draw(st.sampled_from(spellings(number))))
+    hypothesis = sentence.format(data.draw(st.sampled_from(spellings(other))))
+    assert score(reference, hypothesis, "en").words.errors >= 1
 
 
 @given(st.integers(0, 10**7), st.integers(0, 9), st.integers(0, 8), sentences, st.data())
-def test_a_wrong_a_missing_and_an_additional_digit_cost(
+def test_wrong_missing_and_additional_digits_are_errors(
     number: int, digit: int, place: int, sentence: str, data: st.DataObject
 ) -> None:
     figures = str(number)
     place %= len(figures)
-    said = sentence.format(data.draw(st.sampled_from(spellings(number))))
+    reference = sentence.format(data.draw(st.sampled_from(spellings(number))))
     for wrong in (
         f"{figures[:place]}{digit}{figures[place + 1 :]}",
         figures[:place] + figures[place + 1 :],
         f"{figures[:place]}{digit}{figures[place:]}",
     ):
         if wrong != figures:
-            assert score(said, sentence.format(wrong), "en").words.errors >= 1
-            assert score(sentence.format(wrong), said, "en").words.errors >= 1
+            assert score(reference, sentence.format(wrong), "en").words.errors >= 1
+            assert score(sentence.format(wrong), reference, "en").words.errors >= 1
 
 
 @given(st.integers(1, 10**6))
@@ -147,7 +147,7 @@ def test_english_numbers_in_all_their_forms(same: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "heard"),
+    ("reference", "hypothesis"),
     [
         ("one hundred five", "1005"),
         ("one hundred five", "100 5"),
@@ -164,11 +164,11 @@ def test_english_numbers_in_all_their_forms(same: list[str]) -> None:
         ("-5", "5"),
     ],
 )
-def test_numbers_that_differ_cost(said: str, heard: str) -> None:
-    assert score(said, heard, "en").words.errors >= 1
+def test_different_numbers_are_an_error(reference: str, hypothesis: str) -> None:
+    assert score(reference, hypothesis, "en").words.errors >= 1
 
 
-def test_words_that_only_look_like_numbers_stay() -> None:
+def test_words_that_only_look_like_numbers_are_kept() -> None:
     assert words("O'Brien won for the second time, oh my") == "o brien won for the 2nd time oh my"
     assert words("at this point millions of hundreds") == "at this point millions of hundreds"
     assert words("a minus and a double") == "a minus and a double"
@@ -181,7 +181,7 @@ _PLAIN_WORDS = (
 
 
 @given(st.lists(st.sampled_from(_PLAIN_WORDS.split())).map(" ".join))
-def test_english_but_for_numbers_is_what_whispers_normaliser_makes_of_it(text: str) -> None:
+def test_english_is_normalised_as_by_whisper_except_for_numbers(text: str) -> None:
     theirs = EnglishTextNormalizer()(text.replace("’", "'"))
     assert words(text) == " ".join(theirs.split())
 
@@ -212,7 +212,7 @@ def test_english_but_for_numbers_is_what_whispers_normaliser_makes_of_it(text: s
         ("treinta y uno, dos mil cinco", "31, 2005", "es"),
     ],
 )
-def test_what_says_the_same_is_the_same(one: str, other: str, language: str) -> None:
+def test_equivalent_texts_are_normalised_alike(one: str, other: str, language: str) -> None:
     assert words(one, language) == words(other, language)
 
 
@@ -231,12 +231,12 @@ def test_what_says_the_same_is_the_same(one: str, other: str, language: str) -> 
         ("fünfundzwanzig", "26", "de"),
     ],
 )
-def test_what_changes_the_word_counts(one: str, other: str, language: str) -> None:
+def test_a_different_word_is_an_error(one: str, other: str, language: str) -> None:
     assert score(one, other, language).words.errors == 1
 
 
 @given(st.text(), st.sampled_from(["en", "de", "hi", "th", "yue", "tr", "xx"]))
-def test_each_word_says_where_it_was_written(text: str, language: str) -> None:
+def test_each_word_keeps_its_place_in_the_text(text: str, language: str) -> None:
     found = normalise_text(text, language)
     assert all(word and len(word.split()) == 1 for word in found.words)
     spans = list(zip(found.starts, found.ends, strict=True))
@@ -246,6 +246,6 @@ def test_each_word_says_where_it_was_written(text: str, language: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "…!?", "\ud800", "\0", "(" * 9000, "9" * 9000, "́" * 9000])
-def test_odd_texts_make_no_trouble(text: str) -> None:
+def test_any_text_can_be_normalised(text: str) -> None:
     for language in ("en", "de", "zh"):
         assert score(text, text, language).words.errors == 0

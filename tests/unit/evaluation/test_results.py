@@ -1,4 +1,4 @@
-"""Tables of trials that are made up, so that the right figures are known."""
+"""Invented trials, so that the right results are known."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ TINY, BASE = SystemConfig("tiny.en"), SystemConfig("base")
 
 def trial(
     case: str,
-    said: str,
-    heard: str,
+    reference: str,
+    hypothesis: str,
     condition: Condition = CLEAN,
     system: SystemConfig = BASE,
     **tags: str,
 ) -> Trial:
-    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(heard.split()))
+    words = tuple(Word(f" {w}", i, i + 1, 0.9) for i, w in enumerate(hypothesis.split()))
     return Trial(
-        case, case, said, "en", condition, system, TrialResult(words, "en", 4.0, 1.0), tags
+        case, case, reference, "en", condition, system, TrialResult(words, "en", 4.0, 1.0), tags
     )
 
 
@@ -78,7 +78,7 @@ def test_a_curve_begins_where_nothing_is_changed() -> None:
     assert curve_kinds(trials) == ["pitch", "white"]
 
 
-def test_the_worst_come_first_and_confusions_are_counted() -> None:
+def test_the_worst_trials_come_first_and_confusions_are_counted() -> None:
     assert rank_worst(TRIALS, 1)[0].text == "one bread mouse"
     first = count_confusions(TRIALS)[0]
     assert (first.reference, first.hypothesis, first.count, first.cases) == (
@@ -89,14 +89,14 @@ def test_the_worst_come_first_and_confusions_are_counted() -> None:
     )
 
 
-def test_calibration_compares_confidence_with_what_was_right() -> None:
+def test_calibration_compares_confidence_with_correctness() -> None:
     found = measure_calibration(TRIALS)
     [(confidence, right, n)] = found.bins
     assert (confidence, right, n) == (pytest.approx(0.9), pytest.approx(12 / 15), 15)
     assert found.error == pytest.approx(0.1)
 
 
-def test_two_results_are_compared_on_what_both_heard() -> None:
+def test_two_systems_are_compared_on_the_recordings_of_both() -> None:
     better = [trial("a", "one red house", "one red house", LOUD, TINY)]
     pairs = pair_trials(TRIALS, better)
     assert [pair.errors for pair in pairs] == [-2]
@@ -105,14 +105,14 @@ def test_two_results_are_compared_on_what_both_heard() -> None:
     assert pair_trials(TRIALS, [trial("z", "x", "y")]) == []
 
 
-def test_a_failed_trial_is_counted_and_shown_but_makes_no_rate() -> None:
+def test_a_failed_trial_is_counted_and_shown_but_not_scored() -> None:
     failed = Trial("c", "c", "some words", "en", CLEAN, BASE, TrialResult(error="It failed."))
     row = Summary.of([*TRIALS, failed])
     assert (row.n_failed, row.counts.n_reference) == (1, 15)
     assert rank_worst([*TRIALS, failed])[0] is failed
 
 
-def test_what_is_invented_where_nothing_is_said_is_in_no_rate() -> None:
+def test_words_hallucinated_for_an_empty_reference_are_in_no_rate() -> None:
     silent = trial("c", "", "thanks for watching")
     music = trial("d", "[music]", "")
     row = Summary.of([*TRIALS, silent, music])
@@ -127,13 +127,13 @@ def test_what_is_invented_where_nothing_is_said_is_in_no_rate() -> None:
     assert compare(pairs)[None].verdict == "same"
 
 
-def test_what_was_left_out_is_in_the_report() -> None:
+def test_rows_left_out_are_in_the_report() -> None:
     page = to_html([*TRIALS, trial("c", "", "thanks")], "A run", ["line 7: a<b.wav is not there"])
     assert "line 7: a&lt;b.wav is not there" in page
     assert "no words: 1 recording, 1 word invented" in page
 
 
-def test_exports_hold_every_trial_and_no_formula() -> None:
+def test_exports_contain_every_trial_and_no_formula() -> None:
     trials = [*TRIALS, trial("=1+1", "x", "@y")]
     rows = list(csv.DictReader(io.StringIO(to_csv(trials))))
     assert len(rows) == 6
@@ -149,7 +149,7 @@ def test_exports_hold_every_trial_and_no_formula() -> None:
     assert data["summary"][0]["condition"] == "clean"
 
 
-def test_the_report_needs_nothing_from_outside_and_escapes_what_was_heard() -> None:
+def test_the_report_is_self_contained_and_escapes_hypotheses() -> None:
     page = to_html([*TRIALS, trial("x", "<b>bold</b>", "<script>alert(1)</script>")], "A <run>")
     assert "<script" not in page
     assert "A &lt;run&gt;" in page

@@ -1,4 +1,4 @@
-"""Who may do what, and who somebody is."""
+"""Roles, permissions and identities."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LISTS = {
         ("root@lab.example", Role.OPERATOR),
     ],
 )
-def test_the_highest_list_decides(email: str | None, role: Role) -> None:
+def test_the_highest_role_decides(email: str | None, role: Role) -> None:
     assert resolve_role(email, LISTS) is role
 
 
@@ -45,7 +45,7 @@ def test_without_lists_everybody_reviews_and_nobody_operates() -> None:
     assert resolve_role(None, {}) is Role.REVIEWER
 
 
-def test_a_single_text_is_one_pattern_and_not_its_letters() -> None:
+def test_a_single_string_is_one_pattern() -> None:
     lists = {"operators": "*@lab.example"}
     assert resolve_role("root@lab.example", lists) is Role.OPERATOR
     assert resolve_role("somebody@else.example", lists) is Role.GUEST
@@ -62,7 +62,7 @@ def test_a_verified_address_counts_in_lower_case(verified: Any) -> None:
 @pytest.mark.parametrize(
     "verified", [None, False, 0, "0", "false", "", 1, "1", "yes", "True ", [True], {}]
 )
-def test_whatever_else_is_not_verified(verified: Any) -> None:
+def test_any_other_value_is_not_verified(verified: Any) -> None:
     claims = {"email": "root@lab.example", "email_verified": verified}
     assert verified_email(claims) is None
     assert resolve_actor(claims, LISTS) == NOBODY
@@ -94,12 +94,12 @@ def test_whatever_else_is_not_verified(verified: Any) -> None:
         "a" * 243 + "@lab.example",
     ],
 )
-def test_what_is_not_one_plain_address_is_nobody(email: Any) -> None:
+def test_an_unusual_address_has_no_role(email: Any) -> None:
     assert verified_email({"email": email, "email_verified": True}) is None
 
 
-def test_no_letter_passes_for_another() -> None:
-    """The Kelvin sign is k in lower case, and so are others."""
+def test_no_look_alike_letter_passes_for_another() -> None:
+    """The lower case of the Kelvin sign is k; there are others like it."""
     for code in range(128, sys.maxunicode + 1):
         if unicodedata.category(chr(code)) in ("Cs", "Cn", "Co"):  # no letters
             continue
@@ -107,7 +107,7 @@ def test_no_letter_passes_for_another() -> None:
         assert email is None or not email.isascii()
 
 
-def test_everybody_deletes_their_own_and_reviewers_all() -> None:
+def test_everybody_may_delete_their_own_and_reviewers_everything() -> None:
     tester = Actor("a@lab.example", Role.TESTER)
     assert tester.may_delete("a@lab.example")
     assert not tester.may_delete("b@lab.example")

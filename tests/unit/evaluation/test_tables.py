@@ -1,4 +1,4 @@
-"""Tables as their makers write them, and as they are damaged."""
+"""Tables as they are usually written, and damaged ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADER = "file_name,transcription,accent\n"
 
 
 def _rows(name: str, content: str | bytes) -> list[tuple[str, str] | str]:
-    """The file and the words of each row, or where it is and what is wrong with it."""
+    """Return the file and the text of each row, or its line and what is wrong with it."""
     data = content.encode() if isinstance(content, str) else content
     return [
         (entry.path, entry.reference)
@@ -26,15 +26,15 @@ def _rows(name: str, content: str | bytes) -> list[tuple[str, str] | str]:
     ]
 
 
-def test_a_quote_that_is_not_closed_swallows_no_row_of_a_tsv() -> None:
-    """As Common Voice writes them, without any quoting."""
+def test_an_unclosed_quote_swallows_no_row_of_a_tsv() -> None:
+    """Common Voice writes them without any quoting."""
     table = 'path\tsentence\tup\na.mp3\t"Drop it.\t2\nb.mp3\tA "thin" one.\t2\nc.mp3\tIt is 5"\t2\n'
     assert _rows("validated.tsv", table) == [
         ("a.mp3", '"Drop it.'), ("b.mp3", 'A "thin" one.'), ("c.mp3", 'It is 5"'),
     ]  # fmt: skip
 
 
-def test_quotes_are_read_in_a_tsv_whose_maker_quotes() -> None:
+def test_quotes_are_read_in_a_quoted_tsv() -> None:
     out = io.StringIO()
     writer = csv.writer(out, delimiter="\t")
     rows = [("a.mp3", 'Say "no".'), ("b.mp3", "Two\nlines\tand a tab"), ("c.mp3", "plain")]
@@ -49,7 +49,7 @@ def test_a_short_row_does_not_change_how_the_others_are_quoted() -> None:
     ]  # fmt: skip
 
 
-def test_a_text_that_may_go_on_in_the_next_line_is_not_cut() -> None:
+def test_a_text_that_may_continue_on_the_next_line_is_not_cut() -> None:
     table = 'path\tsentence\na.mp3\t"Two\nlines"\nb.mp3\t"yes" or no\nc.mp3\t5" of rain\n'
     assert _rows("t.tsv", table) == [
         'line 2: a quote (") in it is not closed, and the next line is no row',
@@ -68,9 +68,7 @@ def test_a_text_that_may_go_on_in_the_next_line_is_not_cut() -> None:
         ('a.wav,"We need" a, snake,Scots', 'a quote (") in it is not closed, or closed within a field'),
     ],
 )  # fmt: skip
-def test_a_row_of_a_csv_that_is_not_like_the_header_is_an_error_of_its_line(
-    row: str, problem: str
-) -> None:
+def test_a_csv_row_that_does_not_fit_the_header_is_an_error(row: str, problem: str) -> None:
     table = f'{HEADER}a.wav,"Two\nlines",x\n{row}\n\nb.wav,"Yes, ""you"".",Scots\n'
     assert _rows("m.csv", table) == [
         ("a.wav", "Two\nlines"), f"line 4: {problem}", ("b.wav", 'Yes, "you".'),
@@ -110,18 +108,18 @@ def test_a_text_of_many_lines_may_look_like_rows() -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_makers_write_the_same_in_many_ways(name: str, table: str, encoding: str) -> None:
+def test_every_usual_spelling_of_a_table_is_read(name: str, table: str, encoding: str) -> None:
     content = table.removeprefix("\ufeff").encode(encoding)
     assert _rows(name, content) == [("a.wav", "Hello"), ("b.wav", "you")]
 
 
-def test_what_is_no_end_of_a_line_stays_in_its_text() -> None:
-    said = "one\u2028two\x85three\vfour\ffive"
-    assert _rows("m.jsonl", f'{{"path": "a", "text": "{said[:10]}"}}\n') == [("a", said[:10])]
-    escaped = said.replace("\v", "\\u000b").replace("\f", "\\f")
-    assert _rows("m.jsonl", f'{{"path": "a", "text": "{escaped}"}}\n') == [("a", said)]
-    assert _rows("m.tsv", f"path\ttext\na\t{said}\n") == [("a", said)]
-    assert _rows("m.csv", f"path,text\na,{said}\n") == [("a", said)]
+def test_characters_that_end_no_line_stay_in_the_text() -> None:
+    text = "one\u2028two\x85three\vfour\ffive"
+    assert _rows("m.jsonl", f'{{"path": "a", "text": "{text[:10]}"}}\n') == [("a", text[:10])]
+    escaped = text.replace("\v", "\\u000b").replace("\f", "\\f")
+    assert _rows("m.jsonl", f'{{"path": "a", "text": "{escaped}"}}\n') == [("a", text)]
+    assert _rows("m.tsv", f"path\ttext\na\t{text}\n") == [("a", text)]
+    assert _rows("m.csv", f"path,text\na,{text}\n") == [("a", text)]
 
 
 @pytest.mark.parametrize(
@@ -142,19 +140,19 @@ def test_what_is_no_end_of_a_line_stays_in_its_text() -> None:
         ("m.jsonl", b'{"path": "a", "text": "x", "Text": "y"}', "text twice"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_told_is_not_guessed(name: str, content: bytes, sentence: str) -> None:
+def test_an_ambiguous_table_is_not_guessed(name: str, content: bytes, sentence: str) -> None:
     with pytest.raises(ManifestError, match=sentence):
         read_entries(name, content)
 
 
-def test_the_lines_of_a_list_are_counted() -> None:
+def test_errors_in_a_list_name_the_line() -> None:
     table = '[\n {"path": "a", "text": "x"},\n\n {"path": "b"}, 7,\n {"path": "c", "text": "z"}\n]'
     where = [getattr(entry, "where", "") for entry in read_entries("m.json", table.encode())]
     assert where == ["line 2", "line 4", "line 4", "line 5"]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_what_a_writer_of_csv_writes_is_read_as_it_was(delimiter: str) -> None:
+def test_a_table_written_by_the_csv_module_is_read_back(delimiter: str) -> None:
     rng = random.Random(7)
     signs = string.ascii_letters + ' "\n,;\t|\u2028'
     rows = [
@@ -166,7 +164,7 @@ def test_what_a_writer_of_csv_writes_is_read_as_it_was(delimiter: str) -> None:
     assert _rows("m.tsv" if delimiter == "\t" else "m.csv", out.getvalue()) == rows
 
 
-def test_whatever_is_done_to_quotes_no_row_takes_the_words_of_another() -> None:
+def test_no_row_takes_the_words_of_another_however_quotes_are_damaged() -> None:
     rng = random.Random(3)
     for _ in range(300):
         words = [f"w{i}" for i in range(8)]

@@ -43,13 +43,13 @@ def test_every_window_gets_its_own_result_in_order(
             read, work, n_workers=n_workers, max_batch=max_batch, check_cancelled=never_cancelled
         )
     )
-    assert [[(len(w.samples), result) for w, result in heard] for heard in found] == [
+    assert [[(len(w.samples), result) for w, result in pairs] for pairs in found] == [
         [(n, n) for n in sizes] for sizes in rounds
     ]
     assert all(len(share) <= max_batch for share in shares)
 
 
-def test_workers_work_at_the_same_time() -> None:
+def test_workers_run_in_parallel() -> None:
     together = threading.Barrier(2, timeout=5)
 
     def work(share: Sequence[SpeechChunk]) -> list[int]:
@@ -83,7 +83,7 @@ def test_a_file_is_not_read_far_ahead_of_the_model() -> None:
     assert len(list(found)) == 19
 
 
-def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
+def test_an_error_is_raised_and_no_thread_is_left() -> None:
     def work(share: Sequence[SpeechChunk]) -> list[int]:
         time.sleep(0.01)
         raise RuntimeError("no model")
@@ -95,12 +95,12 @@ def test_what_goes_wrong_is_raised_and_no_thread_stays() -> None:
     assert not any(name.startswith("asr-file-share") for name in names)
 
 
-def test_who_cancels_does_not_wait_for_the_model() -> None:
+def test_cancelling_does_not_wait_for_the_model() -> None:
     may_end, is_cancelled = threading.Event(), threading.Event()
 
     def work(share: Sequence[SpeechChunk]) -> list[int]:
         is_cancelled.set()
-        may_end.wait(10)  # a call of the model that cannot be stopped
+        may_end.wait(10)  # a model call that cannot be interrupted
         return lengths(share)
 
     def stop_if_cancelled() -> None:
@@ -121,7 +121,7 @@ def test_who_cancels_does_not_wait_for_the_model() -> None:
         assert not worker.is_alive()
 
 
-def test_who_cancels_does_not_wait_for_the_language() -> None:
+def test_cancelling_does_not_wait_for_language_detection() -> None:
     may_end = threading.Event()
 
     def stop_if_cancelled() -> None:

@@ -16,7 +16,7 @@ RATE = 16_000
 
 
 def spoken(*spans: tuple[float, float], seconds: float = 15.0) -> SpeechChunk:
-    """A window that begins at 100 s, with voices in ``spans``."""
+    """Return a window that starts at 100 s, with speech in ``spans``."""
     n_frames = round(seconds * RATE / FRAME_SAMPLES)
     at = [i * FRAME_SAMPLES / RATE for i in range(n_frames)]
     voices = bytes(any(a <= t < b for a, b in spans) for t in at)
@@ -30,7 +30,7 @@ def words(text: str, start: float, each: float = 0.4) -> list[Word]:
     ]
 
 
-def test_an_utterance_without_words_is_heard_again() -> None:
+def test_speech_without_words_is_transcribed_again() -> None:
     window = spoken((0.0, 4.0), (5.0, 9.0))
     [part] = find_skipped_speech(
         window, words("one two three four five six seven eight nine ten", 0.0)
@@ -50,17 +50,17 @@ def test_pauses_and_short_gaps_are_left_alone() -> None:
 
 
 @given(st.lists(st.floats(0, 14.9), max_size=20), st.lists(st.booleans(), min_size=15, max_size=15))
-def test_what_is_heard_again_lies_inside_and_is_worth_it(
+def test_ranges_transcribed_again_lie_inside_and_are_long_enough(
     starts: list[float], voiced: list[bool]
 ) -> None:
     window = spoken(*((float(i), i + 1.0) for i, v in enumerate(voiced) if v))
-    said = [Word(" x", s, min(s + 0.3, 15.0), 0.9) for s in sorted(starts)]
-    for part in find_skipped_speech(window, said):
+    recognised = [Word(" x", s, min(s + 0.3, 15.0), 0.9) for s in sorted(starts)]
+    for part in find_skipped_speech(window, recognised):
         assert 100.0 <= part.start_s < part.end_s <= 115.001
         assert part.speech_s >= FULL_CONTEXT_DEFAULTS.min_skipped_s - 0.1
 
 
-def test_what_was_found_goes_into_its_place() -> None:
+def test_recovered_words_go_into_their_place() -> None:
     before, after = words("ever tried", 0.0), words("try again", 6.0)
     found = words("ever failed no matter", 2.0)
     whole = insert_words([*before, *after], found)
@@ -77,13 +77,13 @@ def test_times_stay_in_order(start: float, each: float, other: float) -> None:
     assert len(whole) == 10
 
 
-def test_what_stands_crammed_beside_the_gap_is_not_written_twice() -> None:
+def test_words_crammed_beside_the_gap_are_not_written_twice() -> None:
     text = [*words("ever tried", 0.0), *words("ever failed", 0.8, each=0.1)]
     assert insert_words(text, words("ever failed", 1.7)) == tuple(text)
     assert insert_words(text, []) == tuple(text)
 
 
-def test_what_was_said_again_after_it_is_written_again() -> None:
+def test_words_repeated_after_the_gap_are_written_again() -> None:
     text = words("ever tried ever failed", 0.0)
     again = words("ever tried ever failed", 2.0)
     assert insert_words(text, again) == (*text, *again)

@@ -25,7 +25,7 @@ def files(budget: Budget, tmp_path: Path) -> StoredFiles:
     return StoredFiles(budget, tmp_path)
 
 
-def test_a_file_lies_where_only_this_user_can_read_it_until_nobody_needs_it(
+def test_a_file_is_private_and_deleted_when_nobody_needs_it(
     files: StoredFiles, budget: Budget
 ) -> None:
     kept = files.keep("talk.mp3", io.BytesIO(b"sound"), files.reserve(10, "one"))
@@ -43,7 +43,7 @@ def test_a_file_lies_where_only_this_user_can_read_it_until_nobody_needs_it(
     assert budget.used(Resource.UPLOADS, "one") == 0
 
 
-def test_room_is_held_before_the_first_byte_and_no_more_is_taken(
+def test_space_is_reserved_before_the_first_byte_and_never_exceeded(
     files: StoredFiles, budget: Budget
 ) -> None:
     held = files.reserve(60, "one")
@@ -57,9 +57,9 @@ def test_room_is_held_before_the_first_byte_and_no_more_is_taken(
     assert budget.used(Resource.UPLOADS, "one") == 0
 
 
-def test_a_full_disk_is_a_sentence(files: StoredFiles, budget: Budget) -> None:
+def test_a_full_disk_is_reported(files: StoredFiles, budget: Budget) -> None:
     class Full(io.BytesIO):
-        """A fake: a source behind which the disk is full, as copying finds it."""
+        """A fake for the fault: a source during whose copying the disk fills up."""
 
         def read(self, size: int | None = -1) -> bytes:
             raise OSError(28, os.strerror(28))
@@ -70,7 +70,7 @@ def test_a_full_disk_is_a_sentence(files: StoredFiles, budget: Budget) -> None:
     assert budget.used(Resource.UPLOADS, "one") == 0
 
 
-def test_a_trap_among_the_locks_is_left_alone(tmp_path: Path, budget: Budget) -> None:
+def test_links_and_pipes_among_the_locks_are_left_alone(tmp_path: Path, budget: Budget) -> None:
     os.mkfifo(tmp_path / "speak-and-read-x.lock")
     (tmp_path / "speak-and-read-y.lock").symlink_to(tmp_path / "theirs")
     (tmp_path / "theirs").write_text("x")
@@ -78,7 +78,7 @@ def test_a_trap_among_the_locks_is_left_alone(tmp_path: Path, budget: Budget) ->
     assert (tmp_path / "theirs").exists()
 
 
-def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path, budget: Budget) -> None:
+def test_files_of_a_killed_process_are_swept_by_the_next(tmp_path: Path, budget: Budget) -> None:
     script = (
         "import io, os, sys; from pathlib import Path\n"
         "from asr_core.ops.budget import Budget; from asr_core.full_context.stored_files import StoredFiles\n"
@@ -93,4 +93,4 @@ def test_what_a_killed_process_left_is_swept_by_the_next(tmp_path: Path, budget:
     third = StoredFiles(budget, tmp_path)
     folders = [path for path in tmp_path.iterdir() if path.is_dir()]
     assert sorted(folders) == sorted([other.folder, third.folder])
-    assert len(list(tmp_path.iterdir())) == 4  # with their locks
+    assert len(list(tmp_path.iterdir())) == 4  # with their lock files

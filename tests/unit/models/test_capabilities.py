@@ -22,7 +22,7 @@ from asr_core.models import CATALOGUE, Capabilities, capabilities, check_request
         ("distil-whisper/distil-large-v3.5", False, False),
     ],
 )
-def test_cards_and_hub_ids_tell_before_anything_is_fetched(
+def test_cards_and_hub_ids_give_capabilities_before_anything_is_fetched(
     model: str, is_multilingual: bool, can_translate: bool
 ) -> None:
     assert capabilities(model) == Capabilities(is_multilingual, can_translate)
@@ -34,7 +34,7 @@ def test_english_models_and_cut_down_decoders_do_not_translate() -> None:
 
 
 def _in_ctranslate2(directory: Path, n_tokens: int, n_encoder: int, n_decoder: int) -> None:
-    """Write a model.bin of the right names that holds hardly anything else."""
+    """Write a nearly empty ``model.bin`` with the right names."""
 
     def text(name: str) -> bytes:
         return struct.pack("<H", len(name) + 1) + name.encode() + b"\0"
@@ -80,12 +80,12 @@ def test_other_models_are_known_by_their_files(
 
 
 @pytest.mark.parametrize("model", ["some/model", "/nowhere", "no model", "\0"])
-def test_nothing_is_claimed_of_what_nobody_knows(model: str) -> None:
+def test_nothing_is_claimed_for_an_unknown_model(model: str) -> None:
     assert capabilities(model) is None
     check_request(model, "de", translate=True)
 
 
-def test_what_a_model_cannot_do_is_one_sentence() -> None:
+def test_a_missing_capability_is_one_sentence() -> None:
     check_request("tiny.en", "en")
     check_request("large-v3-turbo", "de", is_mixed=True)
     check_request("base", None, translate=True, is_mixed=True)

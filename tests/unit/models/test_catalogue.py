@@ -10,12 +10,12 @@ NAMES = {
 }  # fmt: skip
 
 
-def test_the_whisper_family_is_there() -> None:
+def test_the_catalogue_has_the_whisper_family() -> None:
     assert set(CATALOGUE) == NAMES
     assert DEFAULT_MODEL in CATALOGUE
 
 
-def test_every_card_says_what_a_user_wants_to_know() -> None:
+def test_every_card_describes_its_model() -> None:
     for name, card in CATALOGUE.items():
         assert card.name == name
         assert card.repo.count("/") == 1
@@ -25,7 +25,7 @@ def test_every_card_says_what_a_user_wants_to_know() -> None:
         assert "of memory" in card.summary
 
 
-def test_every_wheel_is_checked_by_digest() -> None:
+def test_every_wheel_has_a_digest() -> None:
     for card in CATALOGUE.values():
         if card.wheel is not None:
             assert set(card.wheel.parts) == set(card.files)

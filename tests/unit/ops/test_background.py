@@ -12,7 +12,7 @@ Eventually = Callable[..., None]
 
 
 class Queue:
-    """Items with a worker, as its owners keep them."""
+    """A queue with a background worker, as its owners use it."""
 
     def __init__(self, work: Callable[[int], None]) -> None:
         self.lock, self.items, self.n_idle = threading.Lock(), deque[int](), 0

@@ -15,7 +15,7 @@ def budget_of(total: float, each: float) -> Budget:
     return Budget({UPLOADS: Quota(total, each, "No room: {what} too much.")})
 
 
-def test_one_user_cannot_take_all() -> None:
+def test_one_user_cannot_take_the_whole_budget() -> None:
     budget = budget_of(total=10, each=6)
     held = budget.reserve(UPLOADS, 6, "one")
     with pytest.raises(LimitError, match="you have too much"):
@@ -28,7 +28,7 @@ def test_one_user_cannot_take_all() -> None:
     assert budget.used(UPLOADS, "other") == other.amount == 4
 
 
-def test_made_up_users_of_one_address_cannot_take_all() -> None:
+def test_invented_users_of_one_address_cannot_take_the_whole_budget() -> None:
     budget = budget_of(total=100, each=10)
     held = [budget.reserve(UPLOADS, 10, user, "their address") for user in range(7)]
     with pytest.raises(LimitError, match="this server has"):
@@ -36,7 +36,7 @@ def test_made_up_users_of_one_address_cannot_take_all() -> None:
     held.append(budget.reserve(UPLOADS, 10, "somebody", "another address"))
 
 
-def test_what_is_refused_changes_nothing() -> None:
+def test_a_refused_reservation_changes_nothing() -> None:
     budget = budget_of(total=10, each=10)
     held = budget.reserve(UPLOADS, 8, "one")
     with pytest.raises(LimitError):
@@ -49,7 +49,7 @@ def test_what_is_refused_changes_nothing() -> None:
     assert budget.usage()[0].n_owners == 0
 
 
-def test_a_forgotten_hold_is_given_back() -> None:
+def test_a_dropped_reservation_is_released() -> None:
     budget = budget_of(total=10, each=10)
     held = budget.reserve(UPLOADS, 10, "one")
     del held

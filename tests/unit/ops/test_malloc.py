@@ -13,7 +13,7 @@ from asr_core.ops.malloc import trim_heap
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps and gives back")
 def test_freed_memory_goes_back_to_the_system() -> None:
     blocks = [bytes(1000) for _ in range(100_000)]
-    last = blocks.pop()  # above all others: without it they would go back by themselves
+    last = blocks.pop()  # on top of the heap: without it they would be freed anyway
     del blocks
     before = psutil.Process().memory_info().rss
     trim_heap()

@@ -9,7 +9,7 @@ import pytest
 from asr_core.output.atomic_files import check_writable, write_atomically
 
 
-def test_what_is_written_is_there_and_nothing_else(tmp_path: Path) -> None:
+def test_a_written_file_is_complete_and_alone(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a.txt", b"one")
     write_atomically(tmp_path / "a.txt", b"two")
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -17,7 +17,7 @@ def test_what_is_written_is_there_and_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_leaves_what_was_there(
+def test_a_failure_leaves_the_previous_content(
     failure: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: int) -> None:
@@ -55,7 +55,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert len(list((tmp_path / "deep").iterdir())) == 1
 
 
-def test_a_name_as_long_as_names_may_be_is_written(tmp_path: Path) -> None:
+def test_the_longest_allowed_name_is_written(tmp_path: Path) -> None:
     write_atomically(tmp_path / ("n" * 251 + ".txt"), b"words")
     with pytest.raises(OSError, match="too long"):
         write_atomically(tmp_path / ("n" * 256), b"words")
@@ -71,7 +71,7 @@ def test_devices_and_pipes_are_written_to(tmp_path: Path) -> None:
     os.close(writer)
 
 
-def test_what_a_shell_has_opened_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_file_opened_by_the_shell_is_appended_to(tmp_path: Path) -> None:
     with (tmp_path / "out").open("ab") as opened:
         opened.write(b"before ")
         opened.flush()
@@ -79,7 +79,7 @@ def test_what_a_shell_has_opened_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"before words"
 
 
-def test_a_place_is_tried_without_leaving_anything(tmp_path: Path) -> None:
+def test_checking_a_path_leaves_nothing_behind(tmp_path: Path) -> None:
     check_writable(tmp_path / "a.txt")
     check_writable(Path(os.devnull))
     assert not list(tmp_path.iterdir())

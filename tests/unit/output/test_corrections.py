@@ -33,7 +33,7 @@ def test_an_inserted_word_stands_between_its_neighbours() -> None:
     assert first.words[1] == Word(" and", 0.5, 0.5, 1.0)
 
 
-def test_a_line_left_empty_is_gone() -> None:
+def test_an_emptied_line_is_removed() -> None:
     assert apply_corrections(HEARD, {0: "  "}).segments == HEARD.segments[1:]
 
 
@@ -64,14 +64,14 @@ WORD = st.text().map(lambda text: "".join(text.split())).filter(bool)
 @given(st.lists(WORD, min_size=1), st.text())
 @example(["0㐀"], "0 㐀")
 def test_any_text_comes_out_as_it_was_written_in_order_and_in_the_line(
-    heard: list[str], text: str
+    recognised: list[str], text: str
 ) -> None:
-    before = transcript([[(word, 0.3) for word in heard]])
+    before = transcript([[(word, 0.3) for word in recognised]])
     after = apply_corrections(before, {0: text})
     assert after.text == " ".join(text.split())
     for a, b in pairwise(after.words):
         assert a.start <= a.end <= b.start + 1e-9
-    assert all(w.start >= -1e-9 and w.end <= 0.3 * len(heard) + 1e-9 for w in after.words)
+    assert all(w.start >= -1e-9 and w.end <= 0.3 * len(recognised) + 1e-9 for w in after.words)
 
 
 def test_a_corrected_line_keeps_its_speaker() -> None:

@@ -47,7 +47,7 @@ def test_times_are_read_as_people_write_them(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3", "1:30pm"])
-def test_what_is_no_time_gets_a_sentence(text: str) -> None:
+def test_an_invalid_time_is_reported(text: str) -> None:
     with pytest.raises(ValueError, match="is not a time; write it as"):
         parse_timestamp(text)
 
@@ -84,7 +84,7 @@ def test_tsv_is_in_milliseconds() -> None:
     ]
 
 
-def test_json_has_everything() -> None:
+def test_json_has_every_field() -> None:
     data = json.loads(FORMATS["json"](SAMPLE))
     assert data["language"] == "en"
     assert data["notes"] == ["a note"]
@@ -93,7 +93,7 @@ def test_json_has_everything() -> None:
     ]
 
 
-def test_an_empty_transcript_is_fine_in_every_format() -> None:
+def test_every_format_writes_an_empty_transcript() -> None:
     for write in FORMATS.values():
         write(Transcript((), 0.0))
 
@@ -110,7 +110,7 @@ AWKWARD_TEXTS = [
     *("word", "مرحبا؟", "今日は。", "e\u0301\u0301"),
 ]
 AWKWARD = st.lists(st.lists(st.sampled_from(AWKWARD_TEXTS), min_size=1, max_size=4), max_size=4)
-"""What breaks a parser that takes it for its own."""
+"""Text that a parser might take for its own syntax."""
 
 
 def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) -> Transcript:
@@ -123,23 +123,23 @@ def awkward(lines: list[list[str]], start_s: float, speaker: str | None = None) 
 
 
 @given(AWKWARD, st.sampled_from([0.0, 3599.5, 400_000.0]), st.sampled_from([None, "Left", "a>b"]))
-def test_srt_and_vtt_are_read_by_others_as_they_were_written(
+def test_other_parsers_read_srt_and_vtt_as_written(
     lines: list[list[str]], start_s: float, speaker: str | None
 ) -> None:
-    """Two strict parsers each find the same cues, times and lines, also after 100 hours."""
-    heard = awkward(lines, start_s, speaker)
-    shown = make_cues(heard)
+    """Two strict parsers find the same cues, times and lines, even after 100 hours."""
+    written = awkward(lines, start_s, speaker)
+    shown = make_cues(written)
     times = [(round(cue.start * 1000), round(cue.end * 1000)) for cue in shown]
     n_lines = [len(cue.lines) for cue in shown]
 
-    as_srt, as_vtt = str(FORMATS["srt"](heard)), str(FORMATS["vtt"](heard))
+    as_srt, as_vtt = str(FORMATS["srt"](written)), str(FORMATS["vtt"](written))
     parsed = list(srt.parse(as_srt, ignore_errors=False))
     found = [
         (round(s.start.total_seconds() * 1000), round(s.end.total_seconds() * 1000)) for s in parsed
     ]
     assert found == times
     assert [len(s.content.splitlines()) for s in parsed] == n_lines
-    if start_s < 100 * 3600:  # it reads no more digits of hours than two
+    if start_s < 100 * 3600:  # it reads only two digits of hours
         for text, name in ((as_srt, "srt"), (as_vtt, "vtt")):
             events = pysubs2.SSAFile.from_string(text, format_=name)
             assert [(event.start, event.end) for event in events] == times
@@ -156,16 +156,16 @@ def test_srt_and_vtt_are_read_by_others_as_they_were_written(
         assert text.count("-->") == len(shown)
 
 
-def test_what_looks_like_a_tag_is_shown_by_players() -> None:
-    heard = awkward([["<i>so</i>", "{\\an8}said"]], 0.0)
-    [event] = pysubs2.SSAFile.from_string(str(FORMATS["srt"](heard)), format_="srt")
+def test_text_that_looks_like_a_tag_is_shown_by_players() -> None:
+    written = awkward([["<i>so</i>", "{\\an8}said"]], 0.0)
+    [event] = pysubs2.SSAFile.from_string(str(FORMATS["srt"](written)), format_="srt")
     assert "\u2060" in event.text
     assert event.text.replace("\u2060", "") == "<i>so</i> {\\an8}said"
-    [caption] = webvtt.from_string(str(FORMATS["vtt"](heard))).captions
+    [caption] = webvtt.from_string(str(FORMATS["vtt"](written))).captions
     assert caption.text == "&lt;i&gt;so&lt;/i&gt; {\\an8}said"
 
 
-def test_lines_from_right_to_left_say_so() -> None:
+def test_right_to_left_lines_are_marked() -> None:
     words = [Word(" هل", 0, 1, 1), Word(" Python", 1, 2, 1), Word(" جيد؟", 2, 3, 1)]
     arabic = Transcript((Segment.from_words(words),), 3, "ar")
     for name in ("srt", "vtt"):
@@ -187,13 +187,13 @@ def test_speakers_are_named_in_cues() -> None:
     assert "\n<v Left>How so?\n" in str(FORMATS["vtt"](both))
 
 
-def test_a_line_break_within_a_segment_is_none_in_text_and_tables() -> None:
-    heard = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
-    assert FORMATS["txt"](heard) == "one two three\tfour\n"
-    assert FORMATS["tsv"](heard) == "start\tend\ttext\n0\t1000\tone two three four\n"
+def test_line_breaks_within_a_segment_are_removed_in_text_and_tables() -> None:
+    written = Transcript((Segment.from_words([Word(" one\ntwo\u2028three\tfour", 0, 1, 1)]),), 1)
+    assert FORMATS["txt"](written) == "one two three\tfour\n"
+    assert FORMATS["tsv"](written) == "start\tend\ttext\n0\t1000\tone two three four\n"
 
 
-def _said(speaker: str, start: float, text: str) -> Segment:
+def _segment(speaker: str, start: float, text: str) -> Segment:
     words = text.split()
     return Segment.from_words(
         [Word(f" {word}", start + i / 2, start + (i + 1) / 2, 0.9) for i, word in enumerate(words)],
@@ -203,13 +203,13 @@ def _said(speaker: str, start: float, text: str) -> Segment:
 
 CALL = Transcript(
     (
-        _said("Left", 0.0, "Good morning, how may I help you?"),
-        _said("Right", 2.0, "Hello & good morning."),
-        _said("Left", 8.0, "Yes."),
+        _segment("Left", 0.0, "Good morning, how may I help you?"),
+        _segment("Right", 2.0, "Hello & good morning."),
+        _segment("Left", 8.0, "Yes."),
     ),
     10.0,
 )
-"""The second speaker begins before the first one ends."""
+"""The second speaker starts before the first one ends."""
 
 
 def test_text_names_the_speaker_of_each_line() -> None:

@@ -17,7 +17,7 @@ TEXTS = st.one_of(
     st.sampled_from(["a", "I", "the", "wonderful", "sentence.", "Mr.", "why?", "well,", "—", ""]),
     st.text("ab .,-\u0301\u200b\u2028\n\t\u00a0日ー。กำخ؟\U0001f1e9\x00\ufeff", max_size=9),
 )
-"""Anything that a model or a person might write as a word."""
+"""Any word that a model or a person might write."""
 
 TIMES = st.floats(-1, 40, allow_nan=False)
 
@@ -35,7 +35,7 @@ SPOKEN = st.lists(
     min_size=2,
     max_size=30,
 )
-"""Words that follow one another: letters, a mark, seconds, and the pause after them."""
+"""Consecutive words: letters, a mark, duration in seconds, and the pause after them."""
 
 
 def spoken(text: str, seconds_per_word: float = 0.4) -> Transcript:
@@ -43,7 +43,7 @@ def spoken(text: str, seconds_per_word: float = 0.4) -> Transcript:
 
 
 def texts(shown: list[Cue]) -> str:
-    """All that is shown, without spaces: in some scripts a line breaks where there is none."""
+    """Return all text shown, without spaces: some scripts break lines where there are none."""
     return "".join("".join(line.split()) for cue in shown for line in cue.lines)
 
 
@@ -62,7 +62,7 @@ def timed(lines: list[list[tuple[str, str, float, float]]]) -> Transcript:
 def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
     lines: list[list[tuple[str, float, float]]], duration_s: float, language: str | None
 ) -> None:
-    """Whatever the times of the words are: none, the same, in disorder, after the end."""
+    """For any word times: none, equal, out of order, after the end."""
     segments = tuple(
         Segment.from_words(
             [Word(f" {text}", start, start + length, 0.5) for text, start, length in line]
@@ -83,7 +83,7 @@ def test_every_cue_lasts_and_none_overlaps_or_leaves_the_file(
 
 
 @given(st.lists(SPOKEN, max_size=4))
-def test_no_word_is_lost_and_its_sound_is_covered(
+def test_no_word_is_lost_and_its_time_is_covered(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     for each in (timed(lines), split_into_words(timed(lines))):
@@ -102,7 +102,7 @@ def test_no_word_is_lost_and_its_sound_is_covered(
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
-def test_what_is_short_or_fast_has_no_pause_left_around_it(
+def test_a_short_or_fast_cue_uses_all_the_pause_around_it(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     each = timed(lines)
@@ -124,7 +124,7 @@ def is_readable(cue: Cue) -> bool:
 
 
 @given(st.lists(SPOKEN, min_size=1, max_size=4))
-def test_what_is_short_or_fast_could_not_be_read_with_a_neighbour_either(
+def test_a_short_or_fast_cue_could_not_be_merged_with_a_neighbour(
     lines: list[list[tuple[str, str, float, float]]],
 ) -> None:
     shown = make_cues(timed(lines))
@@ -181,7 +181,7 @@ def test_words_without_a_time_of_their_own_are_seen() -> None:
     assert all(cue.end - cue.start >= MIN_CUE_S for cue in shown)
 
 
-def test_two_who_talk_at_once_are_shown_one_after_the_other() -> None:
+def test_overlapping_speakers_are_shown_one_after_the_other() -> None:
     one = Segment.from_words([Word(" What", 0, 1, 1), Word(" then?", 1, 4, 1)])
     other = Segment.from_words([Word(" I", 0.2, 2, 1), Word(" see.", 2, 4.2, 1)])
     first, second = make_cues(Transcript((one, other), 9, "en"))
@@ -212,7 +212,7 @@ def test_an_abbreviation_ends_no_cue() -> None:
     ],
 )
 def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) -> None:
-    """A token a word, as the model writes them; nothing begins or ends a line that must not."""
+    """The model writes one token a word; no line starts or ends with a forbidden character."""
     words = [Word(c, i * 0.2, i * 0.2 + 0.2, 0.9) for i, c in enumerate(text)]
     shown = make_cues(Transcript((Segment.from_words(words),), 90, language))
     assert texts(shown) == text
@@ -223,7 +223,7 @@ def test_scripts_without_spaces_are_broken_at_words(language: str, text: str) ->
         assert line[-1] not in "「“เแโไใ"
 
 
-def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None:
+def test_a_long_text_without_spaces_gets_its_share_of_the_words_time() -> None:
     text = "ខ្ញុំចង់ទៅដើរលេងនៅសួនច្បារជាមួយមិត្តភក្តិ" * 4
     [first, second, *_] = make_cues(
         Transcript((Segment.from_words([Word(text, 0, 20, 1)]),), 20, "km")
@@ -232,13 +232,13 @@ def test_a_long_stretch_without_spaces_has_its_share_of_the_words_time() -> None
 
 
 @given(st.lists(st.tuples(SPOKEN, st.floats(0, 20)), min_size=2, max_size=5))
-def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
-    turns: list[tuple[list[tuple[str, str, float, float]], float]],
+def test_cues_of_speakers_alternate_and_contain_every_word(
+    parts: list[tuple[list[tuple[str, str, float, float]], float]],
 ) -> None:
     segments = []
-    for i, (said, begins) in enumerate(turns):
-        words, now = [], begins
-        for letters, mark, seconds, pause in said:
+    for i, (part, start_s) in enumerate(parts):
+        words, now = [], start_s
+        for letters, mark, seconds, pause in part:
             words.append(Word(f" {letters}{mark}", now, now + seconds, 0.9))
             now += seconds + pause
         segments.append(Segment.from_words(words, speaker=f"Speaker {i % 2}"))
@@ -248,8 +248,6 @@ def test_cues_of_speakers_take_turns_and_hold_all_that_is_said(
         assert one.start < one.end <= other.start < other.end
     assert all(len(cue.label + cue.lines[0]) <= MAX_LINE_WIDTH for cue in found)
     for speaker in ("Speaker 0", "Speaker 1"):
-        said_words = sorted(
-            w.text.strip() for s in segments if s.speaker == speaker for w in s.words
-        )
+        spoken = sorted(w.text.strip() for s in segments if s.speaker == speaker for w in s.words)
         shown = sorted(" ".join(w for c in found if c.speaker == speaker for w in c.lines).split())
-        assert shown == said_words
+        assert shown == spoken

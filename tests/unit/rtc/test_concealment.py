@@ -1,4 +1,4 @@
-"""Holes that lost packets leave are filled with what came before, and with no more."""
+"""Lost packets are concealed with the audio before them, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _tone(seconds: float) -> np.ndarray:
     return np.sin(2 * np.pi * 200 * t).astype(np.float32)
 
 
-def test_a_tone_goes_on_and_dies_away() -> None:
+def test_a_tone_continues_and_fades_out() -> None:
     tone = _tone(1.0)
     filled = conceal_loss(tone, 16_000, 16_000)
     whole = np.concatenate([tone[-320:], filled])
@@ -26,12 +26,12 @@ def test_a_tone_goes_on_and_dies_away() -> None:
     assert not filled[1280:].any()
 
 
-def test_nothing_before_gives_silence() -> None:
+def test_without_audio_before_a_loss_it_is_silence() -> None:
     assert not conceal_loss(np.zeros(0, np.float32), 320, 16_000).any()
 
 
 @given(st.integers(0, 2000), st.integers(0, 5000), st.sampled_from([16_000, 48_000]))
-def test_it_is_as_long_as_what_was_lost_and_never_louder(
+def test_concealment_is_as_long_as_the_loss_and_never_louder(
     n_before: int, n_lost: int, rate_hz: int
 ) -> None:
     before = np.random.default_rng(n_before).uniform(-1, 1, n_before).astype(np.float32)

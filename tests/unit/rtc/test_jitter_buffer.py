@@ -1,4 +1,4 @@
-"""Packets come out in the order they were sent, and none is lost but on the way."""
+"""Packets come out in the order they were sent, and none is lost except in the network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from asr_core.rtc.jitter_buffer import (
 from asr_core.workarounds.aiortc_receiver import install_audio_jitter_buffer
 
 SOUND = bytes([0b_01001_0_00, 1, 2, 3])
-"""Twenty milliseconds of it."""
+"""A packet of twenty milliseconds."""
 
 
 class Clock:
-    """Goes on by as much as a packet lasts, each time that it is read."""
+    """A fake clock that advances by one packet each time it is read."""
 
     now = 0.0
 
@@ -32,10 +32,10 @@ class Clock:
         return self.now
 
 
-def _heard(
+def _received(
     order: AudioJitterBuffer, numbers: list[int], data: Callable[[int], bytes] = lambda _: SOUND
 ) -> list[int]:
-    """The numbers of the packets that come out."""
+    """Return the numbers of the packets that come out."""
     out = []
     for number in numbers:
         packet = RtpPacket(sequence_number=number % 65536, timestamp=number, payload=data(number))
@@ -45,70 +45,70 @@ def _heard(
     return out
 
 
-def test_in_order_nothing_waits() -> None:
-    assert _heard(AudioJitterBuffer(), [7, 8, 9]) == [7, 8, 9]
+def test_packets_in_order_are_not_delayed() -> None:
+    assert _received(AudioJitterBuffer(), [7, 8, 9]) == [7, 8, 9]
 
 
-def test_a_lost_packet_costs_no_other() -> None:
+def test_a_lost_packet_loses_no_other() -> None:
     sent = [n for n in range(200) if n % 20 != 10]
-    heard = _heard(AudioJitterBuffer(Clock()), sent)
-    assert heard == sent[: len(heard)]
-    assert len(sent) - len(heard) <= REORDER_WINDOW
+    received = _received(AudioJitterBuffer(Clock()), sent)
+    assert received == sent[: len(received)]
+    assert len(sent) - len(received) <= REORDER_WINDOW
 
 
-def test_a_packet_that_comes_too_late_is_left_out() -> None:
-    assert _heard(AudioJitterBuffer(Clock()), [0, 2, 3, 4, 5, 6, 1, 7]) == [0, 2, 3, 4]
+def test_a_packet_that_arrives_too_late_is_dropped() -> None:
+    assert _received(AudioJitterBuffer(Clock()), [0, 2, 3, 4, 5, 6, 1, 7]) == [0, 2, 3, 4]
 
 
 @pytest.mark.parametrize("anew", [30_000, 300])
-def test_a_source_that_begins_anew_is_heard(anew: int) -> None:
-    assert _heard(AudioJitterBuffer(Clock()), [500, 501, anew, anew + 1])[-1] <= anew + 1
-    heard = _heard(AudioJitterBuffer(Clock()), [500, 501, *range(anew, anew + 20)])
-    assert heard[:2] == [500, 501]
-    assert heard[2:] == list(range(anew, anew + len(heard) - 2)) and len(heard) > 15
+def test_a_source_that_restarts_is_played(anew: int) -> None:
+    assert _received(AudioJitterBuffer(Clock()), [500, 501, anew, anew + 1])[-1] <= anew + 1
+    received = _received(AudioJitterBuffer(Clock()), [500, 501, *range(anew, anew + 20)])
+    assert received[:2] == [500, 501]
+    assert received[2:] == list(range(anew, anew + len(received) - 2)) and len(received) > 15
 
 
 @given(st.integers(0, 70_000), st.lists(st.integers(0, 3), min_size=1, max_size=80), st.data())
-def test_whatever_overtakes_comes_out_in_order(
+def test_reordered_packets_come_out_in_order(
     first: int, delays: list[int], data: st.DataObject
 ) -> None:
-    """Up to three places late, at any number, with losses: those lost are all that is missing."""
+    """Packets up to three places late, from any number: only the lost ones are missing."""
     lost = data.draw(st.sets(st.integers(1, len(delays)), max_size=len(delays) // 5))
     sent = [(i + delay, i) for i, delay in enumerate(delays)]
     arrived = [i for _, i in sorted(sent) if i not in lost]
     first += arrived[0]
     numbers = [first + i - arrived[0] for i in arrived if i >= arrived[0]]
-    heard = _heard(AudioJitterBuffer(Clock()), numbers)
-    assert heard == sorted(numbers)[: len(heard)]
-    assert len(numbers) - len(heard) <= REORDER_WINDOW
+    received = _received(AudioJitterBuffer(Clock()), numbers)
+    assert received == sorted(numbers)[: len(received)]
+    assert len(numbers) - len(received) <= REORDER_WINDOW
 
 
 @pytest.mark.parametrize("odd", [b"", b"\xff", b"\x03", b"\x03\x00", SOUND + bytes(1_300)])
-def test_what_cannot_be_decoded_is_left_out_and_nothing_waits_for_it(odd: bytes) -> None:
-    heard = _heard(
+def test_undecodable_packets_are_dropped_without_delay(odd: bytes) -> None:
+    received = _received(
         AudioJitterBuffer(Clock()), list(range(9)), lambda n: odd if n % 4 == 1 else SOUND
     )
-    assert heard == [0, 2, 3, 4, 6, 7, 8]
+    assert received == [0, 2, 3, 4, 6, 7, 8]
 
 
-def test_no_more_sound_goes_on_than_time_passes() -> None:
+def test_no_more_audio_comes_out_than_time_passes() -> None:
     slow = [0.0]
 
     def two_milliseconds() -> float:
         slow[0] += 0.002
         return slow[0]
 
-    heard_s = 0.02 * len(_heard(AudioJitterBuffer(two_milliseconds), list(range(20_000))))
+    heard_s = 0.02 * len(_received(AudioJitterBuffer(two_milliseconds), list(range(20_000))))
     assert heard_s == pytest.approx(BURST_S + MAX_SPEED * 40, abs=0.1)
 
 
-def test_long_packets_count_by_their_sound() -> None:
+def test_long_packets_count_by_their_duration() -> None:
     long = bytes([0b_01011_0_11, 2, 1, 2])  # 120 ms in one packet, fifty of them a second
-    heard_s = 0.12 * len(_heard(AudioJitterBuffer(Clock()), list(range(2_000)), lambda _: long))
+    heard_s = 0.12 * len(_received(AudioJitterBuffer(Clock()), list(range(2_000)), lambda _: long))
     assert heard_s == pytest.approx(BURST_S + MAX_SPEED * 40, abs=0.2)
 
 
-def test_aiortc_uses_it_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_aiortc_uses_the_jitter_buffer_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rtcrtpreceiver, "JitterBuffer", rtcrtpreceiver.JitterBuffer)
     install_audio_jitter_buffer(AudioJitterBuffer)
     audio = rtcrtpreceiver.RTCRtpReceiver("audio", _Transport())
@@ -118,6 +118,6 @@ def test_aiortc_uses_it_for_audio(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class _Transport:
-    """Stands for one that is open: making a real one needs a peer."""
+    """A stand-in for an open transport; a real one needs a peer."""
 
     state = "connected"

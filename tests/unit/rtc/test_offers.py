@@ -1,4 +1,4 @@
-"""Offers of browsers are taken, others refused before anybody works on them."""
+"""Browsers' offers are accepted; others are refused before they cost anything."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ a=rtpmap:0 PCMU/8000
 a=ssrc:2571132246 cname:PoPNFv+3a1PAyliV
 """
 OFFER = (HEAD + AUDIO).replace("\n", "\r\n")
-"""Chromium 141's for a page that only sends a microphone, shortened."""
+"""Chromium 141's offer for a page that only sends a microphone, shortened."""
 
 VIDEO = AUDIO.replace("m=audio", "m=video").replace("opus/48000/2", "VP8/90000")
 DATA = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\na=sctp-port:5000\n"
@@ -66,7 +66,7 @@ def with_candidates(n: int) -> str:
     return OFFER + "".join(f"a={candidate(port=10_000 + i)}\r\n" for i in range(n))
 
 
-def test_the_offer_of_a_browser_passes_as_it_is() -> None:
+def test_a_browsers_offer_passes_unchanged() -> None:
     assert validate_offer(OFFER, "offer", PUBLIC) == OFFER
     assert validate_offer(with_candidates(12), "offer", ALL) == with_candidates(12)
     assert validate_offer(OFFER.replace("sendonly", "sendrecv"), "offer", ALL)
@@ -101,7 +101,7 @@ def test_the_offer_of_a_browser_passes_as_it_is() -> None:
         with_candidates(MAX_CANDIDATES + 1),
     ],
 )
-def test_anything_else_is_refused_in_a_sentence(sdp: object) -> None:
+def test_any_other_offer_is_refused_with_a_sentence(sdp: object) -> None:
     with pytest.raises(
         OfferError, match=r"^The connection .* was refused: the browser\'s offer [^\n]*\.$"
     ):
@@ -109,13 +109,13 @@ def test_anything_else_is_refused_in_a_sentence(sdp: object) -> None:
 
 
 @pytest.mark.parametrize("kind", [None, 5, "answer", "rollback", ["offer"]])
-def test_what_is_no_offer_is_refused(kind: object) -> None:
+def test_a_value_that_is_not_an_offer_is_refused(kind: object) -> None:
     with pytest.raises(OfferError):
         validate_offer(OFFER, kind, ALL)
 
 
 @pytest.mark.parametrize("sdp", [HEAD + 8_000 * AUDIO, OFFER + 5_000 * f"a={candidate()}\r\n"])
-def test_a_huge_offer_costs_next_to_nothing(sdp: str) -> None:
+def test_a_huge_offer_is_refused_cheaply(sdp: str) -> None:
     began = time.process_time()
     for _ in range(100):
         with pytest.raises(OfferError):
@@ -124,14 +124,12 @@ def test_a_huge_offer_costs_next_to_nothing(sdp: str) -> None:
 
 
 @given(st.text(max_size=300), st.integers(0, len(OFFER)))
-def test_whatever_is_put_into_an_offer_there_is_one_line_of_media_or_none(
-    text: str, at: int
-) -> None:
+def test_any_offer_has_at_most_one_media_line(text: str, at: int) -> None:
     try:
         checked = validate_offer(OFFER[:at] + text + OFFER[at:], "offer", ALL)
     except OfferError:
         return
-    # As aiortc reads it, which takes more marks for the end of a line than SDP does.
+    # As aiortc reads it: it knows more line ends than SDP does.
     media = [line for line in checked.splitlines() if line.startswith("m=")]
     assert len(media) == 1 and media[0].startswith("m=audio ")
 
@@ -169,11 +167,11 @@ def test_private_networks_are_tried_unless_the_operator_says_no(
 
 
 @pytest.mark.parametrize("address", ["203.0.114.9", "2a00:1450::8", "8.8.8.8"])
-def test_addresses_of_the_internet_are_tried(address: str) -> None:
+def test_public_addresses_are_tried(address: str) -> None:
     assert PUBLIC.allows(address)
 
 
-def test_candidates_of_browsers_pass() -> None:
+def test_browsers_candidates_pass() -> None:
     for text in (
         "candidate:3124279949 1 udp 2122194687 192.0.2.2 55156 typ host generation 0 ufrag SI/o network-id 1",
         "candidate:0 1 UDP 2122252543 192.168.1.9 51000 typ host",  # Firefox
@@ -192,7 +190,7 @@ def test_candidates_of_browsers_pass() -> None:
         candidate().replace("rport 0", "rport x"), candidate().replace("1677729535", "9" * 10),
     ],
 )  # fmt: skip
-def test_odd_candidates_are_left_out(text: str) -> None:
+def test_unusual_candidates_are_dropped(text: str) -> None:
     assert filter_candidates({"x": {"candidate": text, "sdpMLineIndex": 0}}, ALL) == {}
 
 
@@ -204,11 +202,11 @@ def test_odd_candidates_are_left_out(text: str) -> None:
         {"x": {"candidate": candidate(), "sdpMLineIndex": [0]}},
     ],
 )  # fmt: skip
-def test_what_is_no_candidate_is_left_out(given: object) -> None:
+def test_values_that_are_not_candidates_are_dropped(given: object) -> None:
     assert filter_candidates(given, ALL) == {}
 
 
-def test_so_many_candidates_and_no_more() -> None:
+def test_the_number_of_candidates_is_limited() -> None:
     given = {
         str(i): {"candidate": candidate(port=10_000 + i), "sdpMLineIndex": 0} for i in range(5_000)
     }

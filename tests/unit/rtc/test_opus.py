@@ -1,4 +1,4 @@
-"""What an Opus packet says of itself is what a decoder makes of it."""
+"""The duration in an Opus packet's header is that of the decoded audio."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from asr_core.rtc.opus import MAX_PACKET_S, opus_duration_s
 
 
 def _decoded_s(packet: bytes) -> float | None:
-    """Seconds that FFmpeg's libopus makes of it; None if it refuses."""
+    """Return the seconds that FFmpeg's libopus decodes it to; None if it refuses."""
     codec = av.CodecContext.create("libopus", "r")
     codec.sample_rate = 48_000
     codec.layout = "stereo"
@@ -29,7 +29,7 @@ _SEVERAL = st.tuples(
 
 @settings(max_examples=500)
 @given(st.one_of(_ANY, _SEVERAL))
-def test_a_packet_lasts_as_long_as_it_is_decoded_to(packet: bytes) -> None:
+def test_the_duration_of_a_packet_is_that_of_its_decoded_audio(packet: bytes) -> None:
     duration_s = opus_duration_s(packet)
     decoded_s = _decoded_s(packet)
     assert (duration_s is None) == (decoded_s is None)
@@ -38,5 +38,5 @@ def test_a_packet_lasts_as_long_as_it_is_decoded_to(packet: bytes) -> None:
         assert duration_s <= MAX_PACKET_S + 1e-9
 
 
-def test_nothing_is_no_packet() -> None:
+def test_an_empty_packet_has_no_duration() -> None:
     assert opus_duration_s(b"") is None

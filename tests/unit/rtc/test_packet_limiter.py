@@ -1,4 +1,4 @@
-"""A connection brings as much as a browser sends, and no more."""
+"""A connection may bring as much as a browser sends, and no more."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from asr_core.workarounds.aiortc_receiver import PacketVerdict, install_packet_f
 from tests.support.loops import run
 
 
-def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None:
+def test_a_browser_is_received_for_hours_and_after_a_network_outage() -> None:
     inflow = PacketLimiter()
     now = 0.0
     for _ in range(200_000):
@@ -29,7 +29,7 @@ def test_a_browser_is_heard_for_hours_after_a_network_that_stood_still() -> None
         assert inflow.judge(7, now) is PacketVerdict.ACCEPT
 
 
-def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
+def test_a_client_that_sends_too_much_is_throttled_and_then_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(7, n / 1_000) for n in range(6_000)]
     n_taken = verdicts.index(PacketVerdict.DISCONNECT) - MAX_REFUSED_PACKETS
@@ -39,7 +39,7 @@ def test_who_sends_too_much_is_heard_in_part_and_then_cut_off() -> None:
     assert verdicts[-1] is PacketVerdict.DISCONNECT
 
 
-def test_a_crowd_of_sources_is_cut_off() -> None:
+def test_too_many_sources_are_cut_off() -> None:
     inflow = PacketLimiter()
     verdicts = [inflow.judge(source, source / 50) for source in range(100)]
     assert verdicts[:8] == [PacketVerdict.ACCEPT] * 8
@@ -47,10 +47,10 @@ def test_a_crowd_of_sources_is_cut_off() -> None:
     assert inflow.judge(3, 3.0) is PacketVerdict.ACCEPT
 
 
-def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
+def test_time_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Up and down by all that a stamp can hold: the jitter grows larger than its field."""
+    """Time stamps jump over their whole range, so the jitter exceeds its field."""
     now = 0.0
     monkeypatch.setattr("aiortc.rtcrtpreceiver.time.time", lambda: now)
     statistics = StreamStatistics(48_000)
@@ -72,6 +72,6 @@ def test_stamps_that_overflow_a_report_do_not_keep_the_connection_open(
 
 
 class _Transport:
-    """Stands for one that is open: making a real one needs a peer."""
+    """A stand-in for an open transport; a real one needs a peer."""
 
     state = "connected"

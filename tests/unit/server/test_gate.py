@@ -1,15 +1,18 @@
-"""The gate alone, with an app behind it that tells what it was asked."""
+"""The gate alone, with an app behind it that reports its requests."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from asr_core.ops.budget import Budget, Quota, Resource
+from asr_core.ops.rate_limit import KeyedBuckets
 from asr_core.server import gate as gate_module
 from asr_core.server.gate import COOKIE, VISITOR_HEADER, Gate
 from asr_core.server.hosts import AllowedHosts
@@ -18,7 +21,7 @@ from tests.support.loops import run
 
 @dataclass
 class Site:
-    """What Streamlit knows, as a test wishes it."""
+    """A stand-in for what the gate asks Streamlit."""
 
     signed_in: str | None = None
     path: str | None = None
@@ -64,7 +67,7 @@ class Answer:
 
 
 class Behind:
-    """The app behind the gate."""
+    """A fake app behind the gate that records its requests."""
 
     def __init__(self) -> None:
         self.asked: list[dict[str, str]] = []
@@ -98,6 +101,11 @@ def make(site: Site | None = None, **options: Any) -> tuple[Gate, Behind, Site]:
     return Gate(behind, site=site, budget=budget, hosts=hosts, **options), behind, site
 
 
+def set_clock(monkeypatch: pytest.MonkeyPatch, clock: Callable[[], float]) -> None:
+    """Let the rate limits of gates made from now on run on ``clock``."""
+    monkeypatch.setattr(gate_module, "KeyedBuckets", functools.partial(KeyedBuckets, clock=clock))
+
+
 def scope_of(kind: str, path: str, headers: dict[str, str], method: str = "GET") -> dict[str, Any]:
     path, _, query = path.partition("?")
     listed = {"host": "localhost", **headers}
@@ -127,7 +135,7 @@ def ask(gate: Gate, path: str, *, method: str = "GET", body: bytes = b"", **head
 
 
 def connect(gate: Gate, *messages: Any, **headers: str) -> list[Any]:
-    """Open a page's WebSocket, send ``messages``, close it; what came back."""
+    """Open a page's WebSocket, send ``messages`` and close it; return what came back."""
     headers = {key.replace("_", "-"): value for key, value in headers.items()}
     waiting = [{"type": "websocket.connect"}, *messages, {"type": "websocket.disconnect"}]
     sent: list[Any] = []
@@ -174,7 +182,7 @@ def test_every_answer_has_the_headers_that_bind_browsers() -> None:
     "path", ["/", "/upload", "/_stcore/host-config", "/static/js/x.js", "/media/x.wav",
              "/component/x/index.html", "/files/a/b", "/_stcore/upload_file/s/f"],
 )  # fmt: skip
-def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
+def test_an_uninvited_visitor_reaches_nothing_behind_the_gate(path: str) -> None:
     gate, behind, site = make(invitation="north-wind", is_open=False)
     for method in ("GET", "PUT", "DELETE", "POST", "OPTIONS"):
         assert ask(gate, path, method=method, body=b"x").status == 403
@@ -183,26 +191,26 @@ def test_who_is_not_invited_reaches_nothing_behind_the_gate(path: str) -> None:
     assert not behind.asked and not site.uploaded_by
 
 
-def test_what_is_for_whoever_runs_the_server_is_closed() -> None:
+def test_developer_endpoints_are_closed() -> None:
     gate, behind, _ = make()
     for path in ("/_stcore/metrics", "/_stcore/agent/run", "/_stcore/script-health-check"):
         assert ask(gate, path).status == 404
     assert not behind.asked
 
 
-def test_an_invitation_becomes_a_cookie_and_leaves_the_address() -> None:
+def test_an_invitation_becomes_a_cookie_and_is_removed_from_the_address() -> None:
     gate, behind, _ = make(invitation="north-wind", is_open=False)
     answer = ask(gate, "/upload?section=Runs&invite=north-wind")
     assert (answer.status, answer.all("location")) == (303, ["/upload?section=Runs"])
     assert "HttpOnly; SameSite=Lax" in answer.all("set-cookie")[0]
     assert ask(gate, "/upload", cookie=f"{COOKIE}={answer.cookie}").body == "inside"
-    # Whoever has the cookie keeps the identity when the link is opened once more.
+    # The cookie keeps the identity when the link is opened again.
     again = ask(gate, "/?invite=north-wind", cookie=f"{COOKIE}={answer.cookie}")
     assert (again.status, again.cookie) == (303, None)
     assert [asked["path"] for asked in behind.asked] == ["/upload"]
 
 
-def test_the_way_out_of_an_invitation_stays_on_this_host() -> None:
+def test_an_invitation_redirects_only_within_the_host() -> None:
     gate, *_ = make(invitation="north-wind", is_open=False)
     for path in ("//evil.example/?invite=north-wind", "/\\evil.example?invite=north-wind"):
         location = ask(gate, path).all("location")[0]
@@ -213,12 +221,12 @@ def test_wrong_invitations_are_counted_and_logged(caplog: pytest.LogCaptureFixtu
     gate, *_ = make(invitation="north-wind", is_open=False)
     statuses = [ask(gate, f"/?invite=guess{i}").status for i in range(20)]
     assert statuses.count(303) == 5 and statuses[-1] == 429
-    assert ask(gate, "/?invite=north-wind").status == 429  # a guess like any other
+    assert ask(gate, "/?invite=north-wind").status == 429  # counted as a guess
     assert "wrong invitation" in caplog.text
     assert "guess" not in caplog.text.replace("guessed", "")
 
 
-def test_who_signed_in_may_enter_and_others_are_shown_where() -> None:
+def test_signed_in_users_may_enter_and_others_are_offered_to_sign_in() -> None:
     gate, behind, site = make(Site(path="/auth/login?provider=x"), is_open=False)
     assert 'href="/sign-in"' in ask(gate, "/testbench").body
     assert ask(gate, "/sign-in").all("location") == ["/auth/login?provider=x"]
@@ -246,7 +254,7 @@ def test_a_session_is_resumed_only_by_the_browser_that_began_it() -> None:
     assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
 
 
-def test_who_signs_in_at_a_shared_computer_is_another_visitor() -> None:
+def test_another_user_of_a_shared_computer_is_another_visitor() -> None:
     gate, behind, site = make(Site(path="/auth/login"), is_open=False)
     cookie = f"{COOKIE}={ask(gate, '/').cookie}"
 
@@ -263,14 +271,14 @@ def test_who_signs_in_at_a_shared_computer_is_another_visitor() -> None:
     assert behind.asked[-1]["sec-websocket-protocol"] == "streamlit, token"
 
 
-def test_nobody_gives_themselves_a_name() -> None:
+def test_identity_headers_from_outside_are_removed() -> None:
     gate, behind, _ = make()
     ask(gate, "/", **{VISITOR_HEADER.decode(): "somebody"})
     connect(gate, **{VISITOR_HEADER.decode(): "somebody"})
     assert all(asked[VISITOR_HEADER.decode()] != "somebody" for asked in behind.asked)
 
 
-def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
+def test_files_are_accepted_only_for_ones_own_session() -> None:
     gate, behind, site = make()
     cookie = f"{COOKIE}={ask(gate, '/').cookie}"
     site.owners["mine"] = behind.asked[-1][VISITOR_HEADER.decode()]
@@ -288,7 +296,7 @@ def test_files_are_taken_only_for_a_session_of_ones_own() -> None:
     assert ask(gate, "/anywhere", **put).status == 413
 
 
-def test_messages_that_no_browser_sends_end_the_connection() -> None:
+def test_messages_no_browser_sends_end_the_connection() -> None:
     gate, behind, _ = make()
     too_long = {"type": "websocket.receive", "bytes": b"x" * 1_000_001}
     assert connect(gate, too_long)[-1] == {"type": "websocket.close", "code": 1009}
@@ -297,7 +305,7 @@ def test_messages_that_no_browser_sends_end_the_connection() -> None:
     assert all(message["type"] == "websocket.disconnect" for message in behind.messages)
 
 
-def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_faster_than_a_browser_is_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
     slept = 0.0
 
     async def sleep(seconds: float) -> None:
@@ -307,34 +315,35 @@ def test_who_sends_faster_than_a_browser_waits(monkeypatch: pytest.MonkeyPatch) 
     now = 0.0
     monkeypatch.setattr(gate_module.time, "monotonic", lambda: now)
     monkeypatch.setattr(gate_module.asyncio, "sleep", sleep)
+    set_clock(monkeypatch, lambda: now)
     gate, behind, _ = make()
-    for buckets in (gate._unthrottled, gate._by_visitor, gate._by_address, gate._openings):
-        buckets._clock = lambda: now
     message = {"type": "websocket.receive", "bytes": b"x"}
     connect(gate, *[message] * 210)
     assert len(behind.messages) == 211
     assert slept == pytest.approx(150 / 15, rel=0.01)  # 60 at once, then 15 a second
 
-    slept = 0.0  # with a new browser for each connection the address is what counts
+    slept = 0.0  # with a new browser for each connection the address is limited
     now += 100
     for _ in range(50):
         connect(gate, *[message] * 60)
-    assert slept == 0  # nobody waits who is no faster than that
+    assert slept == 0  # a client at that rate does not wait
     for _ in range(50):
         connect(gate, *[message] * 100)
     assert slept > 5
 
 
-def test_one_address_opens_pages_no_faster_than_people_do() -> None:
+def test_one_address_cannot_open_pages_faster_than_people_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_clock(monkeypatch, lambda: 0.0)
     gate, *_ = make()
-    gate._openings._clock = lambda: 0.0
     answers = [connect(gate)[0]["type"] for _ in range(1010)]
     assert answers == ["websocket.accept"] * 1000 + ["websocket.close"] * 10
 
 
-def test_requests_are_no_faster_than_browsers_ask() -> None:
+def test_requests_are_limited_to_a_browsers_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_clock(monkeypatch, lambda: 0.0)
     gate, behind, _ = make()
-    gate._requests._clock = lambda: 0.0
     statuses = [ask(gate, "/static/x.js").status for _ in range(2010)]
     assert statuses == [200] * 2000 + [429] * 10
     assert len(behind.asked) == 2000
@@ -347,7 +356,7 @@ def test_cookies_that_take_long_to_read_are_not_read() -> None:
         assert "cookie" not in behind.asked[-1]
 
 
-def test_a_cookie_that_somebody_planted_beside_ours_counts_for_nothing() -> None:
+def test_a_planted_second_cookie_is_ignored() -> None:
     gate, behind, _ = make()
     ours, theirs = ask(gate, "/").cookie, ask(gate, "/").cookie
     ask(gate, "/", cookie=f"{COOKIE}={ours}")
@@ -359,7 +368,7 @@ def test_a_cookie_that_somebody_planted_beside_ours_counts_for_nothing() -> None
     assert behind.asked[-1][VISITOR_HEADER.decode()] != name
 
 
-def test_who_signed_in_and_then_opens_the_link_keeps_what_they_made() -> None:
+def test_a_signed_in_user_who_opens_the_link_keeps_their_work() -> None:
     gate, behind, site = make(Site(path="/auth/login"), invitation="north-wind", is_open=False)
     site.signed_in = "anne"
     cookie = ask(gate, "/").cookie
@@ -370,7 +379,7 @@ def test_who_signed_in_and_then_opens_the_link_keeps_what_they_made() -> None:
     assert behind.asked[-1][VISITOR_HEADER.decode()] == name
 
 
-def test_connections_come_out_of_the_budget_and_go_back() -> None:
+def test_connections_are_taken_from_the_budget_and_returned() -> None:
     allowed = Quota(total=1, each=1, sentence="No room: {what} too many pages.")
     budget = Budget({Resource.CONNECTIONS: allowed})
     gate, behind, _ = make(budget=budget)
@@ -385,19 +394,19 @@ def test_connections_come_out_of_the_budget_and_go_back() -> None:
     assert budget.usage()[2].used == 0
 
 
-def test_health_tells_what_is_wrong() -> None:
+def test_health_reports_what_is_wrong() -> None:
     gate, _, site = make(is_open=False, invitation="north-wind")
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (200, "ok")
     site.no_model = "The model hangs."
     assert (ask(gate, "/health").status, ask(gate, "/health").body) == (503, "The model hangs.")
-    assert ask(gate, "/_stcore/health").body == "inside"  # pages come back all the same
+    assert ask(gate, "/_stcore/health").body == "inside"  # pages are still served
     site.no_page = "No page can be opened: no descriptors are left."
     for path in ("/health", "/_stcore/health"):
         answer = ask(gate, path)
         assert (answer.status, answer.body) == (503, site.no_page)
 
 
-def test_the_app_may_lie_below_a_path() -> None:
+def test_the_app_may_be_served_below_a_path() -> None:
     gate, behind, _ = make(base="/speech", invitation="north-wind", is_open=False)
     answer = ask(gate, "/speech/?invite=north-wind")
     assert answer.all("location") == ["/speech/"] and "Path=/speech;" in answer.all("set-cookie")[0]

@@ -10,7 +10,7 @@ from asr_core.server.hosts import AllowedHosts
     ["localhost:8501", "127.0.0.1", "[::1]:8501", "192.168.1.7:80", "laptop.local", "LOCALHOST.",
      "my-app.streamlit.app", "speech.example.org", "a.team.example.org:443"],
 )  # fmt: skip
-def test_names_of_ours_are_served(host: str) -> None:
+def test_own_host_names_are_served(host: str) -> None:
     hosts = AllowedHosts(["speech.example.org", " *.Team.example.org "])
     assert hosts.allows_host(host)
 
@@ -21,11 +21,11 @@ def test_names_of_ours_are_served(host: str) -> None:
      "team.example.org", "user@localhost", "localhost/x", "localhost:port", "localhost:99999", "a b",
      "streamlit.app.evil.example", "xspeech.example.org"],
 )  # fmt: skip
-def test_a_foreign_name_for_this_address_is_not(host: str | None) -> None:
+def test_a_foreign_name_for_this_address_is_refused(host: str | None) -> None:
     assert not AllowedHosts(["speech.example.org", "*.team.example.org"]).allows_host(host)
 
 
-def test_only_pages_of_ours_may_ask() -> None:
+def test_only_own_pages_may_send_requests() -> None:
     hosts = AllowedHosts(["speech.example.org"])
     assert hosts.allows_origin(None, "localhost:8501")
     assert hosts.allows_origin("http://localhost:8501", "localhost:8501")

@@ -8,17 +8,17 @@ import pytest
 from asr_core.server.visitors import Visitor, VisitorCookies, is_invitation
 
 
-def test_a_cookie_of_ours_is_known_and_no_other() -> None:
+def test_only_our_own_cookies_are_accepted() -> None:
     cookies = VisitorCookies()
     visitor = Visitor.new()
     value = cookies.write(visitor)
     assert cookies.read(value) == replace(visitor, needs_cookie=False)
     for other in (None, "", "x", value[:-1], value.replace(value[3], "~"), "a.b.c", value * 50):
         assert cookies.read(other) is None
-    assert VisitorCookies().read(value) is None  # another process's
+    assert VisitorCookies().read(value) is None  # signed by another process
 
 
-def test_a_cookie_is_written_anew_when_it_has_grown_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_cookie_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     cookies = VisitorCookies()
     value = cookies.write(Visitor.new())
     now = time.time()
@@ -38,10 +38,12 @@ def test_an_invitation_outlives_a_restart_and_ends_when_it_changes() -> None:
     assert VisitorCookies().read(value) is None
 
 
-def test_a_strangers_cookie_holds_no_trace_of_the_invitation() -> None:
+def test_a_strangers_cookie_has_no_trace_of_the_invitation() -> None:
     stranger = Visitor.new()
     value = VisitorCookies("north-wind").write(stranger)
-    assert VisitorCookies("north-wind").read(value) is None  # signed with nothing of it
+    assert (
+        VisitorCookies("north-wind").read(value) is None
+    )  # its key does not depend on the invitation
 
 
 def test_nobody_is_invited_without_an_invitation() -> None:

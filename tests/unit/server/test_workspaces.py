@@ -11,7 +11,7 @@ from asr_core.server.workspaces import Workspace, Workspaces
 
 
 class World:
-    """Pages that open and close, and a clock."""
+    """Pages that open and close, and a fake clock."""
 
     def __init__(self) -> None:
         self.open: set[str] = set()
@@ -41,18 +41,18 @@ def world() -> World:
 
 @pytest.fixture
 def fill(stored: Callable[..., StoredFile]) -> Callable[[Workspace], StoredFile]:
-    """Put a finished file into a workspace."""
+    """Put a finished file into a workspace; return it."""
 
     def put(workspace: Workspace) -> StoredFile:
         file = stored(b"sound")
         job = Job("1", "talk.mp3", file, engine=None, state=JobState.DONE)  # type: ignore[arg-type]
-        workspace.files._batches.append([job])
+        workspace.files.add(job)
         return file
 
     return put
 
 
-def test_a_page_loaded_anew_finds_what_its_browser_made(
+def test_a_reloaded_page_finds_the_work_of_its_browser(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
@@ -64,7 +64,9 @@ def test_a_page_loaded_anew_finds_what_its_browser_made(
     assert world.all.owner_of("second") == "me"
 
 
-def test_nobody_else_finds_it(world: World, fill: Callable[[Workspace], StoredFile]) -> None:
+def test_no_other_visitor_finds_the_work(
+    world: World, fill: Callable[[Workspace], StoredFile]
+) -> None:
     made = world.page("first")
     fill(made)
     world.open.remove("first")
@@ -84,7 +86,7 @@ def test_two_pages_of_one_browser_do_not_share(
     assert world.page("first") is made
 
 
-def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_later(
+def test_a_page_opened_before_the_old_connection_ended_finds_the_work_later(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
@@ -96,14 +98,14 @@ def test_a_page_that_came_before_the_old_connection_was_seen_to_end_finds_it_lat
     assert world.all.claim("second", "me") is made
 
 
-def test_an_older_page_leaves_the_other_time_to_come_back(
+def test_an_older_page_gives_the_other_time_to_reconnect(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     made = world.page("first")
     fill(made)
     empty = world.page("second")
     world.pass_time(300)
-    world.open.clear()  # a proxy starts anew: both are cut, the empty one is back first
+    world.open.clear()  # a proxy restarts: both are cut, the empty page reconnects first
     assert world.page("second") is empty
     assert world.page("first") is made
     world.open.remove("first")
@@ -111,11 +113,11 @@ def test_an_older_page_leaves_the_other_time_to_come_back(
     assert world.page("second") is made
 
 
-def test_it_is_kept_fifteen_minutes_without_a_page_then_freed_and_told_once(
+def test_work_without_a_page_is_freed_after_fifteen_minutes_and_reported_once(
     world: World, fill: Callable[[Workspace], StoredFile]
 ) -> None:
     path = fill(world.page("first")).path
-    world.pass_time(3600)  # the page is open all the time
+    world.pass_time(3600)  # the page stays open
     world.open.remove("first")
     world.pass_time(895)
     assert len(world.all) == 1 and path.exists()
@@ -136,7 +138,7 @@ def test_words_typed_on_a_page_are_kept_as_long_as_transcripts(world: World) -> 
     assert world.all.owner_of("first") is None
 
 
-def test_a_visit_in_which_nothing_was_made_is_forgotten_soon_and_silently(world: World) -> None:
+def test_a_visit_without_work_is_forgotten_soon_and_silently(world: World) -> None:
     for i in range(2000):
         world.page(f"visit {i}", f"visitor {i}")
     world.open.clear()

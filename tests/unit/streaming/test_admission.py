@@ -1,4 +1,4 @@
-"""Who is let in, and when, on a simulated clock."""
+"""Admission of speakers, on a simulated clock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Clock:
         return self.now
 
 
-def test_first_come_first_served_and_nobody_presses_anything() -> None:
+def test_visitors_are_admitted_in_order_without_asking_again() -> None:
     queue = AdmissionQueue(lambda: 1, Clock())
     assert [queue.enter(who) for who in "abc"] == [True, False, False]
     assert [queue.position(who) for who in "abc"] == [None, 1, 2]
@@ -26,7 +26,7 @@ def test_first_come_first_served_and_nobody_presses_anything() -> None:
     assert queue.position("c") == 1
 
 
-def test_who_closed_the_tab_loses_the_place() -> None:
+def test_a_visitor_who_closed_the_tab_loses_their_place() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     assert [queue.enter(who) for who in "abc"] == [True, False, False]
@@ -40,14 +40,14 @@ def test_who_closed_the_tab_loses_the_place() -> None:
 def test_the_queue_is_full_with_two_for_each_place() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 2, clock)
-    for who in "abcde":  # the first is in, until the second may follow
+    for who in "abcde":  # the first is admitted, until the second may follow
         queue.enter(who)
         assert queue.is_full == (who == "e")
     clock.now = 6
-    assert not queue.is_full  # all who waited have closed their tabs
+    assert not queue.is_full  # everyone waiting has closed their tab
 
 
-def test_the_estimate_learns_how_long_people_stay() -> None:
+def test_the_waiting_time_is_estimated_from_past_stays() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     for _ in range(30):
@@ -60,7 +60,7 @@ def test_the_estimate_learns_how_long_people_stay() -> None:
     assert queue.estimated_wait_s("a") is None
 
 
-def test_the_second_half_comes_in_one_by_one() -> None:
+def test_the_second_half_is_admitted_one_by_one() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 4, clock)
     let_in = []
@@ -70,8 +70,8 @@ def test_the_second_half_comes_in_one_by_one() -> None:
     assert let_in == [2] * 10 + [3] * 10 + [4] * 10
 
 
-def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
-    """The machine turns out slower with the second speaker: the third waits."""
+def test_the_load_of_a_new_speaker_is_measured_before_the_next_is_admitted() -> None:
+    """If the second speaker makes the machine too slow, the third waits."""
     clock = Clock()
     queue = AdmissionQueue(lambda: 3 if queue.n_admitted < 2 else 2, clock)
     for _ in range(60):
@@ -82,7 +82,7 @@ def test_who_comes_in_is_measured_before_the_next_one_does() -> None:
     assert queue.position("c") == 1
 
 
-def test_who_comes_when_the_queue_is_full_does_not_wait() -> None:
+def test_a_visitor_who_finds_the_queue_full_does_not_wait() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     for who in range(1_000):
@@ -92,7 +92,7 @@ def test_who_comes_when_the_queue_is_full_does_not_wait() -> None:
     assert [queue.join(who) for who in (0, 2, 4)] == [True, True, False]
 
 
-def test_who_joins_waits_without_being_let_in_and_is_forgotten_without_asking() -> None:
+def test_a_visitor_who_only_joins_is_not_admitted_and_soon_forgotten() -> None:
     clock = Clock()
     queue = AdmissionQueue(lambda: 1, clock)
     assert queue.join("a")
@@ -119,13 +119,13 @@ def test_the_queues_of_two_models_share_one_budget() -> None:
 
 
 class Page:
-    """One that a user has open."""
+    """A page that a user has open."""
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
 
 
-def test_one_user_takes_two_places_and_not_all() -> None:
+def test_one_user_takes_at_most_two_places() -> None:
     clock = Clock()
     budget = Budget({Resource.SPEAKERS: Quota(9, 9, "No more than {what}.")})
     queues = [AdmissionQueue(lambda: 9, clock, budget) for _ in range(2)]
@@ -136,7 +136,7 @@ def test_one_user_takes_two_places_and_not_all() -> None:
     for page in pages[2:]:
         assert queues[0].is_at_limit(page)
         assert not queues[0].enter(page)
-        assert queues[0].position(page) is None  # nobody waits behind them in vain
+        assert queues[0].position(page) is None  # so that nobody waits behind them in vain
     clock.now += 10
     assert queues[0].enter(Page("somebody else"))
     queues[1].leave(pages[1])
@@ -145,7 +145,7 @@ def test_one_user_takes_two_places_and_not_all() -> None:
 
 
 @given(st.integers(1, 5))
-def test_who_is_in_stays_in_when_the_machine_gets_slower(capacity: int) -> None:
+def test_admitted_speakers_stay_when_the_machine_gets_slower(capacity: int) -> None:
     room = [capacity]
     clock = Clock()
     queue = AdmissionQueue(lambda: room[0], clock)
@@ -162,35 +162,35 @@ class Crowd(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.queue = AdmissionQueue(lambda: 3, self.clock)
-        self.asked: list[int] = []
+        self.waiting: list[int] = []
 
     @rule()
     def settle(self) -> None:
         self.clock.now += 5
-        for who in list(self.asked):
+        for who in list(self.waiting):
             self.ask(who)
 
     @rule(who=st.integers(0, 8))
     def ask(self, who: int) -> None:
         if self.queue.enter(who):
-            if who in self.asked:
-                # Only as many may stand before as there were free places.
-                assert self.asked.index(who) < 3
-                self.asked.remove(who)
-        elif who not in self.asked and self.queue.position(who) is not None:
-            self.asked.append(who)
+            if who in self.waiting:
+                # Only as many may be ahead as there were free places.
+                assert self.waiting.index(who) < 3
+                self.waiting.remove(who)
+        elif who not in self.waiting and self.queue.position(who) is not None:
+            self.waiting.append(who)
 
     @rule(who=st.integers(0, 8))
     def leave(self, who: int) -> None:
         self.queue.leave(who)
-        if who in self.asked:
-            self.asked.remove(who)
+        if who in self.waiting:
+            self.waiting.remove(who)
 
     @invariant()
     def never_too_many(self) -> None:
         assert self.queue.n_admitted <= 3
         assert self.queue.n_waiting <= 6
-        assert self.queue.n_waiting == len(self.asked)
+        assert self.queue.n_waiting == len(self.waiting)
 
 
 TestCrowd = Crowd.TestCase

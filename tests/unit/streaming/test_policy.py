@@ -21,42 +21,42 @@ TEXTS = st.lists(st.sampled_from(["one", "two", "three", "four", "five,"]), max_
 
 
 LATER_S = 99.0
-"""Audio goes on for long after every word."""
+"""Audio that continues long after every word."""
 
 
 def words(texts: list[str], probability: float = 0.9) -> list[Word]:
-    """A word a second."""
+    """Return one word per second."""
     return [Word(f" {text}", float(i), i + 0.8, probability) for i, text in enumerate(texts)]
 
 
-def test_only_what_two_hypotheses_share_is_final() -> None:
+def test_only_words_that_two_hypotheses_share_are_final() -> None:
     assert local_agreement(words(["it", "was", "the"]), words(["It", "was", "a", "dog"]), 99) == 2
     assert local_agreement([], words(["it"]), 99) == 0
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.3, 0.55, 0.8, 1.0])
-def test_a_word_waits_for_what_is_said_after_it(probability: float) -> None:
+def test_a_word_waits_for_audio_after_it(probability: float) -> None:
     both = words(["it", "was"], probability)
     needed_s = commit_delay_s(probability)
     assert local_agreement(both, both, both[1].end + needed_s - 0.01) == 1
     assert local_agreement(both, both, both[1].end + needed_s + 0.01) == 2
 
 
-def test_the_greater_doubt_of_two_hypotheses_counts() -> None:
+def test_the_lower_probability_of_two_hypotheses_counts() -> None:
     sure, unsure = words(["it"], 0.9), words(["it"], 0.1)
     end_s = sure[0].end + commit_delay_s(0.9)
     assert local_agreement(sure, sure, end_s) == 1
     assert local_agreement(sure, unsure, end_s) == local_agreement(unsure, sure, end_s) == 0
 
 
-def test_a_word_is_doubted_with_the_next() -> None:
+def test_an_uncertain_next_word_delays_a_word() -> None:
     sure, next_unsure = words(["it", "was"]), [*words(["it"]), *words(["it", "was"], 0.1)[1:]]
     end_s = sure[0].end + commit_delay_s(0.9)
     assert local_agreement(sure, sure, end_s) == local_agreement(next_unsure, sure, end_s) == 1
     assert local_agreement(sure, next_unsure, end_s) == 0
 
 
-def test_trust_grows_with_each_probability() -> None:
+def test_the_delay_shrinks_with_each_probability() -> None:
     low, high = words(["it"], 0.4)[0], words(["it"], 0.8)[0]
     assert agreement_confidence(low, low, low) == pytest.approx(0.4)
     assert (
@@ -71,7 +71,7 @@ def test_trust_grows_with_each_probability() -> None:
     )
 
 
-def test_doubtful_words_wait_longer() -> None:
+def test_uncertain_words_wait_longer() -> None:
     waits = [commit_delay_s(trusted) for trusted in np.linspace(0, 1, 50)]
     assert waits == sorted(waits, reverse=True)
     assert {waits[0], waits[-1]} == {
@@ -81,23 +81,23 @@ def test_doubtful_words_wait_longer() -> None:
 
 
 @given(TEXTS, TEXTS, st.floats(0, 20))
-def test_agreement_is_a_common_beginning(a: list[str], b: list[str], end_s: float) -> None:
+def test_agreement_is_a_common_prefix(a: list[str], b: list[str], end_s: float) -> None:
     n = local_agreement(words(a), words(b), end_s)
     assert a[:n] == b[:n]
     assert all(word.end <= end_s for word in words(b)[:n])
 
 
 @given(TEXTS, TEXTS)
-def test_a_hypothesis_goes_on_where_the_committed_words_end(
+def test_a_hypothesis_continues_after_the_committed_words(
     before: list[str], after: list[str]
 ) -> None:
-    heard = words(before + after)
-    assert after_committed(words(before), heard) == tuple(heard[len(before) :])
+    hypothesis = words(before + after)
+    assert after_committed(words(before), hypothesis) == tuple(hypothesis[len(before) :])
 
 
-def rest(committed: str, heard: str) -> str:
-    """What is left of words said one a second, a number of several digits in as many seconds."""
-    return "".join(word.text for word in after_committed(spoken(committed), spoken(heard)))
+def rest(committed: str, hypothesis: str) -> str:
+    """Return the words after the committed ones; each digit of a number takes a second."""
+    return "".join(word.text for word in after_committed(spoken(committed), spoken(hypothesis)))
 
 
 def spoken(text: str) -> list[Word]:
@@ -111,12 +111,16 @@ def spoken(text: str) -> list[Word]:
 
 def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     committed = words(["in", "the", "work", "house"])
-    heard = [*words(["In", "the"]), Word(" workhouse,", 2.0, 3.8, 0.9), Word(" he", 4.0, 4.8, 0.9)]
-    assert after_committed(committed, heard) == tuple(heard[3:])
+    hypothesis = [
+        *words(["In", "the"]),
+        Word(" workhouse,", 2.0, 3.8, 0.9),
+        Word(" he", 4.0, 4.8, 0.9),
+    ]
+    assert after_committed(committed, hypothesis) == tuple(hypothesis[3:])
 
 
 @pytest.mark.parametrize(
-    ("committed", "heard"),
+    ("committed", "hypothesis"),
     [
         ("3.", "Three. Look in thy glass"),
         ("Three.", "3. Look in thy glass"),
@@ -130,13 +134,13 @@ def test_other_spellings_of_the_committed_words_are_left_out() -> None:
     ],
 )
 def test_a_final_number_is_not_written_again_in_another_spelling(
-    committed: str, heard: str
+    committed: str, hypothesis: str
 ) -> None:
-    assert rest(committed, heard) == " Look in thy glass"
+    assert rest(committed, hypothesis) == " Look in thy glass"
 
 
 @pytest.mark.parametrize(
-    ("committed", "heard", "left"),
+    ("committed", "hypothesis", "left"),
     [
         ("six", "six six", " six"),
         ("6", "six six", " six"),
@@ -148,35 +152,35 @@ def test_a_final_number_is_not_written_again_in_another_spelling(
         ("no no", "no no no", " no"),
     ],
 )
-def test_what_is_said_again_after_the_final_words_is_new(
-    committed: str, heard: str, left: str
+def test_words_repeated_after_the_final_words_are_new(
+    committed: str, hypothesis: str, left: str
 ) -> None:
-    assert rest(committed, heard) == left
+    assert rest(committed, hypothesis) == left
 
 
-def test_a_number_heard_otherwise_stays_as_it_is_final() -> None:
+def test_a_final_number_is_kept_if_it_is_recognised_differently() -> None:
     committed = [Word(" 1984", 0.0, 1.2, 0.9)]
     assert after_committed(committed, [Word(" 1985", 0.0, 1.3, 0.9)]) == ()
     assert rest("one two three", "one two four") == ""
 
 
-def test_times_that_differ_a_little_cost_no_word() -> None:
+def test_slightly_different_times_lose_no_word() -> None:
     committed = [Word(" one", 0.0, 0.4, 0.9), Word(" two", 0.8, 1.5, 0.9)]
-    heard = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
-    assert after_committed(committed, heard) == (heard[2],)
+    hypothesis = [Word(" 1", 0.1, 0.3, 0.9), Word(" 2", 0.7, 1.1, 0.9), Word(" 3", 1.3, 1.9, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[2],)
 
 
 @pytest.mark.parametrize("text", ["3.", "Three.", "I", "No,"])
-def test_a_lone_word_whose_pause_came_to_lie_before_it_is_found(text: str) -> None:
+def test_a_single_word_timed_after_its_pause_is_matched(text: str) -> None:
     committed = [Word(f" {text}", 0.2, 1.0, 0.9)]
-    heard = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
-    assert after_committed(committed, heard) == (heard[1],)
+    hypothesis = [Word(f" {text}", 1.1, 2.1, 0.9), Word(" Look", 2.1, 2.8, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[1],)
 
 
-def test_a_short_word_is_found_though_its_time_is_off() -> None:
+def test_a_short_word_with_a_wrong_time_is_matched() -> None:
     committed = [*words(["and", "so"]), Word(" I", 2.0, 2.2, 0.9)]
-    heard = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
-    assert after_committed(committed, heard) == (heard[3],)
+    hypothesis = [*words(["and", "so"]), Word(" I", 2.3, 2.5, 0.9), Word(" a", 2.5, 2.8, 0.9)]
+    assert after_committed(committed, hypothesis) == (hypothesis[3],)
 
 
 def test_spellings_of_a_number_agree() -> None:
@@ -184,27 +188,27 @@ def test_spellings_of_a_number_agree() -> None:
     assert local_agreement(words(["three"]), words(["4"]), LATER_S) == 0
 
 
-def test_a_repeated_phrase_is_told_apart_by_its_time() -> None:
-    heard = words(["again", "again", "again"])
-    assert after_committed(heard[:2], heard) == (heard[2],)
+def test_repetitions_of_a_phrase_are_told_apart_by_time() -> None:
+    hypothesis = words(["again", "again", "again"])
+    assert after_committed(hypothesis[:2], hypothesis) == (hypothesis[2],)
 
 
 @given(TEXTS.filter(bool))
-def test_a_cut_always_sheds_something(texts: list[str]) -> None:
+def test_trimming_always_drops_something(texts: list[str]) -> None:
     assert 1 <= trim_point(words(texts)) <= len(texts)
 
 
-def test_the_best_cut_is_after_a_sentence() -> None:
+def test_the_best_trim_point_is_after_a_sentence() -> None:
     assert trim_point(words(["One.", "Two", "three.", "And", "four"])) == 3
     assert trim_point(words(["It", "went.", "To", "Mr.", "John"]), "en") == 2
     gap = [*words(["a", "b", "c"]), Word(" d", 9.0, 9.5, 0.9)]
     assert trim_point(gap) == 3
 
 
-def test_a_word_that_is_cut_in_two_is_not_shown() -> None:
-    heard = words(["it", "was", "the"])
-    assert drop_unfinished_tail(heard, heard[2].end) == tuple(heard[:2])
-    assert drop_unfinished_tail(heard, heard[2].end + 0.2) == tuple(heard)
+def test_a_word_cut_in_two_is_not_shown() -> None:
+    hypothesis = words(["it", "was", "the"])
+    assert drop_unfinished_tail(hypothesis, hypothesis[2].end) == tuple(hypothesis[:2])
+    assert drop_unfinished_tail(hypothesis, hypothesis[2].end + 0.2) == tuple(hypothesis)
     doubtful = words(["it", "was", "the"], 0.3)
     assert drop_unfinished_tail(doubtful, doubtful[2].end + 0.2) == tuple(doubtful[:2])
 
@@ -214,21 +218,21 @@ def shown_text(shown: list[str], previous: list[str], current: list[str]) -> lis
     return [word.text.strip() for word in result]
 
 
-def test_a_shown_word_changes_only_when_it_was_heard_twice() -> None:
+def test_a_shown_word_changes_only_if_two_hypotheses_say_so() -> None:
     was, now = ["it", "was", "the", "beast"], ["it", "was", "the", "best"]
     assert shown_text(was, was, now) == was
     assert shown_text(was, now, now) == now
     assert shown_text(was, was, ["it", "is", "the", "beast", "of"]) == [*was, "of"]
 
 
-def test_a_shown_word_goes_only_when_it_was_missed_twice() -> None:
+def test_a_shown_word_is_removed_only_if_two_hypotheses_lack_it() -> None:
     was, now = ["it", "was", "um", "the"], ["it", "was", "the"]
     assert shown_text(was, was, now) == was
     assert shown_text(was, now, now) == now
     assert shown_text(was, now, []) == []
 
 
-def test_a_shown_word_changes_at_once_where_the_change_is_believed_more() -> None:
+def test_a_shown_word_changes_at_once_if_the_change_is_more_probable() -> None:
     doubted, sure = words(["beast"], 0.2), words(["best"], 0.9)
     assert stabilize_partial(doubted, doubted, sure, LATER_S) == tuple(sure)
     assert stabilize_partial(sure, sure, doubted, LATER_S) == tuple(sure)
@@ -236,20 +240,20 @@ def test_a_shown_word_changes_at_once_where_the_change_is_believed_more() -> Non
     assert stabilize_partial(doubted, doubted, likely, LATER_S) == tuple(doubted)
 
 
-def test_a_shown_word_stays_where_the_audio_ends_behind_it() -> None:
+def test_a_shown_word_stays_if_the_audio_ends_right_after_it() -> None:
     shown, now = words(["it", "was"]), words(["it", "was"], 0.3)
     end_s = now[1].end + 0.1
     assert len(drop_unfinished_tail(now, end_s)) == 1
     assert stabilize_partial(shown, shown, now, end_s) == tuple(now)
 
 
-def test_what_may_be_cut_in_two_replaces_nothing() -> None:
+def test_a_word_that_may_be_cut_in_two_replaces_nothing() -> None:
     shown, now = words(["it", "was"], 0.1), words(["it", "wash"])
     assert stabilize_partial(shown, now, now, now[1].end) == (now[0], shown[1])
     assert stabilize_partial(shown, now, now, now[1].end + 0.2) == tuple(now)
 
 
-def test_the_last_word_goes_only_when_two_hypotheses_end_before_it() -> None:
+def test_the_last_word_is_removed_only_if_two_hypotheses_end_before_it() -> None:
     was, now = ["it", "was", "um"], ["it", "was"]
     assert shown_text(was, was, now) == was
     assert shown_text(was, now, now) == now
@@ -261,5 +265,5 @@ def test_new_words_are_shown_at_once(shown: list[str], more: list[str]) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_what_two_hypotheses_say_is_shown(shown: list[str], heard: list[str]) -> None:
-    assert shown_text(shown, heard, heard) == heard
+def test_words_of_two_hypotheses_are_shown(shown: list[str], hypothesis: list[str]) -> None:
+    assert shown_text(shown, hypothesis, hypothesis) == hypothesis

@@ -12,7 +12,7 @@ TEXTS = st.lists(st.sampled_from([" one", " two.", " three", " four?"]), min_siz
 
 
 def hypothesis(texts: list[str]) -> Hypothesis:
-    """A word a second, a token a word."""
+    """Return a hypothesis of one word per second and one token per word."""
     words = tuple(Word(text, float(i), i + 0.8, 0.9) for i, text in enumerate(texts))
     ends = tuple(word.end for word in words)
     tokens, probabilities = tuple(range(len(texts))), (0.9,) * len(texts)
@@ -20,16 +20,16 @@ def hypothesis(texts: list[str]) -> Hypothesis:
 
 
 @given(TEXTS, st.data())
-def test_every_final_word_comes_out_once_and_in_order(
+def test_every_final_word_is_written_once_and_in_order(
     texts: list[str], data: st.DataObject
 ) -> None:
-    """However often the window moves on in between."""
+    """However often the window advances in between."""
     utterance = Utterance(0)
     finished, at = [], 0
     while at < len(texts):
         window_start_s = utterance.window_start / 16_000
-        heard = hypothesis(texts[int(window_start_s) :])
-        new = utterance.new_words(heard, window_start_s)
+        recognised = hypothesis(texts[int(window_start_s) :])
+        new = utterance.new_words(recognised, window_start_s)
         assert [word.text for word in new] == texts[at:]
         n_final = data.draw(st.integers(1, len(new)))
         utterance.update(new, n_final, len(texts))
@@ -45,7 +45,7 @@ def test_every_final_word_comes_out_once_and_in_order(
     assert times == sorted(times)
 
 
-def test_a_line_is_kept_until_its_sentence_ends() -> None:
+def test_a_segment_stays_open_until_its_sentence_ends() -> None:
     utterance = Utterance(0)
     utterance.update(
         utterance.new_words(hypothesis([" One", " two.", " Three", " four"]), 0.0), 4, 4.0
@@ -56,18 +56,18 @@ def test_a_line_is_kept_until_its_sentence_ends() -> None:
     assert utterance.prompt == "One two. Three"
 
 
-def test_the_draft_is_what_is_final() -> None:
+def test_the_draft_is_the_final_text() -> None:
     utterance = Utterance(16_000)
-    heard = hypothesis([" a", " b", " c"])
-    utterance.save_draft(heard, 1.0)
+    recognised = hypothesis([" a", " b", " c"])
+    utterance.save_draft(recognised, 1.0)
     assert utterance.draft == ()
-    utterance.update(utterance.new_words(heard, 1.0), 2, 4.0)
-    utterance.save_draft(heard, 1.0)
+    utterance.update(utterance.new_words(recognised, 1.0), 2, 4.0)
+    utterance.save_draft(recognised, 1.0)
     assert utterance.draft == (0, 1)
 
 
 def test_a_final_word_is_not_shown_a_second_time() -> None:
-    """Another look gives it other times, and what follows may be another word."""
+    """A later pass gives it other times, and another word may follow."""
     utterance = Utterance(0)
     first = hypothesis([" one", " two", " three"])
     utterance.update(utterance.new_words(first, 0.0), 0, 9.0)
@@ -76,8 +76,8 @@ def test_a_final_word_is_not_shown_a_second_time() -> None:
     assert [word.text for word in utterance.shown] == [" three"]
 
 
-def test_a_line_is_not_cut_after_an_abbreviation() -> None:
-    """Whether or not the next word is known when the window moves on."""
+def test_a_segment_does_not_end_after_an_abbreviation() -> None:
+    """Whether or not the next word is known when the window advances."""
     texts = [" He", " knew", " Mr.", " Smith."]
     for n_final in (3, 4):
         utterance = Utterance(0)
@@ -87,11 +87,11 @@ def test_a_line_is_not_cut_after_an_abbreviation() -> None:
         assert [word.text for word in utterance.committed] == texts[:n_final]
 
 
-def test_what_soon_follows_is_heard_with_the_last_sentence() -> None:
-    """Its words come once, and gates judge what is new."""
+def test_speech_soon_after_a_sentence_is_decoded_with_it() -> None:
+    """Its words are written once, and only new ones are checked for hallucination."""
     before = Utterance(0)
-    heard = hypothesis([" One", " two.", " Three", " four."])
-    before.update(before.new_words(heard, 0.0), 4, 4.0)
+    recognised = hypothesis([" One", " two.", " Three", " four."])
+    before.update(before.new_words(recognised, 0.0), 4, 4.0)
     before.close()
     context = before.context(4 * 16_000)
     assert context is not None
@@ -113,7 +113,7 @@ def test_what_soon_follows_is_heard_with_the_last_sentence() -> None:
     assert [line.text for line in after.close()] == ["one two"]
 
 
-def test_an_utterance_can_be_heard_alone_again() -> None:
+def test_an_utterance_can_be_decoded_again_without_context() -> None:
     before = Utterance(0)
     before.update(before.new_words(hypothesis([" one", " two."]), 0.0), 2, 2.0)
     after = Utterance(3 * 16_000, before.context(2 * 16_000))
@@ -124,12 +124,12 @@ def test_an_utterance_can_be_heard_alone_again() -> None:
     assert not after.drop_context()
 
 
-def test_nothing_is_heard_again_of_an_utterance_without_words() -> None:
+def test_an_utterance_without_words_is_not_decoded_again() -> None:
     assert Utterance(0).context(16_000) is None
 
 
 @given(TEXTS, st.integers(0, 10))
-def test_a_context_is_the_end_of_what_was_said_and_short(texts: list[str], silent_s: int) -> None:
+def test_the_context_is_the_short_end_of_the_previous_text(texts: list[str], silent_s: int) -> None:
     before = Utterance(0)
     before.update(before.new_words(hypothesis(texts), 0.0), len(texts), len(texts))
     end = (len(texts) + silent_s) * 16_000

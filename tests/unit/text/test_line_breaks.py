@@ -37,13 +37,13 @@ def test_lines_break_by_the_rules_of_the_script(language: str | None, text: str)
     st.text("ab -.é\u0301日本ーっ。」「กำ่ឡើ\U0001f1e9\U0001f469\u200d", max_size=40).map(str.strip),
     st.sampled_from(["en", "ja", "th", "km", "xx", None]),
 )
-def test_the_pieces_are_the_text(text: str, language: str | None) -> None:
+def test_the_pieces_add_up_to_the_text(text: str, language: str | None) -> None:
     pieces = split_at_breaks(text, language)
     assert "".join(pieces) == text
     assert not any(piece[0] in "\u0301่ำ" for piece in pieces[1:])
 
 
-def test_a_stretch_without_breaks_is_broken_where_it_must_be() -> None:
+def test_text_without_break_points_is_broken_where_it_must_be() -> None:
     katakana = "コンピューターシステムアーキテクチャーデザインパターン"
     pieces = split_at_breaks(katakana, "ja")
     assert all(display_width(piece) <= MAX_LINE_WIDTH for piece in pieces)
@@ -59,11 +59,11 @@ def test_a_character_with_its_marks_counts_once() -> None:
     assert display_width("\u200f\u200b") == 0
 
 
-def test_sixteen_full_characters_fill_a_line() -> None:
+def test_sixteen_full_width_characters_fill_a_line() -> None:
     assert display_width("日" * 16) <= MAX_LINE_WIDTH < display_width("日" * 17)
 
 
-def test_only_what_runs_from_right_to_left_is_marked() -> None:
+def test_only_right_to_left_text_is_marked() -> None:
     assert mark_right_to_left(["Hello."], "en") == ("Hello.",)
     assert mark_right_to_left(["Hello."], "ar") == ("Hello.",)
     assert mark_right_to_left(["שלום!"], None) == ("\u202bשלום!\u202c",)

@@ -44,7 +44,7 @@ def test_a_number_is_the_same_in_words_and_in_digits(words: str, digits: str) ->
     assert digit_key(words) == digit_key(digits)
 
 
-def test_other_numbers_are_others() -> None:
+def test_different_numbers_stay_different() -> None:
     assert digit_key("twenty six") != digit_key("25")
     assert digit_key("six six") != digit_key("six")
     assert digit_key("thirteen") != digit_key("thirty")

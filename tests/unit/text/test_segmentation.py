@@ -22,7 +22,7 @@ def test_a_pause_ends_a_line() -> None:
     assert [line.text for line in found] == ["one two", "three"]
 
 
-def test_a_title_waits_for_its_name() -> None:
+def test_a_title_is_kept_with_its_name() -> None:
     late = [*words(["It", "is", "Mr."]), Word(" Smith.", 4.5, 5.0, 0.9), Word(" Yes", 9, 10, 0.9)]
     assert [line.text for line in split_into_segments(late, "en")] == ["It is Mr. Smith.", "Yes"]
     too_late = [*words(["It", "is", "Mr."]), Word(" Smith.", 7.5, 8.0, 0.9)]
@@ -47,8 +47,8 @@ def test_a_title_ends_no_line() -> None:
 @given(
     st.lists(st.sampled_from(["Mr.", "He", "left.", "at", "5", "p.m.", "No.", "U.S.", "I", "so?"]))
 )
-def test_what_follows_later_changes_no_line(texts: list[str]) -> None:
-    """A line depends on its own words and the next one: so a live line, once cut, stays."""
+def test_later_words_change_no_earlier_line(texts: list[str]) -> None:
+    """A line depends only on its own words and the next one, so a live line stays as it is."""
     given_words = words(texts)
     whole = list(split_into_segments(given_words, "en"))
     for n in range(1, len(texts)):
@@ -56,7 +56,7 @@ def test_what_follows_later_changes_no_line(texts: list[str]) -> None:
         assert before[:-1] == whole[: len(before) - 1]
 
 
-def test_a_sentence_cut_by_the_end_of_a_window_is_put_together() -> None:
+def test_a_sentence_cut_by_the_end_of_a_window_is_joined() -> None:
     *first, third, fourth, last = words(["Mr.", "John", "had", "leisure.", "Yes."])
     second = [third, fourth]
     segments = [Segment.from_words(first), Segment.from_words(second), Segment.from_words([last])]
@@ -83,7 +83,7 @@ def test_a_line_that_gets_too_long_ends_at_its_widest_gap() -> None:
     assert [len(line.words) for line in split_into_segments(run)] == [15, 15]
 
 
-def test_a_line_that_gets_too_long_ends_within_no_word() -> None:
+def test_a_line_that_gets_too_long_does_not_end_within_a_word() -> None:
     text = "สวัสดีครับวันนี้อากาศดีมากไปเดินเล่นที่สวนสาธารณะกันเถอะ" * 3
     tokens = [Word(c, i / 4, (i + 1) / 4, 0.9) for i, c in enumerate(text)]
     found = [line.text for line in split_into_segments(tokens, "th")]

@@ -53,7 +53,7 @@ SENTENCES = [
 
 
 def words(text: str, language: str | None) -> list[Word]:
-    """As the model writes them: tokens with the marks after them, or words after a space."""
+    """Return words as the model writes them: with the marks after them, or after a space."""
     pattern = r"「?\w[。？！」]*" if language in {"zh", "ja"} else r"\s*\S+"
     pieces = re.findall(pattern, text)
     return [Word(piece, i * 0.2, i * 0.2 + 0.2, 0.9) for i, piece in enumerate(pieces)]
@@ -69,7 +69,7 @@ def test_a_line_is_a_sentence_in_the_languages_own_way(language: str | None, tex
 
 
 @pytest.mark.parametrize("text", ["Mr.", "He met Dr.", "e.g.", "in the U.S.", "J.", "Hello", ""])
-def test_what_may_go_on_is_no_end_while_the_next_word_is_unknown(text: str) -> None:
+def test_a_mark_that_may_not_end_a_sentence_waits_for_the_next_word(text: str) -> None:
     assert not ends_sentence(words(text, "en"), language="en")
 
 
@@ -80,7 +80,7 @@ def test_a_sentence_is_over_before_the_next_word_is_known(text: str) -> None:
     assert ends_sentence(words(text, "en"), language="en")
 
 
-def test_a_mark_on_its_own_stays_with_its_sentence() -> None:
+def test_a_separate_punctuation_mark_stays_with_its_sentence() -> None:
     spoken = [Word(text, i, i + 0.5, 1) for i, text in enumerate(["「はい", "。", "」", "では"])]
     assert [line.text for line in split_into_segments(spoken, "ja")] == ["「はい。」では"]
     spoken = [Word(text, i, i + 0.5, 1) for i, text in enumerate([" Yes", ".", " -", " No."])]

@@ -1,4 +1,4 @@
-"""Components of the app's own, put together from their files."""
+"""The app's own components, assembled from their files."""
 
 from __future__ import annotations
 

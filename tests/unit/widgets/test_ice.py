@@ -23,7 +23,7 @@ def test_without_settings_no_server_is_asked() -> None:
     assert app.json[0].value == "[]"
 
 
-def test_servers_of_ones_own_come_from_the_secrets() -> None:
+def test_own_servers_come_from_the_secrets() -> None:
     app = AppTest.from_function(script)
     app.secrets["ICE_SERVERS"] = [
         {"urls": "turn:turn.example.org:3478", "username": "u", "credential": "c"}
@@ -37,7 +37,7 @@ def test_a_shared_secret_gives_each_visitor_credentials_of_their_own() -> None:
     app.secrets["TURN_SECRET"] = "north"
     [first], [second] = (json.loads(app.run().json[0].value) for _ in range(2))
     assert first["urls"] == ["turn:turn.example.org:3478", "turns:turn.example.org:5349"]
-    # The relay counts by what stands behind the time: the same for one visitor.
+    # The relay counts by the part after the time, which is the same for one visitor.
     assert first["username"].split(":")[1] == second["username"].split(":")[1]
     app.session_state["visitor"] = "somebody else"
     [other] = json.loads(app.run().json[0].value)
@@ -49,7 +49,7 @@ def test_a_shared_secret_gives_each_visitor_credentials_of_their_own() -> None:
 
 
 def test_a_service_that_gives_no_credentials_is_a_warning() -> None:
-    """The real call, to a service that cannot be reached or refuses the key."""
+    """The real request, to a service that cannot be reached or refuses the key."""
     app = AppTest.from_function(script, default_timeout=60)
     app.secrets["CLOUDFLARE_TURN_KEY_ID"] = "no-such-key"
     app.secrets["CLOUDFLARE_TURN_KEY_API_TOKEN"] = "no-such-token"

@@ -8,15 +8,15 @@ from widgets.markdown import escape_markdown
 
 
 @given(st.text())
-def test_nothing_but_letters_figures_and_spaces_stands_alone(text: str) -> None:
+def test_everything_but_letters_digits_and_spaces_is_escaped(text: str) -> None:
     shown = escape_markdown(text)
     for at, character in enumerate(shown):
         if character in "*_[]()<>#!|`~:$":
             assert shown[at - 1] == "\\"
 
 
-def test_what_no_message_can_carry_is_replaced() -> None:
-    """Streamlit's messages are UTF-8, in which half a character has no place."""
+def test_characters_no_message_can_carry_are_replaced() -> None:
+    """Streamlit's messages are UTF-8, which has no lone surrogates."""
     assert escape_markdown("a\ud800\u202eb\x1b").encode() == "a\ufffdb\ufffd".encode()
 
 

@@ -1,4 +1,4 @@
-"""The control of the microphone, without a browser."""
+"""The microphone's control, without a browser."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def control() -> None:
     from asr_core.streaming import RecordingController
     from widgets.microphone import connection_problem, microphone
 
-    if "takes" not in st.session_state:
-        st.session_state["takes"] = RecordingController()
-    takes = st.session_state["takes"]
-    is_open = microphone(takes, start=False, stop=False)
-    st.text(f"open: {is_open}, trouble: {connection_problem(takes)}")
+    if "controller" not in st.session_state:
+        st.session_state["controller"] = RecordingController()
+    controller = st.session_state["controller"]
+    is_open = microphone(controller, start=False, stop=False)
+    st.text(f"open: {is_open}, trouble: {connection_problem(controller)}")
 
 
 def notes() -> None:
@@ -24,23 +24,23 @@ def notes() -> None:
 
     from widgets.microphone import loss_notice
 
-    loss_notice(st.session_state["take"])
+    loss_notice(st.session_state["recording"])
 
 
-def test_a_state_that_the_library_trips_over_is_a_sentence_and_no_endless_loop() -> None:
-    """The fault is had by running the page without a server, which the library needs."""
+def test_a_component_state_the_library_fails_on_is_reported_once() -> None:
+    """The page runs without the server that the library needs, which makes it fail."""
     app = AppTest.from_function(control, default_timeout=30).run()
     assert not app.exception
     assert "trouble: The browser sent something this page does not understand" in app.text[0].value
 
 
-def test_why_the_server_hung_up_is_told() -> None:
+def test_the_reason_for_a_closed_connection_is_shown() -> None:
     app = AppTest.from_function(control, default_timeout=30).run()
-    app.session_state["takes"].notice = "The take was ended by its time limit."
+    app.session_state["controller"].notice = "The recording was ended by its time limit."
     assert "time limit" in app.run().info[0].value
 
 
-def test_what_is_missing_from_a_take_is_told() -> None:
+def test_losses_of_a_recording_are_shown() -> None:
     from datetime import UTC, datetime
 
     from asr_core.ops.budget import Budget, Quota, Resource
@@ -51,10 +51,10 @@ def test_what_is_missing_from_a_take_is_told() -> None:
         LiveOptions(keep_audio=True), budget.reserve(Resource.RECORDINGS, 0, "me")
     )
     session.append(np.zeros(16_000, np.float32))
-    take = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
+    recording = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
     app = AppTest.from_function(notes)
-    app.session_state["take"] = take
-    told = " ".join(warning.value for warning in app.run().warning).replace("\\", "")
-    assert "No room: you have too much sound" in told
-    assert "faster than real time" in told
-    assert "0.5 s at 0:04" in told
+    app.session_state["recording"] = recording
+    warnings = " ".join(warning.value for warning in app.run().warning).replace("\\", "")
+    assert "No room: you have too much sound" in warnings
+    assert "faster than real time" in warnings
+    assert "0.5 s at 0:04" in warnings

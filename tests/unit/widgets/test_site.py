@@ -30,7 +30,7 @@ def request_with(body: bytes) -> Request:
 
 
 @pytest.mark.parametrize(("owner", "status"), [("me", 204), ("nobody", 403)])
-def test_an_upload_holds_its_room_for_as_long_as_it_is_kept(
+def test_an_upload_reserves_space_as_long_as_it_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, owner: str, status: int
 ) -> None:
     budget = Budget({})

@@ -1,4 +1,4 @@
-"""What the test bench's widgets hide, by who looks; drawn by Streamlit, without a browser."""
+"""What the test bench's widgets show to whom; drawn by Streamlit, without a browser."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 
 def signed_in(script: Callable[..., None], claims: dict[str, Any] | None) -> AppTest:
-    """``script`` as drawn for somebody with these claims, without a provider."""
+    """Run ``script`` for a user with these claims, without an identity provider."""
     app = AppTest.from_function(script, kwargs={"claims": claims}, default_timeout=60)
     app.secrets["auth"] = {"client_id": "x"}
     app.secrets["roles"] = ROLES
@@ -40,17 +40,17 @@ def claims_of(email: str) -> dict[str, Any]:
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """What Anne stored, and what was there before anybody had a name."""
+    """A store with content of Anne, and content from before there were owners."""
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path))
     monkeypatch.delenv("ASR_TESTBENCH_URL", raising=False)
     opened = open_store()
     for actor in (Actor("", Role.REVIEWER), Actor("anne@lab.example", Role.TESTER)):
         store = opened.acting(actor)
-        sound = np.full(4000, len(actor.name), np.int16)
-        case = store.add_case(NewCase(f"of {actor.name}", "said", sound))
+        audio = np.full(4000, len(actor.name), np.int16)
+        case = store.add_case(NewCase(f"of {actor.name}", "said", audio))
         store.add_run("r", [case.id], [CLEAN], [SystemConfig("base")])
-        store.add_noise(f"n{len(actor.name)}", sound)
-        store.add_flag(FLAG, sound)
+        store.add_noise(f"n{len(actor.name)}", audio)
+        store.add_flag(FLAG, audio)
     return opened
 
 
@@ -76,7 +76,9 @@ def actor_page(claims: dict | None) -> None:
         ({**claims_of("root@lab.example"), "is_logged_in": False}, " GUEST"),
     ],
 )
-def test_who_acts_is_who_the_provider_verified(claims: dict[str, Any] | None, shown: str) -> None:
+def test_the_actor_is_the_user_the_provider_verified(
+    claims: dict[str, Any] | None, shown: str
+) -> None:
     app = signed_in(actor_page, claims)
     assert [each.value for each in app.text] == [shown.strip()]
 
@@ -97,11 +99,11 @@ def all_sections(claims: dict | None) -> None:
     for draw in (cases_section, flags_section, noise_library):
         with show_errors():
             draw(store)
-    run_section._runs(store, get_runner(store), False)
+    run_section._runs(store, get_runner(store), False)  # private: a fragment of the section
 
 
 def buttons(app: AppTest) -> list[str]:
-    """What can be changed or deleted on the page."""
+    """Return the labels of the buttons that change or delete something."""
     changing = ("delete-", "unflag-", "noise-", "drop-", "cancel-", "resume-", "dismiss-", "store-")
     return sorted(
         key.split("-")[0] for each in app.button if (key := each.key or "").startswith(changing)
@@ -119,9 +121,7 @@ OWN = ["delete", "drop", "noise", "resume", "unflag"]
         ("chief@lab.example", sorted([*OWN * 2, "dismiss", "dismiss", "store", "store"])),
     ],
 )
-def test_only_what_may_be_changed_has_buttons(
-    bench: Store, email: str, expected: list[str]
-) -> None:
+def test_only_permitted_changes_have_buttons(bench: Store, email: str, expected: list[str]) -> None:
     app = signed_in(all_sections, claims_of(email))
     assert not app.exception
     assert [each.value for each in app.error] == []
@@ -138,7 +138,7 @@ def test_many_runs_and_noises_come_page_by_page(bench: Store) -> None:
     assert (buttons(app).count("drop"), buttons(app).count("noise")) == (20, 5)
 
 
-def test_a_guest_is_told_and_sees_nothing(bench: Store) -> None:
+def test_a_guest_gets_a_message_and_sees_nothing(bench: Store) -> None:
     app = signed_in(all_sections, claims_of("somebody@else.example"))
     assert not app.exception
     assert {each.value for each in app.error} == {
@@ -148,17 +148,23 @@ def test_a_guest_is_told_and_sees_nothing(bench: Store) -> None:
 
 
 def flagging(claims: dict | None) -> None:
+    import io
+    from types import SimpleNamespace
+
     import numpy as np
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+    from asr_core.audio.encode import to_flac
+    from asr_core.full_context.jobs import Job
     from asr_core.transcript import Segment, Transcript, Word
-    from widgets.flagging import _line_popover, _Source
+    from widgets.flagging import flag_transcript
 
     get_script_run_ctx().user_info = claims or {}
     words = (Word(" Fail", 0.0, 0.5, 0.9),)
-    heard = Transcript((Segment.from_words(words),), 1.0, "en")
-    sound = np.ones(16_000, np.int16)
-    _line_popover("k", _Source("talk.wav", "base", heard, heard, lambda _: sound))
+    recognised = Transcript((Segment.from_words(words),), 1.0, "en")
+    file = SimpleNamespace(open=lambda: io.BytesIO(to_flac(np.ones(16_000, np.int16))))
+    job = Job("k", "talk.wav", file, engine=None, model="base")  # type: ignore[arg-type]
+    flag_transcript(job, recognised, recognised)
 
 
 def test_only_testers_are_offered_to_flag(bench: Store) -> None:
@@ -187,9 +193,9 @@ def test_many_long_cases_make_a_short_page(bench: Store, monkeypatch: pytest.Mon
     monkeypatch.setattr(pickers, "_MAX_TAG_CHOICES", 20)
     store = bench.acting(Actor("", Role.REVIEWER))
     for i in range(30):
-        sound = np.full(200, i, np.int16)
+        audio = np.full(200, i, np.int16)
         tags = {"long": f"{i}" + "x" * 190}
-        store.add_case(NewCase(f"{i}", f"{i} " + "word " * 1900, sound, tags=tags))
+        store.add_case(NewCase(f"{i}", f"{i} " + "word " * 1900, audio, tags=tags))
     app = AppTest.from_function(preview_page, default_timeout=60).run()
     assert not app.exception
     assert len(app.selectbox[0].options) == 32
@@ -207,7 +213,7 @@ def tags_page() -> None:
         st.json(tag_fields("k", {"accent": "Manx", "=a|b": "=1+1, or 2"}))
 
 
-def test_tags_that_cannot_be_typed_are_kept() -> None:
+def test_tags_that_cannot_be_edited_are_kept() -> None:
     app = AppTest.from_function(tags_page).run()
     assert [each.value for each in app.error] == []
     assert json.loads(app.json[0].value) == {"accent": "Manx", "=a|b": "=1+1, or 2"}
@@ -221,7 +227,7 @@ def diff_page() -> None:
     from asr_core.transcript import Word
     from widgets.testbench.word_diff import word_diff
 
-    heard = tuple(
+    recognised = tuple(
         Word(f" {w}", i, i + 1, 0.5) for i, w in enumerate(["It's", "25", "or", "<b>26</b>"])
     )
     word_diff(
@@ -232,12 +238,12 @@ def diff_page() -> None:
             "en",
             CLEAN,
             SystemConfig("base"),
-            TrialResult(heard),
+            TrialResult(recognised),
         )
     )
 
 
-def test_what_is_marked_is_what_was_counted_and_both_texts_are_there_as_compared() -> None:
+def test_marked_differences_are_the_counted_errors_with_both_texts_as_compared() -> None:
     [drawn] = [each.proto.body for each in AppTest.from_function(diff_page).run().get("html")]
     assert '<span title="0.0 s">It is</span> <span title="1.0 s">twenty five</span>' in drawn
     assert drawn.count("line-through") == 2

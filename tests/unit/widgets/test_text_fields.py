@@ -1,4 +1,4 @@
-"""Fields of text, drawn by Streamlit without a browser."""
+"""Text fields, drawn by Streamlit without a browser."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def there_and_back(app: AppTest) -> None:
     app.checkbox(key="other").uncheck().run()
 
 
-def test_what_was_typed_is_there_after_another_page(app: AppTest) -> None:
+def test_typed_text_is_kept_after_visiting_another_page(app: AppTest) -> None:
     assert app.text_input(key="said").value == "stored"
     app.text_input(key="said").set_value("field_key").run()
     app.text_input(key="note").set_value("odd").run()
@@ -42,7 +42,7 @@ def test_what_was_typed_is_there_after_another_page(app: AppTest) -> None:
     assert [field.value for field in app.text_input] == ["field_key", "odd"]
 
 
-def test_a_field_that_nobody_typed_into_follows_what_it_is_given(app: AppTest) -> None:
+def test_an_unedited_field_follows_its_given_value(app: AppTest) -> None:
     app.session_state["case"] = "changed"
     there_and_back(app)
     assert app.text_input(key="said").value == "changed"
@@ -52,7 +52,7 @@ def test_a_field_that_nobody_typed_into_follows_what_it_is_given(app: AppTest) -
     assert app.text_input(key="said").value == "field_key"
 
 
-def test_only_what_was_typed_counts_also_on_another_page(app: AppTest) -> None:
+def test_only_edited_fields_count_even_on_another_page(app: AppTest) -> None:
     assert not app.session_state["counts"]
     app.text_input(key="note").set_value("  ").run()
     assert not app.session_state["counts"]
@@ -61,6 +61,6 @@ def test_only_what_was_typed_counts_also_on_another_page(app: AppTest) -> None:
     assert app.session_state["counts"]
 
 
-def test_a_field_that_was_emptied_counts() -> None:
+def test_an_emptied_field_counts_as_edited() -> None:
     assert has_edits({"given": {"said": "stored"}, "said": ""})
     assert not has_edits({"given": {"said": "stored"}})

@@ -1,4 +1,7 @@
-"""Corrections: what the browser sends, and what is drawn of it."""
+"""Corrections as the browser sends them, and as they are drawn.
+
+The functions are private: Streamlit cannot run the component itself without a browser.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def original() -> Transcript:
     return Transcript((Segment.from_words(words), Segment.from_words(later)), 3.0, "en")
 
 
-def test_what_is_typed_is_a_correction_until_it_is_reverted(original: Transcript) -> None:
+def test_typed_text_is_a_correction_until_it_is_reverted(original: Transcript) -> None:
     texts: dict[int, str] = {}
     assert _save(texts, original, {"0": " Never \n tried.", "1": "", "at": 7})
     assert texts == {0: "Never tried.", 1: ""}
@@ -27,7 +30,7 @@ def test_what_is_typed_is_a_correction_until_it_is_reverted(original: Transcript
     assert texts == {1: ""}
 
 
-def test_the_recognised_text_is_no_correction(original: Transcript) -> None:
+def test_the_recognised_text_is_not_a_correction(original: Transcript) -> None:
     texts = {0: "Never tried."}
     assert _save(texts, original, {"0": "Ever  tried."})
     assert texts == {}

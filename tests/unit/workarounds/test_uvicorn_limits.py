@@ -21,7 +21,7 @@ MOST, MOST_EACH = 20, 60
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch, eventually: Callable[..., None]) -> Iterator[int]:
-    """Of a real server that looks after its connections."""
+    """Port of a real server with limited connections."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "websocket":
@@ -78,14 +78,14 @@ def answer_to(connection: socket.socket) -> bytes:
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
-def test_who_asks_nothing_or_half_a_question_is_cut_off(port: int) -> None:
+def test_a_client_that_sends_no_or_half_a_request_is_cut_off(port: int) -> None:
     for begun in (b"", b"GET / HT", REQUEST[:-2]):
         with connect(port) as connection:
             connection.sendall(begun)
             assert connection.recv(100) == b""
 
 
-def test_half_a_second_question_is_no_better(port: int) -> None:
+def test_a_client_that_sends_half_a_second_request_is_cut_off(port: int) -> None:
     with connect(port) as connection:
         connection.sendall(REQUEST)
         assert answer_to(connection)
@@ -93,7 +93,9 @@ def test_half_a_second_question_is_no_better(port: int) -> None:
         assert connection.recv(100) == b""
 
 
-def test_who_asks_and_does_not_read_is_cut_off(port: int, eventually: Callable[..., None]) -> None:
+def test_a_client_that_does_not_read_its_answer_is_cut_off(
+    port: int, eventually: Callable[..., None]
+) -> None:
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", port))
@@ -107,18 +109,18 @@ def test_who_asks_and_does_not_read_is_cut_off(port: int, eventually: Callable[.
         assert n_read < 20_000_000
 
 
-def test_one_address_has_so_many_connections_and_no_more(port: int) -> None:
+def test_connections_of_one_address_are_limited(port: int) -> None:
     crowd = [connect(port) for _ in range(MOST_EACH + 20)]
     for connection in crowd:
         connection.close()
-    with connect(port) as connection:  # those that have ended no longer count
+    with connect(port) as connection:  # closed ones no longer count
         connection.sendall(REQUEST)
         assert answer_to(connection)
 
 
-def test_too_many_at_once_do_not_keep_others_out(port: int) -> None:
+def test_too_many_connections_at_once_do_not_block_others(port: int) -> None:
     crowd = [connect(port) for _ in range(MOST_EACH - 1)]
-    with connect(port) as connection:  # they are all there still
+    with connect(port) as connection:  # the others are all still open
         connection.sendall(REQUEST)
         assert answer_to(connection)
     ended = 0

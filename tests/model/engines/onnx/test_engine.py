@@ -1,4 +1,7 @@
-"""Our encoder and decoder beside those of CTranslate2 and transformers."""
+"""Our encoder and decoder compared with those of CTranslate2 and transformers.
+
+The steps of ``transcribe`` are private; only between them can encoder and decoder be exchanged.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def other(directory: Path) -> CTranslate2Engine:
 def decoded(
     engine: OnnxEngine, window: Window, other: CTranslate2Engine | None = None
 ) -> tuple[DecodingResult, DecodingRequest]:
-    """What ``engine`` encodes, as its decoder decodes it or that of ``other``."""
+    """Decode what ``engine`` encodes, with its own decoder or that of ``other``."""
     window = replace(window, context_s=15.0)
     request = engine._request(window, "en")
     encoded = engine._encode(engine._features([window]))
@@ -55,10 +58,10 @@ def decoded(
 
 
 @pytest.mark.parametrize("seconds", [2.0, 7.5, 30.0])
-def test_what_it_encodes_is_near_to_the_float_model(
+def test_the_encoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray, seconds: float
 ) -> None:
-    """Off by 5 to 10 %, as CTranslate2 in int8 is by 4 to 9."""
+    """It is 5 to 10 % off; CTranslate2 in int8 is 4 to 9 % off."""
     window = Window(two_cities[3 * 16_000 :][: int(seconds * 16_000)], context_s=seconds)
     exact, _ = float_engines(directory)
     features = engine._features([window])
@@ -66,7 +69,7 @@ def test_what_it_encodes_is_near_to_the_float_model(
     assert np.linalg.norm(engine._encode(features) - right) < 0.12 * np.linalg.norm(right)
 
 
-def test_the_language_is_as_likely_as_the_other_engine_finds_it(
+def test_language_probabilities_match_the_other_engine(
     base_engine: Engine, base: Path, beckett: np.ndarray, two_cities: np.ndarray
 ) -> None:
     windows = [Window(beckett), Window(two_cities[: 6 * 16_000])]
@@ -87,36 +90,36 @@ def test_a_penalty_on_repetition_makes_repeated_words_rarer(
     assert len(held) - len(set(held)) < (len(free) - len(set(free))) / 2
 
 
-def test_a_text_that_was_cut_off_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
+def test_a_truncated_text_gets_times(engine: OnnxEngine, beckett: np.ndarray) -> None:
     window = Window(beckett[: 9 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     encoded = engine._encode(engine._features([window]))
     [again] = engine._align(encoded, [request], [text.tokens[:-3]])
     assert len(again.frames) == len(again.probabilities) + 1 == len(text.tokens) - 2
-    assert np.median(np.abs(again.frames[:-1] - text.aligned.frames[:-4])) <= 2
-    assert np.allclose(again.probabilities, text.aligned.probabilities[:-3], atol=0.1)
+    assert np.median(np.abs(again.frames[:-1] - text.timings.frames[:-4])) <= 2
+    assert np.allclose(again.probabilities, text.timings.probabilities[:-3], atol=0.1)
 
 
-def test_its_logits_are_those_of_the_float_model(
+def test_times_and_probabilities_are_those_of_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     _, on_torch = float_engines(directory)
     window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en", context_s=15.0)
     text, request = decoded(engine, window)
-    assert text.aligned is not None
+    assert text.timings is not None
     [theirs] = on_torch._align(
         on_torch._encode(on_torch._features([window])), [request], [text.tokens]
     )
-    ours = np.log(text.aligned.probabilities)
+    ours = np.log(text.timings.probabilities)
     assert np.abs(ours - np.log(theirs.probabilities)).mean() < 0.04
-    apart = np.abs(text.aligned.frames - theirs.frames)
+    apart = np.abs(text.timings.frames - theirs.frames)
     assert np.median(apart) <= 2
     assert (apart <= 5).mean() > 0.9
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_it_says_what_the_other_decoder_says(
+def test_it_writes_what_ctranslate2s_decoder_writes(
     engine: OnnxEngine, other: CTranslate2Engine, two_cities: np.ndarray, beam_size: int
 ) -> None:
     n_same = 0
@@ -130,7 +133,7 @@ def test_it_says_what_the_other_decoder_says(
     assert n_same >= 4
 
 
-def test_a_draft_that_holds_changes_nothing_but_the_work(
+def test_an_accepted_draft_changes_only_the_amount_of_work(
     engine: OnnxEngine, beckett: np.ndarray
 ) -> None:
     window = Window(beckett[: 9 * 16_000], "en", beam_size=3)
@@ -150,8 +153,8 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
             passes.append(0)
             text, _ = decoded(engine, replace(window, draft=tuple(draft)))
             assert text.tokens == free.tokens
-            assert text.aligned is not None and free.aligned is not None
-            apart = np.abs(text.aligned.frames - free.aligned.frames)
+            assert text.timings is not None and free.timings is not None
+            apart = np.abs(text.timings.frames - free.timings.frames)
             assert (apart <= 2).mean() > 0.9
     none, some, whole, broken = passes
     assert some <= none - 10
@@ -159,7 +162,9 @@ def test_a_draft_that_holds_changes_nothing_but_the_work(
     assert broken <= none - 12
 
 
-def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray) -> None:
+def test_word_times_increase_and_stay_inside_the_audio(
+    engine: OnnxEngine, beckett: np.ndarray
+) -> None:
     for end_s in (0.4, 2, 5, 9):
         samples = beckett[: int(end_s * 16_000)]
         [hypothesis] = engine.transcribe([Window(samples, "en", beam_size=5, is_partial=True)])
@@ -168,15 +173,15 @@ def test_word_times_rise_and_stay_inside(engine: OnnxEngine, beckett: np.ndarray
         assert len(hypothesis.token_ends) == len(hypothesis.tokens)
 
 
-def test_calls_side_by_side_say_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
+def test_calls_side_by_side_write_the_same(tiny_en: Path, beckett: np.ndarray) -> None:
     engine = OnnxEngine(tiny_en)
     window = Window(beckett[: 3 * 16_000], "en", beam_size=3, is_partial=True)
     with ThreadPoolExecutor(4) as threads:
-        looks = list(threads.map(engine.transcribe, [[window]] * 4))
-    assert len({hypothesis.text for [hypothesis] in looks}) == 1
+        hypotheses = list(threads.map(engine.transcribe, [[window]] * 4))
+    assert len({hypothesis.text for [hypothesis] in hypotheses}) == 1
 
 
-def test_windows_together_say_what_each_says_alone(
+def test_windows_together_write_what_each_writes_alone(
     engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
     edges = ((0, 9), (9, 14), (14, 28), (28, 44))
@@ -187,7 +192,7 @@ def test_windows_together_say_what_each_says_alone(
     together = engine.transcribe(windows, background=True)
     alone = [engine.transcribe([window], background=True)[0] for window in windows]
     n_words = [len(hypothesis.words) for hypothesis in alone]
-    assert len(set(n_words)) > 1  # so that some end before others
+    assert len(set(n_words)) > 1  # so that some windows end before others
     n_same, apart = 0, []
     for one, other in zip(together, alone, strict=True):
         words = [[comparison_key(word.text) for word in h.words] for h in (one, other)]
@@ -195,7 +200,7 @@ def test_windows_together_say_what_each_says_alone(
             n_same += block.size
             pairs = zip(one.words[block.a :], other.words[block.b :], strict=False)
             apart += [abs(a.start - b.start) for a, b in itertools.islice(pairs, block.size)]
-    # In 8 bits the rows of a pass share a scale: a word here and there may differ.
+    # In 8 bits the rows of a pass share a scale, so that a few words may differ.
     assert n_same >= 0.95 * sum(n_words)
     assert np.median(apart) <= 0.02
     assert np.quantile(apart, 0.9) <= 0.1
@@ -209,12 +214,14 @@ def test_weights_come_back_from_their_integers() -> None:
     assert np.abs(back - weight).max() <= quantized.scales.max() / 2 + 1e-6
 
 
-def test_what_it_says_is_near_to_the_float_model(
+def test_the_decoder_is_near_the_float_model(
     directory: Path, engine: OnnxEngine, two_cities: np.ndarray
 ) -> None:
-    """Log-probabilities of the five likeliest tokens, off by 0.09 (tiny.en) and 0.12 (base) in
-    the mean; with one scale for all that goes into the last layer by 0.11 and 0.16. Weights of 7
-    bits, for processors that need them, are off by 0.16 (base)."""
+    """The five likeliest tokens are off by 0.09 (tiny.en) and 0.12 (base) on average.
+
+    With a single scale for the last layer's input it would be 0.11 and 0.16. Weights of 7 bits,
+    for processors that need them, are off by 0.16 (base).
+    """
     import torch
 
     from asr_core.engines.torch.decoder import TorchEncodedAudio
@@ -233,9 +240,9 @@ def test_what_it_says_is_near_to_the_float_model(
             exact = on_torch.logits(hidden)[0].log_softmax(-1).numpy()
         wanted = range(len(request.start) - 1, tokens.shape[1])
         step = engine._decoder.prefill(tokens, encoded.numpy(), positions=list(wanted))
-        said = step.logprobs.numpy()[0]
-        is_text = said > -1e8  # the others are suppressed
+        logprobs = step.logprobs.numpy()[0]
+        is_text = logprobs > -1e8  # the others are suppressed
         exact = np.where(is_text, exact[list(wanted)], -np.inf)
         best = np.argsort(-exact, axis=1)[:, :5]
-        off.append(np.abs(np.take_along_axis(said - exact, best, axis=1)))
+        off.append(np.abs(np.take_along_axis(logprobs - exact, best, axis=1)))
     assert np.concatenate(off).mean() < (0.14 if max_int8_weight() == 127 else 0.2)

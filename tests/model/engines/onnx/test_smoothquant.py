@@ -1,4 +1,4 @@
-"""SmoothQuant leaves the network's function as it is and evens out its activations."""
+"""SmoothQuant keeps the network's function and evens out its activations."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def after(
     return normed, normed @ arrays["layer/ffn/linear_0/weight"].T
 
 
-def test_the_network_computes_what_it_did(
+def test_smoothing_does_not_change_the_output(
     uneven: dict[str, np.ndarray], rng: np.random.Generator
 ) -> None:
     x = rng.normal(size=(5, 32)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Our decoder on torch beside the library's own, on real weights."""
+"""Our decoder on torch compared with the library's own, on real weights."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def tokens() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def model(tiny_en: Path) -> Any:
     whisper = convert_to_transformers(tiny_en).eval()
-    whisper.set_attn_implementation("eager")  # the one that hands out its attention
+    whisper.set_attn_implementation("eager")  # the implementation that returns its attention
     return whisper
 
 
 @pytest.fixture(scope="module")
 def encoded() -> torch.Tensor:
-    """As loud as what the encoder gives; what it says does not matter here."""
+    """Random values of the level of the encoder's output."""
     import torch
 
     return torch.randn(2, 300, 384, generator=torch.Generator().manual_seed(1))
 
 
-def test_logits_are_the_librarys_at_once_and_step_by_step(
+def test_logits_match_the_library_at_once_and_step_by_step(
     model: Any, encoded: torch.Tensor, tokens: torch.Tensor
 ) -> None:
     import torch
@@ -74,7 +74,7 @@ def test_logits_are_the_librarys_at_once_and_step_by_step(
     )
 
 
-def test_alignment_heads_attend_as_in_the_library(
+def test_alignment_heads_match_the_library(
     model: Any, encoded: torch.Tensor, tokens: torch.Tensor
 ) -> None:
     import torch

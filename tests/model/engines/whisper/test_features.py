@@ -10,7 +10,7 @@ from asr_core.engines.whisper.features import log_mel
 
 
 @pytest.mark.parametrize("n_mels", [80, 128])
-def test_log_mel_is_that_of_the_reference(beckett: np.ndarray, n_mels: int) -> None:
+def test_log_mel_matches_the_reference(beckett: np.ndarray, n_mels: int) -> None:
     from transformers import WhisperFeatureExtractor
 
     reference = WhisperFeatureExtractor(feature_size=n_mels)
@@ -20,7 +20,7 @@ def test_log_mel_is_that_of_the_reference(beckett: np.ndarray, n_mels: int) -> N
     assert np.abs(log_mel(padded, n_mels, 3000) - wanted).max() < 1e-3
 
 
-def test_a_full_window_ends_as_the_reference_does(beckett: np.ndarray) -> None:
+def test_a_full_window_ends_as_in_the_reference(beckett: np.ndarray) -> None:
     from transformers import WhisperFeatureExtractor
 
     full = np.tile(beckett, 4)[: 30 * 16_000]
@@ -39,6 +39,6 @@ def test_one_thread_is_enough() -> None:
     before = psutil.Process().cpu_times().user, time.thread_time()
     for _ in range(100):
         log_mel(np.ones(16_000, np.float32), 80, 600)
-        time.sleep(0.01)  # a thread that spins would go on spinning now
+        time.sleep(0.01)  # a spinning thread would go on spinning now
     spent = psutil.Process().cpu_times().user - before[0]
     assert spent < 2 * (time.thread_time() - before[1]) + 0.1

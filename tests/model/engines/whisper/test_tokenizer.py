@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer, _repaired
 from asr_core.errors import ModelError
 
 
@@ -20,10 +21,26 @@ def test_text_survives_encoding(tokenizer: WhisperTokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-def test_the_merge_that_copies_of_the_tokenizer_have_lost_is_there(
-    tokenizer: WhisperTokenizer,
+@pytest.mark.parametrize("is_whole", [True, False])
+@pytest.mark.parametrize("as_pairs", [True, False])
+@pytest.mark.parametrize("as_ascii", [True, False])
+def test_the_merge_that_copies_of_the_tokenizer_have_lost_is_there_once(
+    base: Path, tmp_path: Path, is_whole: bool, as_pairs: bool, as_ascii: bool
 ) -> None:
-    assert len(tokenizer.encode(" the")) == 1
+    data = json.loads((base / "tokenizer.json").read_text())
+    lost = "\u0120 t"
+    merges = [lost] * is_whole + [m for m in data["model"]["merges"] if m != lost]
+    data["model"]["merges"] = [m.split(" ") for m in merges] if as_pairs else merges
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(data, ensure_ascii=as_ascii))
+    assert len(WhisperTokenizer(tmp_path, multilingual=True).encode(" the")) == 1
+    assert (_repaired(path.read_text()) == path.read_text()) == is_whole
+
+
+def test_the_merge_is_not_added_where_it_makes_no_token() -> None:
+    text = '{"model": {"vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}}'
+    assert _repaired(text) == text
+    assert _repaired(text.replace('"a b"', "")) == text.replace('"a b"', "")
 
 
 def test_words_are_split_at_spaces_and_keep_their_marks(tokenizer: WhisperTokenizer) -> None:
@@ -48,7 +65,7 @@ def test_prompts_keep_their_end_and_fit(tokenizer: WhisperTokenizer) -> None:
     assert tokenizer.prompt_tokens("  ") == []
 
 
-def test_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:
+def test_multilingual_models_know_99_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:
     assert len(tokenizer.languages) == 99
     assert {"en", "de", "zh", "jw"} <= set(tokenizer.languages)
     assert WhisperTokenizer(tiny_en, multilingual=False).languages == ("en",)

@@ -23,15 +23,14 @@ TABLES = st.lists(
 
 
 class TableDecoder:
-    """A fake decoder whose next token depends on the last one alone, so that the search itself
-    is tested."""
+    """A fake decoder whose next token depends only on the last one: the search is under test."""
 
     suppressed_at_first = (END,)
 
     def __init__(self, *tables: Sequence[Sequence[float]]) -> None:
-        """A table for each window, whose "audio" is the table's index."""
+        """Take one table for each window; a window's "audio" is the index of its table."""
         scores = np.array(tables)
-        scores[..., START] = -1e9  # never comes again
+        scores[..., START] = -1e9  # never chosen again
         self.logprobs = scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))
         self.n_steps = 0
 
@@ -54,7 +53,7 @@ class TableDecoder:
         windows = np.repeat(audio.keys, rows_per_window).astype(int)
         logprobs = self.logprobs[windows[:, None], tokens[:, list(positions)]]
         order = np.argsort(-logprobs, axis=-1, kind="stable")[..., :N_BEST]
-        # Tells which token was fed, and at which window.
+        # Encodes which token was fed for which window.
         attention = [
             np.broadcast_to(row[None, :, None] + 100 * window, (1, len(row), 4))
             for row, window in zip(tokens, windows, strict=True)
@@ -145,7 +144,7 @@ def test_hypotheses_far_behind_the_best_are_dropped(
 ) -> None:
     request = BeamRequest((5,), (START,), (), 4, END, 6, margin)
     [beam] = searched(TableDecoder(table), request)
-    best, *rest = beam.active  # as they were when the search was over
+    best, *rest = beam.active  # in the order at the end of the search
     lowest = best.total_logprob - margin
     assert all(lowest <= h.total_logprob <= best.total_logprob for h in rest)
 
@@ -164,7 +163,7 @@ def test_windows_decode_together_as_each_does_alone(
 
 
 def near_certain(*path: int) -> list[list[float]]:
-    """A table in which one text is nearly certain."""
+    """Return a table in which one text is almost certain."""
     table = np.full((N_WORDS, N_WORDS), -5.0)
     for a, b in itertools.pairwise((START, *path, END)):
         table[a, b] = 0

@@ -1,4 +1,4 @@
-"""Graphs are made once, and made anew where what is kept cannot be trusted."""
+"""Graphs are built once, and rebuilt if the cached one cannot be trusted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the graphs that were made, as they are made."""
+    """Names of the graphs built so far."""
     made: list[str] = []
     keep = GraphCache._keep
 
@@ -48,14 +48,14 @@ def kept(model: Path) -> list[Path]:
     return sorted((model / "graphs").iterdir())
 
 
-def test_a_graph_is_made_once_and_then_reused(model: Path, builds: list[str]) -> None:
+def test_a_graph_is_built_once_and_then_reused(model: Path, builds: list[str]) -> None:
     first, second = encode(model), encode(model)
     assert builds == ["encoder"]
     assert np.array_equal(first, second)
     assert len(kept(model)) == 1
 
 
-def test_no_graph_library_is_imported_where_the_graph_is_kept(model: Path) -> None:
+def test_no_graph_library_is_imported_if_the_graph_is_cached(model: Path) -> None:
     encode(model)
     code = (
         "import sys; from pathlib import Path;"
@@ -68,7 +68,7 @@ def test_no_graph_library_is_imported_where_the_graph_is_kept(model: Path) -> No
 
 
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "empty", "other content"])
-def test_a_damaged_graph_is_made_anew(model: Path, builds: list[str], damage: str) -> None:
+def test_a_damaged_graph_is_rebuilt(model: Path, builds: list[str], damage: str) -> None:
     first = encode(model)
     [path] = kept(model)
     content = bytearray(path.read_bytes())
@@ -83,7 +83,7 @@ def test_a_damaged_graph_is_made_anew(model: Path, builds: list[str], damage: st
     assert len(kept(model)) == 1
 
 
-def test_a_foreign_file_with_a_matching_digest_is_made_anew(model: Path, builds: list[str]) -> None:
+def test_a_foreign_file_with_a_matching_digest_is_rebuilt(model: Path, builds: list[str]) -> None:
     first = encode(model)
     [path] = kept(model)
     foreign = b"no graph at all"
@@ -95,7 +95,7 @@ def test_a_foreign_file_with_a_matching_digest_is_made_anew(model: Path, builds:
     assert kept(model) == [path]
 
 
-def test_another_version_or_cpu_makes_its_own_graph(
+def test_another_version_or_cpu_gets_its_own_graph(
     model: Path, builds: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode(model)
@@ -107,7 +107,7 @@ def test_another_version_or_cpu_makes_its_own_graph(
     assert len(kept(model)) == 2  # the oldest is gone
 
 
-def test_other_weights_of_the_same_size_and_age_make_their_own_graph(
+def test_other_weights_of_the_same_size_and_time_get_their_own_graph(
     model: Path, builds: list[str]
 ) -> None:
     first = encode(model)
@@ -119,7 +119,7 @@ def test_other_weights_of_the_same_size_and_age_make_their_own_graph(
 
 
 @pytest.mark.parametrize("obstacle", ["read-only", "a file in the way", "no room"])
-def test_a_graph_that_cannot_be_kept_is_made_in_memory(
+def test_a_graph_that_cannot_be_cached_is_built_in_memory(
     model: Path, builds: list[str], monkeypatch: pytest.MonkeyPatch, obstacle: str
 ) -> None:
     def refuse(path: Path, content: bytes) -> None:
@@ -140,7 +140,7 @@ def test_a_graph_that_cannot_be_kept_is_made_in_memory(
     assert builds == ["encoder"] * 3
 
 
-def test_two_processes_may_make_a_graph_at_once(model: Path) -> None:
+def test_two_processes_may_build_a_graph_at_once(model: Path) -> None:
     code = (
         "import sys; from pathlib import Path;"
         "from asr_core.engines.onnx.encoder import OnnxEncoder;"
@@ -158,7 +158,7 @@ def test_two_processes_may_make_a_graph_at_once(model: Path) -> None:
     onnxruntime.InferenceSession(path)
 
 
-def test_kept_graphs_count_in_the_cache_but_not_in_the_model(
+def test_cached_graphs_count_in_the_cache_but_not_in_the_model(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ASR_MODELS_DIR", str(tmp_path))
@@ -172,6 +172,26 @@ def test_kept_graphs_count_in_the_cache_but_not_in_the_model(
     monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", str(room))
     assert has_room(model, size)
     assert not has_room(model, size + 200)
+
+
+def test_graphs_of_a_converted_copy_do_not_count_in_the_model(tmp_path: Path) -> None:
+    converted = write_model(tmp_path / "model" / "ctranslate2", random_arrays())
+    before = model_size_bytes(tmp_path / "model")
+    encode(converted)
+    assert model_size_bytes(tmp_path / "model") == before
+
+
+def test_an_evicted_model_takes_its_graphs_along(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_MODELS_DIR", str(tmp_path))
+    own = folder_size_bytes(model)
+    encode(model)
+    os.utime(model, (0, 0))  # long unused
+    limit_mb = (own + 1000) / 1e6
+    monkeypatch.setenv("ASR_MAX_MODEL_CACHE_MB", str(limit_mb))
+    model_cache.reserve_space(1000)  # there is room but for the graphs
+    assert not model.exists()
 
 
 def test_a_broken_model_does_not_look_whole_for_its_graphs(

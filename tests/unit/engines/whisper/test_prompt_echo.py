@@ -28,7 +28,9 @@ def words(text: str, start_s: float = 0.1) -> list[Word]:
         ("東京都、大阪府、京都府", "東京都、大阪府"),
     ],
 )
-def test_a_prompt_in_place_of_the_speech_or_before_it_is_an_echo(prompt: str, text: str) -> None:
+def test_a_prompt_written_instead_of_or_before_the_speech_is_an_echo(
+    prompt: str, text: str
+) -> None:
     assert may_echo_prompt(words(text), prompt)
     assert echoes_prompt(text, prompt, SPEECH)
 
@@ -43,11 +45,11 @@ def test_a_prompt_in_place_of_the_speech_or_before_it_is_an_echo(prompt: str, te
         ("東京都、大阪府、京都府", "東京都、大阪府です", "東京と大阪府です"),
     ],
 )
-def test_words_of_the_prompt_that_are_said_are_written(prompt: str, text: str, plain: str) -> None:
+def test_spoken_words_of_the_prompt_are_kept(prompt: str, text: str, plain: str) -> None:
     assert not echoes_prompt(text, prompt, plain)
 
 
-def test_nothing_is_suspect_without_a_prompt_or_for_a_single_term() -> None:
+def test_no_echo_is_suspected_without_a_prompt_or_for_a_single_term() -> None:
     assert not may_echo_prompt(words(SPEECH), "")
     assert not may_echo_prompt(words(""), "")
     assert not may_echo_prompt(words("We run it on Kubernetes."), TERMS)
@@ -55,7 +57,7 @@ def test_nothing_is_suspect_without_a_prompt_or_for_a_single_term() -> None:
     assert not may_echo_prompt(words("the best of times, it was the worst of times"), "It was")
 
 
-def test_words_that_are_left_out_since_the_prompt_has_them_are_suspect() -> None:
+def test_words_skipped_because_the_prompt_has_them_are_suspect() -> None:
     rest = "ask not what your country can do for you."
     assert may_echo_prompt(words(rest, start_s=2.0), "And so my fellow Americans,")
     assert not may_echo_prompt(words(rest, start_s=0.3), "And so my fellow Americans,")

@@ -13,7 +13,7 @@ COSTS = arrays(
 
 
 def cheapest(cost: np.ndarray) -> float:
-    """By the textbook recursion."""
+    """Return the least cost by the textbook recursion."""
     n, m = cost.shape
     total = np.full((n, m), np.inf)
     for i in range(n):
@@ -25,8 +25,10 @@ def cheapest(cost: np.ndarray) -> float:
 
 
 def cost_of(cost: np.ndarray, entries: np.ndarray) -> float:
-    """The least cost of a path that enters the rows at these columns: it leaves each
-    right above the next entry or left of that."""
+    """Return the least cost of a path that enters the rows at these columns.
+
+    It leaves each row right above the next entry or to the left of it.
+    """
     total = 0.0
     for i, first in enumerate(entries):
         after = entries[i + 1] if i + 1 < len(entries) else cost.shape[1] - 1
@@ -50,8 +52,8 @@ def test_the_median_is_the_middle_one_of_seven(values: np.ndarray) -> None:
     assert (median_filter(values) == middle).all()
 
 
-def test_each_token_begins_where_the_one_before_it_looks() -> None:
-    weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of sound, ten of silence
+def test_each_token_starts_where_the_attention_of_the_previous_one_is() -> None:
+    weights = np.full((1, 5, 50), 0.01, np.float32)  # forty frames of speech, ten of silence
     weights[..., 45:] = 1.0
     for row, frame in ((2, 0), (3, 10), (4, 30)):  # rows 0 and 1: the start sequence before
         weights[0, row, frame : frame + 10] = 1.0

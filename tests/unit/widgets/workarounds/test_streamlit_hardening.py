@@ -47,7 +47,7 @@ print("done")
 """
 
 
-def test_it_asks_nobody_and_obeys_no_stranger() -> None:
-    """In a process of its own, since it changes Streamlit for good."""
+def test_disabled_requests_and_messages_do_nothing() -> None:
+    """Runs in a process of its own, since it changes Streamlit for good."""
     ran = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == "done", ran.stderr

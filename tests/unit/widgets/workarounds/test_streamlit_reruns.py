@@ -1,4 +1,4 @@
-"""Streamlit's parts that are replaced, without its server."""
+"""Replaced parts of Streamlit, without its server."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from widgets.workarounds.streamlit_reruns import install_rerun_fixes
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> MediaFileManager:
-    """Those of one session, with the parts replaced."""
+    """The files of one session, with the replaced parts."""
     install_rerun_fixes()
     monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "session")
     return MediaFileManager(MemoryMediaFileStorage("/media"))
 
 
 def drawn(files: MediaFileManager, text: str) -> str:
-    """Run the script once; the id under which its button's file is asked for."""
+    """Run the script once; return the id of its button's file."""
     files.clear_session_refs("session")
     file_id = files.add_deferred(lambda: text, "text/plain", "0.1", "a.txt", element_id="button")
     files.remove_orphaned_files()
@@ -34,18 +34,18 @@ def content(files: MediaFileManager, url: str) -> bytes:
     return files._storage.get_file(url.rsplit("/", 1)[1].split(".", maxsplit=1)[0]).content
 
 
-def test_a_button_pressed_while_the_page_is_drawn_again_brings_the_newest(
+def test_a_button_pressed_during_a_rerun_downloads_the_newest_content(
     files: MediaFileManager,
 ) -> None:
     pressed = drawn(files, "before")
     drawn(files, "after")
     assert content(files, files.execute_deferred(pressed)) == b"after"
-    files.clear_session_refs("session")  # a run begins, and ends for somebody else
+    files.clear_session_refs("session")  # a rerun starts, and another session's ends
     files.remove_orphaned_files()
     assert content(files, files.execute_deferred(pressed)) == b"after"
 
 
-def test_a_file_waits_for_its_browser_and_goes_then(
+def test_a_file_is_kept_for_its_browser_and_then_removed(
     files: MediaFileManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = files.execute_deferred(drawn(files, "words"))
@@ -63,7 +63,7 @@ def state(name: str, text: str) -> WidgetState:
     return WidgetState(id=name, string_value=text)
 
 
-def test_a_change_of_the_page_does_not_take_away_what_was_typed_before_it() -> None:
+def test_a_page_change_keeps_text_typed_before_it() -> None:
     install_rerun_fixes()
     requests = ScriptRequests()
     typed = WidgetStates(widgets=[state("note", "odd"), state("model", "tiny")])
@@ -78,7 +78,7 @@ def test_a_change_of_the_page_does_not_take_away_what_was_typed_before_it() -> N
     assert request.rerun_data.page_script_hash == "live"
 
 
-def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
+def test_a_fragment_of_the_old_page_does_not_bring_the_page_back() -> None:
     install_rerun_fixes()
     requests = ScriptRequests()
     typed = WidgetStates(widgets=[state("note", "odd")])
@@ -92,7 +92,7 @@ def test_a_part_of_the_old_page_does_not_call_the_page_back() -> None:
     assert [s.string_value for s in data.widget_states.widgets] == ["odd"]
 
 
-def test_a_part_of_a_page_that_was_left_does_not_clear_the_one_that_is_drawn() -> None:
+def test_a_fragment_of_a_left_page_does_not_clear_the_current_one() -> None:
     install_rerun_fixes()
     requests = ScriptRequests()
     requests.request_rerun(RerunData(page_script_hash="live"))

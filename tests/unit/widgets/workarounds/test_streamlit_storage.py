@@ -1,4 +1,4 @@
-"""Nothing that a visitor sends ends the event loop that serves everybody."""
+"""No input of a visitor ends the event loop that serves everybody."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def left(name: str) -> Any:
 
 
 def state_with(value: WidgetState) -> SessionState:
-    """The state of a page with a text area that was sent this value."""
+    """Return the state of a page whose text area received this value."""
     state = SessionState()
     serde = TextAreaSerde("", 100)
     state._set_widget_metadata(
@@ -51,7 +51,7 @@ def runtime(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return runtime
 
 
-def test_a_value_of_the_wrong_kind_is_nothing_that_was_typed(runtime: SimpleNamespace) -> None:
+def test_a_value_of_the_wrong_type_is_not_kept_as_typed_text(runtime: SimpleNamespace) -> None:
     odd = WidgetState(id="$$ID-1-said")
     odd.chat_input_value.data = "not what a text area sends"
     state = state_with(odd)

@@ -11,11 +11,11 @@ from widgets.workarounds.streamlit_webrtc import _HardenedWorker, _parse_state, 
 @pytest.mark.parametrize(
     "value", [None, 5, "x", [], [1], {}, {"playing": [1]}, {"playing": "yes"}, {"sdpOffer": ""}]
 )
-def test_whatever_the_browser_sends_is_a_state(value: object) -> None:
+def test_any_message_of_the_browser_gives_a_valid_state(value: object) -> None:
     assert _parse_state(value) == (False, False)
 
 
-def test_what_the_component_sends_is_read() -> None:
+def test_valid_messages_of_the_component_are_read() -> None:
     assert _parse_state({"playing": True, "sdpOffer": ""}) == (True, False)
     assert _parse_state({"playing": False, "sdpOffer": {"sdp": "…", "type": "offer"}}) == (
         False,
@@ -23,15 +23,15 @@ def test_what_the_component_sends_is_read() -> None:
     )
 
 
-def test_the_guards_stand_where_the_component_looks() -> None:
+def test_the_guards_are_installed_where_the_component_looks() -> None:
     for _ in range(2):
         harden_webrtc()
     assert component.WebRtcWorker is _HardenedWorker
     assert component.compile_state is _parse_state
 
 
-def test_names_for_a_turn_server_are_not_remembered_for_ever() -> None:
-    """Each connection has its own; the library would keep them all."""
+def test_credentials_for_a_turn_server_are_not_kept_for_ever() -> None:
+    """Each connection has credentials of its own; the library would keep them all."""
     harden_webrtc()
     configuration = {"iceServers": [{"urls": "turn:example.org", "username": "1:a"}]}
     assert component.enhance_frontend_rtc_configuration(configuration) is configuration

@@ -1,4 +1,4 @@
-"""Who may do what: refused by the store, whoever calls it and however."""
+"""The store enforces permissions, whoever calls it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 @dataclass(frozen=True)
 class Things:
-    """What Anne added."""
+    """Content that Anne added."""
 
     case: Case
     noise: Noise
@@ -85,7 +85,7 @@ def _contents(store: Store) -> object:
     return store.cases(), store.noises(), store.runs(), store.flags(), store.used_mb()
 
 
-def test_every_call_is_in_these_tables() -> None:
+def test_every_method_of_the_store_is_in_these_tables() -> None:
     free = {"acting", "actor", "shared", "close", "max_mb"}
     assert {name for name in dir(Store) if not name.startswith("_")} - free == set(ALL)
 
@@ -102,11 +102,11 @@ def _refused(store: Store, things: Things, actor: Actor, call: Call) -> None:
 def test_a_guest_reads_and_changes_nothing(
     store: Store, things: Things, actor: Actor, call: Call
 ) -> None:
-    """Even what is their own, from when they were a tester."""
+    """Not even their own content, from when they were a tester."""
     _refused(store, things, actor, call)
 
 
-def test_a_store_that_was_opened_is_in_nobodys_hands(database_url: str, tmp_path: object) -> None:
+def test_a_newly_opened_store_has_no_actor(database_url: str, tmp_path: object) -> None:
     opened = Store(database_url, tmp_path / "audio")  # type: ignore[operator]
     with pytest.raises(StoreError, match="Only testers"):
         opened.cases()
@@ -119,7 +119,7 @@ def test_a_tester_reads_and_adds(store: Store, things: Things, call: Call) -> No
 
 
 @pytest.mark.parametrize("call", DELETING.values(), ids=DELETING)
-def test_a_tester_deletes_only_what_is_their_own(store: Store, things: Things, call: Call) -> None:
+def test_a_tester_deletes_only_their_own(store: Store, things: Things, call: Call) -> None:
     _refused(store, things, BERT, call)
     call(store.acting(ANNE), things)
 
@@ -143,29 +143,29 @@ def test_one_recording_of_another_keeps_all_from_being_deleted(
     _refused(store, things, BERT, both)
 
 
-def test_a_recording_in_anothers_run_is_left_to_reviewers(store: Store, things: Things) -> None:
-    """With it would go the other's results."""
+def test_only_reviewers_delete_a_recording_used_in_anothers_run(
+    store: Store, things: Things
+) -> None:
+    """Deleting it would delete the other's results."""
     store.acting(BERT).add_run("his", [things.case.id], [CLEAN], [SystemConfig("base")])
     _refused(store, things, ANNE, DELETING["delete_cases"])
     store.acting(CHIEF).delete_cases([things.case.id])
 
 
-def test_what_belongs_to_nobody_is_left_to_reviewers(store: Store, failures: list[NewCase]) -> None:
+def test_only_reviewers_delete_what_has_no_owner(store: Store, failures: list[NewCase]) -> None:
     case = store.acting(Actor("", Role.REVIEWER)).add_case(failures[0])
     for actor in (ANNE, Actor("", Role.TESTER)):
         with pytest.raises(StoreError, match="somebody else"):
             store.acting(actor).delete_cases([case.id])
 
 
-def test_what_was_flagged_stays_its_owners_when_it_is_accepted(
-    store: Store, things: Things
-) -> None:
+def test_an_accepted_flag_keeps_its_owner(store: Store, things: Things) -> None:
     case = store.acting(CHIEF).accept_flag(things.flag, "Fail better.", {})
     assert case.owner == ANNE.name
     store.acting(ANNE).delete_cases([case.id])
 
 
-def test_nobody_flags_in_anothers_name(store: Store) -> None:
+def test_nobody_can_flag_under_another_name(store: Store) -> None:
     made = store.acting(BERT).add_flag(replace(FLAG, owner=ANNE.name, state="accepted", id="x"))
     assert (made.owner, made.state) == (BERT.name, "open")
     assert store.flags()[0].owner == BERT.name
@@ -181,7 +181,7 @@ def test_a_run_is_started_and_cancelled_by_its_owner(store: Store, things: Thing
     runner.cancel(things.run, CHIEF)
 
 
-def test_changes_are_told_to_operators(
+def test_changes_are_audited_for_operators(
     store: Store, things: Things, failures: list[NewCase], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "asr_core.evaluation")
@@ -189,7 +189,7 @@ def test_changes_are_told_to_operators(
     with pytest.raises(StoreError):
         store.acting(BERT).delete_run(things.run.id)
     store.acting(ANNE).delete_run(things.run.id)
-    store.acting(ANNE).delete_run(things.run.id)  # is gone: nothing is done
+    store.acting(ANNE).delete_run(things.run.id)  # already deleted: nothing happens
     other = store.acting(BERT).add_case(failures[0])
     store.acting(CHIEF).delete_cases([things.case.id, other.id])
     lines = store.acting(ROOT).audit()
@@ -201,7 +201,7 @@ def test_changes_are_told_to_operators(
     assert lines[1].ids == (things.run.id,)
     assert store.acting(ROOT).audit(1) == lines[:1]
     assert lines[0].at.tzinfo is not None
-    told = [record.getMessage() for record in caplog.records]
-    assert any(f"{ANNE.name} (tester): delete run, 1" in line for line in told)
-    assert any(line.startswith(f"Refused {BERT.name}") for line in told)
-    assert not any("SECRET" in line for line in told)
+    messages = [record.getMessage() for record in caplog.records]
+    assert any(f"{ANNE.name} (tester): delete run, 1" in line for line in messages)
+    assert any(line.startswith(f"Refused {BERT.name}") for line in messages)
+    assert not any("SECRET" in line for line in messages)

@@ -1,4 +1,4 @@
-"""Databases of earlier versions, and places with odd names."""
+"""Databases of earlier versions, and folders with unusual names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INSERT INTO flags VALUES ('f1', 'noise', 'fell', 'Fail.', '', 'talk.wav', 'base'
 
 @pytest.fixture
 def first_version(database_url: str, tmp_path: Path, failures: list[NewCase]) -> str:
-    """The URL of a database as the first version made and left it, with its audio."""
+    """URL of a database as the first version left it, with its audio."""
     engine = sa.create_engine(database_url)
     config = Config()
     migrations = Path(database_module.__file__).with_name("migrations")
@@ -61,7 +61,7 @@ def first_version(database_url: str, tmp_path: Path, failures: list[NewCase]) ->
     return database_url
 
 
-def test_what_the_first_version_kept_is_there_and_belongs_to_nobody(
+def test_content_of_the_first_version_is_kept_without_an_owner(
     first_version: str, tmp_path: Path
 ) -> None:
     opened = Store(first_version, tmp_path / "audio")
@@ -89,7 +89,7 @@ def test_what_the_first_version_kept_is_there_and_belongs_to_nobody(
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_readers_of_sqlite_need_no_file_of_their_own(first_version: str, tmp_path: Path) -> None:
+def test_readers_of_sqlite_need_no_extra_files(first_version: str, tmp_path: Path) -> None:
     opened = Store(first_version, tmp_path / "audio")
     assert opened.acting(REVIEWER).cases()
     assert not (tmp_path / "bench.db-wal").exists()
@@ -98,7 +98,9 @@ def test_readers_of_sqlite_need_no_file_of_their_own(first_version: str, tmp_pat
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_an_earlier_version_that_has_it_open_is_borne(first_version: str, tmp_path: Path) -> None:
+def test_an_earlier_version_may_still_have_the_database_open(
+    first_version: str, tmp_path: Path
+) -> None:
     with sqlite3.connect(tmp_path / "bench.db") as other:
         assert other.execute("SELECT count(*) FROM cases").fetchone() == (1,)
         opened = Store(first_version, tmp_path / "audio")
@@ -110,7 +112,7 @@ def test_an_earlier_version_that_has_it_open_is_borne(first_version: str, tmp_pa
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_one_that_is_up_to_date_is_opened_without_a_writers_lock(
+def test_an_up_to_date_database_is_opened_without_a_write_lock(
     database_url: str, tmp_path: Path
 ) -> None:
     Store(database_url, tmp_path / "audio").close()
@@ -165,13 +167,13 @@ def test_the_app_lies_in_a_folder_of_any_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://user:SECRET@[bad", "SECRET", "oracle://u:SECRET@h"])
-def test_a_wrong_url_is_said_without_its_password(url: str, tmp_path: Path) -> None:
+def test_a_wrong_url_is_reported_without_its_password(url: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         Store(url, tmp_path)
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "bench.db").write_bytes(b"no database, but long enough to be one " * 100)
     with pytest.raises(StoreError, match="damaged"):
         Store(f"sqlite:///{tmp_path / 'bench.db'}", tmp_path / "audio")

@@ -1,4 +1,4 @@
-"""The command line as its users run it; inside this process, for speed."""
+"""The command line as users run it, inside this process for speed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ from asr_core.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
-"""The command line as from a terminal: who runs in the background of a shell, such as these
-tests may, is started with Ctrl-C ignored."""
+"""The command line as from a terminal: background processes of a shell, such as these tests
+may be, start with Ctrl-C ignored."""
 
 
 @pytest.fixture
@@ -80,7 +80,9 @@ def test_one_bad_file_fails_alone_and_sets_the_exit_code(
     assert "-->" in written.read_text()
 
 
-def test_a_file_without_speech_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_without_speech_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     silence = tmp_path / "silence.flac"
     silence.write_bytes(to_flac(np.zeros(3 * SAMPLE_RATE_HZ, np.int16)))
     assert main(["transcribe", str(silence), "--model", "tiny.en"]) == 0
@@ -90,7 +92,7 @@ def test_a_file_without_speech_is_told(tmp_path: Path, capsys: pytest.CaptureFix
     assert err.strip().endswith("silence.flac.")
 
 
-def test_a_folder_is_done_once_and_what_is_there_is_skipped(
+def test_a_folder_is_transcribed_once_and_existing_results_are_skipped(
     talk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
@@ -110,7 +112,7 @@ def test_a_folder_is_done_once_and_what_is_there_is_skipped(
     assert result.read_text() != "corrected by hand"
 
 
-def test_standard_input_and_times_of_words(
+def test_standard_input_is_transcribed_with_word_times(
     talk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with talk.open("rb") as file:
@@ -122,13 +124,13 @@ def test_standard_input_and_times_of_words(
     assert all(len(text.split()) == 1 for _, _, text in rows)
 
 
-def test_ctrl_c_prints_what_was_heard_until_then(
+def test_ctrl_c_prints_the_words_so_far(
     tiny_en: Path, two_cities: np.ndarray, tmp_path: Path
 ) -> None:
     long = tmp_path / "long.flac"
     long.write_bytes(to_flac(clip_to_int16(np.tile(two_cities, 40))))
     command = [sys.executable, "-c", HEEDS_CTRL_C, "transcribe", str(long), "--model", "tiny.en"]
-    terminal, its_end = pty.openpty()  # where progress is shown at once
+    terminal, its_end = pty.openpty()  # a terminal, on which progress is shown at once
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its_end) as process:
         os.close(its_end)
         shown = b""
@@ -145,7 +147,7 @@ def test_ctrl_c_prints_what_was_heard_until_then(
     assert b"Traceback" not in shown
 
 
-def test_an_empty_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["transcribe", str(tmp_path), "--model", "tiny.en"]) == 1
     assert "Nothing to transcribe" in capsys.readouterr().err
 
@@ -168,7 +170,7 @@ def test_every_input_has_a_result_of_its_own(
         assert results == [f"{name}.txt" for name in files]
 
 
-def test_a_pattern_that_matches_nothing_is_told_and_the_rest_is_done(
+def test_a_pattern_without_matches_is_reported_and_the_rest_is_transcribed(
     talk: Path, tiny_engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["transcribe", str(talk), "nothere*.mp3", "--model", "tiny.en"]) == 1
@@ -177,7 +179,7 @@ def test_a_pattern_that_matches_nothing_is_told_and_the_rest_is_done(
     assert err == "No file matches 'nothere*.mp3'; check the pattern.\n"
 
 
-def test_half_a_result_is_never_left(
+def test_a_partial_result_file_is_never_left(
     talk: Path,
     tiny_engine: Engine,
     tmp_path: Path,
@@ -201,7 +203,7 @@ def test_half_a_result_is_never_left(
     assert len(list(out.rglob("*.txt"))) == 1
 
 
-def test_an_output_folder_that_cannot_be_written_is_told_first(
+def test_an_unwritable_output_folder_is_reported_first(
     talk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for place in (talk, Path("/proc/self/fdinfo")):
@@ -209,15 +211,17 @@ def test_an_output_folder_that_cannot_be_written_is_told_first(
         assert "choose another folder" in capsys.readouterr().err
 
 
-def test_whatever_ends_the_work_what_was_heard_is_printed(
+def test_the_words_so_far_are_printed_after_any_error(
     talk: Path,
     tiny_engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def break_down(source: object, engine: object, options: object, **rest: Any) -> None:
-        heard = Transcript((Segment.from_words((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0)
-        rest["on_progress"](FileProgress(1.0, 2.0, heard, 1))
+        transcript = Transcript(
+            (Segment.from_words((Word(" Words.", 0.0, 1.0, 1.0),)),), 1.0, "en", 1.0
+        )
+        rest["on_progress"](FileProgress(1.0, 2.0, transcript, 1))
         raise RuntimeError("nobody thought of this")
 
     monkeypatch.setattr("asr_core.full_context.transcribe", break_down)
@@ -227,7 +231,7 @@ def test_whatever_ends_the_work_what_was_heard_is_printed(
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-16"])
-def test_output_is_utf_8_whatever_the_terminal_says(
+def test_output_is_utf_8_whatever_the_terminals_encoding(
     encoding: str, tiny_engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, err = io.BytesIO(), io.BytesIO()
@@ -240,7 +244,7 @@ def test_output_is_utf_8_whatever_the_terminal_says(
     assert "Grüße 語 \ufffd.wav does not exist" in err.getvalue().decode()
 
 
-def test_events_are_utf_8_whatever_the_terminal_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_are_utf_8_whatever_the_terminals_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(out, "ascii"))
     session = LiveSession()
@@ -290,7 +294,9 @@ def test_stream_prints_json_lines(
     assert all(after.startswith(before) for before, after in itertools.pairwise(committed))
 
 
-def test_stream_in_real_time_takes_its_time(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stream_in_real_time_takes_as_long_as_the_audio(
+    talk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert (
         main(["stream", str(talk), "--speed", "4", "--model", "tiny.en", "--language", "en"]) == 0
     )
@@ -338,7 +344,7 @@ def test_wrong_usage_exits_with_two(
         (["stream", "nothing.wav", "--model", "tiny.en"], "does not exist"),
     ],
 )
-def test_what_cannot_be_done_gets_one_sentence(
+def test_an_impossible_request_gets_one_sentence(
     arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
@@ -362,7 +368,7 @@ def test_models_are_listed_fetched_and_found(
 @pytest.mark.parametrize(
     "command", [[], ["transcribe"], ["stream"], ["models"], ["models", "fetch"]]
 )
-def test_help_is_everywhere(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_has_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         main([*command, "--help"])
     assert exit_.value.code == 0

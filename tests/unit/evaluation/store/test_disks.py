@@ -1,4 +1,4 @@
-"""Full disks and read-only ones: what is there can be read, and deleted where that can be."""
+"""On full and read-only disks content can be read, and deleted where possible."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLAG = Flag("noise", "fell", "Fail.", "talk.wav", "base", "en", 3.0, 4.5)
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MB."""
+    """A file system of 24 MB in memory."""
     if os.geteuid() != 0:
         pytest.skip("mounting needs root")
     folder = tmp_path / "disk"
@@ -37,7 +37,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def _fill(folder: Path) -> None:
-    """To the last byte."""
+    """Fill the disk to the last byte."""
     handle = os.open(folder / "filling", os.O_WRONLY | os.O_CREAT)
     with contextlib.suppress(OSError):
         while True:
@@ -54,14 +54,14 @@ def _make_read_only(folder: Path) -> None:
 
 @pytest.fixture
 def opened(disk: Path, failures: list[NewCase]) -> Iterator[Store]:
-    """A store on that disk with some of everything."""
+    """A store on that disk with every kind of content."""
     opened = Store(f"sqlite:///{disk}/bench.db", disk / "audio")
     store = opened.acting(REVIEWER)
     cases = [store.add_case(new) for new in failures]
     run = store.add_run("r", [case.id for case in cases], [CLEAN], [SystemConfig("base")])
     for case in cases:
-        heard = TrialResult(error="x" * 10_000)
-        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, SystemConfig("base"), heard)
+        result = TrialResult(error="x" * 10_000)
+        trial = Trial(case.id, "n", "Fail.", "en", CLEAN, SystemConfig("base"), result)
         store.add_trial(run, trial)
     store.add_noise("street", failures[0].samples)
     store.add_flag(FLAG, failures[1].samples)
@@ -87,7 +87,7 @@ def _delete_all(store: Store) -> None:
     store.delete_cases([case.id for case in store.cases()])
 
 
-def test_on_a_full_disk_everything_is_read_and_deleted(
+def test_everything_can_be_read_and_deleted_on_a_full_disk(
     opened: Store, disk: Path, failures: list[NewCase]
 ) -> None:
     _fill(disk)
@@ -103,7 +103,7 @@ def test_on_a_full_disk_everything_is_read_and_deleted(
 def test_a_full_disk_refuses_rows_with_a_sentence(opened: Store, disk: Path) -> None:
     _fill(disk)
     with pytest.raises(StoreError, match=r"full; make room.*Nothing was changed"):
-        for i in range(1000):  # until the room that the database had is used up
+        for i in range(1000):  # until the database's free pages are used up
             opened.add_run(f"{i} " + "x" * 150, ["c" * 32] * 100, [CLEAN], [SystemConfig("base")])
     _read_all_but_runs(opened)
 
@@ -145,7 +145,7 @@ def test_on_a_full_disk_the_app_starts_and_deletes(opened: Store, disk: Path) ->
     assert _in_a_new_process(disk) == ["3 1 1", "0"]
 
 
-def test_without_spare_room_the_app_starts_and_says_what_cannot_be_done(
+def test_without_a_spare_file_the_app_starts_and_reports_the_full_disk(
     opened: Store, disk: Path
 ) -> None:
     opened.close()
@@ -158,7 +158,7 @@ def test_without_spare_room_the_app_starts_and_says_what_cannot_be_done(
     assert len(list((disk / "audio").rglob("*.flac"))) == 5
 
 
-def test_room_is_kept_again_when_there_is_some(opened: Store, disk: Path) -> None:
+def test_the_spare_file_is_restored_when_there_is_room(opened: Store, disk: Path) -> None:
     size = (disk / "bench.db.spare").stat().st_size
     assert size > 1_000_000
     _fill(disk)
@@ -185,7 +185,7 @@ def test_on_a_read_only_disk_everything_is_read_and_changes_are_refused(
 ) -> None:
     opened.close()  # as at the next start
     left_behind = disk / "audio" / "ab" / "ab.flac"
-    left_behind.parent.mkdir()
+    left_behind.parent.mkdir(exist_ok=True)  # an audio file may be there
     left_behind.write_bytes(b"by a crash, to be swept")
     os.utime(left_behind, (0, 0))
     _make_read_only(disk)
@@ -214,21 +214,23 @@ os._exit(9)
 
 @pytest.fixture
 def cut_off(opened: Store, disk: Path) -> Path:
-    """The disk, after a writer died with a change half done."""
+    """The disk after a writer died in the middle of a change."""
     opened.close()
     subprocess.run([sys.executable, "-c", _CUT_OFF, str(disk / "bench.db")], check=False)
     assert (disk / "bench.db-journal").stat().st_size > 0
     return disk
 
 
-def test_what_was_cut_off_is_taken_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
+def test_an_interrupted_change_is_rolled_back_on_a_full_disk(opened: Store, cut_off: Path) -> None:
     _fill(cut_off)
     _read_all(opened)
     assert "half done" not in {case.reference for case in opened.cases()}
 
 
-def test_what_was_cut_off_is_said_on_a_read_only_disk(opened: Store, cut_off: Path) -> None:
-    """To read on would be to show a change half done."""
+def test_an_interrupted_change_is_reported_on_a_read_only_disk(
+    opened: Store, cut_off: Path
+) -> None:
+    """Reading on would show half of a change."""
     _make_read_only(cut_off)
     for read in (opened.cases, lambda: Store(f"sqlite:///{cut_off}/bench.db", cut_off / "a")):
         with pytest.raises(StoreError, match="interrupted"):
@@ -236,7 +238,7 @@ def test_what_was_cut_off_is_said_on_a_read_only_disk(opened: Store, cut_off: Pa
 
 
 def test_in_a_read_only_folder_everything_is_read(opened: Store, disk: Path) -> None:
-    """Without the right of root to write everywhere."""
+    """Without root's permission to write everywhere."""
     opened.close()
     (disk / "bench.db").chmod(0o444)
     for folder in (disk, disk / "audio", *(disk / "audio").iterdir()):
@@ -251,7 +253,7 @@ def test_in_a_read_only_folder_everything_is_read(opened: Store, disk: Path) -> 
 def test_audio_that_cannot_be_deleted_keeps_its_row(
     database_url: str, disk: Path, failures: list[NewCase]
 ) -> None:
-    """A database elsewhere, which could be written."""
+    """The database is elsewhere and writable."""
     opened = Store(database_url, disk / "audio")
     store = opened.acting(REVIEWER)
     case = store.add_case(failures[0])
@@ -262,7 +264,7 @@ def test_audio_that_cannot_be_deleted_keeps_its_row(
     opened.close()
 
 
-def test_an_earlier_version_on_a_read_only_disk_is_said(opened: Store, disk: Path) -> None:
+def test_an_earlier_version_on_a_read_only_disk_is_reported(opened: Store, disk: Path) -> None:
     opened.close()
     engine = sa.create_engine(f"sqlite:///{disk}/bench.db")
     with engine.begin() as connection:
@@ -276,7 +278,7 @@ def test_an_earlier_version_on_a_read_only_disk_is_said(opened: Store, disk: Pat
         Store(f"sqlite:///{disk}/bench.db", disk / "audio")
 
 
-def test_a_folder_that_cannot_be_made_is_said_without_its_path(
+def test_a_folder_that_cannot_be_created_is_reported_without_its_path(
     disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _make_read_only(disk)

@@ -1,4 +1,4 @@
-"""The store, on SQLite and on PostgreSQL: whole, lasting, forgetting when asked."""
+"""The store on SQLite and on PostgreSQL: consistent, durable, and it deletes on request."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def test_a_case_comes_back_as_it_was_given(
+def test_a_case_is_read_back_as_it_was_stored(
     store: Store, failures: list[NewCase], tmp_path: Path
 ) -> None:
     case = store.add_case(failures[0])
@@ -62,7 +62,7 @@ def _trial(case_id: str, condition: Condition, system: SystemConfig, text: str =
     return Trial(case_id, "n", "Fail better.", "en", condition, system, heard, {"accent": "x"})
 
 
-def test_a_run_keeps_its_trials_and_each_once(store: Store, failures: list[NewCase]) -> None:
+def test_a_run_keeps_each_trial_once(store: Store, failures: list[NewCase]) -> None:
     cases = [store.add_case(new) for new in failures]
     conditions = [CLEAN, Condition("white", 5)]
     run = store.add_run("first", [c.id for c in cases], conditions, SYSTEMS)
@@ -75,7 +75,9 @@ def test_a_run_keeps_its_trials_and_each_once(store: Store, failures: list[NewCa
     assert store.done(run.id) == {(cases[0].id, "white:5", 1)}
 
 
-def test_deleted_means_deleted(store: Store, failures: list[NewCase], tmp_path: Path) -> None:
+def test_deleted_content_is_gone_from_the_disk(
+    store: Store, failures: list[NewCase], tmp_path: Path
+) -> None:
     cases = [store.add_case(new) for new in failures]
     run = store.add_run("r", [c.id for c in cases], [CLEAN], SYSTEMS)
     for case in cases:
@@ -84,7 +86,7 @@ def test_deleted_means_deleted(store: Store, failures: list[NewCase], tmp_path: 
     [left] = store.runs()
     assert (store.cases(), store.trials(left), left.n_trials) == ([], [], 0)
     assert _files(tmp_path / "audio") == []
-    store.add_trial(run, _trial(cases[0].id, CLEAN, SYSTEMS[0]))  # one that was under way
+    store.add_trial(run, _trial(cases[0].id, CLEAN, SYSTEMS[0]))  # one that was still running
     assert store.trials(left) == []
     store.delete_run(run.id)
     assert store.runs() == []
@@ -121,7 +123,7 @@ def test_noises_have_one_name_each(store: Store, failures: list[NewCase]) -> Non
     assert store.noises() == []
 
 
-def test_a_full_store_says_so_and_changes_nothing(
+def test_a_full_store_refuses_a_change_and_stays_as_it_is(
     database_url: str, failures: list[NewCase], tmp_path: Path
 ) -> None:
     store = Store(database_url, tmp_path / "audio", max_mb=0.05).acting(REVIEWER)
@@ -131,7 +133,7 @@ def test_a_full_store_says_so_and_changes_nothing(
     store.close()
 
 
-def test_a_folder_that_cannot_be_written_is_said(
+def test_an_unwritable_folder_is_reported(
     database_url: str, failures: list[NewCase], tmp_path: Path
 ) -> None:
     (tmp_path / "audio").write_text("a file in its place")
@@ -142,7 +144,7 @@ def test_a_folder_that_cannot_be_written_is_said(
     store.close()
 
 
-def test_ids_are_no_paths(store: Store) -> None:
+def test_ids_are_not_paths(store: Store) -> None:
     for name in ("../bench", "a/b", ""):
         with pytest.raises(StoreError):
             store.flac(name)
@@ -172,12 +174,12 @@ def test_the_schema_is_what_the_migrations_make(database_url: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("url", ["nonsense", "oracle://x", "sqlite:////proc/none/x.db"])
-def test_a_database_that_cannot_be_reached_is_said(url: str, tmp_path: Path) -> None:
+def test_an_unreachable_database_is_reported(url: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         Store(url, tmp_path)
 
 
-def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_location(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "here"))
     assert open_store() is open_store()
     assert (tmp_path / "here" / "testbench.db").exists()
@@ -187,7 +189,7 @@ def test_the_environment_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         open_store()
 
 
-def test_many_write_at_once(
+def test_many_writers_work_at_once(
     store: Store, failures: list[NewCase], database_url: str, tmp_path: Path
 ) -> None:
     second = Store(database_url, tmp_path / "audio").acting(REVIEWER)
@@ -231,10 +233,10 @@ def _told(reports: Connection) -> list[str]:
     return lines
 
 
-def test_a_process_killed_while_it_writes_loses_nothing_that_it_confirmed(
+def test_a_process_killed_while_writing_loses_no_confirmed_change(
     store: Store, database_url: str, tmp_path: Path
 ) -> None:
-    """Two writers, killed again and again, in the middle of whatever they do."""
+    """Two writers are killed again and again, in the middle of any operation."""
     present: set[str] = set()
     gone: set[str] = set()
     rng = np.random.default_rng(0)
@@ -259,7 +261,7 @@ def test_a_process_killed_while_it_writes_loses_nothing_that_it_confirmed(
             for line in lines:
                 (gone if line.startswith("-") else present).add(line.lstrip("-"))
             if lines and not lines[-1].startswith("-"):
-                present.discard(lines[-1])  # it may have been about to be deleted
+                present.discard(lines[-1])  # its deletion may have been under way
     assert present
     known = {case.id for case in store.cases()}
     assert present - gone <= known
@@ -268,8 +270,8 @@ def test_a_process_killed_while_it_writes_loses_nothing_that_it_confirmed(
         assert len(store.samples(case.id)) == 4000
 
 
-def test_a_sweep_bears_that_a_file_goes_meanwhile(tmp_path: Path) -> None:
-    """A link to nowhere is one that is listed and gone when looked at."""
+def test_a_sweep_tolerates_files_that_vanish_meanwhile(tmp_path: Path) -> None:
+    """A dangling link is listed, and gone when it is examined."""
     (tmp_path / "ab").mkdir()
     (tmp_path / "ab" / "x.part").symlink_to(tmp_path / "gone")
     AudioFiles(tmp_path).sweep([])

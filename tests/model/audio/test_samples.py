@@ -21,7 +21,7 @@ def test_samples_give_the_transcript_of_their_file(
     assert transcribe(to_float32(pcm), tiny_engine, options) == from_file
 
 
-def test_no_samples_get_a_sentence(tiny_engine: Engine) -> None:
+def test_an_empty_array_gets_a_sentence(tiny_engine: Engine) -> None:
     with pytest.raises(AudioError, match="the microphone holds no sound"):
         transcribe(np.zeros(0, np.float32), tiny_engine, name="the microphone")
 

@@ -1,4 +1,4 @@
-"""What strangers send over a real connection, and what it costs."""
+"""Hostile input over a real connection, and its cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def speech() -> list[bytes]:
-    """Four seconds of a tone, packet by packet."""
+    """Four seconds of a tone as packets."""
     tone = np.sin(np.arange(64_000) * 2 * np.pi * 200 / 16_000).astype(np.float32) / 2
     return opus(tone)
 
@@ -46,7 +46,7 @@ def controller() -> Iterator[RecordingController]:
     controller.close()
 
 
-def heard_s(controller: RecordingController) -> float:
+def received_s(controller: RecordingController) -> float:
     running = controller.running
     return running.session.snapshot.audio_s if running is not None else 0.0
 
@@ -56,7 +56,7 @@ def heard_s(controller: RecordingController) -> float:
     [b"", b"\xff", b"\x03\x00", os.urandom(1_200), b"\x0b\x3f" + bytes(60), bytes(1_280)],
     ids=["empty", "one byte", "no frames", "noise", "too many frames", "huge"],
 )
-def test_odd_payloads_do_not_end_the_sound(
+def test_odd_payloads_do_not_end_the_audio(
     odd: bytes,
     server: Server,
     controller: RecordingController,
@@ -65,35 +65,35 @@ def test_odd_payloads_do_not_end_the_sound(
 ) -> None:
     packets = [*speech[:50], odd, odd, *speech[50:100]]
     peer = server.connect(controller, Microphone(packets, every_s=0.005))
-    eventually(lambda: heard_s(controller) >= 1.95)
+    eventually(lambda: received_s(controller) >= 1.95)
     server.do(peer.close())
 
 
-def test_stamps_that_jump_make_nothing_grow(
+def test_jumping_time_stamps_do_not_grow_memory(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
     microphone = Microphone(speech, stamp=119 * 48_000)
     peer = server.connect(controller, microphone)
     eventually(lambda: controller.running is not None and controller.running.too_fast_s > 10_000)
-    assert heard_s(controller) <= time.monotonic() - began + CLOCK_SLACK_S + 1
+    assert received_s(controller) <= time.monotonic() - began + CLOCK_SLACK_S + 1
     server.do(peer.close())
 
 
-def test_odd_headers_do_not_end_the_sound(
+def test_odd_headers_do_not_end_the_audio(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(speech))
-    eventually(lambda: heard_s(controller) > 0.5)
+    eventually(lambda: received_s(controller) > 0.5)
     transport = peer.getSenders()[0].transport
-    # A sound level, which has one byte, of two.
+    # An audio level of two bytes instead of one.
     header = "9060000100000000000000ab" + "bede0001" + "21aabb00"
     server.do(transport._send_rtp(bytes.fromhex(header) + bytes(20)))
-    eventually(lambda: heard_s(controller) > 1.5)
+    eventually(lambda: received_s(controller) > 1.5)
     server.do(peer.close())
 
 
-def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
+def test_audio_sent_ten_times_too_fast_is_received_in_real_time(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     began = time.monotonic()
@@ -101,12 +101,12 @@ def test_who_sends_ten_times_too_fast_is_heard_in_real_time(
     peer = server.connect(controller, microphone)
     eventually(lambda: microphone.n_sent == 1_500)
     most_s = BURST_S + MAX_SPEED * (time.monotonic() - began)
-    eventually(lambda: heard_s(controller) > BURST_S - 0.5)
-    assert heard_s(controller) <= most_s + 0.1
+    eventually(lambda: received_s(controller) > BURST_S - 0.5)
+    assert received_s(controller) <= most_s + 0.1
     server.do(peer.close())
 
 
-def test_who_floods_is_cut_off(
+def test_a_flooding_client_is_cut_off(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(cycle(speech), every_s=0))
@@ -117,7 +117,7 @@ def test_who_floods_is_cut_off(
 
 
 @pytest.mark.parametrize("kind", ["video", "two microphones", "data", "only data"])
-def test_what_is_no_microphone_is_not_taken(
+def test_an_offer_without_exactly_one_microphone_is_refused(
     kind: str, server: Server, controller: RecordingController
 ) -> None:
     microphone = AudioStreamTrack()
@@ -135,14 +135,14 @@ def test_what_is_no_microphone_is_not_taken(
 
 
 @pytest.mark.parametrize("sdp", [None, 5, "", "v=0\r\n", {"a": 1}])
-def test_what_is_no_offer_is_a_sentence(
+def test_an_invalid_offer_is_reported(
     sdp: object, server: Server, controller: RecordingController
 ) -> None:
     with pytest.raises(OfferError):
         server.worker(controller).process_offer(sdp, "offer", 10)  # type: ignore[arg-type]
 
 
-def test_an_offer_that_only_the_library_refuses_is_a_sentence(
+def test_an_offer_that_only_the_library_refuses_is_reported(
     server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.offer(AudioStreamTrack())
@@ -189,7 +189,7 @@ def test_candidates_are_checked_counted_and_never_logged_as_lines(
     worker.hang_up()
 
 
-def test_a_connection_that_brings_nothing_is_closed(
+def test_a_connection_without_audio_is_closed(
     server: Server, controller: RecordingController, eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone([]))
@@ -199,7 +199,7 @@ def test_a_connection_that_brings_nothing_is_closed(
     server.do(peer.close())
 
 
-def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
+def test_a_refused_visitor_gets_no_connection(server: Server) -> None:
     scheduler = Scheduler(CountingEngine(), start=False)
     for _ in range(2):
         assert scheduler.admission.join(object())
@@ -214,11 +214,11 @@ def test_who_is_turned_away_gets_no_connection(server: Server) -> None:
     server.do(peer.close())
 
 
-def test_close_ends_the_connection_too(
+def test_closing_the_controller_ends_the_connection(
     server: Server, controller: RecordingController, speech: list[bytes], eventually: Eventually
 ) -> None:
     peer = server.connect(controller, Microphone(cycle(speech)))
-    eventually(lambda: heard_s(controller) > 0.3)
+    eventually(lambda: received_s(controller) > 0.3)
     controller.close()
     assert controller.all == []
     eventually(lambda: peer.connectionState in ("closed", "failed"))
@@ -228,14 +228,14 @@ def test_close_ends_the_connection_too(
 def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
     server: Server, speech: list[bytes], eventually: Eventually
 ) -> None:
-    """Each end in turn: STOP, the page's session gone, a peer that vanishes, a cut sender."""
+    """Recordings end by STOP, by the end of the page's session, and by a vanished peer."""
     scheduler = Scheduler(CountingEngine())
 
     def record(number: int) -> None:
         controller = RecordingController(Budget({}))
         controller.prepare(scheduler, LiveOptions(keep_audio=True))
         peer = server.connect(controller, Microphone(cycle(speech)))
-        eventually(lambda: heard_s(controller) > 0.1)
+        eventually(lambda: received_s(controller) > 0.1)
         if number % 3 == 0:
             server.do(peer.close())
             eventually(lambda: controller.running is None)
@@ -271,6 +271,6 @@ def test_twenty_recordings_and_twenty_refused_offers_leave_nothing_behind(
 
 
 def _ours() -> list[str]:
-    """Threads that end with the recordings."""
+    """Return the names of threads that should end with the recordings."""
     names = ("asr-", "audio-decoder", "ShutdownPolling", "process_offer", "Timer")
     return [name for name in in_use()[0] if name.startswith(names)]
