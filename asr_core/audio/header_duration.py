@@ -56,7 +56,8 @@ def declared_audio_end_s(
         decoded_s: seconds of audio that could be decoded.
     """
     name = format_name(container)
-    bit_rate = stream.bit_rate or container.bit_rate
+    codec = stream.codec_context  # None without a decoder
+    bit_rate = (codec.bit_rate if codec else None) or container.bit_rate
     if section.missing_bytes and bit_rate:
         return decoded_s + section.missing_bytes * 8 / bit_rate
     if name in _STREAM_DURATION_FORMATS:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import AudioFile
+from asr_core.errors import AudioError
 from tests.support.recordings import bursts, onset_times, recorded
 
 MP3 = recorded("mp3", "libmp3lame", [(0.0, bursts(6))])
@@ -170,6 +171,12 @@ def test_a_truncated_file_in_64_bits_is_reported_with_the_missing_duration() -> 
     wave = recorded("wav", "pcm_s16le", [(0.0, bursts(6))], options={"rf64": "always"})
     _, [note] = read(wave[: len(wave) // 2])
     assert "breaks off: 3 s of the announced 6 s" in note
+
+
+def test_a_truncated_file_of_an_unknown_codec_is_unreadable() -> None:
+    at = WAV.index(b"fmt ") + 8
+    with pytest.raises(AudioError, match="holds no sound that can be read"):
+        read((WAV[:at] + b"\xee\xee" + WAV[at + 2 :])[: len(WAV) // 2])
 
 
 def test_a_hole_in_a_realmedia_file_makes_no_hours_of_silence() -> None:
