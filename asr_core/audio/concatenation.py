@@ -1,7 +1,9 @@
 """Sections of a file that holds several recordings one after another.
 
 FFmpeg alone reads a chained Ogg file up to the first link with another codec, only the first of
-concatenated WAV files, and no more of a WAV file than its header declares.
+concatenated WAV files, and no more of a WAV file than its header declares. In concatenated AMR
+files it decodes the header of the second as audio. It does not report W64 and CAF files that are
+truncated.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import itertools
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -29,6 +31,11 @@ _MAX_TRAILING_BYTES = 4096
 
 _WAVE_IDS = (b"RIFF", b"RF64", b"BW64")
 _TAG_IDS = (b"ID3", b"TAG", b"APETAGEX")
+_AMR_ID = b"#!AMR"
+_SEARCH_BLOCK_BYTES = 2**16
+
+_MIN_UNKNOWN_BYTES = 2**62
+"""A 64-bit length from which on it means all that follows, such as -1 in CAF."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,7 @@ def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[F
     if not file.seekable():
         return [FileSection()]
     reader = _BoundedReader(file, check_cancelled)
-    walk = {b"OggS": _ogg_sections, **dict.fromkeys(_WAVE_IDS, _wave_sections)}.get(
-        reader.read(0, 4)
-    )
+    walk = _WALKS.get(reader.read(0, 4))
     sections = list(itertools.islice(walk(reader), _MAX_SECTIONS)) if walk else [FileSection()]
     file.seek(0)
     return (
@@ -131,7 +136,8 @@ def _wave_section(reader: _BoundedReader, start: int) -> tuple[FileSection, int 
             if length == 0xFFFFFFFF and long_size:
                 missing = at + long_size - reader.size
             elif length == 0 or (length >= _MIN_PLACEHOLDER_BYTES and missing > 0):
-                return FileSection(start), None
+                is_long = reader.read(start, 4) != b"RIFF"  # FFmpeg believes these, even a 0
+                return FileSection(start, ignores_length=is_long), None
             if missing > 0:
                 is_likely = long_size or length <= riff_size < _MIN_PLACEHOLDER_BYTES
                 return FileSection(start, missing_bytes=missing if is_likely else 0), None
@@ -157,3 +163,63 @@ def _section_by_trailer(
             return FileSection(start, ignores_length=True), None
         at += 8 + length + length % 2
     return FileSection(start), None
+
+
+def _amr_sections(reader: _BoundedReader) -> Iterator[FileSection]:
+    start = at = 0
+    while block := reader.read(at, _SEARCH_BLOCK_BYTES):
+        found = block.find(_AMR_ID, 1)
+        if found >= 0:
+            at += found
+            yield FileSection(start, at)
+            start = at
+        else:
+            at += max(1, len(block) - len(_AMR_ID))
+    yield FileSection(start)
+
+
+def _w64_sections(reader: _BoundedReader) -> Iterator[FileSection]:
+    return _whole_file(reader, 40, "<4s12xQ", header_bytes_in_length=24, alignment=8)
+
+
+def _caf_sections(reader: _BoundedReader) -> Iterator[FileSection]:
+    return _whole_file(reader, 8, ">4sQ", header_bytes_in_length=0, alignment=1)
+
+
+def _whole_file(
+    reader: _BoundedReader,
+    at: int,
+    header_format: str,
+    *,
+    header_bytes_in_length: int,
+    alignment: int,
+) -> Iterator[FileSection]:
+    """Yield a file of chunks as one section, with what its chunk of audio lacks.
+
+    Args:
+        reader: of the file.
+        at: start of the first chunk.
+        header_format: of a chunk's header: its identifier and length, for ``struct``.
+        header_bytes_in_length: bytes of the header that the length includes.
+        alignment: chunks start at multiples of it.
+    """
+    size = struct.calcsize(header_format)
+    while len(header := reader.read(at, size)) == size:
+        chunk_id, length = struct.unpack(header_format, header)
+        end = at + size - header_bytes_in_length + length
+        if chunk_id == b"data":
+            is_known = length < _MIN_UNKNOWN_BYTES
+            yield FileSection(missing_bytes=max(0, end - reader.size) if is_known else 0)
+            return
+        at = max(at + size, end + -end % alignment)
+    yield FileSection()
+
+
+_WALKS: Mapping[bytes, Callable[[_BoundedReader], Iterator[FileSection]]] = {
+    b"OggS": _ogg_sections,
+    **dict.fromkeys(_WAVE_IDS, _wave_sections),
+    _AMR_ID[:4]: _amr_sections,
+    b"riff": _w64_sections,
+    b"caff": _caf_sections,
+}
+"""How the sections of a file are found, by its first bytes."""

@@ -13,16 +13,23 @@ from asr_core.audio.concatenation import FileSection
 __all__ = ["declared_audio_end_s", "declared_file_end_s", "estimate_duration_s", "format_name"]
 
 _STREAM_DURATION_FORMATS = frozenset({
-    "ape", "aiff", "au", "caf", "flac", "mov", "tak", "tta", "w64", "wv",
+    "ape", "aiff", "au", "caf", "flac", "mov", "rm", "tak", "tta", "w64", "wv",
 })  # fmt: skip
 """Formats whose header declares the duration of each stream."""
 
-_FILE_DURATION_FORMATS = frozenset({"asf", "flv", "matroska", "mov"})
+_FILE_DURATION_FORMATS = frozenset({"asf", "flv", "matroska", "mov", "rm"})
 """Formats whose header declares the duration of the whole file, video included."""
 
 _MATROSKA_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_XING = re.compile(rb"(?:Xing|Info)...([\x01\x03\x05\x07\x09\x0b\x0d\x0f])(....)", re.DOTALL)
-"""The MP3 header that holds the number of frames."""
+_XING = re.compile(
+    rb"\xff([\xe0-\xff])(.).(?:.{9}|.{17}|.{32})(?:..)?"
+    rb"(?:Xing|Info)...[\x01\x03\x05\x07\x09\x0b\x0d\x0f](....)",
+    re.DOTALL,
+)
+"""First frame of an MP3 file: its MPEG version, its sample rate, and the number of frames."""
+
+_MPEG1_RATES_HZ = (44_100, 48_000, 32_000)
+_MPEG_RATE_SHIFTS = {3: 0, 2: 1, 0: 2}  # MPEG-2 halves the rates, MPEG-2.5 quarters them
 
 _XING_SEARCH_BYTES = 4096
 
@@ -49,8 +56,10 @@ def declared_audio_end_s(
         decoded_s: seconds of audio that could be decoded.
     """
     name = format_name(container)
-    if section.missing_bytes and container.bit_rate:
-        return decoded_s + section.missing_bytes * 8 / container.bit_rate
+    codec = stream.codec_context  # None without a decoder
+    bit_rate = (codec.bit_rate if codec else None) or container.bit_rate
+    if section.missing_bytes and bit_rate:
+        return decoded_s + section.missing_bytes * 8 / bit_rate
     if name in _STREAM_DURATION_FORMATS:
         return _stream_duration_s(stream)
     if name == "matroska":
@@ -60,7 +69,7 @@ def declared_audio_end_s(
             return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
         return _file_duration_s(container) if len(container.streams) == 1 else None
     if name == "mp3":
-        return _mp3_duration_s(file, section.start, stream.rate)
+        return _mp3_duration_s(file, section.start)
     return None
 
 
@@ -92,7 +101,7 @@ def _file_duration_s(container: InputContainer) -> float | None:
     return container.duration / 1e6 if container.duration else None
 
 
-def _mp3_duration_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
+def _mp3_duration_s(file: BinaryIO, start: int) -> float | None:
     """Return the duration from the number of frames in the Xing header; None without one."""
     if not file.seekable():
         return None
@@ -105,5 +114,10 @@ def _mp3_duration_s(file: BinaryIO, start: int, rate_hz: int) -> float | None:
         start += 10 + size
     file.seek(start)
     match = _XING.search(file.read(_XING_SEARCH_BYTES))
-    samples_per_frame = 1152 if rate_hz >= 32_000 else 576  # MPEG-1, MPEG-2
-    return int.from_bytes(match[2]) * samples_per_frame / rate_hz if match and rate_hz else None
+    if match is None:
+        return None
+    shift, rate_index = _MPEG_RATE_SHIFTS.get(match[1][0] >> 3 & 3), match[2][0] >> 2 & 3
+    if shift is None or rate_index == len(_MPEG1_RATES_HZ):  # reserved values
+        return None
+    samples_per_frame = 576 if shift else 1152
+    return int.from_bytes(match[3]) * samples_per_frame / (_MPEG1_RATES_HZ[rate_index] >> shift)

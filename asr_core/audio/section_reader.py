@@ -101,7 +101,7 @@ class SectionReader:
                 frames = packet.decode()
             except av.error.EOFError:
                 return
-            except av.error.InvalidDataError:
+            except av.error.FFmpegError:  # decoders have error codes of their own
                 if self.errors.add_broken(packet):
                     continue
                 return
@@ -123,7 +123,7 @@ class SectionReader:
                 return
             except IndexError:  # as in packets
                 continue
-            except av.error.InvalidDataError:
+            except (av.error.InvalidDataError, av.error.BlockingIOError):  # MPEG-TS: none yet
                 if not self.errors.add_broken():
                     return
             except READ_ERRORS:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 __all__ = ["MAX_INSERTED_SILENCE_S", "TimedFrame", "place_frames"]
 
@@ -31,6 +31,10 @@ words count for more; the next gap makes up for it."""
 
 _RESTART_S = 1.0
 """Stamps that go back further have restarted: joined files, or a counter that wrapped."""
+
+_MIN_PACE = 0.5
+"""Slowest clock whose overlaps are cut, relative to the audio: by stamps that stand still, all of the
+audio would be cut."""
 
 _MAX_LATE_S = 1.0  # tolerated beyond the declared end
 
@@ -70,6 +74,18 @@ def place_frames(
         upcoming.popleft()
 
 
+class _Offset(NamedTuple):
+    """Time stamp of a frame, relative to gapless playback.
+
+    Attributes:
+        at_s: start of the frame in gapless playback.
+        seconds: how much later it is stamped.
+    """
+
+    at_s: float
+    seconds: float
+
+
 class _FileClock:
     """End of the frames placed so far, and the correction to later time stamps."""
 
@@ -85,21 +101,26 @@ class _FileClock:
         self._at_s = start_s + upcoming[0].seconds
         return start_s if jump_s else None
 
-    def _offsets(self, upcoming: Sequence[TimedFrame[Frame]]) -> list[float]:
-        """Return how much later than in gapless playback each frame is stamped, in seconds."""
+    def _offsets(self, upcoming: Sequence[TimedFrame[Frame]]) -> list[_Offset]:
+        """Return the offset of each frame that has a time stamp."""
         at_s, offsets = self._at_s, []
         for frame in upcoming:
             if frame.start_s is not None:
-                offsets.append(frame.start_s + self._shift_s - at_s)
+                offsets.append(_Offset(at_s, frame.start_s + self._shift_s - at_s))
             at_s += frame.seconds
         return offsets
 
-    def _jump(self, offsets: Sequence[float]) -> float:
-        for group, min_s in ((offsets[:_N_JUMP_FRAMES], _MIN_JUMP_S), (offsets, _STAMP_ROUNDING_S)):
-            if min(group) > min_s:
-                return self._forward(min(group))
-            if max(group) < -min_s:
-                return self._back(max(group))
+    def _jump(self, offsets: Sequence[_Offset]) -> float:
+        for group, limit_s in (
+            (offsets[:_N_JUMP_FRAMES], _MIN_JUMP_S),
+            (offsets, _STAMP_ROUNDING_S),
+        ):
+            min_s = min(offset.seconds for offset in group)
+            max_s = max(offset.seconds for offset in group)
+            if min_s > limit_s:
+                return self._forward(min_s)
+            if max_s < -limit_s and _keep_pace(group):
+                return self._back(max_s)
         return 0.0
 
     def _forward(self, gap_s: float) -> float:
@@ -117,3 +138,9 @@ class _FileClock:
         if offset_s < -_RESTART_S:
             self._shift_s -= offset_s
         return 0.0
+
+
+def _keep_pace(offsets: Sequence[_Offset]) -> bool:
+    """Return whether the stamps advance at least at ``_MIN_PACE``."""
+    first, last = offsets[0], offsets[-1]
+    return first.seconds - last.seconds <= (1 - _MIN_PACE) * (last.at_s - first.at_s)

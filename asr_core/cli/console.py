@@ -13,13 +13,26 @@ from pathlib import Path
 from asr_core.errors import AsrError
 from asr_core.text.plain_text import sanitise, shorten
 
-__all__ = ["discard_output", "display_path", "print_bytes", "progress_line", "say", "use_utf8"]
+__all__ = [
+    "discard_output",
+    "display_path",
+    "print_bytes",
+    "print_line",
+    "progress_line",
+    "say",
+    "use_utf8",
+]
 
 _LOG_INTERVAL_S = 10.0
 
 
 def use_utf8() -> None:
-    """Switch standard output and standard error to UTF-8, whatever the locale is."""
+    """Switch standard output and standard error to UTF-8, whatever the locale is.
+
+    If standard error is closed, messages are discarded: print() would send them to standard output.
+    """
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115 - open as long as the process
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -40,8 +53,10 @@ def print_bytes(content: bytes) -> None:
 
     Raises:
         BrokenPipeError: its reader has gone.
-        AsrError: it cannot be written for another reason.
+        AsrError: it is closed, or cannot be written for another reason.
     """
+    if sys.stdout is None:
+        raise AsrError("Standard output is closed.")
     try:
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
@@ -51,6 +66,11 @@ def print_bytes(content: bytes) -> None:
     except OSError as error:
         discard_output()
         raise AsrError(f"Standard output cannot be written ({error.strerror}).") from None
+
+
+def print_line(line: str) -> None:
+    """Write a line to standard output in UTF-8; raise as ``print_bytes`` does."""
+    print_bytes(f"{line}\n".encode(errors="replace"))
 
 
 def discard_output() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from asr_core.cli.console import say
+from asr_core.cli.console import print_line, say
 from asr_core.cli.options import ENGINES, LANGUAGE, ParsedText
 from asr_core.errors import AsrError, ManifestError, ModelError
 from asr_core.text.plain_text import sanitise
@@ -170,8 +170,10 @@ def _evaluate(options: _EvaluateOptions) -> int:
         say("Nothing to score: no recording of the set can be used.")
         return 1
     trials, code = _run_trials(plan)
-    passed = _print_rows(trials, options.fail_above)
-    written = _write_reports(options, recordings, trials)
+    try:
+        passed = _print_rows(trials, options.fail_above)
+    finally:  # even if the table cannot be printed
+        written = _write_reports(options, recordings, trials)
     n_left_out = len(recordings.left_out)
     if n_left_out:
         say(f"Scored without {n_left_out} of {recordings.n_rows} rows: see above.")
@@ -393,22 +395,22 @@ def _print_rows(trials: Sequence[Trial], limit_percent: float | None) -> bool:
     from asr_core.evaluation.results import summarise_by_condition
 
     passed = True
-    print("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
+    print_line("condition\tmodel\tWER\t95 % interval\tCER\tS/D/I\tinvented\tcases")
     for (condition, system), row in summarise_by_condition(trials).items():
         counts, wordless = row.counts, row.wordless
         begin = [sanitise(str(condition)), sanitise(system)]
         n_cases = row.n_cases - wordless.n_cases
         if n_cases:
-            print(
+            cells = (
                 *begin, percent(row.words.rate),
                 f"{percent(row.words.low)} to {percent(row.words.high)}", percent(row.characters),
                 f"{counts.substitutions}/{counts.deletions}/{counts.insertions}",
-                row.n_hallucinated - wordless.n_hallucinated, n_cases, sep="\t",
+                row.n_hallucinated - wordless.n_hallucinated, n_cases,
             )  # fmt: skip
+            print_line("\t".join(map(str, cells)))
         if wordless.n_cases:
-            print(
-                *begin, wordless, "–", "–", "–", wordless.n_hallucinated, wordless.n_cases, sep="\t"
-            )
+            rest = (wordless, "–", "–", "–", wordless.n_hallucinated, wordless.n_cases)
+            print_line("\t".join(map(str, (*begin, *rest))))
         if limit_percent is not None and (problem := _excess(row, limit_percent)):
             passed = False
             say(f"{condition}, {system}: {problem}.")

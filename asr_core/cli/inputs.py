@@ -148,7 +148,10 @@ def find(arguments: Iterable[str], on_probe: OnProbe = lambda name: None) -> Fou
 
 def _resolve(argument: str, found: Found, on_probe: OnProbe) -> Iterator[Input]:
     if argument == STANDARD_INPUT:
-        yield _read_stream("standard input", sys.stdin.buffer)
+        if sys.stdin is None:  # closed by the parent process
+            found.problems.append("Standard input is closed; give a file.")
+        else:
+            yield _read_stream("standard input", sys.stdin.buffer)
     elif os.path.lexists(argument) or not glob.has_magic(argument):
         yield from _resolve_path(argument, found, on_probe)
     else:  # most shells have expanded patterns already

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from asr_core.cli.console import print_bytes, say
+from asr_core.cli.console import print_bytes, print_line, say
 from asr_core.cli.recognition import fetch_model
 
 __all__ = ["models"]
@@ -28,7 +28,7 @@ def list_models() -> int:
 
     for card in CATALOGUE.values():
         here = "here" if find_local(card.name) else ""
-        print(f"{card.name:16} {here:5} {card.summary} · {card.licence} · {card.repo}")
+        print_line(f"{card.name:16} {here:5} {card.summary} · {card.licence} · {card.repo}")
     return 0
 
 

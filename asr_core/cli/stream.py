@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from asr_core.cli.console import print_bytes, say
+from asr_core.cli.console import print_line, say
 from asr_core.cli.options import ParsedText, recognition_options
 from asr_core.cli.recognition import ModelChoice
 
@@ -117,4 +117,4 @@ class EventPrinter:
             "lag": round(snapshot.lag_s, 3),
         }
         self._n_words = len(words)
-        print_bytes(f"{json.dumps(event, ensure_ascii=False)}\n".encode(errors="replace"))
+        print_line(json.dumps(event, ensure_ascii=False))

@@ -75,7 +75,9 @@ def _with_zeros(words: Words) -> list[Lexeme]:
     found: list[Lexeme] = []
     groups = [list(g) for _, g in itertools.groupby(words, lambda w: w.text in _CALLED_OH)]
     for before, group, after in zip([[], *groups], groups, [*groups[1:], []], strict=False):
-        beside = [*before[-1:], *after[:1]]
+        # In "two point oh", the number before the point counts.
+        follows_point = len(before) > 1 and before[-1].text == POINT
+        beside = [*(before[-2:-1] if follows_point else before[-1:]), *after[:1]]
         if group[0].text in _CALLED_OH and any(is_numeric(word.text) for word in beside):
             found += [word._replace(text="zero") for word in group]
         else:

@@ -196,9 +196,15 @@ def _group(words: Words, i: int) -> Numeral | None:
     found = Numeral(str(int(found.whole) * 100), found.end + 1, suffix=suffix, scale=2)
     rest_at = found.end + (_text(words, found.end) == "and")
     rest = _below_hundred(words, rest_at) if not suffix and _text(words, rest_at) else None
-    if rest is None or _power(words, rest.end) == 2:
+    if rest is None or _power(words, rest.end) == 2 or _are_single_digits(words, rest_at):
         return found
     return Numeral(str(int(found.whole) + int(rest.whole)), rest.end, suffix=rest.suffix)
+
+
+def _are_single_digits(words: Words, i: int) -> bool:
+    """Return whether three single digits follow, as in "eight hundred five five five"."""
+    texts = [_text(words, i + k) for k in range(3)]
+    return all(text == "zero" or 0 < _ONES.get(text, (0, ""))[0] < 10 for text in texts)
 
 
 def _term(words: Words, i: int) -> tuple[Numeral, int] | None:

@@ -191,6 +191,21 @@ def test_a_report_that_cannot_be_written_at_the_end_loses_no_result(
     assert len(json.loads(kept.read_text())["trials"]) == 3
 
 
+def test_a_table_that_cannot_be_printed_loses_no_report(
+    folder: Path,
+    tiny_en: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    report = folder / "out.json"
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        arguments = ["evaluate", str(folder), "--model", "tiny.en", "--json", str(report)]
+        assert main(arguments) == 1
+    assert "Standard output cannot be written" in capsys.readouterr().err
+    assert len(json.loads(report.read_text())["trials"]) == 3
+
+
 def test_results_of_one_model_are_kept_if_the_next_is_missing(
     folder: Path, tiny_en: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -263,6 +263,41 @@ def test_a_full_disk_behind_standard_output_is_one_sentence(talk: Path, tiny_en:
     assert done.stderr == b"Standard output cannot be written (No space left on device).\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "files", "sentence"),
+    [
+        ("stdin", ["-"], "Standard input is closed; give a file.\n"),
+        ("stdout", [], "Standard output is closed.\n"),
+    ],
+)
+def test_a_closed_input_or_output_is_one_sentence(
+    name: str,
+    files: list[str],
+    sentence: str,
+    talk: Path,
+    tiny_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As services and schedulers start programs."""
+    monkeypatch.setattr(sys, name, None)
+    assert main(["transcribe", "--model", "tiny.en", str(talk), *files]) == 1
+    assert capsys.readouterr().err == sentence
+
+
+def test_messages_never_go_to_standard_output_if_standard_error_is_closed(
+    talk: Path,
+    tiny_engine: Engine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    assert main(["transcribe", "--model", "tiny.en", str(talk), "nobody*.wav"]) == 1
+    printed = capsys.readouterr().out
+    assert "Ever tried" in printed
+    assert "nobody" not in printed
+
+
 def test_a_language_may_be_a_name(talk: Path, tiny_engine: Engine) -> None:
     assert main(["transcribe", str(talk), "--model", "tiny.en", "--language", "English"]) == 0
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from asr_core.audio.decode import AudioFile
+from asr_core.errors import AudioError
 from tests.support.recordings import bursts, onset_times, recorded
 
 MP3 = recorded("mp3", "libmp3lame", [(0.0, bursts(6))])
@@ -18,6 +19,12 @@ STEREO = recorded("ogg", "libopus", [(0.0, bursts(3))], layout="stereo")
 FLAC_44 = recorded("ogg", "flac", [(0.0, bursts(3, 44_100))], rate=44_100)
 WAV = recorded("wav", "pcm_s16le", [(0.0, bursts(6, 16_000))], rate=16_000)
 WAV_44 = recorded("wav", "pcm_f32le", [(0.0, bursts(3, 44_100))], rate=44_100)
+
+AMR = recorded("amr", "libopencore_amrnb", [(0.0, bursts(4, 8000))], rate=8000)
+AMR_SHORT = recorded("amr", "libopencore_amrnb", [(0.0, bursts(2, 8000))], rate=8000)
+MP3_8 = recorded("mp3", "libmp3lame", [(0.0, bursts(3, 8000))], rate=8000)
+AC3 = recorded("ac3", "ac3", [(0.0, bursts(6))])
+TS = recorded("mpegts", "aac", [(0.0, bursts(6))])
 
 
 def read(data: bytes) -> tuple[list[float], list[str]]:
@@ -75,7 +82,7 @@ def test_a_duration_guessed_from_the_bit_rate_is_not_a_declared_one(
     [
         (MP3 + MP3, 12), (NO_XING + NO_XING, 12), (MP3 + b"TAG" + bytes(125) + MP3, 12),
         (MP3 + b"TAG" + bytes(125), 6), (MP3 + b"APETAGEX" + bytes(range(256)) * 8, 6),
-        (WAV + WAV, 12),
+        (WAV + WAV, 12), (MP3 + MP3_8, 9), (AMR_SHORT + AMR + AMR, 10),
     ],
 )  # fmt: skip
 def test_concatenated_files_and_tags_are_not_reported_as_damage(data: bytes, n: int) -> None:
@@ -102,6 +109,12 @@ def test_a_wav_file_whose_sizes_are_wrong_is_read_whole(riff: int | None, data: 
     assert found == seconds(*range(6))
 
 
+def test_a_long_wav_file_that_was_written_to_a_pipe_is_read_whole() -> None:
+    wave = recorded("wav", "pcm_s16le", [(0.0, bursts(6))], options={"rf64": "always"})
+    at = wave.index(b"ds64") + 8
+    assert read(wave[:at] + bytes(24) + wave[at + 24 :]) == (seconds(*range(6)), [])
+
+
 def test_chunks_after_the_samples_of_a_wav_file_are_not_audio() -> None:
     noise = np.random.default_rng(0).bytes(40_000)
     for behind in (b"LIST" + struct.pack("<I", len(noise)) + noise, b"ID3\x04" + noise):
@@ -116,6 +129,9 @@ CUT = {
     "film.mkv": recorded("matroska", "libopus", [(0.0, bursts(6))], picture=(0, 12)),
     "ogg": OPUS + OPUS,
     "aiff": recorded("aiff", "pcm_s16be", [(0.0, bursts(6))]),
+    "w64": recorded("w64", "pcm_s16le", [(0.0, bursts(6))]),
+    "caf": recorded("caf", "pcm_s16le", [(0.0, bursts(6))]),
+    "rm": recorded("rm", "ac3", [(0.0, bursts(6))]),
     "mp4": first_the_index(recorded("mp4", "aac", [(0.0, bursts(6))])),
 }
 
@@ -137,9 +153,43 @@ def test_a_hole_is_reported_and_the_audio_after_it_keeps_its_time() -> None:
     assert found[-1] == pytest.approx(5, abs=0.1)
 
 
+@pytest.mark.parametrize("whole", [AC3, TS, recorded("adts", "aac", [(0.0, bursts(6))])])
+def test_a_hole_in_a_stream_loses_only_itself(whole: bytes) -> None:
+    noise = np.random.default_rng(0).bytes(1000)
+    middle = len(whole) // 2
+    found, _ = read(whole[:middle] + noise + whole[middle + len(noise) :])
+    assert found[-1] == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("whole", [AC3, TS])
+@pytest.mark.parametrize("behind", [bytes(5000), b"junk" * 100])
+def test_bytes_after_a_stream_are_not_damage(whole: bytes, behind: bytes) -> None:
+    assert read(whole + behind) == (seconds(*range(6)), [])
+
+
+def test_a_truncated_file_in_64_bits_is_reported_with_the_missing_duration() -> None:
+    wave = recorded("wav", "pcm_s16le", [(0.0, bursts(6))], options={"rf64": "always"})
+    _, [note] = read(wave[: len(wave) // 2])
+    assert "breaks off: 3 s of the announced 6 s" in note
+
+
+def test_a_truncated_file_of_an_unknown_codec_is_unreadable() -> None:
+    at = WAV.index(b"fmt ") + 8
+    with pytest.raises(AudioError, match="holds no sound that can be read"):
+        read((WAV[:at] + b"\xee\xee" + WAV[at + 2 :])[: len(WAV) // 2])
+
+
+def test_a_hole_in_a_realmedia_file_makes_no_hours_of_silence() -> None:
+    whole = CUT["rm"]
+    for seed in range(5):
+        noise = np.random.default_rng(seed).bytes(1500)
+        middle = len(whole) // 2
+        found, _ = read(whole[:middle] + noise + whole[middle + len(noise) :])
+        assert found[-1] < 7
+
+
 def test_a_broadcast_joined_late_is_not_damaged() -> None:
-    data = recorded("mpegts", "aac", [(0.0, bursts(6))])
-    assert read(data[len(data) // 3 // 188 * 188 + 50 :])[1] == []
+    assert read(TS[len(TS) // 3 // 188 * 188 + 50 :])[1] == []
 
 
 def test_an_ogg_stream_that_begins_in_the_middle_ends_nothing() -> None:

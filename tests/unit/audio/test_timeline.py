@@ -88,6 +88,12 @@ def test_a_long_overlap_is_not_cut_and_the_next_gap_compensates() -> None:
     assert jumps(*run(0.0, 100), *run(1.5, 100), *run(5.0)) == {200: 5.0}
 
 
+def test_nothing_is_cut_by_time_stamps_that_stand_still() -> None:
+    """On all frames, or on those of one block, as in some RealMedia files."""
+    assert jumps(*[0.0] * 300) == {}
+    assert jumps(*[block * 16 * FRAME_S for block in range(20) for _ in range(16)]) == {}
+
+
 def test_frames_stamped_before_0_are_cut() -> None:
     assert jumps(*run(-0.5, 100)) == {0: -0.5}
 

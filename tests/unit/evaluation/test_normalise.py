@@ -128,6 +128,8 @@ def test_decimals_are_read_digit_by_digit(number: object) -> None:
         ["double five", "five five", "double 5", "55"],
         ["double oh seven", "007"],
         ["(555) 123-4567", "five five five one two three four five six seven"],
+        ["800-555-0199", "eight hundred five five five oh one nine nine"],
+        ["version 2.0", "version two point oh", "version two point zero"],
         ["3:30", "three thirty"],
         ["5:00", "five o'clock", "five o’clock"],
         ["5:00 p.m.", "five p.m.", "5 PM"],
