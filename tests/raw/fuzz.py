@@ -124,7 +124,9 @@ async def honest(where: Where, findings: Findings, stop: threading.Event) -> Non
 
 
 async def watch(process: psutil.Process, findings: Findings, most_mb: float) -> None:
-    """Note if the server dies or takes more than ``most_mb`` beyond its initial memory."""
+    """Note if the server dies or takes more than ``most_mb`` beyond its memory with a page open."""
+    while "a click" not in findings.waits_s:
+        await asyncio.sleep(0.1)
     before_mb = process.memory_info().rss / 1e6
     while True:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
