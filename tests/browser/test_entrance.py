@@ -83,6 +83,10 @@ def test_a_signed_in_user_sees_what_their_role_allows(
             page.locator('input[name="sub"]').fill(user, timeout=30_000)
             page.get_by_role("button", name="Authorize").click()
             assert _pages(page) == pages
+        # While the page is being drawn a click may meet a button that is replaced.
+        expect(page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/end_session**")  # the provider's own page
         page.goto(address)
