@@ -21,7 +21,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   if (!view) views.set(root, (view = new View(root, data.id)));
   view.setState = setStateValue;
   view.player = data.player;
-  view.saves = data.downloads;
+  view.downloads = data.downloads;
   view.draw(data);
   return () => { view.close(); views.delete(root); };
 }
