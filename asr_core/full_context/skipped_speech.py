@@ -1,0 +1,73 @@
+"""Speech that a hypothesis skipped, transcribed again by itself.
+
+If the speaker or the loudness changes within a window, Whisper may leave out all that one
+of the speakers says. Decoded alone, it is transcribed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from asr_core.full_context.chunks import SpeechChunk
+from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
+from asr_core.text.repetition import is_too_fast
+from asr_core.transcript import Word, comparison_key
+
+__all__ = ["find_skipped_speech", "insert_words"]
+
+
+def find_skipped_speech(
+    chunk: SpeechChunk, words: Sequence[Word], config: FullContextConfig = FULL_CONTEXT_DEFAULTS
+) -> list[SpeechChunk]:
+    """Return the parts of ``chunk`` with speech and without words.
+
+    Args:
+        chunk: the audio; if it has no words at all, no part is returned.
+        words: in order, in seconds from the chunk's first sample.
+        config: thresholds.
+    """
+    if not words:
+        return []
+    edges = [0.0, *(t for word in words for t in (word.start, word.end)), chunk.duration_s]
+    gaps = [(a, b) for i, (a, b) in enumerate(pairwise(edges)) if i % 2 == 0]
+    pad_s = config.skipped_pad_s
+    return [
+        chunk.part(max(0.0, a - pad_s), min(chunk.duration_s, b + pad_s))
+        for a, b in gaps
+        if b > a and chunk.part(a, b).speech_s >= config.min_skipped_s
+    ]
+
+
+def insert_words(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ...]:
+    """Return ``words`` with the ``found`` ones inserted, in order of time.
+
+    Both are in order and on one clock. Words that are there already are not inserted: beside a
+    gap in which the alignment failed, the same words stand squeezed together. If those beside
+    it had their time, they were spoken twice.
+    """
+    if not found:
+        return tuple(words)
+    at = sum(word.start < found[0].start for word in words)
+    n = len(found)
+    neighbours = words[max(0, at - n) : at + n]
+    if _are_present(found, neighbours):
+        return tuple(words)
+    low = words[at - 1].end if at else found[0].start
+    high = words[at].start if at < len(words) else found[-1].end
+    fitted = (_clamped(word, low, max(low, high)) for word in found)
+    return (*words[:at], *fitted, *words[at:])
+
+
+def _are_present(found: Sequence[Word], neighbours: Sequence[Word]) -> bool:
+    texts = {comparison_key(word.text) for word in found}
+    same = [word for word in neighbours if comparison_key(word.text) in texts]
+    known = {comparison_key(word.text) for word in same}
+    n_known = sum(comparison_key(word.text) in known for word in found)
+    return n_known > len(found) / 2 and is_too_fast(same)
+
+
+def _clamped(word: Word, low: float, high: float) -> Word:
+    start, end = (min(max(t, low), high) for t in (word.start, word.end))
+    return replace(word, start=start, end=end)

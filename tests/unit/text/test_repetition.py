@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from asr_core.text.repetition import collapse_loop, loop_length, spurious_repeats
+
+
+@given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))
+def test_a_loop_at_the_end_is_cut_to_one_repetition(
+    start: list[int], n_repetitions: int, length: int
+) -> None:
+    phrase = list(range(10, 10 + length))
+    assert collapse_loop(start + phrase * n_repetitions)[-length:] == phrase
+    assert len(collapse_loop(start + phrase * n_repetitions)) <= len(start) + length
+
+
+@given(st.lists(st.integers(), unique=True))
+def test_text_without_repetition_is_left_alone(items: list[int]) -> None:
+    assert loop_length(items) == 0
+    assert loop_length(items + items) == 0
+
+
+@given(
+    st.lists(st.integers(0, 99).map(str), max_size=6),
+    st.lists(st.integers(100, 999).map(str), min_size=3, max_size=8, unique=True),
+    st.integers(2, 4),
+    st.data(),
+)
+def test_a_phrase_repeated_in_no_time_was_spoken_once(
+    before: list[str], phrase: list[str], n_repetitions: int, data: st.DataObject
+) -> None:
+    """Wherever in the repetitions the alignment found no time."""
+    texts = before + phrase * n_repetitions
+    n_unspoken = (n_repetitions - 1) * len(phrase)
+    begin = len(before) + data.draw(st.integers(0, len(phrase)))
+    unspoken = range(begin, begin + n_unspoken)
+    gone = spurious_repeats(texts, [0.02 if i in unspoken else 0.3 for i in range(len(texts))])
+    assert gone == list(unspoken)
+    assert [text for i, text in enumerate(texts) if i not in gone] == before + phrase
+
+
+@given(
+    st.lists(st.integers(0, 1).map(str), max_size=12),
+    st.sampled_from([0.1, 0.3, 0.5]),
+)
+def test_a_spoken_repetition_is_kept(texts: list[str], each_s: float) -> None:
+    assert spurious_repeats(texts, [each_s] * len(texts)) == []
+
+
+@given(
+    st.lists(st.integers(0, 99).map(str), max_size=6),
+    st.lists(st.integers(100, 999).map(str), min_size=3, max_size=8, unique=True),
+    st.lists(st.integers(1000, 9999).map(str), max_size=6, unique=True),
+    st.integers(3, 5),
+    st.data(),
+)
+def test_one_repetition_too_many_is_removed_where_it_has_no_time(
+    before: list[str], phrase: list[str], after: list[str], n_repetitions: int, data: st.DataObject
+) -> None:
+    texts = before + phrase * n_repetitions + after
+    begin = len(before) + data.draw(st.integers(0, len(phrase) * (n_repetitions - 1)))
+    unspoken = range(begin, begin + len(phrase))
+    gone = spurious_repeats(texts, [0.0 if i in unspoken else 0.3 for i in range(len(texts))])
+    left = [text for i, text in enumerate(texts) if i not in gone]
+    assert left == before + phrase * (n_repetitions - 1) + after
+
+
+def test_false_starts_and_fast_repetitions_are_kept() -> None:
+    begun = ["it", "was", "the", "age", "of", "wisdom", "it", "was", "the"]
+    assert spurious_repeats(begun, [0.3] * 6 + [0.02] * 3) == []
+    assert spurious_repeats(["no", "no", "no"], [0.3, 0.02, 0.02]) == []
+
+
+def test_a_loop_after_the_end_of_the_audio_was_not_spoken() -> None:
+    spoken = ["it", "was", "the", "age", "of", "wisdom", "it", "was"]
+    loop = ["the", "age", "of", "the", "age", "of", "wisdom", "it", "was", "the", "age", "of"]
+    seconds = [0.2] * len(spoken) + [0.0] * len(loop)
+    assert spurious_repeats([*spoken, *loop], seconds) == list(
+        range(len(spoken), len(spoken) + len(loop))
+    )
+    assert spurious_repeats(["so", "it", "is", "new", "words", "here"], [0.3] * 3 + [0.0] * 3) == []
