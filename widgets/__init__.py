@@ -1,1 +1,1 @@
-"""Streamlit components that the pages share."""
+"""Streamlit pieces that the pages share."""

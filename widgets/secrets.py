@@ -1,34 +1,19 @@
-"""Settings and tables of the operator from Streamlit's secrets."""
+"""What whoever runs the app has set: Streamlit's secrets, else the environment."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-from asr_core.settings import Settings, read_settings, use_secrets
-
-__all__ = ["app_settings", "secret_table"]
+__all__ = ["setting"]
 
 
-def app_settings() -> Settings:
-    """Return the settings; from now on, ``read_settings`` finds the secrets in all threads, too.
-
-    Raises:
-        SettingsError: a value is not valid.
-    """
-    use_secrets(_secrets)
-    return read_settings()
-
-
-def secret_table(name: str) -> dict[str, Any]:
-    """Return a table of the secrets, such as ``[auth]``; empty if there is none."""
-    return dict(_secrets().get(name) or {})
-
-
-def _secrets() -> dict[str, Any]:
+def setting(name: str) -> Any:
+    """The secret or environment variable ``name``; None if it is neither."""
     try:
-        return st.secrets.to_dict()
+        return st.secrets.get(name) or os.environ.get(name)
     except StreamlitSecretNotFoundError:
-        return {}
+        return os.environ.get(name)

@@ -1,4 +1,4 @@
-"""Model names: a catalogue name, a hub id, or a directory."""
+"""What somebody means by the name of a model: one of the catalogue, a hub id, a directory."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from asr_core.errors import ModelError
 from asr_core.models.catalogue import CATALOGUE
 
-__all__ = ["hub_repo", "is_path"]
+__all__ = ["is_path", "repo_of"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-_MAX_SHOWN_CHARS = 100  # of an unknown name
+_MOST_SHOWN = 100  # characters of a name that is none
 
 
 def is_path(model: str) -> bool:
-    """Return True if ``model`` is the path of a directory, existing or not.
+    """Whether ``model`` is meant as a directory, there or not.
 
     Raises:
-        ModelError: it is not a possible path: too long, or in an unknown home directory.
+        ModelError: it can be none: too long, or in the home of nobody.
     """
     if model in CATALOGUE:
         return False
@@ -36,8 +36,8 @@ def is_path(model: str) -> bool:
         return False
 
 
-def hub_repo(model: str) -> str:
-    """Return the hub id of a catalogue name, or ``model`` itself if it is a hub id.
+def repo_of(model: str) -> str:
+    """Return the hub id of a catalogue name, or ``model`` itself if it is one.
 
     Raises:
         ModelError: it is neither.
@@ -46,7 +46,7 @@ def hub_repo(model: str) -> str:
         return CATALOGUE[model].repo
     if _HUB_ID.fullmatch(model) and "--" not in model and ".." not in model:
         return model
-    shown = model[:_MAX_SHOWN_CHARS]
+    shown = model[:_MOST_SHOWN]
     close = get_close_matches(shown, CATALOGUE, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise ModelError(

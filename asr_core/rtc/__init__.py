@@ -1,1 +1,1 @@
-"""WebRTC audio from browsers: offers checked, packets limited, losses concealed."""
+"""What comes from browsers over WebRTC: offers checked, packets bounded, sound handed on."""

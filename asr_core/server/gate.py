@@ -1,8 +1,8 @@
-"""ASGI middleware that checks every request before it reaches the app.
+"""The gate before the pages: every request passes it, and what may not pass ends here.
 
-In this order it checks the host name, the origin, the rate of requests, the visitor's
-identity and their right to enter. Nothing is read, allocated or looked up for a request
-that is refused.
+An ASGI middleware (https://asgi.readthedocs.io). In this order it asks: is this a name of
+ours, is it a page of ours that asks, who is it, may they come in, do they send too much?
+Nothing is read, allocated or looked up for those who fail.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, quote, urlencode
 
+from asr_core.budget import Budget, Resource
 from asr_core.errors import LimitError
-from asr_core.ops.budget import Budget, Resource
-from asr_core.ops.rate_limit import KeyedBuckets, TokenBucket
+from asr_core.rate_limit import KeyedBuckets, TokenBucket
 from asr_core.server.headers import security_headers
 from asr_core.server.hosts import AllowedHosts
 from asr_core.server.visitors import COOKIE_MAX_AGE_S, Visitor, VisitorCookies, is_invitation
@@ -38,60 +38,58 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 COOKIE = "speak_and_read"
 VISITOR_HEADER = b"x-speak-and-read-visitor"
 ADDRESS_HEADER = b"x-speak-and-read-address"
-"""Headers set for the app behind the gate; a client's own are removed."""
+"""Set for the app behind the gate; what a client sends under these names is taken away."""
 
-_MAX_COOKIE_BYTES = 16_384  # a sign-in may need four cookies of 4 KB
+_MAX_COOKIE_BYTES = 16_384  # a sign-in may have four of four kilobytes
 
-_PUBLIC_PATHS = ("/_stcore/health", "/health", "/auth/login", "/auth/logout", "/oauth2callback",
+_FREE = ("/_stcore/health", "/health", "/auth/login", "/auth/logout", "/oauth2callback",
          "/favicon.png", "/robots.txt")  # fmt: skip
-"""Paths open to everybody, for load balancers and for signing in."""
+"""Open to everybody: a load balancer asks them, and the way in leads through them."""
 
-_NON_PAGE_PREFIXES = (
-    "/_stcore/", "/static/", "/media/", "/component/", "/app/static/", "/files/",
-)  # fmt: skip
-"""Path prefixes of files and sockets, not of pages that a person opens."""
+_NO_PAGES = ("/_stcore/", "/static/", "/media/", "/component/", "/app/static/", "/files/")
+"""Below these there are files and sockets, no pages that a person opens."""
 
-_BLOCKED_PATHS = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
-"""Streamlit's own endpoints for operators, closed to visitors."""
+_CLOSED = ("/_stcore/metrics", "/_stcore/agent", "/_stcore/script-health-check")
+"""Of Streamlit's own: for whoever runs a server, not for its visitors."""
 
-_STREAM_PATH = "/_stcore/stream"
-_UPLOAD_PREFIX = "/_stcore/upload_file/"
-_MAX_BODY_BYTES = 64 * 1024  # except uploads; the app's requests are shorter
-MAX_MESSAGE_BYTES = 1_000_000  # browsers send some ten kilobytes
+_STREAM = "/_stcore/stream"
+_UPLOADS = "/_stcore/upload_file/"
+_MAX_BODY_BYTES = 64 * 1024  # of a request that is no upload: nothing of ours is longer
+MAX_MESSAGE_BYTES = 1_000_000  # a browser's messages have some ten kilobytes
 _MESSAGES_PER_S, _MESSAGES_BURST = 15.0, 60.0
-"""Rate limit of one page: constant redrawing sends four a second, opening a page some twenty."""
+"""A page that is redrawn all the time sends four a second; one that opens, some twenty."""
 
-_UNTHROTTLED_PER_S, _UNTHROTTLED_BURST = 6.0, 60.0
-"""Rate of one browser exempt from the limits of its address, so that a flood from behind the
-same address does not delay someone who only reads along."""
+_CALM_PER_S, _CALM_BURST = 6.0, 60.0
+"""Messages of one browser that wait for nobody else's: those who flood from behind the same
+address do not hold up who only reads along."""
 
-_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 100.0, 1000.0  # all browsers of an address
-_OPENINGS_PER_S, _OPENINGS_BURST = 30.0, 1000.0  # pages opened from one address
+_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST = 100.0, 1000.0  # of all its browsers
+_OPENINGS_PER_S, _OPENINGS_BURST = 30.0, 1000.0  # pages that one address opens
 _REQUESTS_PER_S, _REQUESTS_BURST = 100.0, 2000.0  # a page has 150 files
-_SIGN_INS_PER_S, _SIGN_INS_BURST = 0.2, 20.0  # each one queries the provider
+_SIGN_INS_PER_S, _SIGN_INS_BURST = 0.2, 20.0  # each asks the provider
 
-_GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations from one address
-_FIRST_MESSAGE_S = 30.0  # browsers send theirs at once
+_GUESSES_PER_S, _GUESSES_BURST = 1 / 20, 5.0  # wrong invitations, of one address
+_FIRST_MESSAGE_S = 30.0  # a browser speaks at once
 
 
-_ENTRANCE_PAGE = (Path(__file__).parent / "entrance.html").read_text("utf-8")
-_INVITATION_NEEDED = """<p class="note">This app is for invited people. Open it with the link you
-    were sent.</p>"""
-_SIGN_IN_NEEDED = """<p>Sign in to speak, to read, and to test models.</p>
+_OUTSIDE = (Path(__file__).parent / "outside.html").read_text("utf-8")
+_BY_LINK = """<p class="note">This app is for invited people: open it with the link that you were
+    sent.</p>"""
+_BY_SIGN_IN = """<p>Sign in to speak, to read, and to test models.</p>
     <a role="button" href="{base}/sign-in">Sign in</a>"""
 
 
 class Site(Protocol):
-    """Interface to the app behind the gate; all methods return at once."""
+    """What the gate must know of the app behind it; every method returns at once."""
 
     def user(self, cookies: dict[str, str]) -> str | None:
-        """Return the user signed in with these cookies, or None."""
+        """Return who has signed in, in the browser with these cookies; None if nobody has."""
 
     def sign_in_path(self) -> str | None:
-        """Return the path for signing in; None if it is not set up."""
+        """Return where one signs in; None where nobody can."""
 
     def owner_of(self, session_id: str) -> str | None:
-        """Return the visitor id of a session, or None."""
+        """Return the visitor whose page has this session; None if nobody's has."""
 
     def page_fault(self) -> str | None:
         """Return why no page can be opened, or None."""
@@ -107,20 +105,13 @@ class Site(Protocol):
         file: tuple[str, str],
         whose: tuple[str, str],
     ) -> None:
-        """Store or delete an uploaded file.
-
-        Args:
-            scope: of the request, as the next two.
-            receive: yields the body.
-            send: sends the response.
-            file: session id and file id.
-            whose: visitor id and network address.
-        """
+        """Take in, or back, the file of a session, by the ids of both; ``whose`` are the
+        visitor, whose session it is, and the address."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Error response sent in the app's place."""
+    """An answer instead of the app's."""
 
     status: int
     sentence: str
@@ -130,16 +121,14 @@ _TOO_MANY = Refusal(429, "Too many attempts; wait a minute and try again.")
 
 
 class Gate:
-    """ASGI middleware for access control and rate limits; runs in the server's event loop.
+    """Runs in the server's event loop.
 
     Args:
-        app: the app behind the gate.
-        site: answers the gate's questions about the app.
-        budget: source of connections.
-        hosts: host names under which the app is served.
-        invitation: secret of the invitation link; empty if there is none.
-        is_open: whether everybody may enter without invitation or sign-in.
-        base: path below which the app is served, such as ``/speech``; empty for none.
+        app: behind the gate.
+        hosts: names of ours.
+        invitation: the secret of the link that lets in; empty if there is none.
+        is_open: nobody needs an invitation or a sign-in.
+        base: the path below which the app is served, such as ``/speech``; empty for none.
     """
 
     def __init__(
@@ -160,7 +149,7 @@ class Gate:
         self._requests = KeyedBuckets(_REQUESTS_PER_S, _REQUESTS_BURST)
         self._sign_ins = KeyedBuckets(_SIGN_INS_PER_S, _SIGN_INS_BURST)
         self._openings = KeyedBuckets(_OPENINGS_PER_S, _OPENINGS_BURST)
-        self._unthrottled = KeyedBuckets(_UNTHROTTLED_PER_S, _UNTHROTTLED_BURST)
+        self._calm = KeyedBuckets(_CALM_PER_S, _CALM_BURST)
         self._by_visitor = KeyedBuckets(2 * _MESSAGES_PER_S, 2 * _MESSAGES_BURST)
         self._by_address = KeyedBuckets(_ADDRESS_MESSAGES_PER_S, _ADDRESS_MESSAGES_BURST)
 
@@ -168,75 +157,73 @@ class Gate:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        _remove_untrusted_headers(scope)
+        _take_away(scope)
         request = _Request(scope, self._base)
         send = _with_headers(send, security_headers(is_https=request.is_https))
-        if refusal := self._refusal(request):
-            await _respond(scope, send, refusal.status, refusal.sentence)
+        if refused := self._refusal(request):
+            await _answer(scope, send, refused.status, refused.sentence)
             return
         known = self._cookies.read(request.cookie(self._cookie_name(request)))
         user = None if self._is_open else self._site.user(request.cookies)
         if request.invitation is not None and request.is_page:
-            await self._redeem_invitation(request, known, user, scope, send)
+            await self._exchange(request, known, user, scope, send)
             return
         visitor = known or Visitor.new()
-        if visitor.needs_cookie and (
-            request.is_page or request.path in (_STREAM_PATH, *_PUBLIC_PATHS)
-        ):
+        if visitor.is_due and (request.is_page or request.path in (_STREAM, *_FREE)):
             send = _with_headers(send, {"Set-Cookie": self._set_cookie(visitor, request)})
         may_enter = self._is_open or visitor.is_invited or user is not None
         visitor = visitor.signed_in_as(user)
-        if request.path in _PUBLIC_PATHS and scope["type"] == "http":
-            await self._handle_public(request, scope, receive, send)
+        if request.path in _FREE and scope["type"] == "http":
+            await self._free(request, scope, receive, send)
         elif not may_enter:
-            await self._show_entrance(request, scope, send)
+            await self._outside(request, scope, send)
         elif scope["type"] == "websocket":
-            await self._handle_websocket(request, visitor, scope, receive, send)
+            await self._page(request, visitor, scope, receive, send)
         else:
-            await self._handle_http(request, visitor, scope, receive, send)
+            await self._inside(request, visitor, scope, receive, send)
 
     def _refusal(self, request: _Request) -> Refusal | None:
-        if not self._hosts.allows_host(request.host):
-            return Refusal(421, "This app is not served under that name. Its operator can "
+        if not self._hosts.has(request.host):
+            return Refusal(421, "This app is not served under that name. Whoever runs it can "
                            "allow it with ASR_ALLOWED_HOSTS.")  # fmt: skip
         if not self._hosts.allows_origin(request.origin, request.host):
-            return Refusal(403, "Pages of other sites may not use this app.")
-        if not self._is_within_rate(request):
+            return Refusal(403, "Another site's page may not use this app.")
+        if not self._may_ask(request):
             return _TOO_MANY
         is_socket = request.scope["type"] == "websocket"
-        if request.path.startswith(_BLOCKED_PATHS) or (is_socket and request.path != _STREAM_PATH):
+        if request.path.startswith(_CLOSED) or (is_socket and request.path != _STREAM):
             return Refusal(404, "There is nothing here.")
         return None
 
-    def _is_within_rate(self, request: _Request) -> bool:
+    def _may_ask(self, request: _Request) -> bool:
         if request.scope["type"] != "http":
             return True
-        if request.path.startswith("/auth/") and not self._sign_ins.try_acquire(request.address):
+        if request.path.startswith("/auth/") and not self._sign_ins.take(request.address):
             return False
-        return self._requests.try_acquire(request.address)
+        return self._requests.take(request.address)
 
-    # --- invitations -----------------------------------------------------------------
+    # --- the way in ----------------------------------------------------------------
 
-    async def _redeem_invitation(
+    async def _exchange(
         self, request: _Request, visitor: Visitor | None, user: str | None, scope: Scope, send: Send
     ) -> None:
-        """Exchange an invitation for a cookie and redirect to the address without it."""
+        """An invitation for a cookie; the address is shown without it from then on."""
         given = request.invitation or ""
         headers = {"Location": request.without_invitation(), "Cache-Control": "no-store"}
         if visitor is None or not visitor.is_invited:
             if self._guesses.wait_s(request.address) > 0:
                 logger.warning("invitations guessed too often", extra={"from": request.address})
-                await _respond(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
+                await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
                 return
             if is_invitation(given, self._invitation):
-                # A signed-in visitor keeps their work; a stranger's id may have been planted.
+                # Who was let in before keeps what they made; a stranger's name may be planted.
                 before = visitor if visitor is not None and user is not None else Visitor.new()
                 invited = replace(before, is_invited=True)
                 headers["Set-Cookie"] = self._set_cookie(invited, request)
             elif self._invitation:
-                self._guesses.try_acquire(request.address)
+                self._guesses.take(request.address)
                 logger.warning("wrong invitation", extra={"from": request.address})
-        await _respond(scope, send, 303, "", headers)
+        await _answer(scope, send, 303, "", headers)
 
     def _set_cookie(self, visitor: Visitor, request: _Request) -> str:
         secure = "; Secure" if request.is_https else ""
@@ -246,94 +233,93 @@ class Gate:
         )
 
     def _cookie_name(self, request: _Request) -> str:
-        """Return the cookie's name; over HTTPS one that others cannot plant (RFC 6265bis)."""
+        """Over https one that no other site, and nobody on the way, can plant (RFC 6265bis)."""
         if not request.is_https:
             return COOKIE
         return f"__Secure-{COOKIE}" if self._base else f"__Host-{COOKIE}"
 
-    async def _show_entrance(self, request: _Request, scope: Scope, send: Send) -> None:
+    async def _outside(self, request: _Request, scope: Scope, send: Send) -> None:
         if scope["type"] == "websocket" or not request.is_page:
-            await _respond(scope, send, 403, "This app is for invited people.")
+            await _answer(scope, send, 403, "This app is for invited people.")
             return
         sign_in = self._site.sign_in_path()
         if request.path == "/sign-in" and sign_in is not None:
             headers = {"Location": sign_in, "Cache-Control": "no-store"}
-            await _respond(scope, send, 303, "", headers)
+            await _answer(scope, send, 303, "", headers)
             return
-        text = _INVITATION_NEEDED if sign_in is None else _SIGN_IN_NEEDED
-        page = _ENTRANCE_PAGE.replace("{text}", text).replace("{base}", self._base)
-        await _respond(scope, send, 403, page, {"Content-Type": "text/html; charset=utf-8"})
+        way_in = _BY_LINK if sign_in is None else _BY_SIGN_IN
+        page = _OUTSIDE.replace("{way_in}", way_in).replace("{base}", self._base)
+        await _answer(scope, send, 403, page, {"Content-Type": "text/html; charset=utf-8"})
 
-    # --- requests that may pass ------------------------------------------------------
+    # --- inside --------------------------------------------------------------------
 
-    async def _handle_public(
-        self, request: _Request, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _free(self, request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
         if request.path == "/health":
             fault = self._site.health()
-            await _respond(scope, send, 503 if fault else 200, fault or "ok")
+            await _answer(scope, send, 503 if fault else 200, fault or "ok")
         elif request.path == "/_stcore/health" and (fault := self._site.page_fault()):
-            await _respond(scope, send, 503, fault)  # pages ask this before they connect
+            await _answer(scope, send, 503, fault)  # pages ask this before they connect
         else:
-            await self._app(scope, _limit_body(receive, _MAX_BODY_BYTES), send)
+            await self._app(scope, _bounded(receive, _MAX_BODY_BYTES), send)
 
-    async def _handle_http(
+    async def _inside(
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        _set_identity(scope, visitor, request.address)
+        _tell(scope, visitor, request.address)
         if not request.is_upload:
-            await self._app(scope, _limit_body(receive, _MAX_BODY_BYTES), send)
+            await self._app(scope, _bounded(receive, _MAX_BODY_BYTES), send)
         elif request.upload is None:
-            await _respond(scope, send, 404, "There is nothing here.")
+            await _answer(scope, send, 404, "There is nothing here.")
         elif self._site.owner_of(request.upload[0]) != visitor.id:
-            await _respond(scope, send, 403, "This page is not yours; reload it.")
+            await _answer(scope, send, 403, "This page is not yours; reload it.")
         else:
             whose = (visitor.id, request.address)
             await self._site.upload(scope, receive, send, request.upload, whose)
 
-    async def _handle_websocket(
+    async def _page(
         self, request: _Request, visitor: Visitor, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Serve a page's WebSocket until it closes."""
-        _set_identity(scope, visitor, request.address)
-        _drop_foreign_session(scope, visitor, self._site)
-        # The gate has checked the origin; make it equal the host for checks behind the gate.
+        """A page's WebSocket, from its opening to its end."""
+        _tell(scope, visitor, request.address)
+        _keep_to_own_sessions(scope, visitor, self._site)
+        # What the gate has let in is of the same origin for whatever asks behind it.
         _replace_header(scope, b"host", request.origin_host)
-        if not self._openings.try_acquire(request.address):
-            await _respond(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
+        if not self._openings.take(request.address):
+            await _answer(scope, send, _TOO_MANY.status, _TOO_MANY.sentence)
             return
         try:
-            connection = self._budget.reserve(Resource.CONNECTIONS, 1, visitor.id, request.address)
+            place = self._budget.take(Resource.CONNECTIONS, 1, visitor.id, request.address)
         except LimitError as error:
-            await _respond(scope, send, 503, str(error))
+            await _answer(scope, send, 503, str(error))
             return
-        with connection:
-            throttled = self._throttle(receive, send, visitor, request.address)
-            await self._app(scope, throttled, send)
+        with place:
+            await self._app(scope, self._paced(receive, send, visitor, request.address), send)
 
-    def _throttle(self, receive: Receive, send: Send, visitor: Visitor, address: str) -> Receive:
-        """Return ``receive`` slowed down to the rate at which browsers send messages."""
+    def _paced(self, receive: Receive, send: Send, visitor: Visitor, address: str) -> Receive:
+        """Messages no faster than a browser sends them; who sends more waits."""
         bucket = TokenBucket(_MESSAGES_PER_S, _MESSAGES_BURST)
-        is_first = True
+        has_spoken = False
 
         async def next_message() -> Message:
-            nonlocal is_first
+            nonlocal has_spoken
             try:
-                message = await asyncio.wait_for(receive(), _FIRST_MESSAGE_S if is_first else None)
+                message = await asyncio.wait_for(
+                    receive(), None if has_spoken else _FIRST_MESSAGE_S
+                )
             except TimeoutError:
                 return {"type": "websocket.disconnect", "code": 1000}
             if message["type"] != "websocket.receive":
                 return message
-            is_first = False
+            has_spoken = True
             data = message.get("bytes")
             if data is None or len(data) > MAX_MESSAGE_BYTES:
                 await send({"type": "websocket.close", "code": 1003 if data is None else 1009})
                 return {"type": "websocket.disconnect", "code": 1009}
-            while not bucket.try_acquire(time.monotonic()):
+            while not bucket.take(time.monotonic()):
                 await asyncio.sleep(bucket.wait_s(time.monotonic()))
-            if not self._unthrottled.try_acquire(visitor.id):
+            if not self._calm.take(visitor.id):
                 for buckets, key in ((self._by_visitor, visitor.id), (self._by_address, address)):
-                    while not buckets.try_acquire(key):
+                    while not buckets.take(key):
                         await asyncio.sleep(buckets.wait_s(key))
             return message
 
@@ -341,7 +327,7 @@ class Gate:
 
 
 class _Request:
-    """Parts of a request that the gate checks."""
+    """What the gate reads of a request, before anybody else does."""
 
     def __init__(self, scope: Scope, base: str) -> None:
         self.scope = scope
@@ -365,7 +351,7 @@ class _Request:
         return dict(self._cookies)
 
     def cookie(self, name: str) -> str | None:
-        """Return the cookie ``name``; None if there are several, as one was planted."""
+        """The one of that name; None if there are several, of which one was planted."""
         values = [value for key, value in self._cookies if key == name]
         return values[0] if len(values) == 1 else None
 
@@ -378,17 +364,17 @@ class _Request:
 
     @property
     def is_page(self) -> bool:
-        """True for requests of pages that a person opens in a browser."""
+        """A person may have opened this."""
         return (
             self.scope["type"] == "http"
             and self.scope["method"] in ("GET", "HEAD")
-            and not self.path.startswith(_NON_PAGE_PREFIXES)
-            and self.path not in _PUBLIC_PATHS
+            and not self.path.startswith(_NO_PAGES)
+            and self.path not in _FREE
         )
 
     @property
     def address(self) -> str:
-        """Client address; for IPv6 its network, since a client may use many addresses."""
+        """Of the client; of one with IPv6 its network, since it has as many as it likes."""
         host = (self.scope.get("client") or ("unknown",))[0]
         try:
             address = ipaddress.ip_address(host)
@@ -409,20 +395,20 @@ class _Request:
         return next((value for name, value in self._query if name == "invite"), None)
 
     def without_invitation(self) -> str:
-        """Return the path and query without the invitation."""
+        """The address, relative to the host."""
         rest = urlencode([item for item in self._query if item[0] != "invite"])
-        path = "/" + quote(self.scope["path"].lstrip("/\\"))  # never to another host
+        path = "/" + quote(self.scope["path"].lstrip("/\\"))  # never another host's
         return f"{path}?{rest}" if rest else path
 
     @property
     def is_upload(self) -> bool:
-        """True for uploads and deletions of files."""
-        return self.path.startswith(_UPLOAD_PREFIX) and self.scope["method"] in ("PUT", "DELETE")
+        """An uploaded file is sent or taken back."""
+        return self.path.startswith(_UPLOADS) and self.scope["method"] in ("PUT", "DELETE")
 
     @property
     def upload(self) -> tuple[str, str] | None:
-        """Session id and file id of an upload; None if the path is malformed."""
-        parts = self.path.removeprefix(_UPLOAD_PREFIX).split("/")
+        """The session whose page has the uploader, and the file's id; None for odd addresses."""
+        parts = self.path.removeprefix(_UPLOADS).split("/")
         return (parts[0], parts[1]) if len(parts) == 2 and all(parts) else None
 
     def _header(self, name: bytes) -> str | None:
@@ -430,8 +416,8 @@ class _Request:
         return values[0].decode("latin-1") if len(values) == 1 else None
 
 
-def _remove_untrusted_headers(scope: Scope) -> None:
-    """Remove the gate's own headers, and cookies that take a library seconds to parse."""
+def _take_away(scope: Scope) -> None:
+    """Remove what only the gate may say, and cookies that take a library seconds to read."""
     _replace_header(scope, VISITOR_HEADER, None)
     _replace_header(scope, ADDRESS_HEADER, None)
     for name, value in scope["headers"]:
@@ -440,8 +426,8 @@ def _remove_untrusted_headers(scope: Scope) -> None:
             return
 
 
-def _set_identity(scope: Scope, visitor: Visitor, address: str) -> None:
-    """Set the headers that tell the app the visitor and the address."""
+def _tell(scope: Scope, visitor: Visitor, address: str) -> None:
+    """The app behind the gate reads in headers who asks, and from where."""
     _replace_header(scope, VISITOR_HEADER, visitor.id)
     _replace_header(scope, ADDRESS_HEADER, address)
 
@@ -451,11 +437,8 @@ def _replace_header(scope: Scope, name: bytes, value: str | None) -> None:
     scope["headers"] = [*headers, (name, value.encode("latin-1"))] if value else headers
 
 
-def _drop_foreign_session(scope: Scope, visitor: Visitor, site: Site) -> None:
-    """Remove another visitor's session id from the subprotocols.
-
-    Streamlit resumes the session that the third subprotocol names.
-    """
+def _keep_to_own_sessions(scope: Scope, visitor: Visitor, site: Site) -> None:
+    """Streamlit resumes the session that the third subprotocol names; only one's own."""
     name = b"sec-websocket-protocol"
     offered = next((value for key, value in scope["headers"] if key == name), b"").decode("latin-1")
     protocols = [part.strip() for part in offered.split(",")]
@@ -463,20 +446,20 @@ def _drop_foreign_session(scope: Scope, visitor: Visitor, site: Site) -> None:
         _replace_header(scope, name, ", ".join(protocols[:2]))
 
 
-def _limit_body(receive: Receive, max_bytes: int) -> Receive:
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
     n_bytes = 0
 
     async def next_part() -> Message:
         nonlocal n_bytes
         message = await receive()
         n_bytes += len(message.get("body", b""))
-        return message if n_bytes <= max_bytes else {"type": "http.disconnect"}
+        return message if n_bytes <= most_bytes else {"type": "http.disconnect"}
 
     return next_part
 
 
 def _with_headers(send: Send, headers: dict[str, str]) -> Send:
-    """Return ``send`` with default headers for responses; cookies are always added."""
+    """Add to what the app answers; a header of its own stays, but for cookies."""
     extra = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
     async def send_with_headers(message: Message) -> None:
@@ -489,10 +472,10 @@ def _with_headers(send: Send, headers: dict[str, str]) -> Send:
     return send_with_headers
 
 
-async def _respond(
+async def _answer(
     scope: Scope, send: Send, status: int, text: str, headers: dict[str, str] | None = None
 ) -> None:
-    """Respond in the app's place; a WebSocket is refused, a failed connection to browsers."""
+    """Answer in the app's place; a WebSocket is refused, which browsers see as a failure."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": text[:120]})
         return

@@ -1,7 +1,7 @@
-"""Anonymous identities of browsers, kept in signed cookies.
+"""Who a request comes from: a signed cookie for each browser, and whether it was invited.
 
-A cookie names nobody. It carries a random id, which owns what this browser made, and by its
-signature whether the browser was invited.
+The cookie names nobody. It carries a random id, by which the server knows what this
+browser made, and whether the invitation was shown once.
 """
 
 from __future__ import annotations
@@ -17,60 +17,58 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 __all__ = ["COOKIE_MAX_AGE_S", "Visitor", "VisitorCookies", "is_invitation"]
 
 COOKIE_MAX_AGE_S = 30 * 24 * 3600
-"""Lifetime of the cookie, equal to that of Streamlit's sign-in."""
+"""As long as Streamlit keeps a sign-in."""
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Visitor, as known by a browser's cookie.
+    """A browser.
 
     Attributes:
-        id: random, known only to that browser and this server.
-        is_invited: whether it presented the current invitation.
-        needs_cookie: whether its cookie is missing or old and has to be written.
+        id: random; known to that browser and this server alone.
+        is_invited: it showed the invitation that holds today.
+        is_due: its cookie is to be written, for the first time or since it has grown old.
     """
 
     id: str
     is_invited: bool = False
-    needs_cookie: bool = True
+    is_due: bool = True
 
     @classmethod
     def new(cls) -> Visitor:
-        """Return a visitor with a new id."""
+        """Make one that nobody knows."""
         return cls(secrets.token_urlsafe(24))
 
     def signed_in_as(self, user: str | None) -> Visitor:
-        """Return the visitor for ``user`` of this browser, with an id of its own.
-
-        On a shared computer, users then do not find each other's work.
-        """
+        """Return the visitor that this browser is for ``user``: another one for each, so that
+        nobody finds what was made before they signed in at a computer that people share."""
         if user is None:
             return self
         return replace(self, id=hashlib.sha256(f"{self.id}\0{user}".encode()).hexdigest())
 
 
 class VisitorCookies:
-    """Signed cookies. Any thread may call.
+    """Cookies that only this server can write. Any thread may call.
 
-    Uninvited visitors' cookies are signed with a secret of this process. Invited visitors'
-    are signed with a key derived from the invitation: they survive a restart, expire with the
-    invitation, and nobody else ever gets one to guess it from.
+    Those of strangers are signed with a secret of this process. Those of the invited are
+    signed with a key made from the invitation: they outlive a restart, end with the
+    invitation, and nobody else ever gets one to guess from.
     """
 
     def __init__(self, invitation: str = "") -> None:
-        self._uninvited = _serializer(secrets.token_bytes(32))
-        self._invited = _serializer(_derive_key(invitation)) if invitation else None
+        self._strangers = _serializer(secrets.token_bytes(32))
+        self._invited = _serializer(_key(invitation)) if invitation else None
 
     def write(self, visitor: Visitor) -> str:
         """Return the cookie's value."""
-        serializer = self._invited if visitor.is_invited else self._uninvited
+        serializer = self._invited if visitor.is_invited else self._strangers
         if serializer is None:
-            raise ValueError("there is no invitation to be invited with")
+            raise ValueError("nobody is invited without an invitation")
         return str(serializer.dumps(visitor.id))
 
     def read(self, value: str | None) -> Visitor | None:
-        """Return the visitor of a cookie; None if it is invalid or expired."""
-        for serializer in (self._uninvited, self._invited):
+        """Return who has the cookie; None if it is none of ours, or too old."""
+        for serializer in (self._strangers, self._invited):
             if serializer is not None and value:
                 try:
                     name, written = serializer.loads(
@@ -87,11 +85,11 @@ def _serializer(key: bytes) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(key, salt="visitor")
 
 
-def _derive_key(invitation: str) -> bytes:
-    """Return a signing key, derived slowly (RFC 7914) because invitations may be short."""
+def _key(invitation: str) -> bytes:
+    """Slow on purpose (RFC 7914), since a word may be short."""
     return hashlib.scrypt(invitation.encode(), salt=b"visitor", n=1 << 14, r=8, p=1)
 
 
 def is_invitation(given: str, invitation: str) -> bool:
-    """Return whether ``given`` is the invitation, compared in constant time."""
+    """Compare in constant time."""
     return bool(invitation) and hmac.compare_digest(given.encode(), invitation.encode())

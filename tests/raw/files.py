@@ -1,4 +1,4 @@
-"""Uploads and downloads, as a browser makes them."""
+"""Files that go to the app and come from it, as a browser sends and fetches them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["download", "put", "upload"]
 
 
 async def upload(client: Client, label: str, name: str, data: bytes) -> Response:
-    """Add a file to the uploader with this label.
+    """Put a file into the uploader with this label, beside those that are there.
 
     Returns:
-        The server's answer to the upload; the page is rerun if it succeeded.
+        The server's answer to the upload; the page is run if that says yes.
     """
     uploader = client.page.one("file_uploader", label)
     message = BackMsg()
@@ -53,7 +53,7 @@ async def put(
 
 
 async def download(client: Client, label: str) -> bytes:
-    """Download the file of the button with this label.
+    """Fetch what the download button with this label gives.
 
     Raises:
         NoPage: the server does not give it.

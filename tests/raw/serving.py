@@ -1,4 +1,4 @@
-"""The app served for raw clients, and the resources of its process."""
+"""The app served for raw clients, and what its process holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Held", "Server", "serving"]
 
 @dataclass(frozen=True)
 class Held:
-    """Resources of a process: file descriptors, threads, and resident memory in MB."""
+    """What a process holds: file descriptors, threads, and its resident memory in MB."""
 
     descriptors: int
     threads: int
@@ -40,18 +40,15 @@ class Server:
     log: Path | None = None
 
     def held(self) -> Held:
-        """Return the resources it holds now."""
+        """Return what it holds now."""
         process = self.process
         with process.oneshot():
             memory_mb = process.memory_info().rss / 1e6
             return Held(process.num_fds(), process.num_threads(), round(memory_mb, 1))
 
     def settled(self, before: Held, seconds: float) -> Held:
-        """Wait at most ``seconds`` for descriptors and threads to return to ``before``.
-
-        Returns:
-            The resources held then.
-        """
+        """Wait until no more descriptors and threads are held than before, at most ``seconds``;
+        return what is held then."""
         deadline = time.monotonic() + seconds
         while True:
             now = self.held()
@@ -61,10 +58,8 @@ class Server:
             time.sleep(0.5)
 
     def figure(self, name: str) -> float:
-        """Return a value of ``/metrics``, such as ``asr_live_lag_seconds{quantile="0.95"}``.
-
-        NaN if it is absent.
-        """
+        """Return one of the figures of ``/metrics``, such as
+        ``asr_live_lag_seconds{quantile="0.95"}``; NaN if it is not there."""
         with urllib.request.urlopen(f"{self.metrics}/metrics", timeout=20) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"{name} "):
@@ -79,8 +74,8 @@ def serving(
     """Serve the app as ``streamlit run`` does.
 
     Args:
-        folder: for its test set; nothing is stored elsewhere.
-        environment: further settings, such as ``ASR_KEEP_MINUTES``.
+        folder: for its test set; nothing is kept elsewhere.
+        environment: what is set besides, such as ``ASR_KEEP_MINUTES``.
         descriptors: the most file descriptors that it may hold (``ulimit -n``).
     """
     port = free_port()
@@ -97,7 +92,7 @@ def serving(
         command = ("-m", "streamlit", "run", "streamlit_app.py")
         address, process = stack.enter_context(
             served(*command, inside=inside, host="127.0.0.1")
-        )  # prlimit becomes the server, in the same process
+        )  # prlimit becomes the server: the process is the same
         yield Server(address, process, f"http://127.0.0.1:{port}")
 
 

@@ -1,1 +1,1 @@
-"""Sections of the test bench page."""
+"""The sections of the test bench."""

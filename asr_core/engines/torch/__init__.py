@@ -1,1 +1,0 @@
-"""Whisper on torch, for GPUs."""

@@ -1,0 +1,357 @@
+"""Between the two formats that Whisper's weights come in.
+
+A CTranslate2 ``model.bin`` is a list of named arrays: a header, then name,
+shape, type and bytes of each, then aliases. Its arrays map one to one onto
+``WhisperForConditionalGeneration``.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import struct
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from asr_core.errors import EngineError, ModelError
+from asr_core.models.json_files import is_sound, read_object
+
+if TYPE_CHECKING:
+    from transformers import WhisperForConditionalGeneration
+
+__all__ = [
+    "ArrayPlace",
+    "FloatArrays",
+    "array_places",
+    "as_ctranslate2",
+    "check_json",
+    "n_layers",
+    "read_arrays",
+    "read_config",
+    "to_transformers",
+]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_DTYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_SPEC_VERSION = 6
+
+_MOST_CONFIG_BYTES = 1_000_000  # Whisper's have 3 kB
+_MOST_JSON_BYTES = 64_000_000  # tokenizers have up to 3 MB
+_MOST_ARRAYS = 100_000  # large-v3 has some 2,000
+_MOST_DIMENSIONS = 8
+_CONVERTED = "ctranslate2"
+
+
+def as_ctranslate2(directory: Path) -> Path:
+    """``directory`` itself if it is in CTranslate2 format, else a converted copy.
+
+    The copy is made once and kept inside the model's directory, or in the model
+    cache where that may not be written.
+
+    Raises:
+        EngineError: converting needs torch and transformers, which are missing.
+        ModelError: the weights cannot be converted.
+    """
+    if (directory / "model.bin").exists():
+        return directory
+    target = directory / _CONVERTED
+    if (target / "model.bin").exists():
+        return target
+    try:
+        from ctranslate2.converters import TransformersConverter
+        from transformers import AutoConfig  # noqa: F401 - only to see that it is there
+    except ImportError:
+        raise EngineError(
+            "This model is in transformers format, and converting it needs torch; "
+            "run pip install -r requirements-torch.txt once."
+        ) from None
+    staging = Path(tempfile.mkdtemp(prefix=".converting-", dir=directory))
+    try:
+        converter = TransformersConverter(str(directory), load_as_float16=True)
+        converter.convert(str(staging / _CONVERTED), quantization="float16")
+        shutil.copy(directory / "tokenizer.json", staging / _CONVERTED)
+        (staging / _CONVERTED).rename(target)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """``config.json`` of a model.
+
+    Raises:
+        ModelError: it is no JSON object.
+    """
+    config = read_object(directory / "config.json", _MOST_CONFIG_BYTES)
+    if config is None:
+        raise ModelError(f"The model in {directory} has a damaged config.json; fetch it again.")
+    return config
+
+
+def check_json(directory: Path) -> None:
+    """Look at a model's JSON before any library reads it: some have no bound of their own.
+
+    Raises:
+        ModelError: a file is too long, nested too deep, or no JSON.
+    """
+    read_config(directory)
+    for path in sorted(directory.glob("*.json")):
+        if not is_sound(path, _MOST_JSON_BYTES):
+            raise ModelError(f"The model in {directory} has a damaged {path.name}; fetch it again.")
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayPlace:
+    """Where an array lies in a ``model.bin``: ``n_bytes`` from byte ``offset`` on."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+    n_bytes: int
+
+
+def array_places(path: Path) -> list[ArrayPlace]:
+    """The arrays of a CTranslate2 ``model.bin``, aliases left out.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+    with _damage_explained(path), path.open("rb") as file:
+        return _places(file, path)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a CTranslate2 ``model.bin`` by name, aliases included.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+    with _damage_explained(path), path.open("rb") as file:
+        places = _places(file, path)
+        aliases = [(_text(file), _text(file)) for _ in range(_u32(file))]
+        arrays = {place.name: _array(file, place) for place in places}
+        return arrays | {alias: arrays[name] for alias, name in aliases}
+
+
+class FloatArrays(Mapping[str, NDArray[Any]]):
+    """The arrays of a CTranslate2 ``model.bin`` by name, aliases left out: each is read and
+    made float32 when it is asked for, so that a large model is never in memory as a whole.
+    Integers of a quantised model come times their scale, single numbers as they are.
+
+    Raises:
+        ModelError: the file is in another version of the format, or cut short.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._places = {place.name: place for place in array_places(path)}
+        self._file = path.open("rb", buffering=0)
+        self._reading = threading.Lock()  # guards the place in the file
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        array = self._stored(name)
+        if not array.ndim:
+            return array
+        floats: NDArray[Any] = array.astype(np.float32)
+        if f"{name}_scale" in self._places:
+            scale = self._stored(f"{name}_scale")
+            floats /= scale.reshape(scale.shape + (1,) * scale.ndim)
+        return floats
+
+    def rows(self, name: str, which: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(…, n_in) those rows of the matrix ``name``. Any thread may call."""
+        place = self._places[name]
+        n_rows, n_in = place.shape
+        stored = np.empty((which.size, n_in), place.dtype)
+        for row, at in zip(stored, which.ravel().tolist(), strict=True):
+            self._read_into(row, place.offset + at * row.nbytes)
+        floats: NDArray[np.float32] = stored.astype(np.float32).reshape(*which.shape, n_in)
+        if f"{name}_scale" in self._places:
+            scale = np.broadcast_to(self._stored(f"{name}_scale"), n_rows)
+            floats /= scale[which][..., None]
+        return floats
+
+    def _stored(self, name: str) -> NDArray[Any]:
+        place = self._places[name]
+        stored = np.empty(place.shape, place.dtype)
+        self._read_into(stored, place.offset)
+        return stored
+
+    def _read_into(self, array: NDArray[Any], offset: int) -> None:
+        """From the file: what is mapped would stay in memory, with its neighbours."""
+        with self._reading:
+            self._file.seek(offset)
+            self._file.readinto(array.data)
+
+
+@contextmanager
+def _damage_explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (struct.error, ValueError, KeyError, UnicodeDecodeError):
+        raise ModelError(f"{path} is damaged; fetch the model again.") from None
+
+
+def _places(file: BinaryIO, path: Path) -> list[ArrayPlace]:
+    version, _spec = _u32(file), _text(file)
+    if version != _SPEC_VERSION:
+        raise ModelError(f"{path} is in version {version} of its format, not in 6.")
+    _revision, n_arrays = _u32(file), _u32(file)
+    if n_arrays > _MOST_ARRAYS:
+        raise ValueError("more arrays than any model has")
+    places = [_place(file) for _ in range(n_arrays)]
+    if places and places[-1].offset + places[-1].n_bytes > path.stat().st_size:
+        raise ValueError("the last array is cut short")
+    return places
+
+
+def _u32(file: BinaryIO) -> int:
+    return int(struct.unpack("<I", file.read(4))[0])
+
+
+def _text(file: BinaryIO) -> str:
+    (n_bytes,) = struct.unpack("<H", file.read(2))
+    return file.read(n_bytes)[:-1].decode()
+
+
+def _place(file: BinaryIO) -> ArrayPlace:
+    name = _text(file)
+    (rank,) = struct.unpack("<B", file.read(1))
+    if rank > _MOST_DIMENSIONS:
+        raise ValueError("more dimensions than any array has")
+    shape = struct.unpack(f"<{rank}I", file.read(4 * rank))
+    (kind,) = struct.unpack("<B", file.read(1))
+    dtype, n_bytes = np.dtype(_DTYPES[kind]), _u32(file)
+    if n_bytes != math.prod(shape) * dtype.itemsize:
+        raise ValueError("an array's size contradicts its shape")
+    return ArrayPlace(name, shape, dtype, file.seek(n_bytes, 1) - n_bytes, n_bytes)
+
+
+def _array(file: BinaryIO, place: ArrayPlace) -> NDArray[Any]:
+    file.seek(place.offset)
+    return np.frombuffer(file.read(place.n_bytes), place.dtype).reshape(place.shape)
+
+
+def to_transformers(directory: Path) -> WhisperForConditionalGeneration:
+    """A CTranslate2 model (16- or 32-bit floats) as a transformers one, in float32.
+
+    Raises:
+        ModelError: its weights are quantised, damaged or not Whisper's.
+    """
+    import torch
+    from transformers import WhisperConfig, WhisperForConditionalGeneration
+
+    arrays = read_arrays(directory / "model.bin")
+    if any(name.endswith("weight_scale") for name in arrays):
+        raise ModelError(
+            f"The model in {directory} is quantised, which the transformers engine cannot use; "
+            "choose the engine ctranslate2."
+        )
+    try:
+        weights = _state_dict(arrays)
+        model = WhisperForConditionalGeneration(WhisperConfig(**_dimensions(arrays)))
+        state = {name: torch.from_numpy(array) for name, array in weights.items()}
+        state["proj_out.weight"] = state["model.decoder.embed_tokens.weight"]
+        model.load_state_dict(state, strict=True)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(f"The model in {directory} is no Whisper model ({error}).") from None
+    return model
+
+
+def n_layers(arrays: Iterable[str], part: str) -> int:
+    """Return how many layers the encoder or the decoder has, by the arrays' names."""
+    return 1 + max(
+        int(name.split("/")[1].removeprefix("layer_"))
+        for name in arrays
+        if name.startswith(f"{part}/layer_") and name.split("/")[1] != "layer_norm"
+    )
+
+
+def _dimensions(arrays: Arrays) -> dict[str, int]:
+    n_tokens, width = arrays["decoder/embeddings/weight"].shape
+    return {
+        "vocab_size": n_tokens,
+        "d_model": width,
+        "num_mel_bins": arrays["encoder/conv1/weight"].shape[1],
+        "encoder_layers": n_layers(arrays, "encoder"),
+        "decoder_layers": n_layers(arrays, "decoder"),
+        "encoder_attention_heads": int(arrays["encoder/num_heads"]),
+        "decoder_attention_heads": int(arrays["decoder/num_heads"]),
+        "encoder_ffn_dim": arrays["encoder/layer_0/ffn/linear_0/weight"].shape[0],
+        "decoder_ffn_dim": arrays["decoder/layer_0/ffn/linear_0/weight"].shape[0],
+        "max_source_positions": arrays["encoder/position_encodings/encodings"].shape[0],
+        "max_target_positions": arrays["decoder/position_encodings/encodings"].shape[0],
+    }
+
+
+def _state_dict(arrays: Arrays) -> dict[str, NDArray[np.float32]]:
+    state: dict[str, NDArray[Any]] = {
+        "model.decoder.embed_tokens.weight": arrays["decoder/embeddings/weight"]
+    }
+    for conv in ("conv1", "conv2"):
+        for kind in ("weight", "bias"):
+            state[f"model.encoder.{conv}.{kind}"] = arrays[f"encoder/{conv}/{kind}"]
+    for part in ("encoder", "decoder"):
+        positions = arrays[f"{part}/position_encodings/encodings"]
+        state[f"model.{part}.embed_positions.weight"] = positions
+        state |= _norm(arrays, f"{part}/layer_norm", f"model.{part}.layer_norm")
+        for i in range(n_layers(arrays, part)):
+            state |= _layer(arrays, f"{part}/layer_{i}", f"model.{part}.layers.{i}")
+    return {name: np.array(array, np.float32) for name, array in state.items()}
+
+
+def _layer(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    state = _norm(arrays, f"{source}/self_attention/layer_norm", f"{target}.self_attn_layer_norm")
+    state |= _attention(arrays, f"{source}/self_attention", f"{target}.self_attn", stacked="qkv")
+    if f"{source}/attention/linear_0/weight" in arrays:
+        cross = f"{target}.encoder_attn"
+        state |= _norm(arrays, f"{source}/attention/layer_norm", f"{cross}_layer_norm")
+        state |= _attention(arrays, f"{source}/attention", cross, stacked="kv")
+    state |= _norm(arrays, f"{source}/ffn/layer_norm", f"{target}.final_layer_norm")
+    state |= _linear(arrays, f"{source}/ffn/linear_0", f"{target}.fc1")
+    state |= _linear(arrays, f"{source}/ffn/linear_1", f"{target}.fc2")
+    return state
+
+
+def _norm(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    return {
+        f"{target}.weight": arrays[f"{source}/gamma"],
+        f"{target}.bias": arrays[f"{source}/beta"],
+    }
+
+
+def _linear(arrays: Arrays, source: str, target: str) -> dict[str, NDArray[Any]]:
+    return {f"{target}.{kind}": arrays[f"{source}/{kind}"] for kind in ("weight", "bias")}
+
+
+def _attention(arrays: Arrays, source: str, target: str, stacked: str) -> dict[str, NDArray[Any]]:
+    """Self-attention stacks q, k and v in one array, cross-attention k and v."""
+    state: dict[str, NDArray[Any]] = {}
+    names = [f"{letter}_proj" for letter in stacked]
+    at, output = "linear_0", "linear_1"
+    if stacked == "kv":
+        state |= _linear(arrays, f"{source}/linear_0", f"{target}.q_proj")
+        at, output = "linear_1", "linear_2"
+    for kind in ("weight", "bias"):
+        parts = np.split(arrays[f"{source}/{at}/{kind}"], len(names))
+        for name, part in zip(names, parts, strict=True):
+            if (name, kind) != ("k_proj", "bias"):  # Whisper's keys have no bias
+                state[f"{target}.{name}.{kind}"] = part
+    return state | _linear(arrays, f"{source}/{output}", f"{target}.out_proj")

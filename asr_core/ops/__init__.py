@@ -1,1 +1,0 @@
-"""Operation of the process: limits, metrics, logs, memory."""

@@ -1,1 +1,0 @@
-"""Transcripts as files: text, subtitles, data and documents."""

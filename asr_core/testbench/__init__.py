@@ -1,0 +1,1 @@
+"""The test bench: cases, conditions, runs, scores, flags, and where they are kept."""

@@ -1,1 +1,0 @@
-"""Text: sentences, segments, line breaks, numbers and repetition."""
