@@ -18,7 +18,7 @@ from tests.raw.serving import serving
 # and the app's own descriptors would be too many.
 DESCRIPTORS = 256
 KEPT_MINUTES = 0.1
-SETTLE_S = 30.0  # idle threads of pools end late on a busy machine
+SETTLE_S = 30.0  # longer than pools keep an idle thread
 
 
 @pytest.mark.timeout(600)
