@@ -135,7 +135,9 @@ def _answers(url: str, inside: Sequence[str]) -> bool:
 
 
 def chromium(playwright: Playwright) -> str:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    # The headless shell is the same browser without the parts that draw windows: lighter.
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome",
+             "google-chrome-stable")  # fmt: skip
     found = next((path for name in names if (path := shutil.which(name))), None)
     own = playwright.chromium.executable_path
     if found is None and Path(own).exists():
