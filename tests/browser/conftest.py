@@ -135,9 +135,7 @@ def _answers(url: str, inside: Sequence[str]) -> bool:
 
 
 def chromium(playwright: Playwright) -> str:
-    # The headless shell is the same browser without the parts that draw windows: lighter.
-    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome",
-             "google-chrome-stable")  # fmt: skip
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     found = next((path for name in names if (path := shutil.which(name))), None)
     own = playwright.chromium.executable_path
     if found is None and Path(own).exists():
