@@ -12,7 +12,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.concatenation import FileSection, find_sections
+from asr_core.audio.concatenation import find_sections
 from asr_core.audio.containers import file_extension
 from asr_core.audio.file_messages import (
     damaged_note,
@@ -27,6 +27,7 @@ from asr_core.audio.file_messages import (
 from asr_core.audio.header_duration import declared_audio_end_s, estimate_duration_s
 from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
 from asr_core.audio.section_reader import READ_ERRORS, SectionReader
+from asr_core.audio.sections import FileSection
 from asr_core.audio.timeline import TimedFrame, place_frames
 from asr_core.audio.tracks import AudioTrack, find_spoken_track, list_tracks
 from asr_core.errors import AudioError
@@ -239,28 +240,24 @@ class AudioFile:
         self.duration_s = n_total / SAMPLE_RATE_HZ
 
     def _decoded(self) -> Iterator[Samples]:
-        """Yield the samples of every section up to the first that is damaged."""
-        n_notes = len(self.notes)
+        """Yield the samples of every section."""
         for section in self._sections:
             if section.start:
                 self._reader.close()
                 try:
                     self._open_section(section)
                 except (*READ_ERRORS, AudioError):
-                    self.notes.append(damaged_note(self.name))
-                    return
+                    self._add_note(damaged_note(self.name))
+                    continue
+            starts_s = self._n_yielded / SAMPLE_RATE_HZ
             for frame, at_s in place_frames(
-                self._timed_frames(),
-                at_s=self._n_yielded / SAMPLE_RATE_HZ,
-                ends_s=self._reader.declared_end_s,
+                self._timed_frames(), at_s=starts_s, ends_s=self._reader.declared_end_s
             ):
                 if at_s is not None:
                     yield from self._move_to(at_s)
                 yield self._cut_overlap(self._resample(frame))
             yield self._cut_overlap(self._flush_resampler())
-            self._note_losses()
-            if len(self.notes) > n_notes:
-                return
+            self._note_losses(starts_s, is_last=section is self._sections[-1])
 
     def _timed_frames(self) -> Iterator[TimedFrame[av.AudioFrame]]:
         """Yield the frames of the open section with their times on the file's clock."""
@@ -276,6 +273,8 @@ class AudioFile:
                 is_stamped = False  # its stamps count samples of the first rate
             if is_stamped and frame.pts is not None and frame.time_base:
                 start_s = float(frame.pts * frame.time_base)
+                if any(pause.contains(start_s) for pause in reader.pauses):
+                    continue
                 if origin_s is None:  # a later section starts where the one before ended
                     origin_s = start_s - self._n_yielded / SAMPLE_RATE_HZ
                 start_s -= origin_s
@@ -320,27 +319,33 @@ class AudioFile:
         if self._max_duration_s is not None and n_samples > self._max_duration_s * SAMPLE_RATE_HZ:
             raise too_long_error(self.name, self._max_duration_s)
 
-    def _note_losses(self) -> None:
-        """Add a note if some of the open section could not be read."""
+    def _note_losses(self, starts_s: float, *, is_last: bool) -> None:
+        """Add a note if some of the open section, which starts at ``starts_s``, is missing."""
         reader = self._reader
-        decoded_s = self._n_yielded / SAMPLE_RATE_HZ
+        end_s = self._n_yielded / SAMPLE_RATE_HZ
+        decoded_s = end_s - starts_s
         declared_s = declared_audio_end_s(
             reader.container, reader.stream, reader.section, self._file, decoded_s
         )
-        if reader.errors.is_inside:
-            self.notes.append(damaged_note(self.name))
-        elif declared_s and decoded_s < 0.99 * declared_s - 1:
-            self.notes.append(
-                f"{self.name} breaks off: {decoded_s:.0f} s of the announced {declared_s:.0f} s "
-                "could be read and were transcribed."
+        is_short = declared_s is not None and decoded_s < 0.99 * declared_s - 1
+        is_cut = is_short or reader.section.is_truncated
+        if reader.errors.is_inside or (is_cut and not is_last):
+            self._add_note(damaged_note(self.name))
+        elif declared_s is not None and is_short:
+            self._add_note(
+                f"{self.name} breaks off: {end_s:.0f} s of the announced "
+                f"{starts_s + declared_s:.0f} s could be read and were transcribed."
             )
-        elif reader.section.is_truncated:
-            self.notes.append(
-                f"{self.name} breaks off after {decoded_s:.0f} s; what could be read was "
-                "transcribed."
+        elif is_cut:
+            self._add_note(
+                f"{self.name} breaks off after {end_s:.0f} s; what could be read was transcribed."
             )
         elif reader.errors.is_at_end:
-            self.notes.append(damaged_note(self.name))
+            self._add_note(damaged_note(self.name))
+
+    def _add_note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def decode(

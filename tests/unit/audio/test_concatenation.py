@@ -5,7 +5,8 @@ import struct
 
 import pytest
 
-from asr_core.audio.concatenation import FileSection, find_sections
+from asr_core.audio.concatenation import find_sections
+from asr_core.audio.sections import FileSection
 from asr_core.errors import Cancelled
 from tests.support.recordings import bursts, recorded
 
@@ -56,6 +57,10 @@ def test_large_files_give_their_size_in_64_bits() -> None:
         (b"OggS\0\2" + bytes(21) + b"OggS\0\0" + bytes(21)) * 250_000,
         b"RIFF\0\0\0\0WAVE" + b"LIST\0\0\0\0" * 2_000_000,
         (b"RIFF\0\0\0\0WAVEdata\1\0\0\0..") * 500_000,
+        b"fLaC\0\0\0\x22" * 500_000,
+        b"FORM\0\0\0\4AIFF" * 500_000,
+        b"Creative Voice File\x1a\x1a\0" + bytes(2_000_000),
+        (b"wvpk" + bytes(10)) * 500_000,
     ],
 )
 def test_scanning_a_file_of_tiny_blocks_is_bounded(data: bytes) -> None:
