@@ -197,6 +197,11 @@ class AudioFile:
         return len(self._sections) == 1 and not self._sections[0].ignores_length
 
     @property
+    def has_pauses(self) -> bool:
+        """True if the file interrupts its audio; FFmpeg, and so Chromium, plays other audio there."""
+        return bool(self._reader.pauses)
+
+    @property
     def has_video(self) -> bool:
         """True if there is video; cover art does not count."""
         videos = self._reader.container.streams.video
