@@ -55,8 +55,8 @@ def _recordings() -> list[bytes]:
     for container, codec in (
         ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
         ("webm", "libopus"), ("mp4", "aac"), ("aiff", "pcm_s16be"), ("matroska", "pcm_f32le"),
-        ("asf", "wmav2"), ("voc", "pcm_s16le"), ("wv", "wavpack"), ("avi", "pcm_s16le"),
-        ("caf", "pcm_s16le"), ("w64", "pcm_s16le"), ("nut", "flac"), ("tta", "tta"),
+        ("voc", "pcm_s16le"), ("wv", "wavpack"), ("avi", "pcm_s16le"),
+        ("caf", "pcm_s16le"), ("w64", "pcm_s16le"), ("nut", "pcm_s16le"), ("tta", "tta"),
     ):  # fmt: skip
         file = io.BytesIO()
         rate = 48_000 if codec == "libopus" else 16_000
@@ -84,7 +84,7 @@ def _odd_clocks(whole: list[bytes]) -> list[bytes]:
         )
     ]  # fmt: skip
     paused = with_edits(recorded("mp4", "aac", [(0.0, second)]), (0.5, 0), (2.0, EMPTY), (0.5, 0.5))
-    return [*made, paused] + [data + data for data in whole] + [data + data for data in made[4:7]]
+    return [*made, paused] + [data + data for data in whole] + [data + data for data in made[4:]]
 
 
 def _many_channels() -> list[bytes]:
