@@ -16,12 +16,12 @@ from typing import BinaryIO
 
 from asr_core.audio.chunk_sections import CHUNK_FORMATS, chunk_sections
 from asr_core.audio.id3 import id3_size
-from asr_core.audio.sections import MAX_HEADER_BYTES, BoundedReader, FileSection
+from asr_core.audio.sections import MAX_HEADER_BYTES, WHOLE_FILE, BoundedReader, FileSection
 from asr_core.audio.wave_sections import WAVE_HEADER, wave_sections
 
-__all__ = ["find_sections"]
+__all__ = ["MAX_SECTIONS", "find_sections"]
 
-_MAX_SECTIONS = 1000
+MAX_SECTIONS = 1000
 """Each is opened on its own; beyond that number the rest is read as one section."""
 
 
@@ -33,11 +33,11 @@ def find_sections(file: BinaryIO, check_cancelled: Callable[[], None]) -> list[F
         check_cancelled: called many times a second; what it raises is passed on.
     """
     if not file.seekable():
-        return [FileSection()]
+        return [WHOLE_FILE]
     reader = BoundedReader(file, check_cancelled)
-    sections = list(itertools.islice(_sections(reader), _MAX_SECTIONS))
+    sections = list(itertools.islice(_sections(reader), MAX_SECTIONS))
     file.seek(0)
-    if len(sections) == _MAX_SECTIONS:
+    if len(sections) == MAX_SECTIONS:
         sections[-1] = replace(sections[-1], end=None)
     if len(sections) > 1 and sections[-1].end is None:
         sections[-1] = replace(sections[-1], end=reader.size)
@@ -51,26 +51,23 @@ def _sections(reader: BoundedReader) -> Iterator[FileSection]:
             return walk(reader)
     at = id3_size(header)
     header = reader.read(at, MAX_HEADER_BYTES)
-    for pattern in _SEARCHED_HEADERS:
+    for pattern in _HEADERS_WITHOUT_LENGTH:
         if pattern.match(header):
-            return _between_headers(reader, pattern, at)
-    return iter([FileSection()])
+            return iter([FileSection(at, following=pattern)])
+    return iter([WHOLE_FILE])
 
 
-def _between_headers(
-    reader: BoundedReader, header: re.Pattern[bytes], at: int = 0
-) -> Iterator[FileSection]:
-    """Yield the sections of a format that does not tell its length, by a search.
+def _between_headers(reader: BoundedReader, header: re.Pattern[bytes]) -> Iterator[FileSection]:
+    """Yield the sections of a file by a search.
 
     Args:
         reader: of the file.
         header: start of a file of this format, long enough not to occur by chance.
-        at: position of the first.
     """
     start = 0
-    while (found := reader.find(header, at + 1)) is not None:
+    while (found := reader.find(header, start + 1)) is not None:
         yield FileSection(start, found)
-        start = at = found
+        start = found
     yield FileSection(start)
 
 
@@ -128,7 +125,7 @@ def _nut_sections(reader: BoundedReader) -> Iterator[FileSection]:
         yield replace(section, is_truncated=section.end is None and not has_index)
 
 
-_SEARCHED_HEADERS = tuple(
+_HEADERS_WITHOUT_LENGTH = tuple(
     re.compile(header, re.DOTALL)
     for header in (
         rb"fLaC[\x00\x80]\x00\x00\x22",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.concatenation import find_sections
+from asr_core.audio.concatenation import MAX_SECTIONS, find_sections
 from asr_core.audio.containers import file_extension
 from asr_core.audio.file_messages import (
     damaged_note,
@@ -27,7 +28,7 @@ from asr_core.audio.file_messages import (
 from asr_core.audio.header_duration import declared_audio_end_s, estimate_duration_s
 from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
 from asr_core.audio.section_reader import READ_ERRORS, SectionReader
-from asr_core.audio.sections import FileSection
+from asr_core.audio.sections import BoundedReader, FileSection
 from asr_core.audio.timeline import TimedFrame, place_frames
 from asr_core.audio.tracks import AudioTrack, find_spoken_track, list_tracks
 from asr_core.errors import AudioError
@@ -193,8 +194,15 @@ class AudioFile:
 
     @property
     def is_single_recording(self) -> bool:
-        """True for one recording whose header tells its length, as players expect."""
-        return len(self._sections) == 1 and not self._sections[0].ignores_length
+        """True for one recording whose header tells its length, as players expect; may read all."""
+        first = self._sections[0]
+        if first.following and self._file.seekable():
+            position = self._file.tell()
+            reader = BoundedReader(self._file, self._check_cancelled)
+            following = reader.find(first.following, first.start + 1)
+            self._file.seek(position)
+            return following is None
+        return len(self._sections) == 1 and not first.ignores_length
 
     @property
     def has_pauses(self) -> bool:
@@ -246,23 +254,36 @@ class AudioFile:
 
     def _decoded(self) -> Iterator[Samples]:
         """Yield the samples of every section."""
-        for section in self._sections:
-            if section.start:
-                self._reader.close()
-                try:
-                    self._open_section(section)
-                except (*READ_ERRORS, AudioError):
-                    self._add_note(damaged_note(self.name))
-                    continue
+        sections, n = deque(self._sections), 0
+        while sections:
+            section, n = sections.popleft(), n + 1
+            if n > 1 and not self._reopen(section):
+                continue
             starts_s = self._n_yielded / SAMPLE_RATE_HZ
-            for frame, at_s in place_frames(
-                self._timed_frames(), at_s=starts_s, ends_s=self._reader.declared_end_s
-            ):
-                if at_s is not None:
-                    yield from self._move_to(at_s)
-                yield self._cut_overlap(self._resample(frame))
-            yield self._cut_overlap(self._flush_resampler())
-            self._note_losses(starts_s, is_last=section is self._sections[-1])
+            yield from self._section_samples(starts_s)
+            if self._reader.following is not None and n < MAX_SECTIONS:
+                sections.append(self._reader.following)
+            self._note_losses(starts_s, is_last=not sections)
+
+    def _reopen(self, section: FileSection) -> bool:
+        """Open a later section and return True if it can be read."""
+        self._reader.close()
+        try:
+            self._open_section(section)
+        except (*READ_ERRORS, AudioError):
+            self._add_note(damaged_note(self.name))
+            return False
+        return True
+
+    def _section_samples(self, starts_s: float) -> Iterator[Samples]:
+        """Yield the samples of the open section, which starts at ``starts_s``."""
+        for frame, at_s in place_frames(
+            self._timed_frames(), at_s=starts_s, ends_s=self._reader.declared_end_s
+        ):
+            if at_s is not None:
+                yield from self._move_to(at_s)
+            yield self._cut_overlap(self._resample(frame))
+        yield self._cut_overlap(self._flush_resampler())
 
     def _timed_frames(self) -> Iterator[TimedFrame[av.AudioFrame]]:
         """Yield the frames of the open section with their times on the file's clock."""

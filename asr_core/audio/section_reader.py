@@ -50,7 +50,7 @@ class SectionReader:
         self.section = section
         self._check_cancelled = check_cancelled
         self._file = file
-        self._reader = Reader(file, extension, check_cancelled, section.start, section.end)
+        self._reader = Reader(file, extension, check_cancelled, section)
         options = {"ignore_length": "1"} if section.ignores_length else {}
         self.container = open_container(self._reader, options)
         self.errors = DecodeErrors(self.format_name)
@@ -78,6 +78,13 @@ class SectionReader:
             return None
         end_s = declared_file_end_s(self.container, self.origin_s)
         return end_s and max([end_s, *(pause.end_s for pause in self.pauses)])
+
+    @property
+    def following(self) -> FileSection | None:
+        """Section that begins where this one was found to end; None if it was known before."""
+        if self.section.following is None or self._reader.end is None:
+            return None
+        return FileSection(self._reader.end, following=self.section.following)
 
     @functools.cached_property
     def pauses(self) -> tuple[Pause, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-__all__ = ["MAX_HEADER_BYTES", "BoundedReader", "FileSection"]
+__all__ = ["MAX_HEADER_BYTES", "WHOLE_FILE", "BoundedReader", "FileSection"]
 
 MAX_HEADER_BYTES = 64
 """Length of the longest header of a file that is searched for."""
@@ -28,6 +28,8 @@ class FileSection:
         missing_bytes: audio bytes that the header declares and the file lacks.
         is_truncated: the file ends before the end of the audio.
         ignores_length: the audio goes on past the length that the header declares.
+        following: header of another file, for formats that do not tell where they end: one that
+            follows is noticed when it is read.
     """
 
     start: int = 0
@@ -35,6 +37,10 @@ class FileSection:
     missing_bytes: int = 0
     is_truncated: bool = False
     ignores_length: bool = False
+    following: re.Pattern[bytes] | None = None
+
+
+WHOLE_FILE = FileSection()
 
 
 class BoundedReader:
