@@ -24,7 +24,7 @@ class ChunkFormat:
     """Format of a file of chunks.
 
     Attributes:
-        start: header of a file's first chunk.
+        start: header of a file's first chunk, long enough not to occur by chance.
         audio: header of the chunks whose end must not be missing.
         length: returns the length of a chunk, its header included, from the bytes at its start;
             0 if they do not tell it.
@@ -41,18 +41,25 @@ def chunk_sections(reader: BoundedReader, chunk_format: ChunkFormat) -> Iterator
     """Yield each of several files of ``chunk_format``, up to where there is no chunk."""
     start = at = 0
     while header := reader.read(at, MAX_HEADER_BYTES):
-        if at and chunk_format.start.match(header):
+        if at > start and chunk_format.start.match(header):
             yield FileSection(start, at)
             start = at
         length = chunk_format.length(header)
+        is_known, is_audio = 0 < length < _MIN_UNKNOWN_BYTES, chunk_format.audio.match(header)
+        if not is_known and is_audio:
+            break
         missing = at + length - reader.size
-        if not 0 < length < _MIN_UNKNOWN_BYTES or missing > 0:
-            is_audio = length < _MIN_UNKNOWN_BYTES and chunk_format.audio.match(header)
-            missing = missing if is_audio and missing >= _MIN_MISSING_BYTES else 0
-            yield FileSection(start, missing_bytes=missing, is_truncated=missing > 0)
-            return
-        at += length
-        at += -(at - start) % chunk_format.alignment
+        if not is_known or missing > 0:
+            following = reader.find(chunk_format.start, start + 1)
+            is_cut = is_audio is not None and missing >= _MIN_MISSING_BYTES
+            is_truncated = is_cut or following is not None
+            yield FileSection(start, following, missing if is_cut else 0, is_truncated)
+            if following is None:
+                return
+            start = at = following
+        else:
+            at += length
+            at += -(at - start) % chunk_format.alignment
     yield FileSection(start)
 
 
@@ -118,7 +125,7 @@ CHUNK_FORMATS = (
     _format(rb"riff\x2e\x91\xcf\x11", rb"riff\x2e\x91\xcf\x11", _long_length, 8),  # W64
     _format(rb"caff\x00\x01", rb"data", _caf_length),
     _format(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", rb"\x36\x26\xb2\x75", _long_length),  # ASF
-    _format(rb".{4}ftyp", rb".{4}(?:moof|mdat)", mp4_box_length),
-    _format(rb"\x1aE\xdf\xa3", rb"\x18S\x80g", _matroska_length),
+    _format(rb"\x00\x00\x00.ftyp[ -~]{4}", rb".{4}(?:moof|mdat)", mp4_box_length),
+    _format(rb"\x1aE\xdf\xa3.{1,48}?(?:matroska|webm)", rb"\x18S\x80g", _matroska_length),
     _format(rb"Creative Voice File\x1a", rb"[\x01\x02\x09]", _voc_length),
 )

@@ -120,9 +120,10 @@ _NUT_TAIL_BYTES = 2**20  # the index of a day is smaller
 
 
 def _nut_sections(reader: BoundedReader) -> Iterator[FileSection]:
-    has_index = _NUT_INDEX in reader.read(max(0, reader.size - _NUT_TAIL_BYTES), _NUT_TAIL_BYTES)
     for section in _between_headers(reader, _NUT_START):
-        yield replace(section, is_truncated=section.end is None and not has_index)
+        end = section.end or reader.size
+        start = max(section.start, end - _NUT_TAIL_BYTES)
+        yield replace(section, is_truncated=_NUT_INDEX not in reader.read(start, end - start))
 
 
 _HEADERS_WITHOUT_LENGTH = tuple(

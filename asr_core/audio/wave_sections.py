@@ -75,7 +75,9 @@ def _section_by_trailer(
         if chunk_id.startswith(_TAG_IDS) or (not is_chunk and rest < _MAX_TRAILING_BYTES):
             break
         if not is_chunk:
-            return _up_to_next(reader, FileSection(start, ignores_length=True))
+            section, following = _up_to_next(reader, FileSection(start, ignores_length=True))
+            is_truncated = following is not None and following < end
+            return replace(section, is_truncated=is_truncated), following
         at += 8 + length + length % 2
     return FileSection(start), None
 
