@@ -14,7 +14,7 @@ __all__ = ["Downmix", "mix_weights"]
 Samples = NDArray[np.float32]
 
 # Gains of the channels in the mono mix, from ITU-R BS.775-4, annex 4, table 2 (mono of 3/2).
-# The low-frequency effects are left out, as there and in FFmpeg; see _VoiceOfLfe.
+# The low-frequency effects are left out, as there and in FFmpeg.
 _CENTRE, _FRONT, _SURROUND, _LFE = 1.0, math.sqrt(0.5), 0.5, 0.0
 _GAINS = {"FC": _CENTRE, "LFE": _LFE, "LFE2": _LFE} | dict.fromkeys(
     ("FL", "FR", "FLC", "FRC", "DL", "DR"), _FRONT
@@ -47,10 +47,6 @@ _CANCEL_START, _CANCEL_END = -0.5, -0.1
 _QUADRATURE_S = 0.004
 """Delay of the phase-shifted channels: above 200 Hz they are shifted by a full 90 degrees, below by
 less, which does not cancel either."""
-
-_LFE_MEAN_S = 0.005
-"""Length of the moving mean whose difference is no bass: 80 Hz lose 25 dB, 120 Hz 12, and 200 Hz
-nothing. Effects end at 120 Hz."""
 
 
 def mix_weights(channels: Sequence[str]) -> Samples:
@@ -107,33 +103,8 @@ def _hilbert_filter(delay: int) -> NDArray[np.float64]:
     return taps
 
 
-class _VoiceOfLfe:
-    """Streaming filter of what a channel of low-frequency effects holds above the effects.
-
-    That is nothing in films; but recorders call one of six microphones so.
-    """
-
-    def __init__(self, rate_hz: int) -> None:
-        self._n_mean = 2 * round(_LFE_MEAN_S * rate_hz / 2) + 1
-        self._history = np.zeros(2 * (self._n_mean - 1))
-
-    def push(self, samples: Samples) -> NDArray[np.float64]:
-        """Return as many samples as given, (n_samples,), ``_LFE_MEAN_S`` late."""
-        signal = np.concatenate([self._history, samples])
-        self._history = signal[-len(self._history) :]
-        return self._without_mean(self._without_mean(signal))
-
-    def _without_mean(self, signal: NDArray[np.float64]) -> NDArray[np.float64]:
-        n = self._n_mean
-        sums = np.cumsum(np.concatenate([[0.0], signal]))
-        return np.asarray(signal[n // 2 : -(n // 2)] - (sums[n:] - sums[:-n]) / n)
-
-
 class Downmix:
     """Streaming weighted mean of the channels of one layout; for one thread at a time.
-
-    A voice in the channel of low-frequency effects is added as loud as that of the least other
-    channel.
 
     Where the channels hold one voice in opposite phase, so that their mean loses it, they are
     mixed in quadrature instead: phase-shifted from 0 degrees on the left to 90 on the right.
@@ -161,18 +132,9 @@ class Downmix:
         self._fast, self._slow = [0.0, 0.0], [0.0, 0.0]  # energies of the mean and of its parts
         self._is_cancelling = False
         self._quadrature_shares = [0.0, 0.0]  # at the start and the end of a block
-        is_left_out = [_GAINS.get(name) == _LFE for name in channels] & (self._weights == 0)
-        self._lfe_weights = np.where(is_left_out, self._weights[audible].min(), 0)
-        self._voice_of_lfe = _VoiceOfLfe(rate_hz) if self._lfe_weights.any() else None
 
     def push(self, channels: Samples) -> Samples:
         """Return the mono mix, (n_samples,), of (n_channels, n_samples) float32."""
-        mono = self._mix(channels)
-        if self._voice_of_lfe is None:
-            return mono
-        return (mono + self._voice_of_lfe.push(self._lfe_weights @ channels)).astype(np.float32)
-
-    def _mix(self, channels: Samples) -> Samples:
         mono: Samples = self._weights @ channels
         if not self._may_cancel:
             return mono
