@@ -40,7 +40,7 @@ from asr_core.models.ctranslate2_format import read_arrays, read_config
 from asr_core.output.formats import parse_timestamp
 from asr_core.settings import read_settings, use_secrets
 from tests.support.damage import damage
-from tests.support.recordings import bursts, recorded
+from tests.support.recordings import EMPTY, bursts, recorded, with_edits
 
 _BATCH = 50
 _SLOW_S = 30
@@ -55,6 +55,8 @@ def _recordings() -> list[bytes]:
     for container, codec in (
         ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
         ("webm", "libopus"), ("mp4", "aac"), ("aiff", "pcm_s16be"), ("matroska", "pcm_f32le"),
+        ("voc", "pcm_s16le"), ("wv", "wavpack"), ("avi", "pcm_s16le"),
+        ("caf", "pcm_s16le"), ("w64", "pcm_s16le"), ("nut", "pcm_s16le"), ("tta", "tta"),
     ):  # fmt: skip
         file = io.BytesIO()
         rate = 48_000 if codec == "libopus" else 16_000
@@ -81,7 +83,8 @@ def _odd_clocks(whole: list[bytes]) -> list[bytes]:
             ("ogg", "libopus", None), ("asf", "wmav2", None),
         )
     ]  # fmt: skip
-    return made + [data + data for data in whole[:4]] + [data + data for data in made[4:7]]
+    paused = with_edits(recorded("mp4", "aac", [(0.0, second)]), (0.5, 0), (2.0, EMPTY), (0.5, 0.5))
+    return [*made, paused] + [data + data for data in whole] + [data + data for data in made[4:]]
 
 
 def _many_channels() -> list[bytes]:

@@ -10,6 +10,7 @@ from typing import BinaryIO, NoReturn
 import av
 from av.container import InputContainer
 
+from asr_core.audio.sections import MAX_HEADER_BYTES, WHOLE_FILE, FileSection
 from asr_core.workarounds.ffmpeg_limits import limit_memory
 
 __all__ = ["CONTAINER_FORMATS", "Reader", "open_container"]
@@ -35,9 +36,10 @@ _OPTIONS = {"format_whitelist": ",".join(CONTAINER_FORMATS), "protocol_whitelist
 
 
 class Reader:
-    """File, or its bytes from ``start`` up to ``end``, as an object that FFmpeg reads from.
+    """Section of a file as an object that FFmpeg reads from.
 
     Attributes:
+        end: of the section, moved to the header of a file that follows; None for the file's.
         name: a neutral name with the file's extension, never a path.
         stopped: what ``check_cancelled`` raised; from then on the file is at its end.
     """
@@ -47,15 +49,14 @@ class Reader:
         file: BinaryIO,
         extension: str,
         check_cancelled: Callable[[], None],
-        start: int = 0,
-        end: int | None = None,
+        section: FileSection = WHOLE_FILE,
     ) -> None:
         self.name = f"recording{extension}"
         self.stopped: BaseException | None = None
         self._file, self._check_cancelled = file, check_cancelled
-        self._start, self._end = start, end
-        if start or file.seekable():
-            file.seek(start)
+        self._start, self.end, self._following = section.start, section.end, section.following
+        if self._start or file.seekable():
+            file.seek(self._start)
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, none at the end or once ``check_cancelled`` has raised."""
@@ -66,9 +67,22 @@ class Reader:
                 self.stopped = error
         if self.stopped is not None:
             return b""
-        if self._end is not None:
-            size = max(0, min(size, self._end - self._file.tell()))
-        return self._file.read(size)
+        if self.end is not None:
+            size = max(0, min(size, self.end - self._file.tell()))
+        data = self._file.read(size)
+        return self._before_following(data) if self._following and data else data
+
+    def _before_following(self, data: bytes) -> bytes:
+        """Return what was read last without another file that begins in it."""
+        after = self._file.tell()
+        at = after - len(data)
+        rest_of_header = self._file.read(MAX_HEADER_BYTES)
+        assert self._following is not None
+        found = self._following.search(data + rest_of_header, int(at == self._start))
+        if found and found.start() < len(data):
+            after = self.end = at + found.start()
+        self._file.seek(after)
+        return data[: after - at]
 
     def readable(self) -> bool:
         """Return True."""
@@ -86,8 +100,8 @@ class Reader:
         """Move to a position counted from ``start`` and return it."""
         if whence == os.SEEK_SET:
             offset += self._start
-        elif whence == os.SEEK_END and self._end is not None:
-            offset, whence = self._end + offset, os.SEEK_SET
+        elif whence == os.SEEK_END and self.end is not None:
+            offset, whence = self.end + offset, os.SEEK_SET
         return self._file.seek(offset, whence) - self._start
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +13,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.concatenation import FileSection, find_sections
+from asr_core.audio.concatenation import MAX_SECTIONS, find_sections
 from asr_core.audio.containers import file_extension
 from asr_core.audio.file_messages import (
     damaged_note,
@@ -27,6 +28,7 @@ from asr_core.audio.file_messages import (
 from asr_core.audio.header_duration import declared_audio_end_s, estimate_duration_s
 from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
 from asr_core.audio.section_reader import READ_ERRORS, SectionReader
+from asr_core.audio.sections import BoundedReader, FileSection
 from asr_core.audio.timeline import TimedFrame, place_frames
 from asr_core.audio.tracks import AudioTrack, find_spoken_track, list_tracks
 from asr_core.errors import AudioError
@@ -192,8 +194,20 @@ class AudioFile:
 
     @property
     def is_single_recording(self) -> bool:
-        """True for one recording whose header tells its length, as players expect."""
-        return len(self._sections) == 1 and not self._sections[0].ignores_length
+        """True for one recording whose header tells its length, as players expect; may read all."""
+        first = self._sections[0]
+        if first.following and self._file.seekable():
+            position = self._file.tell()
+            reader = BoundedReader(self._file, self._check_cancelled)
+            following = reader.find(first.following, first.start + 1)
+            self._file.seek(position)
+            return following is None
+        return len(self._sections) == 1 and not first.ignores_length
+
+    @property
+    def has_pauses(self) -> bool:
+        """True if the file interrupts its audio; FFmpeg, and so Chromium, plays other audio there."""
+        return bool(self._reader.pauses)
 
     @property
     def has_video(self) -> bool:
@@ -239,28 +253,37 @@ class AudioFile:
         self.duration_s = n_total / SAMPLE_RATE_HZ
 
     def _decoded(self) -> Iterator[Samples]:
-        """Yield the samples of every section up to the first that is damaged."""
-        n_notes = len(self.notes)
-        for section in self._sections:
-            if section.start:
-                self._reader.close()
-                try:
-                    self._open_section(section)
-                except (*READ_ERRORS, AudioError):
-                    self.notes.append(damaged_note(self.name))
-                    return
-            for frame, at_s in place_frames(
-                self._timed_frames(),
-                at_s=self._n_yielded / SAMPLE_RATE_HZ,
-                ends_s=self._reader.declared_end_s,
-            ):
-                if at_s is not None:
-                    yield from self._move_to(at_s)
-                yield self._cut_overlap(self._resample(frame))
-            yield self._cut_overlap(self._flush_resampler())
-            self._note_losses()
-            if len(self.notes) > n_notes:
-                return
+        """Yield the samples of every section."""
+        sections, n = deque(self._sections), 0
+        while sections:
+            section, n = sections.popleft(), n + 1
+            if n > 1 and not self._reopen(section):
+                continue
+            starts_s = self._n_yielded / SAMPLE_RATE_HZ
+            yield from self._section_samples(starts_s)
+            if self._reader.following is not None and n < MAX_SECTIONS:
+                sections.append(self._reader.following)
+            self._note_losses(starts_s, is_last=not sections)
+
+    def _reopen(self, section: FileSection) -> bool:
+        """Open a later section and return True if it can be read."""
+        self._reader.close()
+        try:
+            self._open_section(section)
+        except (*READ_ERRORS, AudioError):
+            self._add_note(damaged_note(self.name))
+            return False
+        return True
+
+    def _section_samples(self, starts_s: float) -> Iterator[Samples]:
+        """Yield the samples of the open section, which starts at ``starts_s``."""
+        for frame, at_s in place_frames(
+            self._timed_frames(), at_s=starts_s, ends_s=self._reader.declared_end_s
+        ):
+            if at_s is not None:
+                yield from self._move_to(at_s)
+            yield self._cut_overlap(self._resample(frame))
+        yield self._cut_overlap(self._flush_resampler())
 
     def _timed_frames(self) -> Iterator[TimedFrame[av.AudioFrame]]:
         """Yield the frames of the open section with their times on the file's clock."""
@@ -276,6 +299,8 @@ class AudioFile:
                 is_stamped = False  # its stamps count samples of the first rate
             if is_stamped and frame.pts is not None and frame.time_base:
                 start_s = float(frame.pts * frame.time_base)
+                if any(pause.contains(start_s) for pause in reader.pauses):
+                    continue
                 if origin_s is None:  # a later section starts where the one before ended
                     origin_s = start_s - self._n_yielded / SAMPLE_RATE_HZ
                 start_s -= origin_s
@@ -320,27 +345,33 @@ class AudioFile:
         if self._max_duration_s is not None and n_samples > self._max_duration_s * SAMPLE_RATE_HZ:
             raise too_long_error(self.name, self._max_duration_s)
 
-    def _note_losses(self) -> None:
-        """Add a note if some of the open section could not be read."""
+    def _note_losses(self, starts_s: float, *, is_last: bool) -> None:
+        """Add a note if some of the open section, which starts at ``starts_s``, is missing."""
         reader = self._reader
-        decoded_s = self._n_yielded / SAMPLE_RATE_HZ
+        end_s = self._n_yielded / SAMPLE_RATE_HZ
+        decoded_s = end_s - starts_s
         declared_s = declared_audio_end_s(
             reader.container, reader.stream, reader.section, self._file, decoded_s
         )
-        if reader.errors.is_inside:
-            self.notes.append(damaged_note(self.name))
-        elif declared_s and decoded_s < 0.99 * declared_s - 1:
-            self.notes.append(
-                f"{self.name} breaks off: {decoded_s:.0f} s of the announced {declared_s:.0f} s "
-                "could be read and were transcribed."
+        is_short = declared_s is not None and decoded_s < 0.99 * declared_s - 1
+        is_cut = is_short or reader.section.is_truncated
+        if reader.errors.is_inside or (is_cut and not is_last):
+            self._add_note(damaged_note(self.name))
+        elif declared_s is not None and is_short:
+            self._add_note(
+                f"{self.name} breaks off: {end_s:.0f} s of the announced "
+                f"{starts_s + declared_s:.0f} s could be read and were transcribed."
             )
-        elif reader.section.is_truncated:
-            self.notes.append(
-                f"{self.name} breaks off after {decoded_s:.0f} s; what could be read was "
-                "transcribed."
+        elif is_cut:
+            self._add_note(
+                f"{self.name} breaks off after {end_s:.0f} s; what could be read was transcribed."
             )
         elif reader.errors.is_at_end:
-            self.notes.append(damaged_note(self.name))
+            self._add_note(damaged_note(self.name))
+
+    def _add_note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def decode(

@@ -6,7 +6,7 @@ import av
 
 __all__ = ["DecodeErrors"]
 
-_UNFRAMED_FORMATS = frozenset({"aac", "ac3", "eac3", "mp3", "mpeg", "mpegts"})
+_UNFRAMED_FORMATS = frozenset({"aac", "ac3", "eac3", "loas", "mp3", "mpeg", "mpegts"})
 """Formats without an outer frame: tags and the seam between two files that were joined look like
 a broken packet, and a recorded broadcast starts in the middle of one."""
 

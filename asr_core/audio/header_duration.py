@@ -8,7 +8,8 @@ from typing import BinaryIO
 from av import AudioStream
 from av.container import InputContainer
 
-from asr_core.audio.concatenation import FileSection
+from asr_core.audio.id3 import id3_size
+from asr_core.audio.sections import FileSection
 
 __all__ = ["declared_audio_end_s", "declared_file_end_s", "estimate_duration_s", "format_name"]
 
@@ -16,6 +17,9 @@ _STREAM_DURATION_FORMATS = frozenset({
     "ape", "aiff", "au", "caf", "flac", "mov", "rm", "tak", "tta", "w64", "wv",
 })  # fmt: skip
 """Formats whose header declares the duration of each stream."""
+
+_PLAIN_FORMATS = frozenset({"caf", "w64", "wav"})
+"""Formats of audio alone: the bytes that are missing from them tell how long it is."""
 
 _FILE_DURATION_FORMATS = frozenset({"asf", "flv", "matroska", "mov", "rm"})
 """Formats whose header declares the duration of the whole file, video included."""
@@ -58,7 +62,7 @@ def declared_audio_end_s(
     name = format_name(container)
     codec = stream.codec_context  # None without a decoder
     bit_rate = (codec.bit_rate if codec else None) or container.bit_rate
-    if section.missing_bytes and bit_rate:
+    if section.missing_bytes and bit_rate and name in _PLAIN_FORMATS:
         return decoded_s + section.missing_bytes * 8 / bit_rate
     if name in _STREAM_DURATION_FORMATS:
         return _stream_duration_s(stream)
@@ -106,13 +110,7 @@ def _mp3_duration_s(file: BinaryIO, start: int) -> float | None:
     if not file.seekable():
         return None
     file.seek(start)
-    header = file.read(10)
-    if header[:3] == b"ID3":
-        size = 0
-        for byte in header[6:10]:
-            size = size << 7 | byte & 0x7F
-        start += 10 + size
-    file.seek(start)
+    file.seek(start + id3_size(file.read(10)))
     match = _XING.search(file.read(_XING_SEARCH_BYTES))
     if match is None:
         return None

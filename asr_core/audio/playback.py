@@ -66,6 +66,8 @@ def _has_gaps(audio: AudioFile) -> bool:
 
     Chromium cannot seek past the audio's own length in MP4.
     """
+    if audio.has_pauses:
+        return True
     at_s = [0.0]
     at_s += [
         float(packet.pts * packet.time_base)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import av
 import av.error
 
-from asr_core.audio.concatenation import FileSection
 from asr_core.audio.containers import Reader, open_container
 from asr_core.audio.decode_errors import DecodeErrors
+from asr_core.audio.edit_list import Pause, edit_pauses
 from asr_core.audio.header_duration import declared_file_end_s, format_name
+from asr_core.audio.sections import FileSection
 
 __all__ = ["READ_ERRORS", "SectionReader"]
 
@@ -46,7 +49,8 @@ class SectionReader:
     ) -> None:
         self.section = section
         self._check_cancelled = check_cancelled
-        self._reader = Reader(file, extension, check_cancelled, section.start, section.end)
+        self._file = file
+        self._reader = Reader(file, extension, check_cancelled, section)
         options = {"ignore_length": "1"} if section.ignores_length else {}
         self.container = open_container(self._reader, options)
         self.errors = DecodeErrors(self.format_name)
@@ -72,7 +76,22 @@ class SectionReader:
         """End of the file as its header declares it; None unless it is the first section."""
         if self.section.start:
             return None
-        return declared_file_end_s(self.container, self.origin_s)
+        end_s = declared_file_end_s(self.container, self.origin_s)
+        return end_s and max([end_s, *(pause.end_s for pause in self.pauses)])
+
+    @property
+    def following(self) -> FileSection | None:
+        """Section that begins where this one was found to end; None if it was known before."""
+        if self.section.following is None or self._reader.end is None:
+            return None
+        return FileSection(self._reader.end, following=self.section.following)
+
+    @functools.cached_property
+    def pauses(self) -> tuple[Pause, ...]:
+        """Pauses that the file makes in the stream; what FFmpeg plays in them is not in the file."""
+        if self.format_name != "mov":
+            return ()
+        return edit_pauses(self._file, self.section.start, self.stream.id)
 
     def raise_if_cancelled(self) -> None:
         """Raise what ``check_cancelled`` raises, or raised inside FFmpeg."""
@@ -96,7 +115,12 @@ class SectionReader:
 
     def frames(self) -> Iterator[av.AudioFrame]:
         """Yield the decoded frames; count in ``errors`` what cannot be decoded."""
-        for packet in self._packets_past_damage():
+        packets, decoder = self._packets_past_damage(), self.stream.codec_context
+        if self.format_name == "ogg" and decoder and decoder.name == "flac":
+            packets = _with_first_page_in_place(packets, self.stream.duration)
+        for packet in packets:
+            if packet.pts is not None and not packet.size:  # as FFmpeg writes at the end of NUT
+                continue
             try:
                 frames = packet.decode()
             except av.error.EOFError:
@@ -110,7 +134,8 @@ class SectionReader:
                 return
             for frame in frames:
                 if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
-                    self.errors.add_decoded()
+                    if packet.size:  # else what the decoder had kept back
+                        self.errors.add_decoded()
                     yield frame
 
     def _packets_past_damage(self) -> Iterator[av.Packet[av.AudioStream]]:
@@ -129,3 +154,31 @@ class SectionReader:
             except READ_ERRORS:
                 self.errors.give_up()
                 return
+
+
+def _with_first_page_in_place(
+    packets: Iterator[av.Packet[av.AudioStream]], stream_end: int | None
+) -> Iterator[av.Packet[av.AudioStream]]:
+    """Yield the packets of Ogg FLAC, the first page of them stamped to end where the next begins.
+
+    FFmpeg stamps that page from 0, even if the recording starts later.
+
+    Args:
+        packets: of the stream.
+        stream_end: in the unit of the time stamps; None if unknown.
+    """
+    page: list[av.Packet[av.AudioStream]] = []
+    following: list[av.Packet[av.AudioStream]] = []
+    for packet in packets:
+        if page and packet.pos != page[0].pos:
+            following = [packet]
+            stream_end = stream_end if packet.pts is None else packet.pts
+            break
+        page.append(packet)
+    n_late = 0
+    if page and stream_end and page[-1].pts is not None and page[-1].duration:
+        n_late = max(0, stream_end - page[-1].pts - page[-1].duration)
+    for packet in page:
+        if packet.pts is not None:
+            packet.pts += n_late
+    yield from itertools.chain(page, following, packets)

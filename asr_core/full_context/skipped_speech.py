@@ -6,6 +6,7 @@ of the speakers says. Decoded alone, it is transcribed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -49,8 +50,7 @@ def insert_words(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ..
     """
     if not found:
         return tuple(words)
-    at = sum(word.start < found[0].start for word in words)
-    n = len(found)
+    at, n = _widest_place(words, found), len(found)
     neighbours = words[max(0, at - n) : at + n]
     if _are_present(found, neighbours):
         return tuple(words)
@@ -58,6 +58,19 @@ def insert_words(words: Sequence[Word], found: Sequence[Word]) -> tuple[Word, ..
     high = words[at].start if at < len(words) else found[-1].end
     fitted = (_clamped(word, low, max(low, high)) for word in found)
     return (*words[:at], *fitted, *words[at:])
+
+
+def _widest_place(words: Sequence[Word], found: Sequence[Word]) -> int:
+    """Return the index in ``words`` at which most of the time of ``found`` is free.
+
+    Not that of the first one's start, which is before the end of the word in front of the gap if
+    that was in the padding.
+    """
+    start, end = found[0].start, found[-1].end
+    after = [-math.inf, *(word.end for word in words)]
+    before = [*(word.start for word in words), math.inf]
+    free_s = [min(b, end) - max(a, start) for a, b in zip(after, before, strict=True)]
+    return free_s.index(max(free_s))
 
 
 def _are_present(found: Sequence[Word], neighbours: Sequence[Word]) -> bool:

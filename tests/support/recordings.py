@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,13 +16,26 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.pcm import clip_to_int16
 
-__all__ = ["bursts", "growing_noise", "onset_times", "recorded", "webrtc_frames", "with_tracks"]
+__all__ = [
+    "EMPTY",
+    "bursts",
+    "growing_noise",
+    "onset_times",
+    "recorded",
+    "webrtc_frames",
+    "with_edits",
+    "with_tracks",
+]
 
 Samples = NDArray[np.float32]
 
 _VIDEO_RATE = 10
 _PICTURES = {"webm": "libvpx", "flv": "flv"}
 _BLOCK = SAMPLE_RATE_HZ // 100
+_AAC_PRIMING = 1024  # samples before the audio
+
+EMPTY = -1.0
+"""Start of an edit in which nothing is played."""
 
 
 def bursts(seconds: int, rate: int = 48_000) -> Samples:
@@ -159,3 +173,31 @@ def with_tracks(
         for stream in streams:
             out.mux(stream.encode(None))
     return file
+
+
+def with_edits(mp4: bytes, *edits: tuple[float, float], version: int = 0) -> bytes:
+    """Return an MP4 file of :func:`recorded` with these edits of its one track, of AAC at 48 kHz.
+
+    Args:
+        mp4: the file.
+        edits: duration of each, and its start in the track, seconds.
+        version: of the list: 0, or 1 for numbers of 64 bits.
+    """
+    layout = ">QqHH" if version else ">IiHH"
+    starts = [-1 if at == EMPTY else _AAC_PRIMING + round(48_000 * at) for _, at in edits]
+    entries = [
+        struct.pack(layout, round(1000 * s), at, 1, 0)
+        for (s, _), at in zip(edits, starts, strict=True)
+    ]
+    body = struct.pack(">II", version << 24, len(entries)) + b"".join(entries)
+    boxes = struct.pack(">I4sI4s", 16 + len(body), b"edts", 8 + len(body), b"elst") + body
+    data = bytearray(mp4)
+    assert data.index(b"mdat") < data.index(b"moov")  # so that no audio moves
+    at = data.index(b"edts") - 4
+    (n_old,) = struct.unpack_from(">I", data, at)
+    for kind in (b"moov", b"trak"):
+        place = data.index(kind, data.index(b"moov")) - 4
+        (length,) = struct.unpack_from(">I", data, place)
+        struct.pack_into(">I", data, place, length + len(boxes) - n_old)
+    data[at : at + n_old] = boxes
+    return bytes(data)

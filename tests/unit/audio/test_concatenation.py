@@ -5,7 +5,9 @@ import struct
 
 import pytest
 
-from asr_core.audio.concatenation import FileSection, find_sections
+from asr_core.audio.concatenation import find_sections
+from asr_core.audio.containers import Reader
+from asr_core.audio.sections import FileSection
 from asr_core.errors import Cancelled
 from tests.support.recordings import bursts, recorded
 
@@ -20,6 +22,20 @@ def parts(data: bytes) -> list[FileSection]:
 @pytest.mark.parametrize("data", [b"", b"fLaC", b"RIFF", b"RIFF\0\0\0\0AVI data\1\0\0\0", WAV, OGG])
 def test_most_files_are_one_part(data: bytes) -> None:
     assert parts(data) == [FileSection()]
+
+
+@pytest.mark.parametrize("n_read", [1, 7, 60, 100, 4096, 10**6])
+def test_a_following_file_is_noticed_wherever_reads_end(n_read: int) -> None:
+    """A format that does not tell its length is not searched before it is read."""
+    header = b"fLaC\0\0\0\x22"
+    first, second = header + b"fLaC" * 50, header + bytes(100)
+    file = io.BytesIO(first + second)
+    [section] = find_sections(file, lambda: None)
+    reader = Reader(file, "", lambda: None, section)
+    assert b"".join(iter(lambda: reader.read(n_read), b"")) == first
+    assert reader.end == len(first)
+    assert reader.seek(0) == 0
+    assert reader.read(10**6) == first
 
 
 @pytest.mark.parametrize("data", [OGG, WAV])
@@ -56,6 +72,10 @@ def test_large_files_give_their_size_in_64_bits() -> None:
         (b"OggS\0\2" + bytes(21) + b"OggS\0\0" + bytes(21)) * 250_000,
         b"RIFF\0\0\0\0WAVE" + b"LIST\0\0\0\0" * 2_000_000,
         (b"RIFF\0\0\0\0WAVEdata\1\0\0\0..") * 500_000,
+        b"fLaC\0\0\0\x22" * 500_000,
+        b"FORM\0\0\0\4AIFF" * 500_000,
+        b"Creative Voice File\x1a\x1a\0" + bytes(2_000_000),
+        (b"wvpk" + bytes(10)) * 500_000,
     ],
 )
 def test_scanning_a_file_of_tiny_blocks_is_bounded(data: bytes) -> None:

@@ -21,6 +21,7 @@ import pytest
 from asr_core.audio import containers
 from asr_core.audio.containers import CONTAINER_FORMATS, Reader, file_extension, open_container
 from asr_core.audio.decode import AudioFile, decode
+from asr_core.audio.sections import FileSection
 from asr_core.errors import AudioError, Cancelled
 from tests.support.recordings import bursts, recorded
 
@@ -207,7 +208,7 @@ def test_ffmpeg_learns_only_the_extension_of_a_name(name: str, extension: str) -
 
 
 def test_a_part_of_a_file_is_read_as_a_file() -> None:
-    reader = Reader(io.BytesIO(b"0123456789"), "", lambda: None, 2, 6)
+    reader = Reader(io.BytesIO(b"0123456789"), "", lambda: None, FileSection(2, 6))
     assert (reader.tell(), reader.read(3), reader.read(3), reader.read(3)) == (0, b"234", b"5", b"")
     assert (reader.seek(0, os.SEEK_END), reader.read(1)) == (4, b"")
     assert (reader.seek(1), reader.read(9)) == (1, b"345")

@@ -95,6 +95,14 @@ def test_audio_before_0_is_skipped_and_the_rest_keeps_its_time() -> None:
     assert times(data) == near(0.5, 1.5)
 
 
+@pytest.mark.parametrize("start_s", [0.5, 10.0, 3600.0])
+@pytest.mark.parametrize("n_seconds", [1, 3])
+def test_an_ogg_flac_file_that_starts_late_is_in_one_piece(start_s: float, n_seconds: int) -> None:
+    """Of one page, or of several."""
+    data = recorded("ogg", "flac", [(start_s, bursts(n_seconds))])
+    assert times(data) == near(*(start_s + i for i in range(n_seconds)))
+
+
 def test_a_wrong_time_stamp_makes_no_hours_of_silence() -> None:
     data = bytearray(recorded("matroska", "flac", [(0.0, bursts(30))]))
     at = data.rindex(bytes.fromhex("1f43b675"))  # the last cluster; its time follows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -99,6 +100,52 @@ def test_every_part_of_a_chained_file_is_read_whatever_its_format(parts: tuple[b
     assert found == seconds(*range(3 * len(parts)))
 
 
+CONCATENATED = {
+    "flac": "flac", "aiff": "pcm_s16be", "tta": "tta", "ipod": "aac", "mov": "pcm_s16le",
+    "asf": "wmav2", "voc": "pcm_s16le", "au": "pcm_s16be", "caf": "pcm_s16le", "w64": "pcm_s16le",
+    "wv": "wavpack", "avi": "pcm_s16le", "matroska": "pcm_s16le", "webm": "libopus", "flv": "aac",
+    "rm": "ac3", "nut": "pcm_s16le",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("container", CONCATENATED)
+def test_every_one_of_concatenated_files_is_read_at_its_own_rate(container: str) -> None:
+    codec, rate = CONCATENATED[container], 48_000 if container == "webm" else 44_100
+    mono = recorded(container, codec, [(0.0, bursts(3))])
+    stereo = recorded(container, codec, [(0.0, bursts(2, rate))], rate=rate, layout="stereo")
+    assert read(mono + stereo + mono) == (seconds(*range(8)), [])
+
+
+def test_wav_files_that_were_written_to_pipes_are_all_read() -> None:
+    pipes = [with_sizes(wav, 0xFFFFFFFF, 0xFFFFFFFF) for wav in (WAV, WAV_44)]
+    assert read(b"".join(pipes)) == (seconds(*range(9)), [])
+
+
+def test_tags_around_concatenated_flac_files_are_not_audio() -> None:
+    tag = b"ID3\4\0\0\0\0\1\0" + bytes(128)
+    flac = recorded("flac", "flac", [(0.0, bursts(3))])
+    flac_44 = recorded("flac", "flac", [(0.0, bursts(3, 44_100))], rate=44_100)
+    assert read(tag + flac + tag + flac_44) == (seconds(*range(6)), [])
+
+
+@pytest.mark.parametrize("container", [*sorted(set(CONCATENATED) - {"ipod", "mov"}), "wav"])
+def test_a_truncated_file_before_another_one_is_reported(container: str) -> None:
+    """The second is read as well."""
+    codec = CONCATENATED.get(container, "pcm_s16le")
+    first = recorded(container, codec, [(0.0, bursts(6))])
+    rate = 48_000 if container == "webm" else 44_100
+    second = recorded(container, codec, [(0.0, bursts(3, rate))], rate=rate, layout="stereo")
+    found, [note] = read(first[: len(first) // 2] + second)
+    assert "talk is damaged" in note
+    assert found[-1] - found[-2] == pytest.approx(1, abs=0.02)
+
+
+def test_a_truncated_last_file_of_several_is_reported() -> None:
+    flac = recorded("flac", "flac", [(0.0, bursts(6))])
+    _, [note] = read(flac + flac[: len(flac) // 2])
+    assert re.search(r"breaks off: [89] s of the announced 12 s", note)
+
+
 @pytest.mark.parametrize("riff", [None, 0, 0xFFFFFFFF])
 @pytest.mark.parametrize(
     "data", [0, 0xFFFFFFFF, 0xFFFFFFFF - 36, 0x80000000, 0x7FFFFFFF, 0x7FFFF000, 2, 1000, 99_999]
@@ -132,6 +179,12 @@ CUT = {
     "w64": recorded("w64", "pcm_s16le", [(0.0, bursts(6))]),
     "caf": recorded("caf", "pcm_s16le", [(0.0, bursts(6))]),
     "rm": recorded("rm", "ac3", [(0.0, bursts(6))]),
+    "wma": recorded("asf", "wmav2", [(0.0, bursts(6))]),
+    "voc": recorded("voc", "pcm_s16le", [(0.0, bursts(6))]),
+    "nut": recorded("nut", "flac", [(0.0, bursts(6))]),
+    "wv": recorded("wv", "wavpack", [(0.0, bursts(6))]),
+    "avi": recorded("avi", "pcm_s16le", [(0.0, bursts(6))]),
+    "film.avi": recorded("avi", "pcm_s16le", [(0.0, bursts(6))], picture=(0, 6)),
     "mp4": first_the_index(recorded("mp4", "aac", [(0.0, bursts(6))])),
 }
 
@@ -159,6 +212,14 @@ def test_a_hole_in_a_stream_loses_only_itself(whole: bytes) -> None:
     middle = len(whole) // 2
     found, _ = read(whole[:middle] + noise + whole[middle + len(noise) :])
     assert found[-1] == pytest.approx(5, abs=0.2)
+
+
+@pytest.mark.parametrize("kind", ["wv", "aiff", "voc", "wma", "w64", "caf", "mp4", "avi", "mkv"])
+@pytest.mark.parametrize(
+    "behind", [bytes(5000), np.random.default_rng(0).bytes(3000), b"TAG" + bytes(125)]
+)
+def test_bytes_after_the_audio_are_not_damage(kind: str, behind: bytes) -> None:
+    assert read(CUT[kind] + behind) == read(CUT[kind])
 
 
 @pytest.mark.parametrize("whole", [AC3, TS])

@@ -68,6 +68,21 @@ def test_recovered_words_go_into_their_place() -> None:
     assert [w.start for w in whole] == sorted(w.start for w in whole)
 
 
+def test_recovered_words_that_begin_beside_a_short_word_keep_their_time() -> None:
+    """A part that is transcribed again has the end of the word before it."""
+    before = [*words("it was", 0.0), Word(" a", 0.8, 0.9, 0.9)]
+    after = words("try again", 6.0)
+    found = words("ever failed no matter", 0.7, each=1.0)
+    whole = insert_words([*before, *after], found)
+    assert [w.text for w in whole] == [w.text for w in [*before, *found, *after]]
+    assert [(w.start, w.end) for w in whole[3:7]] == [
+        (0.9, 1.7),
+        (1.7, 2.7),
+        (2.7, 3.7),
+        (3.7, 4.7),
+    ]
+
+
 @given(st.floats(0, 5), st.floats(0.1, 0.6), st.floats(0.1, 0.6))
 def test_times_stay_in_order(start: float, each: float, other: float) -> None:
     text = words("a b c", 0.0, other) + words("d e f", 3.0 + other, other)
