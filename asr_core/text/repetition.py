@@ -38,14 +38,19 @@ def is_too_fast(words: Sequence[Word]) -> bool:
     return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
 
 
-def has_instant_repeat(words: Sequence[Word]) -> bool:
-    """Return True if a run of words is there twice, and once had no time to be spoken."""
-    texts = [comparison_key(word.text) for word in words]
+def has_instant_repeat(words: Sequence[Word], known: Sequence[str] = ()) -> bool:
+    """Return True if a run of words is there twice, and once had no time to be spoken.
+
+    Args:
+        words: with their times.
+        known: words before them, which were spoken.
+    """
+    texts = [comparison_key(text) for text in (*known, *(word.text for word in words))]
     runs = [tuple(texts[at : at + _N_FAST_WORDS]) for at in range(len(texts) - _N_FAST_WORDS + 1)]
     counts = Counter(runs)
     return any(
         counts[run] > 1 and is_too_fast(words[at : at + _N_FAST_WORDS])
-        for at, run in enumerate(runs)
+        for at, run in enumerate(runs[len(known) :])
     )
 
 

@@ -122,12 +122,12 @@ class WhisperTokenizer:
             return [self.start, self.no_timestamps]
         return [self.start, self.language_tokens[language], self._tasks[task], self.no_timestamps]
 
-    def prompt_tokens(self, prompt: str) -> list[int]:
+    def prompt_tokens(self, prompt: str, max_tokens: int = MAX_PROMPT_TOKENS) -> list[int]:
         """Return the tokens that carry ``prompt``; its last words if it is long, none if empty."""
-        if not prompt.strip():
+        n_text = min(max_tokens, MAX_PROMPT_TOKENS) - 1
+        if not prompt.strip() or n_text < 1:
             return []
-        tokens = self.encode(" " + prompt.strip())
-        return [self._previous, *tokens[-(MAX_PROMPT_TOKENS - 1) :]]
+        return [self._previous, *self.encode(" " + prompt.strip())[-n_text:]]
 
     def encode(self, text: str) -> list[int]:
         """Return the text tokens of ``text``, leading spaces included."""

@@ -153,7 +153,7 @@ class _Inventing:
         alone = utterance is not None and utterance.dropped_context
         word = Word(" Go!", 0.0, 0.9, 0.2) if alone else Word(" Known.", 0.0, 1.5, 0.9)
         logprob = -1.7 if alone else -0.1
-        hypothesis = Hypothesis((word,), (1,), (word.end,), (0.9,), "en", 1.0, 0.1, logprob, 1.0)
+        hypothesis = Hypothesis((word,), ((1,),), "en", 1.0, 0.1, logprob, 1.0)
         return [hypothesis] * len(windows)
 
 
