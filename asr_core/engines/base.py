@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -35,6 +35,7 @@ __all__ = [
     "Window",
     "mean_logprob",
     "never_cancelled",
+    "without_first_words",
 ]
 
 Task = Literal["transcribe", "translate"]
@@ -54,7 +55,8 @@ class Window:
         task: ``"translate"`` writes English, whatever is spoken.
         prompt: text before the window, for names and style.
         prefix: text tokens that the beginning of the audio is known to say, given to the
-            decoder as if it had written them; the hypothesis holds only what follows.
+            decoder as if it had written them, but for punctuation at their end; the hypothesis
+            holds only what follows.
         context_s: seconds that the encoder sees, the audio and the silence after it; None for
             what the engine's accuracy needs. Never less than the audio, at most 30 s.
         repetition_penalty: above 1, tokens that the text already holds become less likely
@@ -90,6 +92,7 @@ class Hypothesis:
         compression_ratio: of the text by zlib; above 2.4 the text repeats itself
             (Radford et al. 2022, section 4.5).
         known: the words of the window's prefix.
+        word_logprobs: log-probability of each word, the sum of its tokens'.
     """
 
     words: tuple[Word, ...]
@@ -100,6 +103,7 @@ class Hypothesis:
     avg_logprob: float
     compression_ratio: float
     known: tuple[str, ...] = ()
+    word_logprobs: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -110,6 +114,22 @@ class Hypothesis:
     def tokens(self) -> tuple[int, ...]:
         """Text tokens of the words."""
         return tuple(itertools.chain.from_iterable(self.word_tokens))
+
+
+def without_first_words(hypothesis: Hypothesis, n: int) -> Hypothesis:
+    """Return the hypothesis as if its first ``n`` words were its prefix."""
+    if not n:
+        return hypothesis
+    words, tokens = hypothesis.words[n:], hypothesis.word_tokens[n:]
+    n_tokens = sum(map(len, tokens))
+    return replace(
+        hypothesis,
+        words=words,
+        word_tokens=tokens,
+        known=(*hypothesis.known, *(word.text for word in hypothesis.words[:n])),
+        word_logprobs=hypothesis.word_logprobs[n:],
+        avg_logprob=sum(hypothesis.word_logprobs[n:]) / n_tokens if n_tokens else 0.0,
+    )
 
 
 def mean_logprob(probabilities: Sequence[float]) -> float:

@@ -83,11 +83,8 @@ class StreamingConfig:
     """Characters of the same utterance in the prompt once its audio has left the window."""
     context_s: float = 5.0
     """Seconds of earlier speech that a window begins with, its pauses shortened."""
-    min_context_word_probability: float = 0.5
-    """Probability of a word up to which, and before which, a context does not reach back.
-
-    What follows a misheard word is heard to match it.
-    """
+    max_doubtful_probability: float = 0.5
+    """Probability below which a word makes its context doubtful: it is decoded once more."""
     context_lead_s: float = 0.5
     """Seconds kept before the first word of a context: its time may be late."""
 

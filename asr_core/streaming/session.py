@@ -23,7 +23,7 @@ from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
-from asr_core.engines.base import Hypothesis, Task, Window
+from asr_core.engines.base import Hypothesis, Task, Window, without_first_words
 from asr_core.ops.budget import Reservation
 from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig, value_at
 from asr_core.streaming.kept_audio import KeptAudio
@@ -419,7 +419,8 @@ class LiveSession:
             return None
         is_untrusted = utterance.dropped_context and needs_fallback(hypothesis)
         new_speech_s = self._segmenter.speech_s(utterance.final_end, pending.end)
-        return () if is_untrusted or is_silence(attempts, new_speech_s) else new
+        own = [without_first_words(a, utterance.n_context_words(a)) for a in attempts]
+        return () if is_untrusted or is_silence(own, new_speech_s) else new
 
     def _n_to_commit(
         self, new: Sequence[Word], pending: _PendingWindow, utterance: Utterance

@@ -45,10 +45,13 @@ class Context:
     Attributes:
         samples: (n_samples,) float32 at 16 kHz.
         words: its words, final, in seconds from its first sample.
+        is_doubtful: one of them may be misheard, so they are decoded again with what follows:
+            as a prefix they would make it sound like them.
     """
 
     samples: NDArray[np.float32]
     words: tuple[DecodedWord, ...]
+    is_doubtful: bool = False
 
 
 class Utterance:
@@ -84,6 +87,7 @@ class Utterance:
         self._passed: list[Word] = []  # final, before the window, of the unfinished segment
         self._committed: list[DecodedWord] = []  # final, in the window
         self._context = context
+        self._reheard: tuple[DecodedWord, ...] = ()  # words of an open context, decoded again
         self.window_start = start - (len(context.samples) if context else 0)
         self.dropped_context = False
 
@@ -105,7 +109,13 @@ class Utterance:
     @property
     def prefix(self) -> tuple[int, ...]:
         """Tokens of the final words in the window, with which every hypothesis begins."""
+        if self._is_context_open:
+            return ()
         return tuple(itertools.chain.from_iterable(w.tokens for w in self._final_in_window))
+
+    @property
+    def _is_context_open(self) -> bool:
+        return self._context is not None and self._context.is_doubtful
 
     @property
     def audio_start(self) -> int:
@@ -152,12 +162,22 @@ class Utterance:
         """
         last = (self.committed_in_window or self._passed)[-1:]
         earliest_s = max(last[0].end if last else 0.0, self.audio_start / SAMPLE_RATE_HZ)
+        decoded = list(zip(hypothesis.words, hypothesis.word_tokens, strict=True))
+        n = self.n_context_words(hypothesis)
+        self._reheard = tuple(DecodedWord(*each) for each in decoded[:n])
         new = []
-        for word, tokens in zip(hypothesis.words, hypothesis.word_tokens, strict=True):
+        for word, tokens in decoded[n:]:
             start = max(word.start + offset_s, earliest_s)
             end = max(word.end + offset_s, start)
             new.append(DecodedWord(replace(word, start=start, end=end), tokens))
         return tuple(new)
+
+    def n_context_words(self, hypothesis: Hypothesis) -> int:
+        """Return how many words of a hypothesis are those of a context that is not its prefix."""
+        if not self._is_context_open:
+            return 0
+        seam_s = len(self.context_samples) / SAMPLE_RATE_HZ
+        return sum((word.start + word.end) / 2 < seam_s for word in hypothesis.words)
 
     def update(self, new: Sequence[DecodedWord], n_final: int, audio_end_s: float) -> None:
         """Commit the first ``n_final`` of the ``new`` words; the others are tentative.
@@ -167,6 +187,9 @@ class Utterance:
             n_final: how many are final.
             audio_end_s: end of the window on the session's clock, seconds.
         """
+        if n_final and self._context is not None and self._is_context_open:
+            # What follows is final as it was heard behind these words.
+            self._context = Context(self._context.samples, self._reheard)
         words = [each.word for each in new]
         shown = words_after(self.shown, words, n_final)
         previous = words_after(self.tentative, words, n_final)
@@ -215,9 +238,7 @@ class Utterance:
         words = [each.shifted(-offset_s) for each in self._final_in_window]
         plain = [each.word for each in words]
         earliest_s = len(samples) / SAMPLE_RATE_HZ - self._config.context_s
-        doubted = [i for i, w in enumerate(plain) if w.probability < self._config.min_context_word_probability]
-        n_doubted = doubted[-1] + 1 if doubted else 0
-        late = [i for i, w in enumerate(plain) if i >= n_doubted and w.start >= earliest_s]
+        late = [i for i, word in enumerate(plain) if word.start >= earliest_s]
         if not late:
             return None
         starts = [i for i in late if i and ends_sentence(plain[:i], plain[i], self.language)]
@@ -225,6 +246,9 @@ class Utterance:
         previous_end_s = plain[first - 1].end if first else 0.0
         start_s = max(plain[first].start - self._config.context_lead_s, previous_end_s, 0.0)
         start = round(start_s * SAMPLE_RATE_HZ)
+        doubt = self._config.max_doubtful_probability
         return Context(
-            samples[start:], tuple(w.shifted(-start / SAMPLE_RATE_HZ) for w in words[first:])
+            samples[start:],
+            tuple(w.shifted(-start / SAMPLE_RATE_HZ) for w in words[first:]),
+            is_doubtful=any(word.probability < doubt for word in plain[first:]),
         )

@@ -12,6 +12,7 @@ from asr_core.transcript import Word, comparison_key
 __all__ = [
     "collapse_loop",
     "has_instant_repeat",
+    "is_runaway",
     "is_too_fast",
     "loop_length",
     "spurious_repeats",
@@ -28,6 +29,10 @@ MIN_MEAN_WORD_S = 0.08  # shortest mean duration of several spoken words (docs/t
 ONE_FRAME_S = 0.02  # a frame of the alignment: a word below it has no time at all
 
 MAX_CHARACTERS_PER_S = 30.0  # without spaces; speech is slower (docs/tuning.md)
+
+_CHARACTERS_PER_DIGIT = 4  # the length of most words for one
+
+_RUNAWAY_ITEMS, _RUNAWAY_REPEATS = 32, 12  # more than anybody says in one breath
 
 _N_FAST_WORDS = 5  # judged together: alignment gives single words too little or too much
 
@@ -55,9 +60,14 @@ def has_instant_repeat(words: Sequence[Word], known: Sequence[str] = ()) -> bool
 
 
 def _n_characters(word: Word) -> int:
-    """Return the number of characters; a Chinese or Japanese one, a syllable, counts twice."""
-    text = comparison_key(word.text)
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Return the number of characters, as long as they take to say in Latin letters."""
+    return sum(map(_length, comparison_key(word.text)))
+
+
+def _length(character: str) -> int:
+    if character.isdecimal():
+        return _CHARACTERS_PER_DIGIT
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1  # a syllable
 
 
 def loop_length(items: Sequence[object]) -> int:
@@ -72,6 +82,13 @@ def loop_length(items: Sequence[object]) -> int:
         if n_same >= (MIN_LOOP_REPEATS - 1) * period:
             return n_same
     return 0
+
+
+def is_runaway(items: Sequence[object]) -> bool:
+    """Return True if the items go round without end: a short phrase, over and over."""
+    last = items[-_RUNAWAY_ITEMS:]
+    periods = range(1, _RUNAWAY_ITEMS // _RUNAWAY_REPEATS + 1)
+    return len(last) == _RUNAWAY_ITEMS and any(last[p:] == last[:-p] for p in periods)
 
 
 def collapse_loop(items: list[int]) -> list[int]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_core.text.repetition import is_runaway
+
 if TYPE_CHECKING:
     from asr_core.engines.onnx.decoder import DecoderOutput, OnnxDecoder
     from asr_core.engines.onnx.kv_cache import KVCache
@@ -138,8 +140,9 @@ class BeamState:
         return not likelier or total >= likelier[0].total_logprob - self.request.margin
 
     def _is_over(self) -> bool:
-        """Return whether the text is full, or a finished one scores above the best active."""
-        if len(self.active[0].tokens) >= self.request.max_tokens:
+        """Return whether the best text is full or in a loop, or a finished one scores above it."""
+        tokens = self.active[0].tokens
+        if len(tokens) >= self.request.max_tokens or is_runaway(tokens[len(self.request.prefix) :]):
             return True
         return any(hypothesis.score >= self.active[0].score for hypothesis in self.finished)
 

@@ -15,7 +15,7 @@ from asr_core.engines.base import Hypothesis, mean_logprob
 from asr_core.engines.whisper.confidence import nbest_word_posteriors
 from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
-from asr_core.text.repetition import collapse_loop, spurious_repeats
+from asr_core.text.repetition import collapse_loop, is_runaway, spurious_repeats
 from asr_core.transcript import Word, comparison_key
 
 __all__ = [
@@ -69,15 +69,14 @@ class DecodingResult:
 
 
 def cut_runaway_loop(result: DecodingResult, request: DecodingRequest) -> DecodingResult:
-    """Return ``result`` with the loop at its end cut to one repetition, if it ran into the limit.
+    """Return ``result`` with the loop at its end cut to one repetition, if it ran away.
 
     A decoder that misses the end of the speech goes on to the limit, one phrase over and over.
     """
-    n_prefix = len(request.prefix)
-    if len(result.tokens) < n_prefix + request.max_new_tokens:
+    new = result.tokens[len(request.prefix) :]
+    if len(new) < request.max_new_tokens and not is_runaway(new):
         return result
-    tokens = request.prefix + collapse_loop(result.tokens[n_prefix:])
-    return replace(result, tokens=tokens, timings=None)
+    return replace(result, tokens=request.prefix + collapse_loop(new), timings=None)
 
 
 def build_hypothesis(
@@ -115,6 +114,7 @@ def build_hypothesis(
         avg_logprob=mean_logprob(probabilities),
         compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
         known=tuple(known),
+        word_logprobs=tuple(_logprob(piece) for piece in pieces),
     )
 
 
@@ -129,6 +129,10 @@ class _Piece:
     end_s: float
 
 
+def _logprob(piece: _Piece) -> float:
+    return len(piece.tokens) * mean_logprob(piece.probabilities)
+
+
 def _new_pieces(
     result: DecodingResult,
     timings: TokenTimings,
@@ -138,8 +142,11 @@ def _new_pieces(
 ) -> list[_Piece]:
     """Return the words after the prefix."""
     pieces, begin = [], n_prefix
-    for word in tokenizer.split_words(result.tokens[n_prefix:], language):
+    for i, word in enumerate(tokenizer.split_words(result.tokens[n_prefix:], language)):
         end = begin + word.n_tokens
+        if i == 0 and n_prefix and not comparison_key(word.text):
+            begin = end  # punctuation after the prefix
+            continue
         start_s, end_s = (timings.frames[[begin, end]] * SECONDS_PER_FRAME).tolist()
         tokens, probabilities = result.tokens[begin:end], timings.probabilities[begin:end]
         pieces.append(_Piece(word.text, tuple(tokens), tuple(probabilities), start_s, end_s))

@@ -63,6 +63,8 @@ def build_request(
     """Return the request for ``window`` in ``language``, within the decoder's positions."""
     duration_s = len(window.samples) / SAMPLE_RATE_HZ
     start, prefix = tokenizer.start_sequence(language, window.task), list(window.prefix)
+    while prefix and tokenizer.is_punctuation(prefix[-1]):
+        del prefix[-1]  # it was a guess at what follows
     n_free = MAX_POSITIONS - len(start) - len(prefix) - 1
     previous = tokenizer.prompt_tokens(window.prompt, max(0, n_free - _MIN_TOKENS))
     n_free -= len(previous)

@@ -137,6 +137,11 @@ class WhisperTokenizer:
         """Return the text of ``tokens``, without special ones."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
 
+    def is_punctuation(self, token: int) -> bool:
+        """Return True if the token has neither letters, digits nor a part of a character."""
+        text = self._piece((token,))
+        return not any(c.isalnum() or c == _REPLACEMENT for c in text)
+
     def text_only(self, tokens: Sequence[int]) -> list[int]:
         """Return ``tokens`` without special ones and time stamps."""
         return [token for token in tokens if token < self.end]
