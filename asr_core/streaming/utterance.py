@@ -25,6 +25,8 @@ from asr_core.transcript import Segment, Word, join_words
 
 __all__ = ["Context", "DecodedWord", "Utterance"]
 
+_SEAM_S = 0.2  # within the silence that is kept after an utterance
+
 
 @dataclass(frozen=True)
 class DecodedWord:
@@ -176,8 +178,9 @@ class Utterance:
         """Return how many words of a hypothesis are those of a context that is not its prefix."""
         if not self._is_context_open:
             return 0
-        seam_s = len(self.context_samples) / SAMPLE_RATE_HZ
-        return sum((word.start + word.end) / 2 < seam_s for word in hypothesis.words)
+        # The last word before the pause begins earlier, and what follows it later.
+        seam_s = len(self.context_samples) / SAMPLE_RATE_HZ - _SEAM_S
+        return sum(word.start < seam_s for word in hypothesis.words)
 
     def update(self, new: Sequence[DecodedWord], n_final: int, audio_end_s: float) -> None:
         """Commit the first ``n_final`` of the ``new`` words; the others are tentative.

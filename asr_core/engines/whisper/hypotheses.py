@@ -174,12 +174,16 @@ def _words(
     language: str,
     n_prefix: int,
 ) -> tuple[Word, ...]:
-    alternatives = [
+    texts = [piece.text for piece in pieces]
+    others = [
         [word.text for word in tokenizer.split_words(tokens[n_prefix:], language)]
         for tokens in result.alternatives
     ]
-    texts = [piece.text for piece in pieces]
-    posteriors = nbest_word_posteriors(texts, alternatives, result.likelihoods)
+    # A text that ends with the prefix is as likely as it is short; it says nothing of these words.
+    known = [i for i, other in enumerate(others) if not n_prefix or any(map(comparison_key, other))]
+    posteriors = nbest_word_posteriors(
+        texts, [others[i] for i in known], [result.likelihoods[i] for i in known]
+    )
     return tuple(
         limit_duration(
             Word(
