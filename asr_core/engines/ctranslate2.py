@@ -133,9 +133,9 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
             suppress_blank=not requests[0].prefix,
         )
         decoded = []
-        for result, request in zip(results, requests, strict=True):
-            texts = map(self.tokenizer.text_only, result.sequences_ids)
-            best, *alternatives = (request.prefix + text for text in texts)
+        for result in results:
+            # With the prefix, as far as there is one.
+            best, *alternatives = map(self.tokenizer.text_only, result.sequences_ids)
             # Scores are means over the tokens and the end token.
             lengths = [len(tokens) + 1 for tokens in result.sequences_ids]
             totals = [n * score for n, score in zip(lengths, result.scores, strict=True)]

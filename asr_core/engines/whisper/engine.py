@@ -237,7 +237,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """Decode each window, together with those that can share a call of the decoder."""
         languages = self._resolve_languages(encoded, windows)
         requests = [
-            build_request(window, self.tokenizer, language, beam_size=self._beam_size(window))
+            self._request(window, language)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
         hypotheses: dict[int, Hypothesis] = {}
@@ -267,6 +267,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
             detected[i] if window.language is None else (window.language, 1.0)
             for i, window in enumerate(windows)
         ]
+
+    def _request(self, window: Window, language: str) -> DecodingRequest:
+        return build_request(window, self.tokenizer, language, beam_size=self._beam_size(window))
 
     def _decode_and_align(
         self, rows: Encoded, requests: list[DecodingRequest]

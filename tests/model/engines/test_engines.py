@@ -19,7 +19,7 @@ from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.whisper.hypotheses import DecodingResult
 from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.errors import Cancelled, EngineError, ModelError
-from asr_core.transcript import comparison_key
+from asr_core.transcript import comparison_key, join_words
 from tests.support.engines import float_engines
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
@@ -139,8 +139,7 @@ def test_a_hypothesis_goes_on_from_its_prefix(
         for n in (3, 7, len(whole.words)):
             known = tuple(itertools.chain.from_iterable(whole.word_tokens[:n]))
             [rest] = engine.transcribe([replace(window, prefix=known)])
-            assert rest.tokens == whole.tokens[len(known) :]
-            assert [w.text for w in rest.words] == [w.text for w in whole.words[n:]]
+            assert comparison_key(rest.text) == comparison_key(join_words(whole.words[n:]))
             for ours, same in zip(rest.words, whole.words[n:], strict=True):
                 assert ours.start == pytest.approx(same.start, abs=0.1)
 
@@ -148,11 +147,11 @@ def test_a_hypothesis_goes_on_from_its_prefix(
 def test_a_prefix_that_was_misheard_is_not_heard_again(
     pair: tuple[CTranslate2Engine, TransformersEngine], two_cities: np.ndarray
 ) -> None:
-    window = Window(two_cities[3 * 16_000 : 8 * 16_000], "en")
+    window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en")
     for engine in pair:
-        known = tuple(engine.tokenizer.encode(" It was the rest of times,"))
+        known = tuple(engine.tokenizer.encode(" It was the rest of times."))
         [rest] = engine.transcribe([replace(window, prefix=known)])
-        assert comparison_key(rest.text).startswith(comparison_key("it was the worst of times"))
+        assert comparison_key(rest.text).startswith(comparison_key("it was the age of wisdom"))
 
 
 def test_a_partial_pass_is_cheaper_than_a_final_one(
