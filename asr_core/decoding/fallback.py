@@ -102,7 +102,7 @@ def is_repetitive(hypothesis: Hypothesis) -> bool:
     Such repeats had no time, or go round at a low probability; repetition that the model
     believes and that had its time was spoken.
     """
-    if has_instant_repeat(hypothesis.words):
+    if has_instant_repeat(hypothesis.words, hypothesis.known):
         return True
     words = [comparison_key(word.text) for word in hypothesis.words]
     repeats = hypothesis.compression_ratio > MAX_COMPRESSION_RATIO or loop_length(words) > 0

@@ -16,6 +16,7 @@ To add an engine:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -34,6 +35,7 @@ __all__ = [
     "Window",
     "mean_logprob",
     "never_cancelled",
+    "without_first_words",
 ]
 
 Task = Literal["transcribe", "translate"]
@@ -52,9 +54,9 @@ class Window:
         language: code such as ``"en"``; None to detect it.
         task: ``"translate"`` writes English, whatever is spoken.
         prompt: text before the window, for names and style.
-        draft: text tokens of an earlier pass over the beginning of this audio. An engine
-            verifies them in one step and decodes only what follows those that hold, or
-            ignores them where that is not faster.
+        prefix: text tokens that the beginning of the audio is known to say, given to the
+            decoder as if it had written them, but for punctuation at their end; the hypothesis
+            holds only what follows.
         context_s: seconds that the encoder sees, the audio and the silence after it; None for
             what the engine's accuracy needs. Never less than the audio, at most 30 s.
         repetition_penalty: above 1, tokens that the text already holds become less likely
@@ -69,7 +71,7 @@ class Window:
     language: str | None = None
     task: Task = "transcribe"
     prompt: str = ""
-    draft: tuple[int, ...] = ()
+    prefix: tuple[int, ...] = ()
     context_s: float | None = None
     repetition_penalty: float = 1.0
     beam_size: int = 1
@@ -78,53 +80,56 @@ class Window:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """Words that a model finds in a window.
+    """Words that a model finds in a window, those of the window's prefix left out.
 
     Attributes:
         words: with times in seconds from the window's first sample.
-        tokens: text tokens of the words.
-        token_ends: end of each token, seconds from the window's first sample.
-        token_probabilities: of each token, 0 to 1.
+        word_tokens: the text tokens of each word.
         language: code, as given or detected.
         language_probability: 0 to 1; 1 if the language was given.
         no_speech_probability: of the model's no-speech token, 0 to 1.
         avg_logprob: mean log-probability of the tokens.
         compression_ratio: of the text by zlib; above 2.4 the text repeats itself
             (Radford et al. 2022, section 4.5).
+        known: the words of the window's prefix.
+        word_logprobs: log-probability of each word, the sum of its tokens'.
     """
 
     words: tuple[Word, ...]
-    tokens: tuple[int, ...]
-    token_ends: tuple[float, ...]
-    token_probabilities: tuple[float, ...]
+    word_tokens: tuple[tuple[int, ...], ...]
     language: str
     language_probability: float
     no_speech_probability: float
     avg_logprob: float
     compression_ratio: float
+    known: tuple[str, ...] = ()
+    word_logprobs: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
         """Text of the words."""
         return join_words(self.words)
 
-    def tokens_until(self, end_s: float) -> tuple[int, ...]:
-        """Return the tokens before the first that ends after ``end_s`` seconds."""
-        late = (i for i, end in enumerate(self.token_ends) if end > end_s)
-        return self.tokens[: next(late, len(self.tokens))]
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        """Text tokens of the words."""
+        return tuple(itertools.chain.from_iterable(self.word_tokens))
 
-    def after(self, start_s: float) -> Hypothesis:
-        """Return the words and tokens that end after ``start_s`` seconds, with their own mean."""
-        n = len(self.tokens_until(start_s))
-        probabilities = self.token_probabilities[n:]
-        return replace(
-            self,
-            words=tuple(word for word in self.words if word.end > start_s),
-            tokens=self.tokens[n:],
-            token_ends=self.token_ends[n:],
-            token_probabilities=probabilities,
-            avg_logprob=mean_logprob(probabilities),
-        )
+
+def without_first_words(hypothesis: Hypothesis, n: int) -> Hypothesis:
+    """Return the hypothesis as if its first ``n`` words were its prefix."""
+    if not n:
+        return hypothesis
+    words, tokens = hypothesis.words[n:], hypothesis.word_tokens[n:]
+    n_tokens = sum(map(len, tokens))
+    return replace(
+        hypothesis,
+        words=words,
+        word_tokens=tokens,
+        known=(*hypothesis.known, *(word.text for word in hypothesis.words[:n])),
+        word_logprobs=hypothesis.word_logprobs[n:],
+        avg_logprob=sum(hypothesis.word_logprobs[n:]) / n_tokens if n_tokens else 0.0,
+    )
 
 
 def mean_logprob(probabilities: Sequence[float]) -> float:

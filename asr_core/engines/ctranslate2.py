@@ -117,21 +117,24 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     def _decode(
         self, encoded: ctranslate2.StorageView, requests: list[DecodingRequest]
     ) -> list[DecodingResult]:
-        n_prompt = len(requests[0].prefix)
+        n_given = len(requests[0].decoder_input)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
             encoded,
-            [request.prefix for request in requests],
+            [request.decoder_input for request in requests],
             beam_size=requests[0].beam_size,
             num_hypotheses=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
-            max_length=max(2 * n_new, n_new + n_prompt),
+            max_length=max(2 * n_new, n_new + n_given),
             return_no_speech_prob=True,
             return_scores=True,
             repetition_penalty=requests[0].repetition_penalty,
+            # At the first token it also forbids the end, where a prefix may be the whole text.
+            suppress_blank=not requests[0].prefix,
         )
         decoded = []
         for result in results:
+            # With the prefix, as far as there is one.
             best, *alternatives = map(self.tokenizer.text_only, result.sequences_ids)
             # Scores are means over the tokens and the end token.
             lengths = [len(tokens) + 1 for tokens in result.sequences_ids]

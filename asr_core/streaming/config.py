@@ -44,23 +44,6 @@ class StreamingConfig:
     Less shows more changes that are taken back.
     """
 
-    # --- which words of a hypothesis are final already (policy.after_committed) ------
-
-    edits_per_s: float = 10.0
-    """Character edits that weigh as much as a second of speech on the wrong side of the last
-    committed word: an estimate, somewhat below the speaking rate, since word times differ
-    between hypotheses."""
-    max_time_edits: float = 6.0
-    """Character edits that times add at most: an alignment is sometimes off by seconds."""
-    same_end_edits: float = 3.0
-    """Character edits subtracted if the prefix ends with the last committed word itself."""
-    edits_per_digit: int = 4
-    """Character edits that a digit counts for: the length of most words for one."""
-    number_split_edits: float = 2.0
-    """Character edits added for a prefix that ends within a number."""
-    number_slack_chars: int = 8
-    """Characters by which a number may be shorter as a whole than piece by piece."""
-
     # --- when an utterance ends (session) --------------------------------------------
 
     sentence_pause_s: float = 0.9
@@ -99,12 +82,9 @@ class StreamingConfig:
     prompt_chars: int = 200
     """Characters of the same utterance in the prompt once its audio has left the window."""
     context_s: float = 5.0
-    """Seconds of an utterance that the next one's window begins with."""
-    max_context_gap_s: float = 1.5
-    """Seconds of the longest pause across which that is done.
-
-    The model often takes a longer one for the end of the recording and skips what follows.
-    """
+    """Seconds of earlier speech that a window begins with, its pauses shortened."""
+    max_doubtful_probability: float = 0.5
+    """Probability below which a word makes its context doubtful: it is decoded once more."""
     context_lead_s: float = 0.5
     """Seconds kept before the first word of a context: its time may be late."""
 

@@ -2,7 +2,7 @@
 
 - `local_agreement` decides which words become final and never change again;
 - `stabilize_partial` decides which of the words after them are shown meanwhile;
-- `after_committed` finds where a new hypothesis goes on after the final words;
+- `words_after` keeps of an older hypothesis what follows the words that became final;
 - `trim_point` decides after which final word a long window is cut.
 
 Times and audio lengths come in as arguments; thresholds are in `StreamingConfig`.
@@ -11,13 +11,8 @@ Times and audio lengths come in as arguments; thresholds are in `StreamingConfig
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Sequence, Set
-from dataclasses import replace
+from collections.abc import Sequence
 from difflib import SequenceMatcher
-from itertools import accumulate
-
-from rapidfuzz.distance import Levenshtein
 
 from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig, value_at
 from asr_core.text.numbers import digit_key
@@ -25,14 +20,12 @@ from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Word, comparison_key
 
 __all__ = [
-    "after_committed",
     "drop_unfinished_tail",
     "local_agreement",
     "stabilize_partial",
     "trim_point",
+    "words_after",
 ]
-
-_DIGIT = re.compile(r"(?:^\D*)?\d\D*")
 
 
 def local_agreement(
@@ -149,93 +142,19 @@ def _texts(words: Sequence[Word]) -> list[str]:
     return [comparison_key(word.text) for word in words]
 
 
-def after_committed(
-    committed: Sequence[Word],
-    hypothesis: Sequence[Word],
-    config: StreamingConfig = STREAMING_DEFAULTS,
-) -> tuple[Word, ...]:
-    """Return the words of ``hypothesis`` after those that are final already.
-
-    Another pass over the same audio may spell the committed words differently, so they are
-    matched with the most similar prefix of the hypothesis: the one with the fewest character
-    edits (numbers in any spelling are equal) and the least speech on the wrong side of the end
-    of the last committed word. A number of which only the first digits are final is split.
+def words_after(words: Sequence[Word], current: Sequence[Word], n_final: int) -> tuple[Word, ...]:
+    """Return the ``words`` that stand for ``current`` after its first ``n_final`` words.
 
     Args:
-        committed: the final words of the window.
-        hypothesis: all words of the window, on the same clock.
-        config: thresholds.
+        words: an older hypothesis of the same speech; the same words may be spelled differently.
+        current: the newer one.
+        n_final: how many of its words became final.
     """
-    if not committed:
-        return tuple(hypothesis)
-    parts = [_split_digits(word) for word in hypothesis]
-    pieces = [piece for word in parts for piece in word]
-    word_ends = {0, *accumulate(map(len, parts))}  # numbers of pieces that split no word
-    n = _n_committed_pieces(committed, pieces, word_ends, config)
-    n_next = min(end for end in word_ends if end >= n)
-    return (*_join_digits(pieces[n:n_next]), *hypothesis[sum(e < n_next for e in word_ends) :])
-
-
-def _n_committed_pieces(
-    committed: Sequence[Word], pieces: Sequence[Word], word_ends: Set[int], config: StreamingConfig
-) -> int:
-    """Return how many of the pieces match the committed words best."""
-    target, end_s = _match_key(committed, config), committed[-1].end
-    # A pause may lie within the first word's time: what of it comes after the end is not counted.
-    after_s = (0.0, *accumulate((_overlap_s(p, end_s, math.inf) for p in pieces[1:]), initial=0.0))
-    before_s = (0.0, *accumulate(_overlap_s(piece, 0.0, end_s) for piece in pieces))
-    lengths = (0, *accumulate(len(_match_key([piece], config)) for piece in pieces))
-
-    def time_cost(n: int) -> float:
-        wrong_side_s = after_s[n] + before_s[-1] - before_s[n]
-        return min(config.max_time_edits, config.edits_per_s * wrong_side_s)
-
-    def lower_bound(n: int) -> float:
-        """Return a bound of the cost that needs no comparison of the texts."""
-        edits = max(0, abs(lengths[n] - len(target)) - config.number_slack_chars)
-        return edits + time_cost(n) - config.same_end_edits
-
-    def cost(n: int) -> float:
-        edits = Levenshtein.distance(target, _match_key(pieces[:n], config))
-        has_same_end = n > 0 and target.endswith(_match_key(pieces[n - 1 : n], config))
-        split = config.number_split_edits * (n not in word_ends)
-        return edits + time_cost(n) + split - config.same_end_edits * has_same_end
-
-    best = (math.inf, 0)
-    for n in sorted(range(len(pieces) + 1), key=lower_bound):
-        if lower_bound(n) > best[0]:
-            break
-        best = min(best, (cost(n), n))
-    return best[1]
-
-
-def _match_key(words: Sequence[Word], config: StreamingConfig) -> str:
-    """Return the text to compare: numbers as digits, each as long as a word."""
-    text = digit_key(" ".join(word.text for word in words))
-    return "".join(c * config.edits_per_digit if c.isdecimal() else c for c in text)
-
-
-def _overlap_s(word: Word, start_s: float, end_s: float) -> float:
-    return max(0.0, min(word.end, end_s) - max(word.start, start_s))
-
-
-def _split_digits(word: Word) -> list[Word]:
-    """Return a piece for each digit of a number, which share its time; other words whole."""
-    texts = _DIGIT.findall(word.text)
-    each_s = (word.end - word.start) / max(1, len(texts))
-    starts = [word.start + i * each_s for i in range(len(texts))]
-    return [
-        replace(word, text=text, start=start, end=start + each_s)
-        for text, start in zip(texts, starts, strict=True)
-    ] or [word]
-
-
-def _join_digits(pieces: Sequence[Word]) -> tuple[Word, ...]:
-    """Return the word that the last digits of a number make; empty for no pieces."""
-    if not pieces:
-        return ()
-    text = "".join(piece.text for piece in pieces)
-    return (Word(f" {text}", pieces[0].start, pieces[-1].end, pieces[0].probability),)
+    matcher = SequenceMatcher(None, _texts(words), _texts(current), autojunk=False)
+    for _, a, b, c, d in matcher.get_opcodes():
+        if d >= n_final:
+            return tuple(words[min(b, a + n_final - c) if d > n_final else b :])
+    return ()
 
 
 def trim_point(committed: Sequence[Word], language: str | None = None) -> int:

@@ -23,13 +23,13 @@ from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
-from asr_core.engines.base import Hypothesis, Task, Window
+from asr_core.engines.base import Hypothesis, Task, Window, without_first_words
 from asr_core.ops.budget import Reservation
 from asr_core.streaming.config import STREAMING_DEFAULTS, StreamingConfig, value_at
 from asr_core.streaming.kept_audio import KeptAudio
 from asr_core.streaming.level_meter import LevelMeter
 from asr_core.streaming.policy import local_agreement, trim_point
-from asr_core.streaming.utterance import Context, Utterance
+from asr_core.streaming.utterance import Context, DecodedWord, Utterance
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Segment, Transcript, Word
 
@@ -278,12 +278,11 @@ class LiveSession:
             return None
         self._pending = pending
         window = Window(
-            samples=self._buffer.read(pending.start, pending.end),
+            samples=self._window_samples(utterance, pending.end),
             language=self._snapshot.language,
             task=self.options.task,
             prompt=utterance.prompt,
-            # A final pass decodes without a draft, so that every word is decided anew.
-            draft=() if pending.is_final else utterance.draft,
+            prefix=utterance.prefix,
             beam_size=FINAL_BEAM_SIZE if pending.is_final else self._config.partial_beam_size,
             is_partial=not pending.is_final,
         )
@@ -305,12 +304,11 @@ class LiveSession:
         if new is None:
             return
         self._keep_language(hypothesis, pending)
-        n_final = self._n_to_commit(new, pending, utterance)
+        n_final = self._n_to_commit([each.word for each in new], pending, utterance)
         if may_be_silence(hypothesis) and not pending.is_final:
             n_final = 0
         utterance.language = hypothesis.language
         utterance.update(new, n_final, pending.end_s)
-        utterance.save_draft(hypothesis, pending.start_s)
         is_sentence = ends_sentence(hypothesis.words, language=hypothesis.language)
         self._segmenter.min_silence_s = (
             self._config.sentence_pause_s if is_sentence else self._config.hesitation_pause_s
@@ -330,7 +328,7 @@ class LiveSession:
         pending, utterance = self._take_pending()
         self._attempts = Attempts()
         if pending.is_final:
-            utterance.update(utterance.tentative, len(utterance.tentative), pending.end_s)
+            utterance.commit_tentative(pending.end_s)
         if pending.closes:
             self._close_utterance(pending.end)
         elif pending.is_full:
@@ -348,6 +346,11 @@ class LiveSession:
         if is_full:
             end = start + int(max_samples)
         return _PendingWindow(start, end, span.end is not None and not is_full, is_full)
+
+    def _window_samples(self, utterance: Utterance, end: int) -> Samples:
+        """Return the audio of the utterance's window, its context first."""
+        own = self._buffer.read(utterance.audio_start, end)
+        return np.concatenate([utterance.context_samples, own])
 
     def _take_pending(self) -> tuple[_PendingWindow, Utterance]:
         pending, utterance = self._pending, self._utterance
@@ -382,13 +385,8 @@ class LiveSession:
     def _drop_old_audio(self) -> None:
         """Drop the audio that no window will contain again."""
         oldest = self._spans[0].start if self._spans else self._segmenter.silence_until
-        if self._context is not None:
-            if self._context.reaches(oldest):
-                oldest = min(oldest, self._context.start)
-            else:
-                self._context = None
         if self._utterance is not None:
-            oldest = max(self._utterance.window_start, self._buffer.start)
+            oldest = max(self._utterance.audio_start, self._buffer.start)
         self._buffer.drop_before(min(oldest, self._vad_end))
 
     # --- words -----------------------------------------------------------------------
@@ -399,7 +397,7 @@ class LiveSession:
         hypothesis: Hypothesis,
         pending: _PendingWindow,
         utterance: Utterance,
-    ) -> tuple[Word, ...] | None:
+    ) -> tuple[DecodedWord, ...] | None:
         """Return the window's words after the final ones; empty if nobody spoke.
 
         Returns None if the window must be decoded again without its context.
@@ -412,7 +410,7 @@ class LiveSession:
         """
         config = self._config
         new = utterance.new_words(hypothesis, pending.start_s)
-        speech_s = self._segmenter.speech_s(utterance.context_end, pending.end)
+        speech_s = self._segmenter.speech_s(utterance.audio_start, pending.end)
         skipped_s = speech_s - utterance.worded_s(new)
         max_skipped_s = (
             config.max_skipped_final_s if pending.is_final else config.max_skipped_partial_s
@@ -420,8 +418,9 @@ class LiveSession:
         if skipped_s > max_skipped_s and utterance.drop_context():
             return None
         is_untrusted = utterance.dropped_context and needs_fallback(hypothesis)
-        own = [utterance.without_context(each, pending.start_s) for each in attempts]
-        return () if is_untrusted or is_silence(own, speech_s) else new
+        new_speech_s = self._segmenter.speech_s(utterance.final_end, pending.end)
+        own = [without_first_words(a, utterance.n_context_words(a)) for a in attempts]
+        return () if is_untrusted or is_silence(own, new_speech_s) else new
 
     def _n_to_commit(
         self, new: Sequence[Word], pending: _PendingWindow, utterance: Utterance
@@ -440,12 +439,11 @@ class LiveSession:
 
     def _begin_utterance(self, start: int) -> Utterance:
         context, self._context = self._context, None
-        is_near = context is not None and context.reaches(start)
-        return Utterance(start, context if is_near else None, self._config)
+        return Utterance(start, context, self._config)
 
     def _close_utterance(self, end: int) -> None:
         assert self._utterance is not None
-        self._context = self._utterance.context(end)
+        self._context = self._utterance.context(self._window_samples(self._utterance, end))
         finished, self._utterance = self._utterance.close(), None
         self._spans.popleft()
         # Until the next words are known, no sentence ends.

@@ -12,6 +12,7 @@ from asr_core.transcript import Word, comparison_key
 __all__ = [
     "collapse_loop",
     "has_instant_repeat",
+    "is_runaway",
     "is_too_fast",
     "loop_length",
     "spurious_repeats",
@@ -29,6 +30,10 @@ ONE_FRAME_S = 0.02  # a frame of the alignment: a word below it has no time at a
 
 MAX_CHARACTERS_PER_S = 30.0  # without spaces; speech is slower (docs/tuning.md)
 
+_CHARACTERS_PER_DIGIT = 4  # the length of most words for one
+
+_RUNAWAY_ITEMS, _RUNAWAY_REPEATS = 32, 12  # more than anybody says in one breath
+
 _N_FAST_WORDS = 5  # judged together: alignment gives single words too little or too much
 
 
@@ -38,21 +43,31 @@ def is_too_fast(words: Sequence[Word]) -> bool:
     return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
 
 
-def has_instant_repeat(words: Sequence[Word]) -> bool:
-    """Return True if a run of words is there twice, and once had no time to be spoken."""
-    texts = [comparison_key(word.text) for word in words]
+def has_instant_repeat(words: Sequence[Word], known: Sequence[str] = ()) -> bool:
+    """Return True if a run of words is there twice, and once had no time to be spoken.
+
+    Args:
+        words: with their times.
+        known: words before them, which were spoken.
+    """
+    texts = [comparison_key(text) for text in (*known, *(word.text for word in words))]
     runs = [tuple(texts[at : at + _N_FAST_WORDS]) for at in range(len(texts) - _N_FAST_WORDS + 1)]
     counts = Counter(runs)
     return any(
         counts[run] > 1 and is_too_fast(words[at : at + _N_FAST_WORDS])
-        for at, run in enumerate(runs)
+        for at, run in enumerate(runs[len(known) :])
     )
 
 
 def _n_characters(word: Word) -> int:
-    """Return the number of characters; a Chinese or Japanese one, a syllable, counts twice."""
-    text = comparison_key(word.text)
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    """Return the number of characters, as long as they take to say in Latin letters."""
+    return sum(map(_length, comparison_key(word.text)))
+
+
+def _length(character: str) -> int:
+    if character.isdecimal():
+        return _CHARACTERS_PER_DIGIT
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1  # a syllable
 
 
 def loop_length(items: Sequence[object]) -> int:
@@ -67,6 +82,13 @@ def loop_length(items: Sequence[object]) -> int:
         if n_same >= (MIN_LOOP_REPEATS - 1) * period:
             return n_same
     return 0
+
+
+def is_runaway(items: Sequence[object]) -> bool:
+    """Return True if the items go round without end: a short phrase, over and over."""
+    last = items[-_RUNAWAY_ITEMS:]
+    periods = range(1, _RUNAWAY_ITEMS // _RUNAWAY_REPEATS + 1)
+    return len(last) == _RUNAWAY_ITEMS and any(last[p:] == last[:-p] for p in periods)
 
 
 def collapse_loop(items: list[int]) -> list[int]:

@@ -95,4 +95,5 @@ class CountingEngine:
         if spoken:
             spoken[-1] += self.mark
         words = tuple(Word(text, i / 2, i / 2 + 0.4, 0.9) for i, text in enumerate(spoken))
-        return Hypothesis(words, (), (), (), "en", 1.0, 0.0, -0.1, 1.0)
+        new = words[len(window.prefix) :]  # a token a word
+        return Hypothesis(new, ((1,),) * len(new), "en", 1.0, 0.0, -0.1, 1.0)

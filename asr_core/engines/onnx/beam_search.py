@@ -1,8 +1,4 @@
-"""Beam search over decoder steps, for several windows at once.
-
-The first step checks a draft as well (speculative decoding): its tokens are accepted up to
-the first unlikely one.
-"""
+"""Beam search over decoder steps, for several windows at once."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_core.engines.whisper import speculative
+from asr_core.text.repetition import is_runaway
 
 if TYPE_CHECKING:
     from asr_core.engines.onnx.decoder import DecoderOutput, OnnxDecoder
@@ -34,10 +30,10 @@ class BeamHypothesis:
     """Token sequence on the beam, or a finished one.
 
     Attributes:
-        tokens: accepted draft tokens first; without the end token.
-        logprobs: of each token, and of the end token once it came.
+        tokens: those of the prefix first; without the end token.
+        logprobs: of each token after the prefix, and of the end token once it came.
         total_logprob: their sum.
-        attention: of each decoded token after the draft, (n_heads, 1, n_frames), in float16:
+        attention: of each decoded token after the prefix, (n_heads, 1, n_frames), in float16:
             for a long window it is tens of megabytes.
     """
 
@@ -48,7 +44,7 @@ class BeamHypothesis:
 
     @property
     def score(self) -> float:
-        """Mean log-probability of the tokens."""
+        """Mean log-probability of the tokens after the prefix."""
         return self.total_logprob / max(1, len(self.logprobs))
 
     def extend(self, token: int, total_logprob: float) -> BeamHypothesis:
@@ -75,27 +71,22 @@ class BeamRequest:
     Attributes:
         previous: tokens of the text before the window.
         start: the start sequence.
-        draft: tokens that may come next.
+        prefix: tokens of the text that every hypothesis begins with.
         beam_size: hypotheses to follow.
         end: the end token.
-        max_tokens: of a hypothesis, draft included.
+        max_tokens: of a hypothesis, prefix included.
         margin: log-probability by which a hypothesis may fall behind the best on the beam.
         repetition_penalty: above 1, tokens of the hypothesis become less likely.
     """
 
     previous: Sequence[int]
     start: Sequence[int]
-    draft: Sequence[int]
+    prefix: Sequence[int]
     beam_size: int
     end: int
     max_tokens: int
     margin: float = math.inf
     repetition_penalty: float = 1.0
-
-    @property
-    def n_prompt(self) -> int:
-        """Number of tokens before the draft."""
-        return len(self.previous) + len(self.start)
 
 
 @dataclass
@@ -104,9 +95,8 @@ class BeamState:
 
     Attributes:
         request: what to decode.
-        prefill: the step over prompt and draft.
+        prefill: the step over prompt and prefix.
         row: this window's row in ``prefill``.
-        n_accepted: tokens of the draft that were accepted.
         active: hypotheses that go on, likeliest first.
         finished: hypotheses that ended.
     """
@@ -114,7 +104,6 @@ class BeamState:
     request: BeamRequest
     prefill: DecoderOutput
     row: int
-    n_accepted: int
     active: list[BeamHypothesis]
     finished: list[BeamHypothesis] = field(default_factory=list)
 
@@ -151,8 +140,9 @@ class BeamState:
         return not likelier or total >= likelier[0].total_logprob - self.request.margin
 
     def _is_over(self) -> bool:
-        """Return whether the text is full, or a finished one scores above the best active."""
-        if len(self.active[0].tokens) >= self.request.max_tokens:
+        """Return whether the best text is full or in a loop, or a finished one scores above it."""
+        tokens = self.active[0].tokens
+        if len(tokens) >= self.request.max_tokens or is_runaway(tokens[len(self.request.prefix) :]):
             return True
         return any(hypothesis.score >= self.active[0].score for hypothesis in self.finished)
 
@@ -168,8 +158,8 @@ class BeamState:
         was never fed to the decoder.
         """
         request = self.request
-        prefilled = slice(len(request.previous), request.n_prompt + self.n_accepted)
-        parts: list[NDArray[np.floating]] = [self.prefill.attention[self.row][:, prefilled]]
+        prefilled = self.prefill.attention[self.row][:, len(request.previous) :]
+        parts: list[NDArray[np.floating]] = [prefilled]
         parts += hypothesis.attention
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
@@ -179,23 +169,19 @@ def beam_search(
 ) -> list[BeamState]:
     """Find the likeliest texts of each window.
 
-    As many draft tokens are accepted in every window as in the one that accepts fewest.
-
     Args:
         decoder: runs the steps.
         cache: holds the windows' audio; it is used up.
-        requests: one for each window; prompts of one length, drafts of one length, and one
+        requests: one for each window; prompts of one length, prefixes of one length, and one
             repetition penalty.
 
     Returns:
         The final beam of each window, in their order.
     """
     beams, output = _prefill(decoder, cache, requests)
-    n_accepted = beams[0].n_accepted
-    cache = output.cache.truncate(requests[0].n_prompt + n_accepted)
-    penalty = requests[0].repetition_penalty
-    tokens, logprobs = _next_tokens(decoder, output, 1 + n_accepted, beams, penalty)
-    if not n_accepted:
+    cache, penalty = output.cache, requests[0].repetition_penalty
+    tokens, logprobs = _next_tokens(decoder, output, 1, beams, penalty)
+    if not requests[0].prefix:
         logprobs = np.where(np.isin(tokens, decoder.suppressed_at_first), -np.inf, logprobs)
     searching = list(beams)
     while True:
@@ -224,22 +210,18 @@ def beam_search(
 def _prefill(
     decoder: OnnxDecoder, cache: KVCache, requests: Sequence[BeamRequest]
 ) -> tuple[list[BeamState], DecoderOutput]:
-    """Run the decoder over prompts and drafts; return beams with the accepted draft tokens."""
-    tokens = np.array([[*r.previous, *r.start, *r.draft] for r in requests])
-    n, n_prompt = len(requests), requests[0].n_prompt
-    # The first selected position predicts whether there is speech, the others the text.
-    positions = [len(requests[0].previous), *range(n_prompt - 1, tokens.shape[1])]
+    """Run the decoder over prompts and prefixes; return beams of one hypothesis each."""
+    tokens = np.array([[*r.previous, *r.start, *r.prefix] for r in requests])
+    n = len(requests)
+    # The first selected position predicts whether there is speech, the last the next token.
+    positions = [len(requests[0].previous), tokens.shape[1] - 1]
     output = decoder.step(
         tokens, cache, parent_rows=[0] * n, rows_per_window=[1] * n, positions=positions
     )
-    drafts = [output.token_logprobs(r.draft, row) for row, r in enumerate(requests)]
-    n_accepted = min(speculative.n_accepted(np.exp(logprobs).tolist()) for logprobs in drafts)
-    beams = []
-    for row, (request, logprobs) in enumerate(zip(requests, drafts, strict=True)):
-        accepted = logprobs[:n_accepted]
-        draft = tuple(request.draft[:n_accepted])
-        hypothesis = BeamHypothesis(draft, tuple(accepted.tolist()), float(accepted.sum()))
-        beams.append(BeamState(request, output, row, n_accepted, [hypothesis]))
+    beams = [
+        BeamState(request, output, row, [BeamHypothesis(tuple(request.prefix), (), 0.0)])
+        for row, request in enumerate(requests)
+    ]
     return beams, output
 
 

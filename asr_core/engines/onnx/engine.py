@@ -2,7 +2,7 @@
 
 Encoder and decoder are graphs of this package over 8-bit weights. Other libraries compute the
 encoder's attention in float32, which is half of its work, rearrange the decoder's weights for
-each token, or check the tokens of a draft one by one. docs/onnx-engine.md draws the parts.
+each token, or read the tokens of a prefix one by one. docs/onnx-engine.md draws the parts.
 """
 
 from __future__ import annotations
@@ -76,7 +76,6 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             n_parallel=n_workers,
             background_batch_size=batch_size or (1 if live else _WINDOWS_PER_BATCH),
             supports_beam_search=True,
-            verifies_drafts=True,
         )
 
     @property
@@ -111,10 +110,10 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             BeamRequest(
                 previous=request.previous,
                 start=request.start,
-                draft=request.draft,
+                prefix=request.prefix,
                 beam_size=request.beam_size,
                 end=self.tokenizer.end,
-                max_tokens=len(request.draft) + request.max_new_tokens,
+                max_tokens=len(request.prefix) + request.max_new_tokens,
                 margin=math.inf if request.is_partial else _BEAM_MARGIN,
                 repetition_penalty=request.repetition_penalty,
             )
@@ -130,7 +129,9 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
         timings = None
         if best and len(best) == len(hypotheses[0].tokens):
             attention = beam.attention_of(hypotheses[0])
-            timings = _token_timings(attention, hypotheses[0].logprobs[: len(best)], request)
+            # What the prefix says is known.
+            logprobs = [0.0] * len(request.prefix) + list(hypotheses[0].logprobs)
+            timings = _token_timings(attention, logprobs[: len(best)], request)
         no_speech = self.tokenizer.no_speech
         return DecodingResult(
             best,

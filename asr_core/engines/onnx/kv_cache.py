@@ -38,13 +38,6 @@ class SelfAttentionCache:
         nothing = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(shape, np.float32))
         return cls(nothing, nothing)
 
-    def truncate(self, n_tokens: int) -> SelfAttentionCache:
-        """Return a copy with the first ``n_tokens`` positions."""
-        parts = (
-            np.ascontiguousarray(part.numpy()[:, :, :n_tokens]) for part in (self.keys, self.values)
-        )
-        return SelfAttentionCache(*map(onnxruntime.OrtValue.ortvalue_from_numpy, parts))
-
 
 @dataclass(frozen=True)
 class CrossAttentionCache:
@@ -98,13 +91,6 @@ class KVCache:
     n_tokens: int
     self_attention: Sequence[SelfAttentionCache]
     cross_attention: Sequence[CrossAttentionCache]
-
-    def truncate(self, n_tokens: int) -> KVCache:
-        """Return the cache as it was after the first ``n_tokens`` positions."""
-        if n_tokens == self.n_tokens:
-            return self
-        kept = [layer.truncate(n_tokens) for layer in self.self_attention]
-        return KVCache(n_tokens, kept, self.cross_attention)
 
     def without_window(self, window: int) -> KVCache:
         """Return the cache less one window's audio, whose place the last window takes.

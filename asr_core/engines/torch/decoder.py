@@ -30,7 +30,7 @@ class TorchEncodedAudio:
     Attributes:
         encoded: (batch, n_frames, width).
         cross: cross-attention keys and values of each layer, computed on first use: decoding,
-            draft verification and alignment share them.
+            decoding and alignment share them.
     """
 
     encoded: Tensor

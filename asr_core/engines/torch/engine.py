@@ -33,7 +33,7 @@ class TransformersEngine(WhisperEngine[TorchEncodedAudio]):
     """Whisper in torch, decoding greedily.
 
     Implements :class:`~asr_core.engines.whisper.engine.WhisperEngine`. The library's
-    ``generate`` accepts neither a shortened encoder context nor drafts.
+    ``generate`` accepts no shortened encoder context.
 
     Args:
         directory: a model in transformers or CTranslate2 format.
@@ -71,7 +71,6 @@ class TransformersEngine(WhisperEngine[TorchEncodedAudio]):
             batch_size=_GPU_BATCH if on_gpu else 1,
             background_batch_size=batch_size
             or (_BACKGROUND_GPU_BATCH if on_gpu else _BACKGROUND_BATCH),
-            verifies_drafts=True,
             batches_encoder=on_gpu,
         )
         self._encoder: Any = model.model.encoder
@@ -119,16 +118,16 @@ class TransformersEngine(WhisperEngine[TorchEncodedAudio]):
     def _decode(
         self, encoded: TorchEncodedAudio, requests: list[DecodingRequest]
     ) -> list[DecodingResult]:
-        prompts = torch.tensor([request.prefix for request in requests], device=self._device)
+        prompts = torch.tensor([request.decoder_input for request in requests], device=self._device)
         n_new = max(request.max_new_tokens for request in requests)
         cache = self._decoder.new_cache(encoded, prompts.shape[1] + n_new)
         hidden = self._decoder.forward(prompts, cache)
         no_speech = self._decoder.logits(hidden[:, len(requests[0].previous)]).softmax(-1)
         no_speech = no_speech[:, self.tokenizer.no_speech].tolist()
-        texts = [list(request.draft) for request in requests]
+        texts = [list(request.prefix) for request in requests]
         running = [True] * len(requests)
         for step in range(n_new):
-            mask = self._mask if step or requests[0].draft else self._initial_mask
+            mask = self._mask if step or requests[0].prefix else self._initial_mask
             scores = self._decoder.logits(hidden[:, -1]) + mask
             if requests[0].repetition_penalty != 1:
                 self._penalise_repetition(scores, texts, requests[0].repetition_penalty)

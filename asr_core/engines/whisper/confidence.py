@@ -44,5 +44,5 @@ def nbest_word_posteriors(
         for block in matches:
             for i in range(block.a, block.a + block.size):
                 mass[i] += likelihood
-    total = 1 + sum(likelihoods)
+    total = sum(likelihoods, start=1.0)  # in the order of a mass: a word of all texts has 1
     return [min(1.0, each / total) for each in mass]

@@ -1,4 +1,4 @@
-"""Base class of the Whisper engines: batches, languages, prompts and drafts around a model.
+"""Base class of the Whisper engines: batches, languages and prompts around a model.
 
 A subclass adds what its library does: encode, detect the language, decode and align.
 """
@@ -37,7 +37,6 @@ from asr_core.engines.whisper.requests import (
     encoder_context_s,
     group_compatible,
 )
-from asr_core.engines.whisper.speculative import n_accepted
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.engines.worker_pool import PriorityWorkerPool
 from asr_core.errors import AsrError, EngineError
@@ -62,7 +61,6 @@ class WhisperEngine(ABC, Generic[Encoded]):
         background_batch_size: the same for a background call.
         batches_encoder: the encoder is faster on a batch than on one window after the other.
         supports_beam_search: ``_decode`` honours ``beam_size``.
-        verifies_drafts: ``_decode`` continues a draft, and that is faster than decoding anew.
     """
 
     def __init__(
@@ -75,7 +73,6 @@ class WhisperEngine(ABC, Generic[Encoded]):
         background_batch_size: int = 1,
         batches_encoder: bool = False,
         supports_beam_search: bool = False,
-        verifies_drafts: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self._n_mels = n_mels
@@ -83,7 +80,6 @@ class WhisperEngine(ABC, Generic[Encoded]):
         self._background_batch_size = background_batch_size
         self._batches_encoder = batches_encoder
         self._supports_beam_search = supports_beam_search
-        self._verifies_drafts = verifies_drafts
         self._pool = PriorityWorkerPool(n_parallel)
 
     @property
@@ -130,7 +126,10 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     @abstractmethod
     def _decode(self, encoded: Encoded, requests: list[DecodingRequest]) -> list[DecodingResult]:
-        """Decode a batch whose requests share prompt, start sequence, options and draft length."""
+        """Decode a batch whose requests share prompt, start sequence, options and prefix length.
+
+        The tokens of a result begin with those of its request's prefix.
+        """
 
     @abstractmethod
     def _align(
@@ -220,7 +219,11 @@ class WhisperEngine(ABC, Generic[Encoded]):
         suspect = [
             i
             for i, (window, hypothesis) in enumerate(zip(windows, hypotheses, strict=True))
-            if may_echo_prompt(hypothesis.words, window.prompt, is_partial=window.is_partial)
+            if may_echo_prompt(
+                hypothesis.words,
+                window.prompt,
+                may_start_late=window.is_partial or bool(window.prefix),
+            )
         ]
         if suspect:
             without = [replace(windows[i], prompt="") for i in suspect]
@@ -231,30 +234,22 @@ class WhisperEngine(ABC, Generic[Encoded]):
         return hypotheses
 
     def _decode_once(self, windows: Sequence[Window], encoded: Encoded) -> list[Hypothesis]:
-        """Decode each window; a draft that fails verification is cut and decoded again."""
+        """Decode each window, together with those that can share a call of the decoder."""
         languages = self._resolve_languages(encoded, windows)
         requests = [
             self._request(window, language)
             for window, (language, _) in zip(windows, languages, strict=True)
         ]
-        decoded: dict[int, tuple[DecodingResult, TokenTimings | None]] = {}
-        while len(decoded) < len(windows):
-            pending = [i for i in range(len(windows)) if i not in decoded]
-            for indices in group_compatible(requests, pending):
-                rows = self._select(encoded, indices)
-                group = [requests[i] for i in indices]
-                results = self._decode_and_align(rows, group)
-                for i, (result, timings) in zip(indices, results, strict=True):
-                    n_draft = len(requests[i].draft)
-                    n_kept = n_accepted(timings.probabilities[:n_draft]) if timings else 0
-                    if result.timings or n_kept == n_draft:
-                        decoded[i] = result, timings
-                    else:
-                        requests[i] = requests[i].with_draft(n_kept)
-        return [
-            build_hypothesis(*decoded[i], self.tokenizer, *languages[i])
-            for i in range(len(windows))
-        ]
+        hypotheses: dict[int, Hypothesis] = {}
+        for indices in group_compatible(requests, range(len(requests))):
+            group = [requests[i] for i in indices]
+            decoded = self._decode_and_align(self._select(encoded, indices), group)
+            for i, (result, timings) in zip(indices, decoded, strict=True):
+                n_prefix = len(requests[i].prefix)
+                hypotheses[i] = build_hypothesis(
+                    result, timings, self.tokenizer, *languages[i], n_prefix
+                )
+        return [hypotheses[i] for i in range(len(windows))]
 
     def _resolve_languages(
         self, encoded: Encoded, windows: Sequence[Window]
@@ -274,13 +269,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         ]
 
     def _request(self, window: Window, language: str) -> DecodingRequest:
-        return build_request(
-            window,
-            self.tokenizer,
-            language,
-            beam_size=self._beam_size(window),
-            verifies_drafts=self._verifies_drafts,
-        )
+        return build_request(window, self.tokenizer, language, beam_size=self._beam_size(window))
 
     def _decode_and_align(
         self, rows: Encoded, requests: list[DecodingRequest]
@@ -291,7 +280,11 @@ class WhisperEngine(ABC, Generic[Encoded]):
             for result, request in zip(self._decode(rows, requests), requests, strict=True)
         ]
         timings = [result.timings for result in results]
-        missing = [i for i, result in enumerate(results) if result.tokens and not result.timings]
+        missing = [
+            i
+            for i, (result, request) in enumerate(zip(results, requests, strict=True))
+            if len(result.tokens) > len(request.prefix) and not result.timings
+        ]
         if missing:
             aligned = self._align(
                 self._select(rows, missing),

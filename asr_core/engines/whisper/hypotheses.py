@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 import zlib
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from asr_core.engines.base import Hypothesis, mean_logprob
 from asr_core.engines.whisper.confidence import nbest_word_posteriors
 from asr_core.engines.whisper.requests import DecodingRequest
-from asr_core.engines.whisper.tokenizer import WhisperTokenizer, WordTokens
-from asr_core.text.repetition import collapse_loop, spurious_repeats
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.text.repetition import collapse_loop, is_runaway, spurious_repeats
 from asr_core.transcript import Word, comparison_key
 
 __all__ = [
@@ -54,7 +54,7 @@ class DecodingResult:
     """Output of the decoder for one window.
 
     Attributes:
-        tokens: text tokens, those of the draft first.
+        tokens: text tokens, those of the request's prefix first.
         no_speech_probability: of the model's no-speech token.
         alternatives: token sequences of the other hypotheses that the beam kept.
         likelihoods: of each alternative, relative to the best hypothesis.
@@ -69,13 +69,14 @@ class DecodingResult:
 
 
 def cut_runaway_loop(result: DecodingResult, request: DecodingRequest) -> DecodingResult:
-    """Return ``result`` with the loop at its end cut to one repetition, if it ran into the limit.
+    """Return ``result`` with the loop at its end cut to one repetition, if it ran away.
 
     A decoder that misses the end of the speech goes on to the limit, one phrase over and over.
     """
-    if len(result.tokens) < len(request.draft) + request.max_new_tokens:
+    new = result.tokens[len(request.prefix) :]
+    if len(new) < request.max_new_tokens and not is_runaway(new):
         return result
-    return replace(result, tokens=collapse_loop(result.tokens), timings=None)
+    return replace(result, tokens=request.prefix + collapse_loop(new), timings=None)
 
 
 def build_hypothesis(
@@ -84,53 +85,117 @@ def build_hypothesis(
     tokenizer: WhisperTokenizer,
     language: str,
     language_probability: float,
+    n_prefix: int = 0,
 ) -> Hypothesis:
-    """Return the hypothesis of one window; without words if ``timings`` is None."""
-    words: tuple[Word, ...] = ()
+    """Return the hypothesis of one window; without words if ``timings`` is None.
+
+    Args:
+        result: tokens, those of the prefix first.
+        timings: of these tokens.
+        tokenizer: the model's.
+        language: code.
+        language_probability: 0 to 1.
+        n_prefix: number of the prefix's tokens, of which nothing is returned.
+    """
+    known = [w.text for w in tokenizer.split_words(result.tokens[:n_prefix], language)]
+    pieces: list[_Piece] = []
     if timings is not None:
-        pieces = tokenizer.split_words(result.tokens, language)
-        pieces, result, timings = _without_spurious_repeats(pieces, result, timings)
-        words = _words(pieces, result, timings, tokenizer, language)
-    probabilities = () if timings is None else tuple(timings.probabilities)
-    ends = () if timings is None else tuple((timings.frames[1:] * SECONDS_PER_FRAME).tolist())
+        pieces = _new_pieces(result, timings, tokenizer, language, n_prefix)
+        pieces = _without_spurious_repeats(pieces, known)
+    words = _words(pieces, result, tokenizer, language, n_prefix)
+    probabilities = [p for piece in pieces for p in piece.probabilities]
     text = "".join(word.text for word in words).encode()
     return Hypothesis(
         words=words,
-        tokens=tuple(result.tokens),
-        token_ends=ends,
-        token_probabilities=probabilities,
+        word_tokens=tuple(piece.tokens for piece in pieces),
         language=language,
         language_probability=language_probability,
         no_speech_probability=result.no_speech_probability,
         avg_logprob=mean_logprob(probabilities),
         compression_ratio=len(text) / len(zlib.compress(text)) if text else 1.0,
+        known=tuple(known),
+        word_logprobs=tuple(_logprob(piece) for piece in pieces),
     )
 
 
-def _words(
-    pieces: Sequence[WordTokens],
+@dataclass(frozen=True)
+class _Piece:
+    """Word with its tokens, their probabilities, and its time in seconds."""
+
+    text: str
+    tokens: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    start_s: float
+    end_s: float
+
+
+def _logprob(piece: _Piece) -> float:
+    return len(piece.tokens) * mean_logprob(piece.probabilities)
+
+
+def _new_pieces(
     result: DecodingResult,
     timings: TokenTimings,
     tokenizer: WhisperTokenizer,
     language: str,
+    n_prefix: int,
+) -> list[_Piece]:
+    """Return the words after the prefix."""
+    pieces, begin = [], n_prefix
+    for i, word in enumerate(tokenizer.split_words(result.tokens[n_prefix:], language)):
+        end = begin + word.n_tokens
+        if i == 0 and n_prefix and not comparison_key(word.text):
+            begin = end  # punctuation after the prefix
+            continue
+        start_s, end_s = (timings.frames[[begin, end]] * SECONDS_PER_FRAME).tolist()
+        tokens, probabilities = result.tokens[begin:end], timings.probabilities[begin:end]
+        pieces.append(_Piece(word.text, tuple(tokens), tuple(probabilities), start_s, end_s))
+        begin = end
+    return pieces
+
+
+def _without_spurious_repeats(pieces: Sequence[_Piece], known: Sequence[str]) -> list[_Piece]:
+    """Remove the words that the text repeats although the audio has no time for them.
+
+    Args:
+        pieces: the words.
+        known: the words before them, which were spoken, so they are never what is removed.
+    """
+    texts = [comparison_key(text) for text in (*known, *(piece.text for piece in pieces))]
+    seconds = [math.inf] * len(known) + [piece.end_s - piece.start_s for piece in pieces]
+    removed = {i - len(known) for i in spurious_repeats(texts, seconds)}
+    return [piece for i, piece in enumerate(pieces) if i not in removed]
+
+
+def _words(
+    pieces: Sequence[_Piece],
+    result: DecodingResult,
+    tokenizer: WhisperTokenizer,
+    language: str,
+    n_prefix: int,
 ) -> tuple[Word, ...]:
-    alternatives = [
-        [piece.text for piece in tokenizer.split_words(tokens, language)]
+    texts = [piece.text for piece in pieces]
+    others = [
+        [word.text for word in tokenizer.split_words(tokens[n_prefix:], language)]
         for tokens in result.alternatives
     ]
-    texts = [piece.text for piece in pieces]
-    posteriors = nbest_word_posteriors(texts, alternatives, result.likelihoods)
-    words: list[Word] = []
-    begin = 0
-    for piece, posterior in zip(pieces, posteriors, strict=True):
-        end = begin + piece.n_tokens
-        probability = posterior * float(np.mean(timings.probabilities[begin:end]))
-        start_s = float(timings.frames[begin]) * SECONDS_PER_FRAME
-        end_s = float(timings.frames[end]) * SECONDS_PER_FRAME
-        word = Word(piece.text, start_s, end_s, probability)
-        words.append(limit_duration(word, is_first=not words))
-        begin = end
-    return tuple(words)
+    # A text that ends with the prefix is as likely as it is short; it says nothing of these words.
+    known = [i for i, other in enumerate(others) if not n_prefix or any(map(comparison_key, other))]
+    posteriors = nbest_word_posteriors(
+        texts, [others[i] for i in known], [result.likelihoods[i] for i in known]
+    )
+    return tuple(
+        limit_duration(
+            Word(
+                piece.text,
+                piece.start_s,
+                piece.end_s,
+                posterior * float(np.mean(piece.probabilities)),
+            ),
+            is_first=i == 0,
+        )
+        for i, (piece, posterior) in enumerate(zip(pieces, posteriors, strict=True))
+    )
 
 
 def limit_duration(word: Word, *, is_first: bool) -> Word:
@@ -147,25 +212,3 @@ def limit_duration(word: Word, *, is_first: bool) -> Word:
     if is_first:
         return replace(word, start=word.end - longest_s)
     return replace(word, end=word.start + longest_s)
-
-
-def _without_spurious_repeats(
-    pieces: list[WordTokens], result: DecodingResult, timings: TokenTimings
-) -> tuple[list[WordTokens], DecodingResult, TokenTimings]:
-    """Remove the words that the text repeats although the audio has no time for them."""
-    ends = list(itertools.accumulate(piece.n_tokens for piece in pieces))
-    begins = [0, *ends[:-1]]
-    seconds = (timings.frames[ends] - timings.frames[begins]) * SECONDS_PER_FRAME
-    removed = spurious_repeats([comparison_key(piece.text) for piece in pieces], seconds.tolist())
-    if not removed:
-        return pieces, result, timings
-    kept = [i for i in range(len(pieces)) if i not in removed]
-    kept_tokens = [token for i in kept for token in range(begins[i], ends[i])]
-    return (
-        [pieces[i] for i in kept],
-        replace(result, tokens=[result.tokens[at] for at in kept_tokens]),
-        TokenTimings(
-            timings.frames[[*kept_tokens, kept_tokens[-1] + 1]],
-            [timings.probabilities[at] for at in kept_tokens],
-        ),
-    )

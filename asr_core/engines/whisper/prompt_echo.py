@@ -33,17 +33,21 @@ _MIN_LENGTH = 0.8
 """Length relative to the text without the prompt below which words are missing."""
 
 
-def may_echo_prompt(words: Sequence[Word], prompt: str, *, is_partial: bool = False) -> bool:
+def may_echo_prompt(words: Sequence[Word], prompt: str, *, may_start_late: bool = False) -> bool:
     """Return True if the prompt may have changed more than the spelling.
 
-    The text then shares much with it, or begins late or is empty; the latter is left to the
-    next pass if this one is partial.
+    The text then shares much with it, or begins late or is empty.
+
+    Args:
+        words: of the text.
+        prompt: that it was decoded with.
+        may_start_late: words before these are known, or the next pass may find them.
     """
     if not prompt.strip():
         return False
     is_late = not words or words[0].start > _LATE_START_S
     shared = _shared(_bytes(join_words(words)), _bytes(prompt))
-    return (is_late and not is_partial) or any(shared)
+    return (is_late and not may_start_late) or any(shared)
 
 
 def echoes_prompt(text: str, prompt: str, unprompted: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import MAX_WINDOW_S, Window
@@ -34,8 +34,8 @@ class DecodingRequest:
     Attributes:
         previous: tokens of the text before the window, from ``<|startofprev|>`` on; or none.
         start: start-of-transcript sequence: language, task, no time stamps.
-        draft: text tokens of an earlier pass, to be verified and continued.
-        max_new_tokens: limit of the tokens after the draft.
+        prefix: text tokens that the decoder continues.
+        max_new_tokens: limit of the tokens after the prefix.
         repetition_penalty: 1.0 for none; see :class:`~asr_core.engines.base.Window`.
         beam_size: 1 for greedy search.
         n_frames: encoder frames that hold audio; the rest is padding.
@@ -44,7 +44,7 @@ class DecodingRequest:
 
     previous: list[int]
     start: list[int]
-    draft: list[int]
+    prefix: list[int]
     max_new_tokens: int
     repetition_penalty: float
     beam_size: int
@@ -52,38 +52,28 @@ class DecodingRequest:
     is_partial: bool
 
     @property
-    def prefix(self) -> list[int]:
+    def decoder_input(self) -> list[int]:
         """Tokens that the decoder is given before it generates any."""
-        return self.previous + self.start + self.draft
-
-    def with_draft(self, n_tokens: int) -> DecodingRequest:
-        """Return the same request with the draft cut to its first ``n_tokens``."""
-        n_freed = len(self.draft) - n_tokens
-        return replace(
-            self, draft=self.draft[:n_tokens], max_new_tokens=self.max_new_tokens + n_freed
-        )
+        return self.previous + self.start + self.prefix
 
 
 def build_request(
-    window: Window,
-    tokenizer: WhisperTokenizer,
-    language: str,
-    *,
-    beam_size: int,
-    verifies_drafts: bool,
+    window: Window, tokenizer: WhisperTokenizer, language: str, *, beam_size: int
 ) -> DecodingRequest:
     """Return the request for ``window`` in ``language``, within the decoder's positions."""
     duration_s = len(window.samples) / SAMPLE_RATE_HZ
-    previous = tokenizer.prompt_tokens(window.prompt)
-    start = tokenizer.start_sequence(language, window.task)
-    n_free = MAX_POSITIONS - len(previous) - len(start) - 1
-    draft = list(window.draft[: n_free - 1]) if verifies_drafts else []
-    limit = _MIN_TOKENS + math.ceil(_MAX_TOKENS_PER_S * duration_s) - len(draft)
+    start, prefix = tokenizer.start_sequence(language, window.task), list(window.prefix)
+    while prefix and tokenizer.is_punctuation(prefix[-1]):
+        del prefix[-1]  # it was a guess at what follows
+    n_free = MAX_POSITIONS - len(start) - len(prefix) - 1
+    previous = tokenizer.prompt_tokens(window.prompt, max(0, n_free - _MIN_TOKENS))
+    n_free -= len(previous)
+    limit = _MIN_TOKENS + math.ceil(_MAX_TOKENS_PER_S * duration_s) - len(prefix)
     return DecodingRequest(
         previous=previous,
         start=start,
-        draft=draft,
-        max_new_tokens=min(max(limit, _MIN_TOKENS), n_free - len(draft)),
+        prefix=prefix,
+        max_new_tokens=min(max(limit, _MIN_TOKENS), n_free),
         repetition_penalty=window.repetition_penalty,
         beam_size=beam_size,
         n_frames=max(1, len(window.samples) // (2 * HOP_SAMPLES)),
@@ -114,7 +104,7 @@ def group_compatible(
         request = requests[i]
         key = (
             (*request.previous, *request.start),
-            len(request.draft),
+            len(request.prefix),
             request.repetition_penalty,
             request.beam_size,
             request.is_partial,

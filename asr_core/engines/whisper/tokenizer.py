@@ -122,12 +122,12 @@ class WhisperTokenizer:
             return [self.start, self.no_timestamps]
         return [self.start, self.language_tokens[language], self._tasks[task], self.no_timestamps]
 
-    def prompt_tokens(self, prompt: str) -> list[int]:
+    def prompt_tokens(self, prompt: str, max_tokens: int = MAX_PROMPT_TOKENS) -> list[int]:
         """Return the tokens that carry ``prompt``; its last words if it is long, none if empty."""
-        if not prompt.strip():
+        n_text = min(max_tokens, MAX_PROMPT_TOKENS) - 1
+        if not prompt.strip() or n_text < 1:
             return []
-        tokens = self.encode(" " + prompt.strip())
-        return [self._previous, *tokens[-(MAX_PROMPT_TOKENS - 1) :]]
+        return [self._previous, *self.encode(" " + prompt.strip())[-n_text:]]
 
     def encode(self, text: str) -> list[int]:
         """Return the text tokens of ``text``, leading spaces included."""
@@ -136,6 +136,11 @@ class WhisperTokenizer:
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of ``tokens``, without special ones."""
         return str(self._tokenizer.decode(list(tokens), skip_special_tokens=True))
+
+    def is_punctuation(self, token: int) -> bool:
+        """Return True if the token has neither letters, digits nor a part of a character."""
+        text = self._piece((token,))
+        return not any(c.isalnum() or c == _REPLACEMENT for c in text)
 
     def text_only(self, tokens: Sequence[int]) -> list[int]:
         """Return ``tokens`` without special ones and time stamps."""

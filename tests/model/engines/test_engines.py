@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -18,12 +19,18 @@ from asr_core.engines.onnx.engine import OnnxEngine
 from asr_core.engines.whisper.hypotheses import DecodingResult
 from asr_core.engines.whisper.requests import DecodingRequest
 from asr_core.errors import Cancelled, EngineError, ModelError
+from asr_core.transcript import comparison_key, join_words
 from tests.support.engines import float_engines
 from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
+if TYPE_CHECKING:  # every process that runs tests would import torch
+    from asr_core.engines.torch.engine import TransformersEngine
+
 
 @pytest.fixture(scope="module", params=["tiny.en", "base"])
-def pair(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> tuple[Engine, Engine]:
+def pair(
+    request: pytest.FixtureRequest, tiny_en: Path, base: Path
+) -> tuple[CTranslate2Engine, TransformersEngine]:
     """The same weights in float32 on CTranslate2 and on torch."""
     return float_engines(tiny_en if request.param == "tiny.en" else base)
 
@@ -99,8 +106,7 @@ def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
         samples = two_cities[int(start_s * 16_000) : int(end_s * 16_000)]
         [partial] = tiny_engine.transcribe([Window(samples, "en", beam_size=3, is_partial=True)])
         assert partial.text.lower().count(phrase) <= 1
-        assert len(partial.token_ends) == len(partial.token_probabilities) == len(partial.tokens)
-        assert list(partial.token_ends) == sorted(partial.token_ends)
+        assert len(partial.word_tokens) == len(partial.words)
 
 
 def test_words_that_the_beam_disputes_are_less_probable(
@@ -123,45 +129,29 @@ def test_words_that_the_beam_disputes_are_less_probable(
     assert 0 < sum(a.probability < b.probability for a, b in pairs) < len(pairs)
 
 
-@pytest.fixture(scope="module", params=["tiny.en", "base"])
-def on_torch(request: pytest.FixtureRequest, tiny_en: Path, base: Path) -> Engine:
-    return float_engines(tiny_en if request.param == "tiny.en" else base)[1]
+def test_a_hypothesis_goes_on_from_its_prefix(
+    pair: tuple[CTranslate2Engine, TransformersEngine], two_cities: np.ndarray
+) -> None:
+    """It is neither written again nor changed, and what follows is as without it."""
+    window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en")
+    for engine in pair:
+        [whole] = engine.transcribe([window])
+        for n in (3, 7, len(whole.words)):
+            known = tuple(itertools.chain.from_iterable(whole.word_tokens[:n]))
+            [rest] = engine.transcribe([replace(window, prefix=known)])
+            assert comparison_key(rest.text) == comparison_key(join_words(whole.words[n:]))
+            for ours, same in zip(rest.words, whole.words[n:], strict=True):
+                assert ours.start == pytest.approx(same.start, abs=0.1)
 
 
-def test_a_draft_changes_only_the_amount_of_work(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """The correct part of a draft is kept, the rest is decoded again."""
-    audio = two_cities[3 * 16_000 : 13 * 16_000]
-    [whole] = on_torch.transcribe([Window(audio, "en")])
-    wrong = list(whole.tokens)
-    wrong[12] = wrong[3]
-    for draft in (whole.tokens[:20], whole.tokens, tuple(wrong)):
-        [hypothesis] = on_torch.transcribe([Window(audio, "en", draft=draft)])
-        assert hypothesis.text == whole.text
-        assert hypothesis.no_speech_probability == pytest.approx(
-            whole.no_speech_probability, abs=1e-3
-        )
-
-
-def test_a_draft_costs_less_than_decoding(on_torch: Engine, two_cities: np.ndarray) -> None:
-    """Counted in tokens that the decoder generates, not in seconds."""
-    audio = two_cities[3 * 16_000 : 13 * 16_000]
-    [whole] = on_torch.transcribe([Window(audio, "en", prompt="It was")])
-    n_generated: list[int] = []
-    decode = on_torch._decode  # type: ignore[attr-defined]
-
-    def counting(rows: object, requests: list[DecodingRequest]) -> list[DecodingResult]:
-        texts = decode(rows, requests)
-        n_generated.extend(
-            len(t.tokens) - len(r.draft) for t, r in zip(texts, requests, strict=True)
-        )
-        return texts
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(on_torch, "_decode", counting)
-        draft = whole.tokens_until(9.0)
-        [again] = on_torch.transcribe([Window(audio, "en", prompt="It was", draft=draft)])
-    assert again.text == whole.text
-    assert sum(n_generated) < len(whole.tokens) / 2
+def test_a_prefix_that_was_misheard_is_not_heard_again(
+    pair: tuple[CTranslate2Engine, TransformersEngine], two_cities: np.ndarray
+) -> None:
+    window = Window(two_cities[3 * 16_000 : 13 * 16_000], "en")
+    for engine in pair:
+        known = tuple(engine.tokenizer.encode(" It was the rest of times."))
+        [rest] = engine.transcribe([replace(window, prefix=known)])
+        assert comparison_key(rest.text).startswith(comparison_key("it was the age of wisdom"))
 
 
 def test_a_partial_pass_is_cheaper_than_a_final_one(
@@ -177,19 +167,13 @@ def test_a_partial_pass_is_cheaper_than_a_final_one(
     assert seen == [1000, 1500]
 
 
-def test_token_times_are_in_order(tiny_engine: Engine, beckett: np.ndarray) -> None:
-    [hypothesis] = tiny_engine.transcribe([Window(beckett)])
-    assert len(hypothesis.token_ends) == len(hypothesis.tokens)
-    assert list(hypothesis.token_ends) == sorted(hypothesis.token_ends)
-    assert hypothesis.tokens_until(0.0) == ()
-    assert hypothesis.tokens_until(99.0) == hypothesis.tokens
-    assert 0 < len(hypothesis.tokens_until(5.0)) < len(hypothesis.tokens)
-    late = hypothesis.after(5.0)
-    assert hypothesis.tokens_until(5.0) + late.tokens == hypothesis.tokens
-    assert late.words == tuple(word for word in hypothesis.words if word.end > 5.0)
-    assert len(late.tokens) == len(late.token_ends) == len(late.token_probabilities)
-    assert hypothesis.after(0.0) == hypothesis
-    assert hypothesis.after(99.0).avg_logprob == 0.0
+def test_each_word_has_its_tokens(
+    pair: tuple[CTranslate2Engine, TransformersEngine], beckett: np.ndarray
+) -> None:
+    for engine in pair:
+        [hypothesis] = engine.transcribe([Window(beckett, "en")])
+        texts = [engine.tokenizer.decode(tokens) for tokens in hypothesis.word_tokens]
+        assert texts == [word.text for word in hypothesis.words]
 
 
 def test_windows_of_one_batch_do_not_influence_one_another(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +17,14 @@ TEXTS = st.lists(st.sampled_from([" one", " two.", " three", " four?"]), min_siz
 def hypothesis(texts: list[str]) -> Hypothesis:
     """Return a hypothesis of one word per second and one token per word."""
     words = tuple(Word(text, float(i), i + 0.8, 0.9) for i, text in enumerate(texts))
-    ends = tuple(word.end for word in words)
-    tokens, probabilities = tuple(range(len(texts))), (0.9,) * len(texts)
-    return Hypothesis(words, tokens, ends, probabilities, "en", 1.0, 0.0, -0.1, 1.0)
+    tokens = tuple((i,) for i in range(len(texts)))
+    return Hypothesis(words, tokens, "en", 1.0, 0.0, -0.1, 1.0)
+
+
+def heard(texts: list[str], n_known: int) -> Hypothesis:
+    """Return the same without the first ``n_known`` words, which were the prefix."""
+    whole = hypothesis(texts)
+    return replace(whole, words=whole.words[n_known:], word_tokens=whole.word_tokens[n_known:])
 
 
 @given(TEXTS, st.data())
@@ -28,9 +36,9 @@ def test_every_final_word_is_written_once_and_in_order(
     finished, at = [], 0
     while at < len(texts):
         window_start_s = utterance.window_start / 16_000
-        recognised = hypothesis(texts[int(window_start_s) :])
+        recognised = heard(texts[int(window_start_s) :], len(utterance.prefix))
         new = utterance.new_words(recognised, window_start_s)
-        assert [word.text for word in new] == texts[at:]
+        assert [each.word.text for each in new] == texts[at:]
         n_final = data.draw(st.integers(1, len(new)))
         utterance.update(new, n_final, len(texts))
         assert [word.text for word in utterance.tentative] == texts[at + n_final :]
@@ -38,7 +46,7 @@ def test_every_final_word_is_written_once_and_in_order(
         n_passed = data.draw(st.integers(0, len(utterance.committed_in_window)))
         start = utterance.window_start + n_passed * 16_000
         finished += utterance.advance(start, n_passed)
-        assert utterance.draft == ()
+        assert len(utterance.prefix) == len(utterance.committed_in_window)
     finished += utterance.close()
     assert [word.text for line in finished for word in line.words] == texts
     times = [word.start for line in finished for word in line.words]
@@ -56,14 +64,13 @@ def test_a_segment_stays_open_until_its_sentence_ends() -> None:
     assert utterance.prompt == "One two. Three"
 
 
-def test_the_draft_is_the_final_text() -> None:
+def test_the_prefix_is_the_final_text() -> None:
     utterance = Utterance(16_000)
-    recognised = hypothesis([" a", " b", " c"])
-    utterance.save_draft(recognised, 1.0)
-    assert utterance.draft == ()
-    utterance.update(utterance.new_words(recognised, 1.0), 2, 4.0)
-    utterance.save_draft(recognised, 1.0)
-    assert utterance.draft == (0, 1)
+    assert utterance.prefix == ()
+    utterance.update(utterance.new_words(hypothesis([" a", " b", " c"]), 1.0), 2, 4.0)
+    assert utterance.prefix == (0, 1)
+    utterance.advance(2 * 16_000, 1)
+    assert utterance.prefix == (1,)
 
 
 def test_a_final_word_is_not_shown_a_second_time() -> None:
@@ -74,6 +81,14 @@ def test_a_final_word_is_not_shown_a_second_time() -> None:
     earlier = utterance.new_words(hypothesis([" one", " two", " four"]), -0.1)
     utterance.update(earlier, 2, 9.0)
     assert [word.text for word in utterance.shown] == [" three"]
+
+
+def test_words_shown_last_become_final_if_the_model_fails() -> None:
+    utterance = Utterance(0)
+    utterance.update(utterance.new_words(hypothesis([" one", " two"]), 0.0), 1, 9.0)
+    utterance.commit_tentative(9.0)
+    assert [word.text for word in utterance.committed] == [" one", " two"]
+    assert utterance.tentative == utterance.shown == ()
 
 
 def test_a_segment_does_not_end_after_an_abbreviation() -> None:
@@ -87,55 +102,70 @@ def test_a_segment_does_not_end_after_an_abbreviation() -> None:
         assert [word.text for word in utterance.committed] == texts[:n_final]
 
 
-def test_speech_soon_after_a_sentence_is_decoded_with_it() -> None:
-    """Its words are written once, and only new ones are checked for hallucination."""
+def silence(seconds: float) -> np.ndarray:
+    return np.zeros(round(seconds * 16_000), np.float32)
+
+
+def test_recent_speech_is_heard_again_before_the_next_utterance() -> None:
+    """However long the pause was; its words are known, and their times are their own."""
     before = Utterance(0)
     recognised = hypothesis([" One", " two.", " Three", " four."])
     before.update(before.new_words(recognised, 0.0), 4, 4.0)
-    before.close()
-    context = before.context(4 * 16_000)
+    context = before.context(silence(4.0))
     assert context is not None
-    assert [word.text for word in context.words] == [" Three", " four."]
-    start_s = context.start / 16_000
-    assert 1.5 <= start_s <= 2.0
-    assert context.reaches(5 * 16_000)
-    assert not context.reaches(6 * 16_000)
+    assert [each.word.text for each in context.words] == [" Three", " four."]
+    seconds = len(context.samples) / 16_000
+    assert 2.0 <= seconds <= 2.5
 
-    after = Utterance(5 * 16_000, context)
-    assert after.window_start == context.start
-    again = hypothesis([" three", " four.", " one", " two"])
-    new = after.new_words(again, 2.0)
-    assert [word.text for word in new] == [" one", " two"]
-    assert after.without_context(again, 2.0).tokens == (2, 3)
-    after.update(new, 2, 6.0)
-    after.save_draft(again, 2.0)
-    assert after.draft == (0, 1, 2, 3)
-    assert [line.text for line in after.close()] == ["one two"]
+    after = Utterance(60 * 16_000, context)
+    assert after.window_start == 60 * 16_000 - len(context.samples)
+    assert after.audio_start == 60 * 16_000
+    assert after.prefix == (2, 3)
+    late = replace(hypothesis([" one"]), words=(Word(" one", seconds - 0.1, seconds + 0.5, 0.9),))
+    new = after.new_words(late, after.window_start / 16_000)
+    assert [(each.word.start, each.word.end) for each in new] == [(60.0, 60.5)]
+    after.update(new, 1, 61.0)
+    assert after.prefix == (2, 3, 0)
+    assert [line.text for line in after.close()] == ["one"]
+
+
+def test_the_context_of_a_short_utterance_reaches_into_those_before() -> None:
+    context = None
+    for i, text in enumerate([" one", " two", " three"]):
+        utterance = Utterance(i * 10 * 16_000, context)
+        utterance.update(utterance.new_words(hypothesis([text]), i * 10.0), 1, i * 10 + 1.0)
+        context = utterance.context(np.concatenate([utterance.context_samples, silence(1.0)]))
+    assert context is not None
+    assert [each.word.text for each in context.words] == [" one", " two", " three"]
+    assert [each.word.start for each in context.words] == [0.0, 1.0, 2.0]
 
 
 def test_an_utterance_can_be_decoded_again_without_context() -> None:
     before = Utterance(0)
     before.update(before.new_words(hypothesis([" one", " two."]), 0.0), 2, 2.0)
-    after = Utterance(3 * 16_000, before.context(2 * 16_000))
+    after = Utterance(3 * 16_000, before.context(silence(2.0)))
     assert after.drop_context()
     assert after.dropped_context
-    assert after.window_start == after.context_end == 3 * 16_000
-    assert [word.text for word in after.new_words(hypothesis([" one"]), 3.0)] == [" one"]
+    assert after.window_start == after.audio_start == 3 * 16_000
+    assert after.prefix == ()
     assert not after.drop_context()
 
 
-def test_an_utterance_without_words_is_not_decoded_again() -> None:
-    assert Utterance(0).context(16_000) is None
+def test_an_utterance_without_words_leaves_the_context_as_it_was() -> None:
+    assert Utterance(0).context(silence(1.0)) is None
+    before = Utterance(0)
+    before.update(before.new_words(hypothesis([" one"]), 0.0), 1, 1.0)
+    context = before.context(silence(1.0))
+    assert Utterance(5 * 16_000, context).context(silence(3.0)) is context
 
 
 @given(TEXTS, st.integers(0, 10))
 def test_the_context_is_the_short_end_of_the_previous_text(texts: list[str], silent_s: int) -> None:
     before = Utterance(0)
     before.update(before.new_words(hypothesis(texts), 0.0), len(texts), len(texts))
-    end = (len(texts) + silent_s) * 16_000
-    context = before.context(end)
+    context = before.context(silence(len(texts) + silent_s))
     if context is None:
         assert silent_s >= 4
         return
-    assert [word.text for word in context.words] == texts[-len(context.words) :]
-    assert end - context.start <= (STREAMING_DEFAULTS.context_s + 0.5) * 16_000
+    assert [each.word.text for each in context.words] == texts[-len(context.words) :]
+    assert len(context.samples) <= (STREAMING_DEFAULTS.context_s + 0.5) * 16_000

@@ -3,7 +3,15 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.text.repetition import collapse_loop, loop_length, spurious_repeats
+from asr_core.text.repetition import (
+    collapse_loop,
+    has_instant_repeat,
+    is_runaway,
+    is_too_fast,
+    loop_length,
+    spurious_repeats,
+)
+from asr_core.transcript import Word
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))
@@ -80,3 +88,30 @@ def test_a_loop_after_the_end_of_the_audio_was_not_spoken() -> None:
         range(len(spoken), len(spoken) + len(loop))
     )
     assert spurious_repeats(["so", "it", "is", "new", "words", "here"], [0.3] * 3 + [0.0] * 3) == []
+
+
+def spoken(text: str, each_s: float) -> list[Word]:
+    words = text.split()
+    return [Word(f" {w}", i * each_s, (i + 1) * each_s, 0.9) for i, w in enumerate(words)]
+
+
+def test_digits_take_as_long_to_say_as_the_words_for_them() -> None:
+    for text in ("3 7 3 5 3", "three seven three five three"):
+        assert is_too_fast(spoken(text, 0.1))
+        assert not is_too_fast(spoken(text, 0.25))
+
+
+def test_known_words_again_in_no_time_are_a_repeat() -> None:
+    known = ["it", "was", "the", "age", "of"]
+    assert has_instant_repeat(spoken("it was the age of", 0.05), known)
+    assert not has_instant_repeat(spoken("it was the age of", 0.3), known)
+    assert not has_instant_repeat(spoken("it was the epoch of", 0.05), known)
+    assert not has_instant_repeat([], [*known, *known])
+
+
+@given(st.lists(st.integers(0, 3), max_size=20), st.integers(1, 2))
+def test_only_a_short_phrase_said_over_and_over_is_a_runaway(before: list[int], n: int) -> None:
+    phrase = list(range(10, 10 + n))
+    assert is_runaway(before + phrase * 32)
+    assert not is_runaway(before + phrase * 10)
+    assert not is_runaway([*before, *range(100)])

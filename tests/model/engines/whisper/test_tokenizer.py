@@ -3,8 +3,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from asr_core.engines.base import Window
+from asr_core.engines.whisper.requests import build_request
 from asr_core.engines.whisper.tokenizer import WhisperTokenizer, _repaired
 from asr_core.errors import ModelError
 
@@ -63,6 +66,30 @@ def test_prompts_keep_their_end_and_fit(tokenizer: WhisperTokenizer) -> None:
     assert len(tokens) == 223
     assert tokenizer.decode(tokens[-1:]) == " last"
     assert tokenizer.prompt_tokens("  ") == []
+    assert len(tokenizer.prompt_tokens("word " * 1000, max_tokens=20)) == 20
+    assert tokenizer.prompt_tokens("word", max_tokens=1) == []
+
+
+def test_punctuation_is_told_from_words_and_parts_of_characters(
+    tokenizer: WhisperTokenizer,
+) -> None:
+    assert all(map(tokenizer.is_punctuation, tokenizer.encode(".,?!…")))
+    assert not any(map(tokenizer.is_punctuation, tokenizer.encode(" one 2 今鰯")))
+
+
+def test_punctuation_at_the_end_of_a_prefix_is_left_open(tokenizer: WhisperTokenizer) -> None:
+    known = tuple(tokenizer.encode(" One, two,"))
+    window = Window(np.zeros(16_000, np.float32), prefix=known)
+    request = build_request(window, tokenizer, "en", beam_size=1)
+    assert tokenizer.decode(request.prefix) == " One, two"
+
+
+def test_a_long_prefix_leaves_less_room_for_the_prompt(tokenizer: WhisperTokenizer) -> None:
+    window = Window(np.zeros(16_000, np.float32), prompt="word " * 300, prefix=(1001,) * 300)
+    request = build_request(window, tokenizer, "en", beam_size=1)
+    assert len(request.prefix) == 300
+    assert 0 < len(request.previous) < 223
+    assert len(request.decoder_input) + request.max_new_tokens < 448
 
 
 def test_multilingual_models_know_99_languages(tokenizer: WhisperTokenizer, tiny_en: Path) -> None:

@@ -84,11 +84,11 @@ def beam_over(
     table: Sequence[Sequence[float]],
     *,
     beam_size: int,
-    draft: Sequence[int] = (),
+    prefix: Sequence[int] = (),
     max_tokens: int = 4,
 ) -> tuple[BeamState, TableDecoder]:
     decoder = TableDecoder(table)
-    [beam] = searched(decoder, BeamRequest((5,), (START,), draft, beam_size, END, max_tokens))
+    [beam] = searched(decoder, BeamRequest((5,), (START,), prefix, beam_size, END, max_tokens))
     return beam, decoder
 
 
@@ -130,9 +130,9 @@ def test_a_beam_of_one_is_the_greedy_search(table: list[list[float]]) -> None:
 
 @given(TABLES, st.integers(1, 4), st.lists(st.integers(2, N_WORDS - 1), max_size=3))
 def test_the_attention_is_that_of_the_tokens(
-    table: list[list[float]], beam_size: int, draft: list[int]
+    table: list[list[float]], beam_size: int, prefix: list[int]
 ) -> None:
-    beam, _ = beam_over(table, beam_size=beam_size, draft=draft)
+    beam, _ = beam_over(table, beam_size=beam_size, prefix=prefix, max_tokens=7)
     for hypothesis in beam.ranked():
         fed = beam.attention_of(hypothesis)[0, :, 0].tolist()
         assert fed in ([START, *hypothesis.tokens], [START, *hypothesis.tokens[:-1]])
@@ -170,9 +170,16 @@ def near_certain(*path: int) -> list[list[float]]:
     return table.tolist()
 
 
-def test_a_draft_is_accepted_up_to_its_first_unlikely_token() -> None:
-    for draft, n_steps in (((), 4), ((2, 3), 2), ((2, 3, 4), 1), ((2, 5, 4), 3), ((4,), 4)):
-        table = near_certain(2, 3, 4)
-        beam, decoder = beam_over(table, beam_size=2, draft=draft, max_tokens=9)
-        assert beam.ranked()[0].tokens == (2, 3, 4)
+def test_a_text_goes_on_from_its_prefix() -> None:
+    """However unlikely it is; its tokens take one step, and its end may come at once."""
+    for prefix, text, n_steps in (
+        ((), (2, 3, 4), 4),
+        ((2, 3), (2, 3, 4), 2),
+        ((2, 3, 4), (2, 3, 4), 1),
+        ((5, 5, 3), (5, 5, 3, 4), 2),
+    ):
+        beam, decoder = beam_over(near_certain(2, 3, 4), beam_size=2, prefix=prefix, max_tokens=9)
+        best = beam.ranked()[0]
+        assert best.tokens == text
+        assert len(best.logprobs) == len(text) - len(prefix) + 1
         assert decoder.n_steps == n_steps

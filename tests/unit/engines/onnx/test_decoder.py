@@ -57,17 +57,6 @@ def test_decoding_step_by_step_equals_decoding_at_once(decoder: OnnxDecoder) -> 
     assert cache.n_tokens == 4
 
 
-def test_a_truncated_cache_continues_as_a_shorter_one(decoder: OnnxDecoder) -> None:
-    encoded = random(1, 48, WIDTH)
-    long = decoder.prefill(np.array([[1, 5, 9, 2]]), encoded, positions=[3]).cache
-    short = decoder.prefill(np.array([[1, 5]]), encoded, positions=[1]).cache
-    truncated = long.truncate(2)
-    assert truncated.n_tokens == short.n_tokens == 2
-    for ours, exact in zip(truncated.self_attention, short.self_attention, strict=True):
-        assert error(ours.keys.numpy(), exact.keys.numpy()) < 0.05
-        assert error(ours.values.numpy(), exact.values.numpy()) < 0.05
-
-
 def test_rows_follow_their_parents_and_windows(decoder: OnnxDecoder) -> None:
     encoded = random(2, 48, WIDTH)
     first = decoder.prefill(np.array([[1, 5], [1, 9]]), encoded, positions=[1])
