@@ -1,8 +1,9 @@
 """Voice activity detection: Silero's network, and a state machine that turns it into spans.
 
 The network is Silero VAD v6 (https://github.com/snakers4/silero-vad, MIT) as shipped with
-faster-whisper. It is recurrent and its state is kept, so blocks of any size give the same
-probabilities as the whole recording at once.
+faster-whisper. It misses soft voices, so they are amplified for it. It is recurrent; its state and
+that of the gain are kept, so blocks of any size give the same probabilities as the whole recording
+at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.running_gain import RunningGain
 from asr_core.errors import EngineError
 from asr_core.workarounds.silero_file import silero_vad_file
 
@@ -72,6 +74,7 @@ class SileroVad:
     def __init__(self, *, reset_on_silence: bool = False) -> None:
         self._resets_on_silence = reset_on_silence
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._gain = RunningGain(FRAME_SAMPLES / SAMPLE_RATE_HZ)
         self._n_silent, self._has_detected_speech = 0, False
         self._context: Samples = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._remainder: Samples = np.zeros(0, np.float32)
@@ -89,16 +92,17 @@ class SileroVad:
         inputs = np.hstack([tails, frames])
         outputs: list[Samples] = []
         while len(inputs):
-            probabilities = self._run(inputs[:_MAX_BATCH_FRAMES])
+            probabilities = self._run(_first_batch(inputs))
             n = self._n_until_reset(probabilities)
             outputs.append(probabilities[:n])
             inputs = inputs[n:]
         return np.concatenate(outputs)
 
     def _run(self, inputs: Samples) -> Samples:
+        factors = self._gain.push(inputs[:, _CONTEXT_SAMPLES:])
         if self._resets_on_silence and not self._has_detected_speech and not inputs.any():
             return np.zeros(len(inputs), np.float32)  # a file's gaps may last for hours
-        feed = {"input": inputs, "h": self._h, "c": self._c}
+        feed = {"input": inputs * factors[:, None], "h": self._h, "c": self._c}
         probabilities, self._h, self._c = _silero_session().run(None, feed)
         return np.asarray(probabilities, np.float32).reshape(-1)
 
@@ -118,7 +122,16 @@ class SileroVad:
 
     def _reset(self) -> None:
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._gain.reset()
         self._n_silent, self._has_detected_speech = 0, False
+
+
+def _first_batch(inputs: Samples) -> Samples:
+    """Return the inputs to run at once, of (n_frames, n_samples): digital silence or none."""
+    batch = inputs[:_MAX_BATCH_FRAMES]
+    has_sound = np.any(batch != 0, axis=1)
+    n = int(np.argmax(has_sound != has_sound[0]))
+    return batch[:n] if n else batch
 
 
 @dataclass(frozen=True)
