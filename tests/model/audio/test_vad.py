@@ -33,14 +33,15 @@ def test_streaming_equals_whole(
 def test_the_rebuilt_network_equals_the_one_in_its_file(two_cities: np.ndarray) -> None:
     frames = two_cities[: 300 * FRAME_SAMPLES].reshape(300, FRAME_SAMPLES)
     seen = np.hstack([np.vstack([np.zeros((1, 64)), frames[:-1, -64:]]), frames])
+    silence = np.zeros((8, seen.shape[1]))
     state = np.zeros((1, 1, 128), np.float32)
-    inputs = {"input": seen.astype(np.float32), "h": state, "c": state}
+    inputs = {"input": np.vstack([silence, seen]).astype(np.float32), "h": state, "c": state}
     [package] = find_spec("faster_whisper").submodule_search_locations  # type: ignore
     as_it_is = onnxruntime.InferenceSession(f"{package}/assets/silero_vad_v6.onnx")
     theirs, *_ = as_it_is.run(None, inputs)
     ours = SileroVad().push(frames.ravel())
     assert theirs.min() < 0.1 and theirs.max() > 0.9
-    assert np.allclose(ours, theirs.ravel(), atol=1e-5)
+    assert np.allclose(ours, theirs.ravel()[len(silence) :], atol=1e-5)
 
 
 def test_a_soft_voice_is_detected_after_a_loud_one(
@@ -52,6 +53,18 @@ def test_a_soft_voice_is_detected_after_a_loud_one(
     vad = SileroVad(reset_on_silence=True)
     vad.push(np.concatenate([two_cities[: 5 * 16_000], np.zeros(2 * 16_000, np.float32)]))
     assert (vad.push(soft.astype(np.float32)) > 0.5).mean() > 0.15
+
+
+@pytest.mark.parametrize("start_s", [4.47, 12.61])
+def test_a_word_that_a_recording_begins_with_is_found(
+    two_cities: np.ndarray, start_s: float
+) -> None:
+    """A network that has not heard a moment of silence misses it."""
+    start = int(start_s * 16_000)
+    word = two_cities[start : start + 5_600]
+    segmenter = SpeechSegmenter()
+    segmenter.push(SileroVad(reset_on_silence=True).push(word))
+    assert segmenter.finish(len(word))
 
 
 def test_speech_is_found_and_silence_is_not(two_cities: np.ndarray) -> None:
