@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.text.repetition import has_instant_repeat, is_too_fast, loop_length
+from asr_core.text.repetition import (
+    has_instant_repeat,
+    is_too_fast,
+    loop_length,
+    without_instant_repeats,
+)
 from asr_core.transcript import comparison_key
 
 __all__ = [
@@ -49,11 +54,18 @@ class Attempts:
 
     @property
     def is_done(self) -> bool:
-        """True once the last hypothesis is trusted or the schedule is used up."""
+        """True once the last hypothesis is trusted or a further one would change nothing."""
         if not self.hypotheses:
             return False
         is_exhausted = len(self.hypotheses) > len(FALLBACK_SCHEDULE)
-        return is_exhausted or not needs_fallback(self.hypotheses[-1])
+        return is_exhausted or self._is_settled or not needs_fallback(self.hypotheses[-1])
+
+    @property
+    def _is_settled(self) -> bool:
+        """True if the last two are the same text without repetition, which no penalty changes."""
+        if len(self.hypotheses) < 2 or is_repetitive(self.hypotheses[-1]):
+            return False
+        return self.hypotheses[-1].text == self.hypotheses[-2].text
 
     @property
     def selected(self) -> Hypothesis:
@@ -114,8 +126,14 @@ def select_hypothesis(attempts: Sequence[Hypothesis]) -> Hypothesis:
     """Return the last attempt if it is trusted, else the least bad one.
 
     A text that two attempts agree on is preferred: a phrase that both repeat equally often
-    was spoken that often.
+    was spoken that often. Passages that are there twice, once in no time, are written once.
     """
+    best = _least_bad(attempts)
+    words = without_instant_repeats(best.words)
+    return best if len(words) == len(best.words) else replace(best, words=words)
+
+
+def _least_bad(attempts: Sequence[Hypothesis]) -> Hypothesis:
     if not needs_fallback(attempts[-1]):
         return attempts[-1]
     texts = [[comparison_key(word.text) for word in attempt.words] for attempt in attempts]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -15,6 +15,8 @@ __all__ = [
     "is_too_fast",
     "loop_length",
     "spurious_repeats",
+    "without_instant_repeats",
+    "without_unspoken_tail",
 ]
 
 MIN_LOOP_REPEATS = 3
@@ -29,24 +31,72 @@ ONE_FRAME_S = 0.02  # a frame of the alignment: a word below it has no time at a
 
 MAX_CHARACTERS_PER_S = 30.0  # without spaces; speech is slower (docs/tuning.md)
 
+MAX_END_ERROR_S = (
+    0.15  # of the voice detector or the alignment at the end of speech (docs/tuning.md)
+)
+
 _N_FAST_WORDS = 5  # judged together: alignment gives single words too little or too much
 
 
 def is_too_fast(words: Sequence[Word]) -> bool:
     """Return True if the words take less time than anybody needs to say them."""
     n_characters = sum(map(_n_characters, words))
-    return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
+    return n_characters > MAX_CHARACTERS_PER_S * _seconds(words)
 
 
 def has_instant_repeat(words: Sequence[Word]) -> bool:
     """Return True if a run of words is there twice, and once had no time to be spoken."""
+    return len(without_instant_repeats(words)) < len(words)
+
+
+def without_instant_repeats(words: Sequence[Word]) -> tuple[Word, ...]:
+    """Return ``words`` without the runs that stand elsewhere too and had no time to be spoken.
+
+    A run of ``_N_FAST_WORDS`` is too fast, a shorter one of ``MIN_SPURIOUS_WORDS`` has no time
+    at all. Each text keeps one of its runs, the longest in time.
+    """
     texts = [comparison_key(word.text) for word in words]
-    runs = [tuple(texts[at : at + _N_FAST_WORDS]) for at in range(len(texts) - _N_FAST_WORDS + 1)]
-    counts = Counter(runs)
-    return any(
-        counts[run] > 1 and is_too_fast(words[at : at + _N_FAST_WORDS])
-        for at, run in enumerate(runs)
-    )
+    is_gone = [False] * len(words)
+    for size in (_N_FAST_WORDS, MIN_SPURIOUS_WORDS):
+        begins: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for at in range(len(texts) - size + 1):
+            begins[tuple(texts[at : at + size])].append(at)
+        for same in begins.values():
+            timed = sorted(same, key=lambda at: _seconds(words[at : at + size]))
+            for at in timed[:-1]:
+                run = words[at : at + size]
+                is_instant = _seconds(run) < size * ONE_FRAME_S
+                if is_instant or (size == _N_FAST_WORDS and is_too_fast(run)):
+                    is_gone[at : at + size] = [True] * size
+    return tuple(word for word, gone in zip(words, is_gone, strict=True) if not gone)
+
+
+def without_unspoken_tail(
+    words: Sequence[Word], speech_end_s: float, n_bursts: int
+) -> tuple[Word, ...]:
+    """Return ``words`` without those at the end that were written again after the speech.
+
+    A decoder that misses the end of the speech repeats words; the alignment puts them where
+    nobody speaks any more, all but the last, which gets the rest of the audio, in no time.
+
+    Args:
+        words: in order.
+        speech_end_s: end of the speech, on the clock of the words.
+        n_bursts: stretches of speech between pauses: so many words were spoken at least,
+            wherever the alignment puts them.
+    """
+    texts = [comparison_key(word.text) for word in words]
+    begin = len(words)
+    while begin > n_bursts and words[begin - 1].start >= speech_end_s - MAX_END_ERROR_S:
+        begin -= 1
+    tail, before = words[begin:], texts[:begin]
+    is_untimed = all(word.end - word.start < ONE_FRAME_S for word in tail[:-1])
+    known = set(before if len(tail) > 1 else before[-1:])
+    return tuple(words[:begin] if is_untimed and set(texts[begin:]) <= known else words)
+
+
+def _seconds(words: Sequence[Word]) -> float:
+    return sum(word.end - word.start for word in words)
 
 
 def _n_characters(word: Word) -> int:

@@ -3,7 +3,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_core.text.repetition import collapse_loop, loop_length, spurious_repeats
+from asr_core.text.repetition import (
+    collapse_loop,
+    has_instant_repeat,
+    loop_length,
+    spurious_repeats,
+    without_instant_repeats,
+    without_unspoken_tail,
+)
+from asr_core.transcript import Word
+
+
+def timed(*words: tuple[str, float, float]) -> list[Word]:
+    return [Word(f" {text}", start, end, 0.9) for text, start, end in words]
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))
@@ -80,3 +92,33 @@ def test_a_loop_after_the_end_of_the_audio_was_not_spoken() -> None:
         range(len(spoken), len(spoken) + len(loop))
     )
     assert spurious_repeats(["so", "it", "is", "new", "words", "here"], [0.3] * 3 + [0.0] * 3) == []
+
+
+def test_a_passage_in_the_middle_is_not_written_twice_in_no_time() -> None:
+    spoken = timed(*((str(n), n * 0.6, n * 0.6 + 0.6) for n in range(6)))
+    again = timed(("1", 3.6, 3.6), ("2", 3.6, 3.6), ("3", 3.6, 3.6))
+    after = timed(("8", 3.6, 4.2), ("9", 4.2, 4.8))
+    assert has_instant_repeat([*spoken, *again, *after])
+    assert without_instant_repeats([*spoken, *again, *after]) == (*spoken, *after)
+    assert without_instant_repeats([*again, *spoken, *after]) == (*spoken, *after)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=20))
+def test_words_that_had_their_time_stay(texts: list[str]) -> None:
+    words = timed(*((text, i * 0.3, i * 0.3 + 0.3) for i, text in enumerate(texts)))
+    assert without_instant_repeats(words) == tuple(words)
+
+
+def test_digits_written_again_after_the_last_one_were_not_spoken() -> None:
+    spoken = timed(("2", 0.5, 1.1), ("5", 3.1, 3.7), ("2", 5.6, 6.2))
+    again = timed(("5", 6.2, 6.2), ("2", 6.2, 6.5))
+    assert without_unspoken_tail([*spoken, *again], 6.27, 3) == tuple(spoken)
+    other = timed(("7", 6.2, 6.2), ("2", 6.2, 6.5))
+    assert without_unspoken_tail([*spoken, *other], 6.27, 3) == (*spoken, *other)
+
+
+def test_a_last_word_spoken_twice_is_kept_where_there_is_speech_for_it() -> None:
+    twice = timed(("two", 0.0, 0.6), ("three", 1.2, 1.8), ("three", 3.0, 3.0))
+    assert without_unspoken_tail(twice, 3.0, 3) == tuple(twice)
+    assert without_unspoken_tail(twice, 3.0, 2) == tuple(twice[:2])
+    assert without_unspoken_tail(twice, 4.0, 2) == tuple(twice)
