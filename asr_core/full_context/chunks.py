@@ -16,6 +16,8 @@ from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfi
 
 __all__ = ["SpeechChunk", "speech_chunks"]
 
+_BURST_PAUSE_FRAMES = 6  # 0.19 s: a stop within a word is shorter
+
 
 @dataclass(frozen=True)
 class SpeechChunk:
@@ -47,6 +49,16 @@ class SpeechChunk:
     def speech_s(self) -> float:
         """Seconds of speech."""
         return sum(self.speech_mask) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    @property
+    def speech_end_s(self) -> float:
+        """End of the speech, in seconds from the chunk's first sample."""
+        return (self.speech_mask.rfind(1) + 1) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    @property
+    def n_bursts(self) -> int:
+        """Number of stretches of speech between pauses of ``_BURST_PAUSE_FRAMES`` or longer."""
+        return sum(1 in part for part in self.speech_mask.split(bytes(_BURST_PAUSE_FRAMES)))
 
     def part(self, start_s: float, end_s: float) -> SpeechChunk:
         """Return the part between two times, in seconds from the chunk's first sample."""
