@@ -308,10 +308,12 @@ def _recognize(
     texts = []
     attempts_by_chunk = decode_with_fallback(windows, decode)
     for chunk, audio, attempts in zip(chunks, audios, attempts_by_chunk, strict=True):
-        if is_silence(attempts.hypotheses, chunk.speech_s):
+        best = attempts.selected
+        # Whoever keeps a moment of speech and nothing around it means the word in it.
+        is_word_alone = chunk.is_cut_close and len(best.words) == 1
+        if is_silence(attempts.hypotheses, chunk.speech_s) and not is_word_alone:
             texts.append(_ChunkText())
         else:
-            best = attempts.selected
             timed = tuple(map(audio.original, best.words))
             spoken = without_unspoken_tail(timed, chunk.speech_end_s, chunk.n_bursts)
             words = tuple(word.shifted(chunk.start_s) for word in spoken)
