@@ -62,10 +62,15 @@ class Attempts:
 
     @property
     def _is_settled(self) -> bool:
-        """True if the last two are the same text without repetition, which no penalty changes."""
-        if len(self.hypotheses) < 2 or is_repetitive(self.hypotheses[-1]):
+        """True for a text without repetition that further attempts do not mend.
+
+        A word alone is such a text, and one that two attempts agree on (docs/tuning.md).
+        """
+        last = self.hypotheses[-1]
+        if is_repetitive(last):
             return False
-        return self.hypotheses[-1].text == self.hypotheses[-2].text
+        agrees = len(self.hypotheses) > 1 and last.text == self.hypotheses[-2].text
+        return agrees or len(last.words) == 1
 
     @property
     def selected(self) -> Hypothesis:
