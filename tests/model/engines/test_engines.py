@@ -58,21 +58,21 @@ def test_the_engines_agree_on_the_language(base: Path, beckett: np.ndarray) -> N
 
 
 def test_a_language_is_detected_from_the_context_that_whisper_was_trained_on(
-    base_engine: Engine, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    base: Path, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(base_engine, OnnxEngine)
-    encode, lengths_s = base_engine._encode, []
+    engine, lengths_s = OnnxEngine(base), []
+    encode = engine._encode
 
     def encode_noted(features: np.ndarray) -> np.ndarray:
         lengths_s.append(features.shape[-1] / 100)
         return encode(features)
 
-    monkeypatch.setattr(base_engine, "_encode", encode_noted)
+    monkeypatch.setattr(engine, "_encode", encode_noted)
     short = Window(beckett[:32_000], beam_size=5)
-    base_engine.detect_language([short])
-    base_engine.transcribe([short])
+    engine.detect_language([short])
+    engine.transcribe([short])
     assert lengths_s == [30.0, 30.0]
-    base_engine.transcribe([replace(short, language="en"), replace(short, is_partial=True)])
+    engine.transcribe([replace(short, language="en"), replace(short, is_partial=True)])
     assert max(lengths_s[2:]) < 30
 
 
