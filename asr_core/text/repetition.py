@@ -85,14 +85,19 @@ def without_unspoken_tail(
         n_bursts: stretches of speech between pauses: so many words were spoken at least,
             wherever the alignment puts them.
     """
-    texts = [comparison_key(word.text) for word in words]
     begin = len(words)
     while begin > n_bursts and words[begin - 1].start >= speech_end_s - MAX_END_ERROR_S:
         begin -= 1
-    tail, before = words[begin:], texts[:begin]
-    is_untimed = all(word.end - word.start < ONE_FRAME_S for word in tail[:-1])
-    known = set(before if len(tail) > 1 else before[-1:])
-    return tuple(words[:begin] if is_untimed and set(texts[begin:]) <= known else words)
+    is_untimed = all(word.end - word.start < ONE_FRAME_S for word in words[begin:-1])
+    texts = [comparison_key(word.text) for word in words]
+    return tuple(words[:begin] if is_untimed and _repeats(texts, len(words) - begin) else words)
+
+
+def _repeats(texts: Sequence[str], n_tail: int) -> bool:
+    """Return True if the last ``n_tail`` are there before; a few only if they stand beside that."""
+    if n_tail >= MIN_SPURIOUS_WORDS:
+        return set(texts[-n_tail:]) <= set(texts[:-n_tail])
+    return any(_n_periodic(texts, period) >= n_tail for period in range(1, n_tail + 1))
 
 
 def _seconds(words: Sequence[Word]) -> float:

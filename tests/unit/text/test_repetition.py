@@ -117,6 +117,13 @@ def test_digits_written_again_after_the_last_one_were_not_spoken() -> None:
     assert without_unspoken_tail([*spoken, *other], 6.27, 3) == (*spoken, *other)
 
 
+def test_last_digits_in_no_time_that_repeat_nothing_beside_them_are_kept() -> None:
+    number = timed(("6", 0.0, 0.5), ("6", 0.5, 1.0), ("2", 1.0, 2.4), ("6", 2.4, 2.4))
+    assert without_unspoken_tail(number, 2.4, 1) == tuple(number)
+    longer = [*number, *timed(("6", 2.4, 2.5))]
+    assert without_unspoken_tail(longer, 2.4, 1) == tuple(longer)
+
+
 def test_a_last_word_spoken_twice_is_kept_where_there_is_speech_for_it() -> None:
     twice = timed(("two", 0.0, 0.6), ("three", 1.2, 1.8), ("three", 3.0, 3.0))
     assert without_unspoken_tail(twice, 3.0, 3) == tuple(twice)
