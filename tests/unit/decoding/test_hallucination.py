@@ -56,6 +56,7 @@ def test_a_word_alone_is_kept_though_the_model_hardly_believes_it() -> None:
     word = hypothesis("one", logprob=-1.7, no_speech=0.55)
     assert not is_silence([word], 0.3)
     assert is_silence([word], 1.5)  # a murmur
+    assert is_silence([hypothesis("oh", logprob=-4.2, no_speech=0.5)], 0.3)  # a hen
     assert is_silence([hypothesis("you", logprob=-1.7, no_speech=0.7)], 0.3)
     assert is_silence([hypothesis("thank you", logprob=-0.7, no_speech=0.55)], 0.3)
 
