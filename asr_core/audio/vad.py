@@ -44,6 +44,9 @@ _N_SILENT_FRAMES = 16
 softer one that follows is taken for silence (docs/tuning.md)."""
 
 
+_N_WARM_UP_FRAMES = 8  # of silence before the first one (docs/tuning.md)
+
+
 @functools.cache
 def _silero_session() -> onnxruntime.InferenceSession:
     """Return Silero's network, loaded once per process; any thread may run it."""
@@ -63,6 +66,15 @@ def _silero_session() -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
+@functools.cache
+def _state_after_silence() -> tuple[Samples, Samples]:
+    """Return the network's state before a recording: with zeros it misses a word at once."""
+    zeros = np.zeros(_STATE_SHAPE, np.float32)
+    frames = np.zeros((_N_WARM_UP_FRAMES, _CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+    _, h, c = _silero_session().run(None, {"input": frames, "h": zeros, "c": zeros})
+    return h, c
+
+
 class SileroVad:
     """Streaming speech probabilities; for one thread at a time.
 
@@ -73,7 +85,7 @@ class SileroVad:
 
     def __init__(self, *, reset_on_silence: bool = False) -> None:
         self._resets_on_silence = reset_on_silence
-        self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._h, self._c = _state_after_silence()
         self._gain = RunningGain(FRAME_SAMPLES / SAMPLE_RATE_HZ)
         self._n_silent, self._has_detected_speech = 0, False
         self._context: Samples = np.zeros(_CONTEXT_SAMPLES, np.float32)
@@ -121,7 +133,7 @@ class SileroVad:
         return len(probabilities)
 
     def _reset(self) -> None:
-        self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._h, self._c = _state_after_silence()
         self._gain.reset()
         self._n_silent, self._has_detected_speech = 0, False
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from asr_core.engines.base import Hypothesis, Window
-from asr_core.text.repetition import has_instant_repeat, is_too_fast, loop_length
+from asr_core.engines.base import Hypothesis, Window, without_words
+from asr_core.text.repetition import has_instant_repeat, instant_repeats, is_too_fast, loop_length
 from asr_core.transcript import comparison_key
 
 __all__ = [
@@ -49,11 +49,23 @@ class Attempts:
 
     @property
     def is_done(self) -> bool:
-        """True once the last hypothesis is trusted or the schedule is used up."""
+        """True once the last hypothesis is trusted or a further one would change nothing."""
         if not self.hypotheses:
             return False
         is_exhausted = len(self.hypotheses) > len(FALLBACK_SCHEDULE)
-        return is_exhausted or not needs_fallback(self.hypotheses[-1])
+        return is_exhausted or self._is_settled or not needs_fallback(self.hypotheses[-1])
+
+    @property
+    def _is_settled(self) -> bool:
+        """True for a text without repetition that further attempts do not mend.
+
+        A word alone is such a text, and one that two attempts agree on (docs/tuning.md).
+        """
+        last = self.hypotheses[-1]
+        if is_repetitive(last):
+            return False
+        agrees = len(self.hypotheses) > 1 and last.text == self.hypotheses[-2].text
+        return agrees or len(last.words) == 1
 
     @property
     def selected(self) -> Hypothesis:
@@ -114,8 +126,13 @@ def select_hypothesis(attempts: Sequence[Hypothesis]) -> Hypothesis:
     """Return the last attempt if it is trusted, else the least bad one.
 
     A text that two attempts agree on is preferred: a phrase that both repeat equally often
-    was spoken that often.
+    was spoken that often. Passages that are there twice, once in no time, are written once.
     """
+    best = _least_bad(attempts)
+    return without_words(best, instant_repeats(best.words, best.known))
+
+
+def _least_bad(attempts: Sequence[Hypothesis]) -> Hypothesis:
     if not needs_fallback(attempts[-1]):
         return attempts[-1]
     texts = [[comparison_key(word.text) for word in attempt.words] for attempt in attempts]

@@ -23,6 +23,11 @@ DOUBTFUL_AVG_LOGPROB = -0.5
 MAX_NO_SPEECH_IF_HOPELESS = 0.3
 HOPELESS_AVG_LOGPROB = -1.5
 
+# One word alone, however little it is believed: a murmur or a noise seldom lasts so short.
+MAX_LONE_SPEECH_S = 0.8
+MAX_NO_SPEECH_IF_LONE = 0.6
+HOPELESS_AVG_LOGPROB_IF_LONE = -3.0
+
 MAX_NO_SPEECH_TO_COMMIT = 0.3  # above it a partial hypothesis commits nothing
 
 # Coverage: the share of the detected speech during which words are spoken. Judged from
@@ -99,6 +104,10 @@ def _is_hallucinated(hypothesis: Hypothesis, speech_s: float) -> bool:
     no_speech, logprob = hypothesis.no_speech_probability, hypothesis.avg_logprob
     if comparison_key(hypothesis.text) in KNOWN_HALLUCINATIONS:
         return is_uncovered or no_speech > MAX_NO_SPEECH_IF_KNOWN
+    if len(hypothesis.words) == 1 and speech_s <= MAX_LONE_SPEECH_S:
+        is_hopeless = logprob < HOPELESS_AVG_LOGPROB_IF_LONE
+        limit = MAX_NO_SPEECH_IF_HOPELESS if is_hopeless else MAX_NO_SPEECH_IF_LONE
+        return no_speech > limit and logprob < DOUBTFUL_AVG_LOGPROB
     is_hopeless = logprob < HOPELESS_AVG_LOGPROB
     limit = MAX_NO_SPEECH_IF_HOPELESS if is_hopeless else MAX_NO_SPEECH_PROBABILITY
     is_unheard = no_speech > limit and logprob < MIN_AVG_LOGPROB

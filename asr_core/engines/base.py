@@ -17,7 +17,7 @@ To add an engine:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
@@ -36,6 +36,7 @@ __all__ = [
     "mean_logprob",
     "never_cancelled",
     "without_first_words",
+    "without_words",
 ]
 
 Task = Literal["transcribe", "translate"]
@@ -129,6 +130,19 @@ def without_first_words(hypothesis: Hypothesis, n: int) -> Hypothesis:
         known=(*hypothesis.known, *(word.text for word in hypothesis.words[:n])),
         word_logprobs=hypothesis.word_logprobs[n:],
         avg_logprob=sum(hypothesis.word_logprobs[n:]) / n_tokens if n_tokens else 0.0,
+    )
+
+
+def without_words(hypothesis: Hypothesis, indices: Collection[int]) -> Hypothesis:
+    """Return the hypothesis without the words at ``indices``."""
+    if not indices:
+        return hypothesis
+    kept = [i for i in range(len(hypothesis.words)) if i not in indices]
+    return replace(
+        hypothesis,
+        words=tuple(hypothesis.words[i] for i in kept),
+        word_tokens=tuple(hypothesis.word_tokens[i] for i in kept),
+        word_logprobs=tuple(hypothesis.word_logprobs[i] for i in kept),
     )
 
 

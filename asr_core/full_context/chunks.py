@@ -12,9 +12,13 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
 from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+from asr_core.decoding.hallucination import MAX_LONE_SPEECH_S
 from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
 
 __all__ = ["SpeechChunk", "speech_chunks"]
+
+_EDGE_FRAMES = 4  # 0.13 s: a chunk cut out of a longer recording has more silence at its ends
+_BURST_PAUSE_FRAMES = 6  # 0.19 s: a stop within a word is shorter
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,22 @@ class SpeechChunk:
     def speech_s(self) -> float:
         """Seconds of speech."""
         return sum(self.speech_mask) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    @property
+    def speech_end_s(self) -> float:
+        """End of the speech, in seconds from the chunk's first sample."""
+        return (self.speech_mask.rfind(1) + 1) * FRAME_SAMPLES / SAMPLE_RATE_HZ
+
+    @property
+    def n_bursts(self) -> int:
+        """Number of stretches of speech between pauses of ``_BURST_PAUSE_FRAMES`` or longer."""
+        return sum(1 in part for part in self.speech_mask.split(bytes(_BURST_PAUSE_FRAMES)))
+
+    @property
+    def is_cut_close(self) -> bool:
+        """True if this is a recording of a moment that begins and ends with speech."""
+        edges = self.speech_mask[:_EDGE_FRAMES], self.speech_mask[-_EDGE_FRAMES:]
+        return self.duration_s <= MAX_LONE_SPEECH_S and all(1 in edge for edge in edges)
 
     def part(self, start_s: float, end_s: float) -> SpeechChunk:
         """Return the part between two times, in seconds from the chunk's first sample."""

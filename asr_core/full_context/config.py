@@ -23,6 +23,8 @@ class FullContextConfig:
 
     Longer silence is cut out: Whisper fills it with words of its own.
     """
+    max_pause_s: float = 1.0
+    """Seconds to which longer pauses within a chunk are shortened for the model."""
     flush_delay_s: float = 1.0
     """Seconds beyond ``join_gap_s`` after which a chunk is handed out."""
     min_silence_s: float = 0.5
@@ -46,6 +48,10 @@ class FullContextConfig:
     """
     skipped_pad_s: float = 0.2
     """Seconds kept on either side of them: words begin softly."""
+    min_split_pause_s: float = 0.2
+    """Seconds of the shortest pause at which a part without words is split."""
+    min_split_speech_s: float = 0.5
+    """Seconds of speech that each half then has at least."""
 
     # --- memory (transcribe.py) ------------------------------------------------------
 

@@ -22,10 +22,12 @@ from asr_core.errors import Cancelled
 from asr_core.full_context.channels import Speakers
 from asr_core.full_context.chunks import SpeechChunk, speech_chunks
 from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS
+from asr_core.full_context.pauses import shorten_pauses
 from asr_core.full_context.pipeline import map_ordered, run_cancellable
-from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
+from asr_core.full_context.skipped_speech import SkippedSpeech, insert_words
 from asr_core.full_context.time_range import WHOLE_FILE, RangeReader, TimeRange
 from asr_core.ops.malloc import trim_heap
+from asr_core.text.repetition import without_unspoken_tail
 from asr_core.text.segmentation import rejoin_segments, split_into_segments
 from asr_core.transcript import Segment, Transcript, Word
 
@@ -89,12 +91,14 @@ class FileOptions:
     track: int | None = None
     split_channels: bool = False
 
-    def window(self, chunk: SpeechChunk, language: str | None) -> Window:
-        """Return the window of ``chunk``; ``language`` is the file's."""
+    def window(
+        self, chunk: SpeechChunk, samples: NDArray[np.float32], language: str | None
+    ) -> Window:
+        """Return the window of ``chunk`` with these samples; ``language`` is the file's."""
         can_tell = chunk.speech_s >= FULL_CONTEXT_DEFAULTS.min_language_speech_s
         if self.language is None and self.is_mixed and can_tell:
             language = None
-        return Window(chunk.samples, language, self.task, self.prompt, beam_size=self.beam_size)
+        return Window(samples, language, self.task, self.prompt, beam_size=self.beam_size)
 
 
 def transcribe(
@@ -279,16 +283,16 @@ def _recognize_all(
 ) -> list[_ChunkText]:
     """Return the text of each chunk, speech that was skipped at first included."""
     texts = recognize(chunks)
-    skipped = [
+    searches = [SkippedSpeech(chunk) for chunk in chunks]
+    while skipped := [
         (i, part)
-        for i, (chunk, text) in enumerate(zip(chunks, texts, strict=True))
-        for part in find_skipped_speech(
-            chunk, [word.shifted(-chunk.start_s) for word in text.words]
-        )
-    ]
-    found = recognize([part for _, part in skipped]) if skipped else []
-    for (i, _), extra in zip(skipped, found, strict=True):
-        texts[i] = replace(texts[i], words=insert_words(texts[i].words, extra.words))
+        for i, (search, text) in enumerate(zip(searches, texts, strict=True))
+        for part in search.next_parts(text.words)
+    ]:
+        found = recognize([part for _, part in skipped])
+        for (i, _), extra in zip(skipped, found, strict=True):
+            words = insert_words(texts[i].words, extra.words)
+            texts[i] = _ChunkText(words, texts[i].language or extra.language)
     return texts
 
 
@@ -296,13 +300,22 @@ def _recognize(
     chunks: Sequence[SpeechChunk], options: FileOptions, language: str | None, decode: Decode
 ) -> list[_ChunkText]:
     """Return the text of each chunk; empty for silence."""
-    windows = [options.window(chunk, language) for chunk in chunks]
+    audios = [shorten_pauses(chunk, FULL_CONTEXT_DEFAULTS.max_pause_s) for chunk in chunks]
+    windows = [
+        options.window(chunk, audio.samples, language)
+        for chunk, audio in zip(chunks, audios, strict=True)
+    ]
     texts = []
-    for chunk, attempts in zip(chunks, decode_with_fallback(windows, decode), strict=True):
-        if is_silence(attempts.hypotheses, chunk.speech_s):
+    attempts_by_chunk = decode_with_fallback(windows, decode)
+    for chunk, audio, attempts in zip(chunks, audios, attempts_by_chunk, strict=True):
+        best = attempts.selected
+        # Whoever keeps a moment of speech and nothing around it means the word in it.
+        is_word_alone = chunk.is_cut_close and len(best.words) == 1
+        if is_silence(attempts.hypotheses, chunk.speech_s) and not is_word_alone:
             texts.append(_ChunkText())
         else:
-            best = attempts.selected
-            words = tuple(word.shifted(chunk.start_s) for word in best.words)
+            timed = tuple(map(audio.original, best.words))
+            spoken = without_unspoken_tail(timed, chunk.speech_end_s, chunk.n_bursts)
+            words = tuple(word.shifted(chunk.start_s) for word in spoken)
             texts.append(_ChunkText(words, best.language))
     return texts

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -12,10 +13,12 @@ from asr_core.transcript import Word, comparison_key
 __all__ = [
     "collapse_loop",
     "has_instant_repeat",
+    "instant_repeats",
     "is_runaway",
     "is_too_fast",
     "loop_length",
     "spurious_repeats",
+    "without_unspoken_tail",
 ]
 
 MIN_LOOP_REPEATS = 3
@@ -34,13 +37,17 @@ _CHARACTERS_PER_DIGIT = 4  # the length of most words for one
 
 _RUNAWAY_ITEMS, _RUNAWAY_REPEATS = 32, 12  # more than anybody says in one breath
 
+MAX_END_ERROR_S = (
+    0.15  # of the voice detector or the alignment at the end of speech (docs/tuning.md)
+)
+
 _N_FAST_WORDS = 5  # judged together: alignment gives single words too little or too much
 
 
 def is_too_fast(words: Sequence[Word]) -> bool:
     """Return True if the words take less time than anybody needs to say them."""
     n_characters = sum(map(_n_characters, words))
-    return n_characters > MAX_CHARACTERS_PER_S * sum(word.end - word.start for word in words)
+    return n_characters > MAX_CHARACTERS_PER_S * _seconds(words)
 
 
 def has_instant_repeat(words: Sequence[Word], known: Sequence[str] = ()) -> bool:
@@ -50,13 +57,67 @@ def has_instant_repeat(words: Sequence[Word], known: Sequence[str] = ()) -> bool
         words: with their times.
         known: words before them, which were spoken.
     """
-    texts = [comparison_key(text) for text in (*known, *(word.text for word in words))]
-    runs = [tuple(texts[at : at + _N_FAST_WORDS]) for at in range(len(texts) - _N_FAST_WORDS + 1)]
-    counts = Counter(runs)
-    return any(
-        counts[run] > 1 and is_too_fast(words[at : at + _N_FAST_WORDS])
-        for at, run in enumerate(runs[len(known) :])
-    )
+    return bool(instant_repeats(words, known))
+
+
+def instant_repeats(words: Sequence[Word], known: Sequence[str] = ()) -> set[int]:
+    """Return the indices of words in runs that stand elsewhere too and had no time to be spoken.
+
+    A run of ``_N_FAST_WORDS`` is too fast, a shorter one of ``MIN_SPURIOUS_WORDS`` has no time
+    at all. Each text keeps one of its runs, the longest in time.
+
+    Args:
+        words: with their times.
+        known: words before them, which were spoken.
+    """
+    words = [*(Word(text, 0.0, math.inf, 1.0) for text in known), *words]
+    texts = [comparison_key(word.text) for word in words]
+    gone: set[int] = set()
+    for size in (_N_FAST_WORDS, MIN_SPURIOUS_WORDS):
+        begins: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for at in range(len(texts) - size + 1):
+            begins[tuple(texts[at : at + size])].append(at)
+        for same in begins.values():
+            timed = sorted(same, key=lambda at: _seconds(words[at : at + size]))
+            for at in timed[:-1]:
+                run = words[at : at + size]
+                is_instant = _seconds(run) < size * ONE_FRAME_S
+                if is_instant or (size == _N_FAST_WORDS and is_too_fast(run)):
+                    gone.update(range(at - len(known), at - len(known) + size))
+    return gone
+
+
+def without_unspoken_tail(
+    words: Sequence[Word], speech_end_s: float, n_bursts: int
+) -> tuple[Word, ...]:
+    """Return ``words`` without those at the end that were written again after the speech.
+
+    A decoder that misses the end of the speech repeats words; the alignment puts them where
+    nobody speaks any more, all but the last, which gets the rest of the audio, in no time.
+
+    Args:
+        words: in order.
+        speech_end_s: end of the speech, on the clock of the words.
+        n_bursts: stretches of speech between pauses: so many words were spoken at least,
+            wherever the alignment puts them.
+    """
+    begin = len(words)
+    while begin > n_bursts and words[begin - 1].start >= speech_end_s - MAX_END_ERROR_S:
+        begin -= 1
+    is_untimed = all(word.end - word.start < ONE_FRAME_S for word in words[begin:-1])
+    texts = [comparison_key(word.text) for word in words]
+    return tuple(words[:begin] if is_untimed and _repeats(texts, len(words) - begin) else words)
+
+
+def _repeats(texts: Sequence[str], n_tail: int) -> bool:
+    """Return True if the last ``n_tail`` are there before; a few only if they stand beside that."""
+    if n_tail >= MIN_SPURIOUS_WORDS:
+        return set(texts[-n_tail:]) <= set(texts[:-n_tail])
+    return any(_n_periodic(texts, period) >= n_tail for period in range(1, n_tail + 1))
+
+
+def _seconds(words: Sequence[Word]) -> float:
+    return sum(word.end - word.start for word in words)
 
 
 def _n_characters(word: Word) -> int:

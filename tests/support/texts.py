@@ -55,4 +55,7 @@ def hypothesis(
     words = tuple(
         Word(f" {w}", i * each_s, (i + 1) * each_s, 0.9) for i, w in enumerate(text.split())
     )
-    return Hypothesis(words, ((),) * len(words), "en", 1.0, no_speech, logprob, ratio)
+    n = len(words)
+    return Hypothesis(
+        words, ((),) * n, "en", 1.0, no_speech, logprob, ratio, word_logprobs=(logprob,) * n
+    )

@@ -143,8 +143,9 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """See :meth:`asr_core.engines.base.Engine.detect_language`."""
         if not self.tokenizer.multilingual:
             return "en", 1.0
+        whole = [replace(window, context_s=MAX_WINDOW_S) for window in windows]
         with _translate_errors():
-            encoded = self._encode_in_background(windows)
+            encoded = self._encode_in_background(whole)
             with self._pool.acquire(background=True):
                 rows = self._language_probabilities(encoded)
         mean = {language: sum(row[language] for row in rows) / len(rows) for language in rows[0]}
@@ -206,9 +207,16 @@ class WhisperEngine(ABC, Generic[Encoded]):
 
     def _features(self, windows: Sequence[Window]) -> NDArray[np.float32]:
         """Return (batch, n_mels, n_frames), padded to the longest context that is wanted."""
-        context_s = max(encoder_context_s(w, self._beam_size(w)) for w in windows)
+        context_s = max(map(self._context_s, windows))
         n_frames = round(context_s * FRAMES_PER_SECOND)
         return np.stack([log_mel(window.samples, self._n_mels, n_frames) for window in windows])
+
+    def _context_s(self, window: Window) -> float:
+        """Return the seconds that the encoder sees; all for a language that nothing corrects."""
+        is_detected = window.language is None and self.tokenizer.multilingual
+        if is_detected and not window.is_partial:
+            return MAX_WINDOW_S
+        return encoder_context_s(window, self._beam_size(window))
 
     def _beam_size(self, window: Window) -> int:
         return window.beam_size if self._supports_beam_search else 1

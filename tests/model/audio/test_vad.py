@@ -49,8 +49,9 @@ def test_digital_silence_and_soft_voices_are_the_same_in_any_blocks(
 def test_the_rebuilt_network_equals_the_one_in_its_file(two_cities: np.ndarray) -> None:
     frames = two_cities[: 300 * FRAME_SAMPLES].reshape(300, FRAME_SAMPLES)
     seen = np.hstack([np.vstack([np.zeros((1, 64)), frames[:-1, -64:]]), frames])
+    silence = np.zeros((8, seen.shape[1]))
     state = np.zeros((1, 1, 128), np.float32)
-    inputs = {"input": seen.astype(np.float32), "h": state, "c": state}
+    inputs = {"input": np.vstack([silence, seen]).astype(np.float32), "h": state, "c": state}
     [package] = find_spec("faster_whisper").submodule_search_locations  # type: ignore
     path = Path(package) / "assets" / "silero_vad_v6.onnx"
     theirs, *_ = onnxruntime.InferenceSession(path).run(None, inputs)
@@ -111,6 +112,18 @@ def test_noise_of_any_level_is_not_speech(level_dbfs: float, reset_on_silence: b
     for noise in noises(10 * 16_000).values():
         vad = SileroVad(reset_on_silence=reset_on_silence)
         assert not spoken_frames(vad, noise * 10 ** (level_dbfs / 20)).any()
+
+
+@pytest.mark.parametrize("start_s", [4.47, 12.61])
+def test_a_word_that_a_recording_begins_with_is_found(
+    two_cities: np.ndarray, start_s: float
+) -> None:
+    """A network that has not heard a moment of silence misses it."""
+    start = int(start_s * 16_000)
+    word = two_cities[start : start + 5_600]
+    segmenter = SpeechSegmenter()
+    segmenter.push(SileroVad(reset_on_silence=True).push(word))
+    assert segmenter.finish(len(word))
 
 
 def test_speech_is_found_and_silence_is_not(two_cities: np.ndarray) -> None:

@@ -64,6 +64,25 @@ def test_the_engines_agree_on_the_language(base: Path, beckett: np.ndarray) -> N
     assert on_cpu[1] == pytest.approx(on_torch[1], abs=0.02)
 
 
+def test_a_language_is_detected_from_the_context_that_whisper_was_trained_on(
+    base: Path, beckett: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, lengths_s = OnnxEngine(base), []
+    encode = engine._encode
+
+    def encode_noted(features: np.ndarray) -> np.ndarray:
+        lengths_s.append(features.shape[-1] / 100)
+        return encode(features)
+
+    monkeypatch.setattr(engine, "_encode", encode_noted)
+    short = Window(beckett[:32_000], beam_size=5)
+    engine.detect_language([short])
+    engine.transcribe([short])
+    assert lengths_s == [30.0, 30.0]
+    engine.transcribe([replace(short, language="en"), replace(short, is_partial=True)])
+    assert max(lengths_s[2:]) < 30
+
+
 def test_int8_makes_few_errors(
     base_engine: Engine, beckett: np.ndarray, two_cities: np.ndarray
 ) -> None:

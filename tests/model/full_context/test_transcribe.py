@@ -130,8 +130,9 @@ def test_mixed_languages_are_detected_passage_by_passage(
     quiet = np.zeros(64_000, np.float32)
     speech = np.concatenate([two_cities[: 16_000 * 16], quiet, two_cities[: 16_000 * 2]])
     found = transcribe(flac(speech), engine, FileOptions(is_mixed=True))  # type: ignore[arg-type]
-    # The last passage is too short for detection by itself.
-    assert [window.language for window in engine.windows_seen][-2:] == [None, "en"]
+    # The last passage is too short for detection by itself; both may be decoded at once.
+    long, short = sorted(engine.windows_seen[-2:], key=lambda window: -len(window.samples))
+    assert [long.language, short.language] == [None, "en"]
     assert {segment.language for segment in found.segments} == {"en"}
     plain = transcribe(flac(speech), base_engine)
     assert {segment.language for segment in plain.segments} == {None}

@@ -63,7 +63,7 @@ def test_a_few_short_words_need_no_fallback_for_their_time() -> None:
 
 
 def test_fallbacks_penalise_repetition_and_then_drop_the_prompt() -> None:
-    doubtful = hypothesis("all is well", logprob=-1.5)
+    doubtful = hypothesis("no no no no", logprob=-1.5)
     attempts, windows = Attempts(), []
     while not attempts.is_done:
         windows.append(attempts.next_window(WINDOW))
@@ -72,6 +72,32 @@ def test_fallbacks_penalise_repetition_and_then_drop_the_prompt() -> None:
     assert [window.prompt for window in windows] == ["Acme", "Acme", "", ""]
     assert [window.repetition_penalty for window in windows] == [1.0, 1.0, 1.15, 1.3]
     assert [window.context_s for window in windows] == [None, 30.0, 30.0, 30.0]
+
+
+def test_attempts_end_with_the_first_that_changes_nothing() -> None:
+    first = Attempts().adding(hypothesis("oh zero", logprob=-1.5))
+    assert not first.is_done
+    assert not first.adding(hypothesis("no zero", logprob=-1.5)).is_done
+    assert first.adding(hypothesis("oh zero", logprob=-1.4)).is_done
+
+
+def test_a_word_alone_is_not_decoded_again() -> None:
+    """With the context that a fallback has it is never mended, and sometimes misheard."""
+    assert Attempts().adding(hypothesis("zero", logprob=-1.5)).is_done
+
+
+def test_a_passage_is_never_written_again_in_no_time() -> None:
+    """Not even where all attempts do so."""
+    spoken = hypothesis("zero nine five four six one", each_s=0.8)
+    again = tuple(Word(f" {w}", 4.8, 4.8, 0.9) for w in ["nine", "five", "four", "six"])
+    after = (Word(" three", 4.8, 5.4, 0.9),)
+    words = (*spoken.words, *again, *after)
+    tokens, logprobs = tuple((i,) for i in range(len(words))), (-0.1,) * len(words)
+    written = replace(spoken, words=words, word_tokens=tokens, word_logprobs=logprobs)
+    assert needs_fallback(written)
+    selected = select_hypothesis([written, written])
+    assert selected.words == (*spoken.words, *after)
+    assert selected.word_tokens == (*tokens[: len(spoken.words)], *tokens[-1:])
 
 
 def test_a_phrase_that_two_attempts_repeat_equally_often_was_spoken() -> None:
@@ -87,7 +113,7 @@ def test_attempts_one_by_one_equal_those_of_a_batch(logprobs: list[list[float]])
     settings = [(1.0, None), *FALLBACK_SCHEDULE]
     windows = [replace(WINDOW, language=str(i)) for i in range(len(logprobs))]
     answers = {
-        (str(i), *setting): hypothesis("so it is", logprob=logprob)
+        (str(i), *setting): hypothesis(f"so it is {setting}", logprob=logprob)
         for i, each in enumerate(logprobs)
         for logprob, setting in zip(each, settings, strict=True)
     }

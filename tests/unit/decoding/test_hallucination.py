@@ -52,6 +52,15 @@ def test_one_of_several_uncertain_attempts_may_indicate_silence() -> None:
     assert select_hypothesis([silent, hypothesis("oh")]).text == "oh"
 
 
+def test_a_word_alone_is_kept_though_the_model_hardly_believes_it() -> None:
+    word = hypothesis("one", logprob=-1.7, no_speech=0.55)
+    assert not is_silence([word], 0.3)
+    assert is_silence([word], 1.5)  # a murmur
+    assert is_silence([hypothesis("oh", logprob=-4.2, no_speech=0.5)], 0.3)  # a hen
+    assert is_silence([hypothesis("you", logprob=-1.7, no_speech=0.7)], 0.3)
+    assert is_silence([hypothesis("thank you", logprob=-0.7, no_speech=0.55)], 0.3)
+
+
 def test_known_hallucinations_need_a_sign_of_speech() -> None:
     assert is_silence([hypothesis("Thanks for watching!", no_speech=0.2)], 1.0)
     assert is_silence([hypothesis("Thanks for watching!", no_speech=0.0)], 9.0)

@@ -3,13 +3,18 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from asr_core.audio.vad import FRAME_SAMPLES
 from asr_core.full_context.chunks import SpeechChunk
 from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS
-from asr_core.full_context.skipped_speech import find_skipped_speech, insert_words
+from asr_core.full_context.skipped_speech import (
+    SkippedSpeech,
+    find_skipped_speech,
+    insert_words,
+)
 from asr_core.transcript import Word
 
 RATE = 16_000
@@ -46,7 +51,34 @@ def test_pauses_and_short_gaps_are_left_alone() -> None:
         find_skipped_speech(window, words("one two three four five", 0.0) + words("six seven", 7.0))
         == []
     )
-    assert find_skipped_speech(window, []) == []
+
+
+def test_a_window_without_words_is_searched_on_either_side_of_its_longest_pause() -> None:
+    window = spoken((0.0, 2.0), (2.5, 4.5), (7.0, 12.0))
+    search = SkippedSpeech(window)
+    first, second = search.next_parts([])
+    assert (first.start_s, second.end_s) == pytest.approx((100.0, 115.0), abs=0.1)
+    assert 104.5 < first.end_s == second.start_s < 107.0
+
+
+def test_the_search_ends_where_nothing_is_found() -> None:
+    search = SkippedSpeech(spoken((0.0, 3.0), (4.0, 6.0), (7.0, 9.0), (10.0, 14.0)))
+    tried = []
+    while parts := search.next_parts([]):
+        tried += [(part.start_s, part.end_s) for part in parts]
+    assert len(tried) == len(set(tried)) == 6
+
+
+def test_what_follows_the_words_that_were_found_is_searched_again() -> None:
+    """The decoder ends after the first voice, and once more after the second."""
+    search = SkippedSpeech(spoken((0.0, 4.0), (4.5, 8.0), (8.5, 14.0)))
+    found = words("ten words of the first voice that is there now", 100.0)
+    [rest] = search.next_parts(found)
+    assert rest.start_s < 104.5
+    assert rest.end_s == 115.0
+    found += words("nine words of the second voice are there now", 104.5)
+    [last] = search.next_parts(found)
+    assert 107.5 < last.start_s < 108.5
 
 
 @given(st.lists(st.floats(0, 14.9), max_size=20), st.lists(st.booleans(), min_size=15, max_size=15))

@@ -6,12 +6,18 @@ from hypothesis import strategies as st
 from asr_core.text.repetition import (
     collapse_loop,
     has_instant_repeat,
+    instant_repeats,
     is_runaway,
     is_too_fast,
     loop_length,
     spurious_repeats,
+    without_unspoken_tail,
 )
 from asr_core.transcript import Word
+
+
+def timed(*words: tuple[str, float, float]) -> list[Word]:
+    return [Word(f" {text}", start, end, 0.9) for text, start, end in words]
 
 
 @given(st.lists(st.integers(0, 3), max_size=8), st.integers(3, 6), st.integers(1, 4))
@@ -115,3 +121,40 @@ def test_only_a_short_phrase_said_over_and_over_is_a_runaway(before: list[int], 
     assert is_runaway(before + phrase * 32)
     assert not is_runaway(before + phrase * 10)
     assert not is_runaway([*before, *range(100)])
+
+
+def test_a_passage_in_the_middle_is_not_written_twice_in_no_time() -> None:
+    spoken = timed(*((str(n), n * 0.6, n * 0.6 + 0.6) for n in range(6)))
+    again = timed(("1", 3.6, 3.6), ("2", 3.6, 3.6), ("3", 3.6, 3.6))
+    after = timed(("8", 3.6, 4.2), ("9", 4.2, 4.8))
+    assert has_instant_repeat([*spoken, *again, *after])
+    assert instant_repeats([*spoken, *again, *after]) == {6, 7, 8}
+    assert instant_repeats([*again, *spoken, *after]) == {0, 1, 2}
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=20))
+def test_words_that_had_their_time_stay(texts: list[str]) -> None:
+    words = timed(*((text, i * 0.3, i * 0.3 + 0.3) for i, text in enumerate(texts)))
+    assert instant_repeats(words) == set()
+
+
+def test_digits_written_again_after_the_last_one_were_not_spoken() -> None:
+    spoken = timed(("2", 0.5, 1.1), ("5", 3.1, 3.7), ("2", 5.6, 6.2))
+    again = timed(("5", 6.2, 6.2), ("2", 6.2, 6.5))
+    assert without_unspoken_tail([*spoken, *again], 6.27, 3) == tuple(spoken)
+    other = timed(("7", 6.2, 6.2), ("2", 6.2, 6.5))
+    assert without_unspoken_tail([*spoken, *other], 6.27, 3) == (*spoken, *other)
+
+
+def test_last_digits_in_no_time_that_repeat_nothing_beside_them_are_kept() -> None:
+    number = timed(("6", 0.0, 0.5), ("6", 0.5, 1.0), ("2", 1.0, 2.4), ("6", 2.4, 2.4))
+    assert without_unspoken_tail(number, 2.4, 1) == tuple(number)
+    longer = [*number, *timed(("6", 2.4, 2.5))]
+    assert without_unspoken_tail(longer, 2.4, 1) == tuple(longer)
+
+
+def test_a_last_word_spoken_twice_is_kept_where_there_is_speech_for_it() -> None:
+    twice = timed(("two", 0.0, 0.6), ("three", 1.2, 1.8), ("three", 3.0, 3.0))
+    assert without_unspoken_tail(twice, 3.0, 3) == tuple(twice)
+    assert without_unspoken_tail(twice, 3.0, 2) == tuple(twice[:2])
+    assert without_unspoken_tail(twice, 4.0, 2) == tuple(twice)
