@@ -23,7 +23,14 @@ from asr_core.workarounds.silero_file import silero_vad_file
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["FRAME_SAMPLES", "SileroVad", "SpeechSegmenter", "SpeechSpan", "VadOptions"]
+__all__ = [
+    "FRAME_SAMPLES",
+    "SileroVad",
+    "SpeechSegmenter",
+    "SpeechSpan",
+    "VadOptions",
+    "count_bursts",
+]
 
 Samples = NDArray[np.float32]
 
@@ -35,6 +42,8 @@ _MAX_BATCH_FRAMES = 64
 
 _CONTEXT_SAMPLES = 64  # end of the previous frame, part of the network's input
 _STATE_SHAPE = (1, 1, 128)
+
+_BURST_PAUSE_FRAMES = 6  # 0.19 s: a stop within a word is shorter
 
 _SILENCE_THRESHOLD = 0.25
 """Probability below which a frame counts as silent for a reset."""
@@ -174,6 +183,15 @@ class SpeechSpan:
 
     start: int
     end: int | None = None
+
+
+def count_bursts(speech_mask: bytes) -> int:
+    """Return the number of stretches of speech between pauses of ``_BURST_PAUSE_FRAMES`` or longer.
+
+    Args:
+        speech_mask: for each frame 1 if there is speech, else 0.
+    """
+    return sum(1 in part for part in speech_mask.split(bytes(_BURST_PAUSE_FRAMES)))
 
 
 class SpeechSegmenter:

@@ -11,14 +11,20 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
-from asr_core.audio.vad import FRAME_SAMPLES, SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+from asr_core.audio.vad import (
+    FRAME_SAMPLES,
+    SileroVad,
+    SpeechSegmenter,
+    SpeechSpan,
+    VadOptions,
+    count_bursts,
+)
 from asr_core.decoding.hallucination import MAX_LONE_SPEECH_S
 from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
 
 __all__ = ["SpeechChunk", "speech_chunks"]
 
 _EDGE_FRAMES = 4  # 0.13 s: a chunk cut out of a longer recording has more silence at its ends
-_BURST_PAUSE_FRAMES = 6  # 0.19 s: a stop within a word is shorter
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,8 @@ class SpeechChunk:
 
     @property
     def n_bursts(self) -> int:
-        """Number of stretches of speech between pauses of ``_BURST_PAUSE_FRAMES`` or longer."""
-        return sum(1 in part for part in self.speech_mask.split(bytes(_BURST_PAUSE_FRAMES)))
+        """Number of stretches of speech between pauses."""
+        return count_bursts(self.speech_mask)
 
     @property
     def is_cut_close(self) -> bool:

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.buffer import AudioBuffer
-from asr_core.audio.vad import SileroVad, SpeechSegmenter, SpeechSpan, VadOptions
+from asr_core.audio.vad import (
+    SileroVad,
+    SpeechSegmenter,
+    SpeechSpan,
+    VadOptions,
+    count_bursts,
+)
 from asr_core.decoding.fallback import FINAL_BEAM_SIZE, Attempts, needs_fallback
 from asr_core.decoding.hallucination import is_silence, may_be_silence
 from asr_core.engines.base import Hypothesis, Task, Window, without_first_words
@@ -30,6 +36,7 @@ from asr_core.streaming.kept_audio import KeptAudio
 from asr_core.streaming.level_meter import LevelMeter
 from asr_core.streaming.policy import local_agreement, trim_point
 from asr_core.streaming.utterance import Context, DecodedWord, Utterance
+from asr_core.text.repetition import without_unspoken_tail
 from asr_core.text.sentences import ends_sentence
 from asr_core.transcript import Segment, Transcript, Word
 
@@ -409,7 +416,7 @@ class LiveSession:
             utterance: the one it belongs to.
         """
         config = self._config
-        new = utterance.new_words(hypothesis, pending.start_s)
+        new = self._spoken(utterance.new_words(hypothesis, pending.start_s), pending, utterance)
         speech_s = self._segmenter.speech_s(utterance.audio_start, pending.end)
         skipped_s = speech_s - utterance.worded_s(new)
         max_skipped_s = (
@@ -421,6 +428,17 @@ class LiveSession:
         new_speech_s = self._segmenter.speech_s(utterance.final_end, pending.end)
         own = [without_first_words(a, utterance.n_context_words(a)) for a in attempts]
         return () if is_untrusted or is_silence(own, new_speech_s) else new
+
+    def _spoken(
+        self, new: Sequence[DecodedWord], pending: _PendingWindow, utterance: Utterance
+    ) -> tuple[DecodedWord, ...]:
+        """Return the new words but those that were written again after the speech had ended."""
+        known = utterance.committed_in_window
+        words = (*known, *(each.word for each in new))
+        speech_end = min(self._segmenter.last_speech_end, pending.end)
+        mask = self._segmenter.speech_mask(utterance.audio_start, pending.end)
+        spoken = without_unspoken_tail(words, speech_end / SAMPLE_RATE_HZ, count_bursts(mask))
+        return tuple(new[: max(0, len(spoken) - len(known))])
 
     def _n_to_commit(
         self, new: Sequence[Word], pending: _PendingWindow, utterance: Utterance

@@ -93,7 +93,8 @@ def without_unspoken_tail(
     """Return ``words`` without those at the end that were written again after the speech.
 
     A decoder that misses the end of the speech repeats words; the alignment puts them where
-    nobody speaks any more, all but the last, which gets the rest of the audio, in no time.
+    nobody speaks any more. Near the end of the speech they must have no time as well, all but
+    the last, which gets the rest of the audio.
 
     Args:
         words: in order.
@@ -101,12 +102,15 @@ def without_unspoken_tail(
         n_bursts: stretches of speech between pauses: so many words were spoken at least,
             wherever the alignment puts them.
     """
-    begin = len(words)
-    while begin > n_bursts and words[begin - 1].start >= speech_end_s - MAX_END_ERROR_S:
-        begin -= 1
-    is_untimed = all(word.end - word.start < ONE_FRAME_S for word in words[begin:-1])
-    texts = [comparison_key(word.text) for word in words]
-    return tuple(words[:begin] if is_untimed and _repeats(texts, len(words) - begin) else words)
+    for after_s in (MAX_END_ERROR_S, -MAX_END_ERROR_S):
+        begin = len(words)
+        while begin > n_bursts and words[begin - 1].start >= speech_end_s + after_s:
+            begin -= 1
+        is_untimed = all(word.end - word.start < ONE_FRAME_S for word in words[begin:-1])
+        texts = [comparison_key(word.text) for word in words]
+        if (is_untimed or after_s > 0) and _repeats(texts, len(words) - begin):
+            words = words[:begin]
+    return tuple(words)
 
 
 def _repeats(texts: Sequence[str], n_tail: int) -> bool:

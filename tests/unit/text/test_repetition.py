@@ -158,3 +158,13 @@ def test_a_last_word_spoken_twice_is_kept_where_there_is_speech_for_it() -> None
     assert without_unspoken_tail(twice, 3.0, 3) == tuple(twice)
     assert without_unspoken_tail(twice, 3.0, 2) == tuple(twice[:2])
     assert without_unspoken_tail(twice, 4.0, 2) == tuple(twice)
+
+
+def test_words_written_again_long_after_the_speech_were_not_spoken() -> None:
+    """Whatever time the alignment gives them; a new word there is kept, and so is a spoken one."""
+    sixes = timed(("8", 0.5, 1.0), ("6", 2.0, 2.5), ("6", 3.5, 4.0))
+    again = timed(("6", 4.2, 4.7), ("6", 4.7, 5.2), ("6", 5.2, 5.2))
+    assert without_unspoken_tail([*sixes, *again], 4.0, 3) == tuple(sixes)
+    assert without_unspoken_tail([*sixes, *again], 4.0, 5) == (*sixes, *again[:2])
+    new = timed(("7", 4.2, 4.7))
+    assert without_unspoken_tail([*sixes, *new], 4.0, 3) == (*sixes, *new)
