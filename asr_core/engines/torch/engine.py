@@ -21,6 +21,7 @@ from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.errors import ModelError
 from asr_core.models.capabilities import MULTILINGUAL_SIZE
 from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
+from asr_core.text.repetition import is_runaway
 
 __all__ = ["TransformersEngine"]
 
@@ -136,6 +137,7 @@ class TransformersEngine(WhisperEngine[TorchEncodedAudio]):
                 running[i] &= tokens[i] != self.tokenizer.end
                 if running[i]:
                     texts[i].append(tokens[i])
+                    running[i] = not is_runaway(texts[i][len(requests[i].prefix) :])
             if not any(running):
                 break
             newest = torch.tensor(tokens, device=self._device)[:, None]
