@@ -142,7 +142,7 @@ class SileroVad:
         return len(probabilities)
 
     def _reset(self) -> None:
-        self._h, self._c = _state_after_silence()
+        self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)  # a hum would pass for speech else
         self._gain.reset()
         self._n_silent, self._has_detected_speech = 0, False
 
