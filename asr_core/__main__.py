@@ -1,12 +1,12 @@
-"""``python -m asr_core``."""
+"""Entry point of ``python -m asr_core`` and ``speak-and-read``."""
 
 import sys
 
-from asr_core.memory import share_arenas
+from asr_core.ops.malloc import limit_arenas
 
-share_arenas()  # before anything begins a thread
+limit_arenas()  # before any thread starts
 
-from asr_core.cli import main  # noqa: E402
+from asr_core.cli.main import main  # noqa: E402
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,7 +1,7 @@
-"""The few exception types that this package raises on purpose.
+"""Exceptions that this package raises on purpose.
 
-Every message is one sentence for the person at the keyboard: what happened,
-why, and what to do about it. Pages and the command line show it as it is.
+Every message is one sentence for the user: what happened, why, and what to do about it. Pages
+and the command line show it as it is.
 """
 
 from __future__ import annotations
@@ -16,45 +16,50 @@ __all__ = [
     "LimitError",
     "ManifestError",
     "ModelError",
+    "SettingsError",
     "StoreError",
 ]
 
 
 class AsrError(Exception):
-    """Base of all errors with a sentence for the user."""
+    """Base class: an error with a sentence for the user."""
 
 
 class AudioError(AsrError):
-    """The audio cannot be read or holds no sound."""
+    """Audio that cannot be read, or that holds no sound."""
 
 
 class ModelError(AsrError):
-    """The model is unknown, incomplete or cannot be fetched."""
+    """Model that is unknown, incomplete or cannot be fetched."""
 
 
 class EngineError(AsrError):
-    """The engine is not installed, or it failed while it ran."""
+    """Engine that is not installed, or failed at run time."""
 
 
 class Cancelled(AsrError):
-    """The user stopped the work; nothing is wrong."""
+    """Work that the user stopped; nothing is wrong."""
 
 
 class ConditionError(AsrError):
-    """A condition of the test bench is unknown, out of its limits or lacks what it needs."""
+    """Test-bench condition that is unknown, out of its limits or lacks what it needs."""
 
 
 class LanguageError(AsrError):
-    """Whisper knows no such language."""
+    """Language that Whisper does not know."""
 
 
 class LimitError(AsrError):
-    """A limit is set to something that is none."""
+    """Limit that is reached."""
 
 
 class ManifestError(AsrError):
-    """A list of recordings cannot be read."""
+    """List of recordings that cannot be read."""
+
+
+class SettingsError(AsrError):
+    """Setting whose value is not valid."""
 
 
 class StoreError(AsrError):
-    """The test bench's store cannot be reached, or is full."""
+    """Test-bench store that cannot be reached or is full."""

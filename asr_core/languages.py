@@ -1,4 +1,4 @@
-"""The languages that Whisper knows, by its codes, and what else they are called."""
+"""Languages that Whisper knows: codes, names and other spellings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from asr_core.errors import LanguageError
-from asr_core.plain_text import shortened
+from asr_core.text.plain_text import shorten
 
 __all__ = ["LANGUAGES", "language_code"]
 
@@ -114,9 +114,9 @@ LANGUAGES: Mapping[str, str] = {
     "su": "Sundanese",
     "yue": "Cantonese",
 }
-"""Code → English name, in the order of the model's tokens (Radford et al. 2022)."""
+"""English name by code, in the order of the model's tokens (Radford et al. 2022)."""
 
-_OWN_NAMES: Mapping[str, str] = {
+_NATIVE_NAMES: Mapping[str, str] = {
     "zh": "中文",
     "de": "Deutsch",
     "es": "español",
@@ -164,9 +164,9 @@ _OWN_NAMES: Mapping[str, str] = {
     "lb": "Lëtzebuergesch",
     "yue": "粵語",
 }
-"""Code → what its speakers call it, where that differs from English."""
+"""Native name by code, where it differs from the English one."""
 
-_OTHER_NAMES: Mapping[str, str] = {
+_ALIASES: Mapping[str, str] = {
     "bangla": "bn",
     "bokmål": "no",
     "burmese": "my",
@@ -186,45 +186,45 @@ _OTHER_NAMES: Mapping[str, str] = {
     "sinhalese": "si",
     "valencian": "ca",
 }
-"""English name → code, of those in use beside that of ``LANGUAGES``."""
+"""Code by English name in use beside that of ``LANGUAGES``."""
 
 _CODES = {
-    **{name.casefold(): code for code, name in _OWN_NAMES.items()},
-    **_OTHER_NAMES,
+    **{name.casefold(): code for code, name in _NATIVE_NAMES.items()},
+    **_ALIASES,
     **{name.casefold(): code for code, name in LANGUAGES.items()},
 }
 
-_WHISPERS_CODES: Mapping[str, str] = {"nb": "no", "fil": "tl", "jv": "jw"}
-"""Code by today's standard → the one that Whisper was trained with."""
+_WHISPER_CODES: Mapping[str, str] = {"nb": "no", "fil": "tl", "jv": "jw"}
+"""Code that Whisper was trained with, by today's standard code."""
 
-_LONGEST = 60  # characters; no name of a language has as many
+_MAX_LENGTH = 60  # characters; every language name is shorter
 
 
-@functools.lru_cache(maxsize=1000)  # a table names the same few in each of its lines
+@functools.lru_cache(maxsize=1000)  # a table repeats the same few in each row
 def language_code(text: str) -> str:
-    """Return Whisper's code of a language that is written as a name, a code or a locale.
+    """Return Whisper's code for a language given as a name, a code or a locale.
 
-    Such as ``German``, ``Deutsch``, ``DE``, ``ger``, ``de-AT``, ``de_AT.UTF-8``: all ``de``.
+    ``German``, ``Deutsch``, ``DE``, ``ger``, ``de-AT`` and ``de_AT.UTF-8`` are all ``de``.
 
     Raises:
-        LanguageError: Whisper knows no such language.
+        LanguageError: Whisper does not know the language.
     """
-    wanted = " ".join(text[: _LONGEST + 1].casefold().split())
+    wanted = " ".join(text[: _MAX_LENGTH + 1].casefold().split())
     without_region = re.sub(r"\s*\([^)]*\)$", "", wanted)  # Portuguese (Brazil)
-    code = _CODES.get(wanted) or _CODES.get(without_region) or _by_tag(wanted)
-    if code is None or len(text) > _LONGEST:
+    code = _CODES.get(wanted) or _CODES.get(without_region) or _code_of_tag(wanted)
+    if code is None or len(text) > _MAX_LENGTH:
         close = difflib.get_close_matches(wanted, _CODES, n=1, cutoff=0.75)
         hint = (
             f"did you mean {LANGUAGES[_CODES[close[0]]]}?"
             if close
             else ("give a name or a code, such as German, de or pt-BR.")
         )
-        raise LanguageError(f"{shortened(text, 20)!r} is no language that Whisper knows; {hint}")
+        raise LanguageError(f"{shorten(text, 20)!r} is not a language that Whisper knows; {hint}")
     return code
 
 
-def _by_tag(wanted: str) -> str | None:
-    """Return the code of an IETF or ISO 639 tag or a POSIX locale; None if it is none."""
+def _code_of_tag(wanted: str) -> str | None:
+    """Return the code of an IETF or ISO 639 tag or a POSIX locale; None if it is not one."""
     if wanted in LANGUAGES:
         return wanted
     import langcodes
@@ -234,5 +234,5 @@ def _by_tag(wanted: str) -> str | None:
         language = langcodes.Language.get(tag, normalize=False).language or ""
     except ValueError:
         return None
-    code = _WHISPERS_CODES.get(language, language)
+    code = _WHISPER_CODES.get(language, language)
     return code if code in LANGUAGES else None

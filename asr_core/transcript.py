@@ -1,7 +1,7 @@
-"""What recognition results in: words, segments and transcripts.
+"""Results of recognition: words, segments and transcripts.
 
-All times are seconds on the audio clock: zero is the first sample of the
-recording or of the live session, counted in samples, never in wall time.
+All times are seconds on the audio clock: zero is the first sample of the recording or of the
+live session. They are counted in samples, never in wall time.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-__all__ = ["Segment", "Transcript", "Word", "join_words", "normalised"]
+__all__ = ["Segment", "Transcript", "Word", "comparison_key", "join_words"]
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as the model wrote it.
+    """Word as the model wrote it.
 
     Attributes:
-        text: with the leading space that the script calls for, so that words
-            join to running text in any language (Chinese has none).
+        text: with its leading space, if the script has one, so that words join to running text
+            in any language.
         start: seconds.
         end: seconds, never before ``start``.
-        probability: mean probability of the word's tokens, times the share of the texts
-            that the decoder's beam kept in which the word is said; 0 to 1.
+        probability: 0 to 1: mean probability of the word's tokens, times its posterior among
+            the hypotheses that the beam kept.
     """
 
     text: str
@@ -33,84 +33,84 @@ class Word:
     probability: float
 
     def shifted(self, offset_s: float) -> Word:
-        """The same word ``offset_s`` seconds later."""
+        """Return the same word ``offset_s`` seconds later."""
         return replace(self, start=self.start + offset_s, end=self.end + offset_s)
 
 
-def normalised(text: str) -> str:
-    """``text`` without case, punctuation and spaces: what comparing is about."""
+def comparison_key(text: str) -> str:
+    """Return ``text`` without case, punctuation and spaces, for comparing words."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def join_words(words: Iterable[Word]) -> str:
-    """Running text of ``words``, without outer spaces."""
+    """Return the running text of ``words``, without outer spaces."""
     return "".join(word.text for word in words).strip()
 
 
-_NUMBERS = struct.Struct("=3dI")  # of a word: start, end, probability, characters
+_PACKED_WORD = struct.Struct("=3dI")  # start, end, probability, number of characters
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of speech between two pauses: one line on the page.
+    """Sentence, or the speech between two pauses: one line on the page.
 
-    Its words stand packed, in a quarter of the memory that objects take: a day of speech
-    has 200 000 of them.
+    Words are stored packed, in a quarter of the memory of objects: a day of speech has 200 000.
 
     Attributes:
-        start, end: seconds.
-        language: code, where it was detected for this stretch alone.
-        speaker: who said it, where speakers are told apart: the name of the channel.
+        start: seconds.
+        end: seconds.
+        language: code, if it was detected for this segment alone.
+        speaker: name of the channel, if each channel is a speaker.
     """
 
     start: float
     end: float
-    _joined: str
-    _numbers: bytes = field(repr=False)
+    _text: str
+    _packed: bytes = field(repr=False)
     language: str | None = None
     speaker: str | None = None
 
     @classmethod
-    def of(
+    def from_words(
         cls, words: Sequence[Word], language: str | None = None, speaker: str | None = None
     ) -> Segment:
-        """The segment that spans ``words``; there must be at least one."""
-        numbers = (_NUMBERS.pack(w.start, w.end, w.probability, len(w.text)) for w in words)
+        """Return the segment that spans ``words``, of which there must be at least one."""
+        packed = (_PACKED_WORD.pack(w.start, w.end, w.probability, len(w.text)) for w in words)
         return cls(
             words[0].start,
             max(word.end for word in words),
             "".join(word.text for word in words),
-            b"".join(numbers),
+            b"".join(packed),
             language,
             speaker,
         )
 
     @property
     def words(self) -> tuple[Word, ...]:
-        """Made anew each time."""
-        texts = io.StringIO(self._joined)
+        """Words of the segment, unpacked on each access."""
+        texts = io.StringIO(self._text)
         return tuple(
             Word(texts.read(n_characters), start, end, probability)
-            for start, end, probability, n_characters in _NUMBERS.iter_unpack(self._numbers)
+            for start, end, probability, n_characters in _PACKED_WORD.iter_unpack(self._packed)
         )
 
     @property
     def text(self) -> str:
-        return self._joined.strip()
+        """Running text, without outer spaces."""
+        return self._text.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """Everything that was said in one recording or one live take.
+    """Text of one recording or live session.
 
     Attributes:
         segments: in the order of time; those of different speakers may overlap.
         duration: of the audio, seconds.
-        language: code as Whisper names it (``"en"``), or None where no speech
-            was found.
-        language_probability: 0 to 1; 1 where the user gave the language.
+        language: Whisper's code, such as ``"en"``; None if no speech was found.
+        language_probability: 0 to 1; 1 if the user gave the language.
         notes: sentences for the user, such as "the file breaks off after …".
-        tracks: names of the file's sound tracks, if it has several; the first is number 1.
+        tracks: names of the file's audio tracks, if it has several, in their order.
     """
 
     segments: tuple[Segment, ...]
@@ -122,8 +122,10 @@ class Transcript:
 
     @property
     def text(self) -> str:
+        """Text of all segments, separated by spaces."""
         return " ".join(segment.text for segment in self.segments)
 
     @property
     def words(self) -> tuple[Word, ...]:
+        """Words of all segments."""
         return tuple(word for segment in self.segments for word in segment.words)

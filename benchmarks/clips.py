@@ -1,6 +1,7 @@
-"""The clips of a folder with a ``manifest.jsonl``, and how their texts are compared.
+"""Audio clips with reference transcripts, and what the benchmarks share.
 
-A line of the manifest is a clip: path, seconds, kind, language, reference.
+A folder of clips has a ``manifest.jsonl``; a line is a clip: path, seconds, kind, language,
+reference.
 """
 
 from __future__ import annotations
@@ -17,27 +18,26 @@ from typing import Any
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
-from transformers.models.whisper.english_normalizer import EnglishTextNormalizer
 
 from asr_core.audio import SAMPLE_RATE_HZ
+from asr_core.audio.pcm import clip_to_int16
+from asr_core.evaluation.metrics import normaliser
 
 __all__ = [
     "Clip",
-    "changes",
     "core_clips",
+    "count_changes",
+    "describe_machine",
     "english_clips",
     "foreign_clips",
-    "machine",
-    "percent_wrong",
     "percentiles",
     "print_table",
     "silent_clips",
+    "wer_percent",
     "write_wav",
 ]
 
 Clip = dict[str, Any]
-
-_normalise = EnglishTextNormalizer({})
 
 
 def _clips(data: Path) -> list[Clip]:
@@ -46,7 +46,7 @@ def _clips(data: Path) -> list[Clip]:
 
 
 def english_clips(data: Path, kind: str) -> list[Clip]:
-    """The English clips of ``kind`` whose words are known."""
+    """Return the English clips of ``kind`` that have a reference."""
     return [
         clip
         for clip in _clips(data)
@@ -55,12 +55,12 @@ def english_clips(data: Path, kind: str) -> list[Clip]:
 
 
 def core_clips(data: Path) -> list[Clip]:
-    """The balanced English set to quote error rates on."""
+    """Return the balanced English set on which error rates are quoted."""
     return [clip for clip in english_clips(data, "clean") if clip["core"]]
 
 
 def foreign_clips(data: Path, at_least_s: float = 5.0) -> list[Clip]:
-    """Those in other languages than English, with their words."""
+    """Return the clips in languages other than English that have a reference."""
     return [
         clip
         for clip in _clips(data)
@@ -69,18 +69,21 @@ def foreign_clips(data: Path, at_least_s: float = 5.0) -> list[Clip]:
 
 
 def silent_clips(data: Path) -> list[Clip]:
-    """Those without speech: every word written for them is invented."""
+    """Return the clips without speech; every word written for them is hallucinated."""
     return [clip for clip in _clips(data) if clip["kind"] == "noise"]
 
 
-def percent_wrong(said: Sequence[str], heard: Sequence[str]) -> float:
-    """Word error rate in percent, after Whisper's English normaliser."""
-    error_rate = jiwer.wer([_normalise(s) for s in said], [_normalise(h) for h in heard])
+def wer_percent(
+    references: Sequence[str], hypotheses: Sequence[str], language: str = "en"
+) -> float:
+    """Return the word error rate in percent, on normalised texts."""
+    normalise = normaliser(language)
+    error_rate = jiwer.wer([normalise(r) for r in references], [normalise(h) for h in hypotheses])
     return round(100 * error_rate, 2)
 
 
-def changes(before: Sequence[str], now: Sequence[str]) -> tuple[int, int]:
-    """How many words of ``before`` were changed, and how many of ``now`` written."""
+def count_changes(before: Sequence[str], now: Sequence[str]) -> tuple[int, int]:
+    """Return how many words of ``before`` were changed and how many of ``now`` are new."""
     n_changed = n_written = 0
     matcher = difflib.SequenceMatcher(None, before, now, autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
@@ -92,14 +95,14 @@ def changes(before: Sequence[str], now: Sequence[str]) -> tuple[int, int]:
 
 
 def percentiles(values: Sequence[float], upper: int = 95) -> str:
-    """Median and an upper percentile, for a table."""
+    """Return median and an upper percentile for a table."""
     if not values:
         return "–"
     return " / ".join(f"{np.percentile(values, p):.2f}" for p in (50, upper))
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were made on."""
+def describe_machine() -> dict[str, Any]:
+    """Return the hardware and system that the figures come from."""
     return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
 
 
@@ -113,18 +116,18 @@ def _processor() -> str:
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
-    """Rows with the same keys as a Markdown table, then all as one line of JSON."""
+    """Print rows with equal keys as a Markdown table, then everything as a line of JSON."""
     print("| " + " | ".join(rows[0]) + " |")
     print("|" + " --- |" * len(rows[0]))
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")
-    print(json.dumps({**machine(), "rows": list(rows)}))
+    print(json.dumps({**describe_machine(), "rows": list(rows)}))
 
 
 def write_wav(path: Path, samples: NDArray[np.float32]) -> None:
-    """(n_samples,) at 16 kHz, in 16 bits."""
+    """Write (n_samples,) float32 at 16 kHz as 16-bit WAV, for systems that read files."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes((np.clip(samples, -1, 1) * 32767).astype(np.int16).tobytes())
+        file.writeframes(clip_to_int16(samples).tobytes())

@@ -1,4 +1,4 @@
-"""A virtual environment for each system that is measured beside ours."""
+"""Virtual environment for each peer system."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENVIRONMENTS = Path.home() / ".cache" / "asr_core" / "peers"
 
 
 def python_of(name: str, requirements: Sequence[str]) -> Path:
-    """The interpreter of ``name``, made on first use; this one if nothing is required.
+    """Return the interpreter of ``name``, installed on first use; this one if nothing is required.
 
     Raises:
         subprocess.CalledProcessError: the requirements could not be installed.

@@ -1,17 +1,15 @@
-"""Faults, one by one and at random, while people speak and testers save: what is lost?
+"""Faults, singly and at random, while people speak and testers save: what is lost?
 
-``python -m benchmarks.faults DATA --minutes 60`` with a folder as :mod:`benchmarks.clips`
-describes; root is needed for a disk that really is full. Two speakers send frames in real
-time to the page's ``Takes``; a tester keeps adding cases to a store. Every take has a
-fault or two, somewhere in it. Told are, for each kind, the sentences that a user would
-have read, final words that were taken back, samples that are missing, cases that were
-confirmed and are gone, and how many words are otherwise than in the same speech without a
-fault (some always are: what a look hears depends on when it comes).
+``python -m benchmarks.faults DATA --minutes 60`` with a folder as :mod:`benchmarks.clips` describes;
+filling a disk needs root. Two speakers send frames in real time to the page's
+``RecordingController``; a tester keeps adding cases to a store. Every recording has one or two faults.
+For each kind the table has the sentences that a user would have read, final words that changed,
+missing samples, confirmed cases that are gone, and how many words differ from the same speech without
+a fault (some always do, since partial passes depend on timing).
 
-Raising, hanging and lack of memory are fakes in front of the real engine; the full disk,
-the locked database, the missing model files and the lost packets are real. What kills
-the process (SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and
-``tests/testbench/test_store.py``.
+Raising, hanging and lack of memory are simulated in front of the real engine; the full disk, the
+locked database, the missing model files and the lost packets are real. What kills the process
+(SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and ``tests/unit/evaluation/store/test_store.py``.
 """
 
 from __future__ import annotations
@@ -40,24 +38,24 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.errors import EngineError, StoreError
-from asr_core.live import LiveOptions, Take, Takes, scheduler_of
+from asr_core.evaluation.cases import NewCase
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 from asr_core.models import resolve
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.store import Store
-from benchmarks.clips import english_clips, percent_wrong, print_table
+from asr_core.streaming import LiveOptions, Recording, RecordingController, scheduler_for
+from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
+from benchmarks.clips import english_clips, print_table, wer_percent
 
-FRAME = 320  # 20 ms
-TAKE_S = 24.0
+RECORDING_S = 24.0
 FAULT_S = (1.0, 5.0)
 
 
 class Faulty:
-    """The real engine behind the faults that cannot be had otherwise."""
+    """Real engine behind simulated faults."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -75,7 +73,7 @@ class Faulty:
 
 @dataclass
 class Place:
-    """What can go wrong here."""
+    """Objects that faults act on."""
 
     engine: Faulty
     model: Path  # a copy of ours
@@ -139,7 +137,7 @@ def database_locked(place: Place) -> Iterator[None]:
 
 @contextlib.contextmanager
 def clock_jumps(_: Place) -> Iterator[None]:
-    """The wall's clock, by a day; what ours are set by does not move."""
+    """Move the wall clock by a day; our clocks are monotonic."""
     real = time.time
     time.time = lambda: real() + 86_400
     yield
@@ -161,60 +159,64 @@ FAULTS = (
 
 @dataclass
 class Seen:
-    """What came of one kind of fault."""
+    """Results of one kind of fault."""
 
-    takes: int = 0
+    n_recordings: int = 0
     taken_back: int = 0
     missing_s: float = 0.0
-    said: list[str] = field(default_factory=list)
-    heard: list[str] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
+    hypotheses: list[str] = field(default_factory=list)
     sentences: set[str] = field(default_factory=set)
 
 
-def speak(takes: Takes, samples: NDArray[np.int16], lost: threading.Event) -> Iterator[Take]:
-    """A microphone in real time, 20 ms at a time; yields after each frame."""
+def speak(
+    controller: RecordingController, samples: NDArray[np.int16], lost: threading.Event
+) -> Iterator[Recording]:
+    """Send frames of 20 ms in real time; yield after each."""
     started = time.monotonic()
-    for at in range(0, len(samples) - FRAME + 1, FRAME):
+    for at in range(0, len(samples) - LIVE_FRAME_SAMPLES + 1, LIVE_FRAME_SAMPLES):
         ahead_s = at / SAMPLE_RATE_HZ - (time.monotonic() - started)
         if ahead_s > 0:
             time.sleep(ahead_s)
         if lost.is_set() and at:
             continue
-        frame = av.AudioFrame.from_ndarray(samples[None, at : at + FRAME], "s16", "mono")
+        frame = av.AudioFrame.from_ndarray(
+            samples[None, at : at + LIVE_FRAME_SAMPLES], "s16", "mono"
+        )
         frame.sample_rate, frame.pts = SAMPLE_RATE_HZ, at
         frame.time_base = fractions.Fraction(1, SAMPLE_RATE_HZ)
-        takes.on_frame(frame)
-        yield takes.all[-1]
+        controller.on_frame(frame)
+        yield controller.all[-1]
 
 
 def watched(place: Place, samples: NDArray[np.int16], seen: Seen) -> str:
-    """One take; its final text."""
-    takes = Takes()
-    scheduler = scheduler_of(place.engine)  # type: ignore[arg-type]
-    scheduler.line._capacity = lambda: 4  # both at once, however slow the faults make it
-    takes.prepare(scheduler, LiveOptions("en"))
+    """Run one recording and return its final text."""
+    controller = RecordingController()
+    scheduler = scheduler_for(place.engine)  # type: ignore[arg-type]
+    scheduler.admission._capacity = lambda: 4  # both at once, however slow faults make it
+    controller.prepare(scheduler, LiveOptions("en"))
     before: tuple[str, ...] = ()
-    take = None
-    for take in speak(takes, samples, place.lost):
-        snapshot = take.session.snapshot
+    recording = None
+    for recording in speak(controller, samples, place.lost):
+        snapshot = recording.session.snapshot
         if snapshot.error:
             seen.sentences.add(snapshot.error)
         final = tuple(word.text for word in snapshot.committed_words)
         seen.taken_back += final[: len(before)] != before
         before = final
-    assert take is not None
-    takes.end()
-    assert take.session.wait(300), "the take does not end"
-    snapshot = take.session.snapshot
+    assert recording is not None
+    controller.end()
+    assert recording.session.wait(300), "the recording does not end"
+    snapshot = recording.session.snapshot
     final = tuple(word.text for word in snapshot.committed_words)
     seen.taken_back += final[: len(before)] != before
     seen.missing_s += max(0.0, len(samples) / SAMPLE_RATE_HZ - snapshot.audio_s - 0.05)
-    seen.takes += 1
+    seen.n_recordings += 1
     return snapshot.transcript().text
 
 
 class Tester(threading.Thread):
-    """Adds cases all the time; remembers which were confirmed, and what was refused how."""
+    """Thread that keeps adding cases and remembers which were confirmed or refused."""
 
     def __init__(self, store: Store) -> None:
         super().__init__(daemon=True)
@@ -271,17 +273,17 @@ def _round(
     place: Place, sound: NDArray[np.int16], faults: Sequence[Any], rng: random.Random,
     seen: dict[str, Seen],
 ) -> None:  # fmt: skip
-    """Two speakers, and faults while they speak; then the same speech without."""
-    n = int(TAKE_S * SAMPLE_RATE_HZ)
+    """Run two speakers with faults, then the same speech without."""
+    n = int(RECORDING_S * SAMPLE_RATE_HZ)
     parts = [sound[at : at + n] for at in (rng.randrange(len(sound) - n) for _ in range(2))]
     name = " and ".join(sorted(fault.__name__.replace("_", " ") for fault in faults))
-    # A pool, so that what goes wrong in one of its threads ends the run.
+    # A pool passes exceptions of its threads on.
     with ThreadPoolExecutor(3) as pool:
         trouble = pool.submit(_cause, place, faults, rng.random())
-        heard = _both(pool, place, parts, seen[name])
+        hypotheses = _both(pool, place, parts, seen[name])
         trouble.result()
-        seen[name].said += _both(pool, place, parts, seen["no fault"])
-        seen[name].heard += heard
+        seen[name].references += _both(pool, place, parts, seen["no fault"])
+        seen[name].hypotheses += hypotheses
 
 
 def _both(
@@ -293,14 +295,14 @@ def _both(
 def _cause(place: Place, faults: Sequence[Any], seed: float) -> None:
     rng = random.Random(seed)
     for fault in faults:
-        time.sleep(rng.uniform(2.0, TAKE_S / 2 - FAULT_S[1]))
+        time.sleep(rng.uniform(2.0, RECORDING_S / 2 - FAULT_S[1]))
         with fault(place):
             time.sleep(rng.uniform(*FAULT_S))
 
 
 @contextlib.contextmanager
 def small_disk(folder: Path) -> Iterator[Path]:
-    """A file system of 64 MB."""
+    """Provide a file system of 64 MB."""
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], check=True)
     try:
@@ -312,10 +314,12 @@ def small_disk(folder: Path) -> Iterator[Path]:
 def _row(name: str, seen: Seen) -> dict[str, Any]:
     return {
         "fault": name,
-        "takes": seen.takes,
+        "recordings": seen.n_recordings,
         "final_words_taken_back": seen.taken_back,
         "sound_missing_s": round(seen.missing_s, 1),
-        "words_otherwise_percent": percent_wrong(seen.said, seen.heard) if seen.said else 0.0,
+        "words_otherwise_percent": wer_percent(seen.references, seen.hypotheses)
+        if seen.references
+        else 0.0,
     }
 
 
@@ -325,7 +329,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    logging.disable()  # each fault is told there too
+    logging.disable()  # every fault is logged too
     print_table(measure(options.data, options.minutes, options.seed))
 
 

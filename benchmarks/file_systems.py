@@ -1,7 +1,7 @@
-"""One system transcribes files; run by :mod:`benchmarks.files` in the system's environment.
+"""Transcription of files by one system; run by :mod:`benchmarks.files` in that system's environment.
 
-``python file_systems.py SYSTEM FOLDER MODEL OUT``: every WAV file of FOLDER, times and
-words into OUT. Two threads, the same weights, whatever the system; what runs on torch takes
+``python file_systems.py SYSTEM FOLDER MODEL OUT`` transcribes every WAV file of FOLDER and writes
+times and words to OUT. Every system uses two threads and the same weights; systems on torch use
 the GPU if there is one.
 """
 
@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from asr_core.audio.pcm import to_float32
+
 N_THREADS = 2
 
 Words = list[tuple[str, float, float]]
@@ -26,7 +28,7 @@ Transcriber = Callable[[Path], tuple[str, Words]]
 def ours(model: str, engine_name: str) -> Transcriber:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines import load_engine
-    from asr_core.fullcontext import FileOptions, transcribe
+    from asr_core.full_context import FileOptions, transcribe
 
     engine = load_engine(Path(model), engine_name, n_threads=N_THREADS)  # type: ignore[arg-type]
 
@@ -63,26 +65,26 @@ def transformers(model: str, mode: str) -> Transcriber:
     import transformers
 
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from asr_core.engines.tokens import Vocabulary
-    from asr_core.models.convert import read_config, to_transformers
+    from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+    from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
 
     torch.set_num_threads(N_THREADS)
     directory = Path(model)
-    whisper = to_transformers(directory)
+    whisper = convert_to_transformers(directory)
     multilingual = whisper.config.vocab_size >= 51865
-    vocabulary = Vocabulary(directory, multilingual=multilingual)
+    tokenizer = WhisperTokenizer(directory, multilingual=multilingual)
     config = read_config(directory)
     known = whisper.generation_config
     known.is_multilingual = multilingual
-    known.no_timestamps_token_id = vocabulary.no_timestamps
-    known.decoder_start_token_id = vocabulary.start
-    known.eos_token_id = known.pad_token_id = known.bos_token_id = vocabulary.end
+    known.no_timestamps_token_id = tokenizer.no_timestamps
+    known.decoder_start_token_id = tokenizer.start
+    known.eos_token_id = known.pad_token_id = known.bos_token_id = tokenizer.end
     known.suppress_tokens = config["suppress_ids"]
     known.begin_suppress_tokens = config["suppress_ids_begin"]
     known.max_length, known.max_initial_timestamp_index = 448, 50
-    known.prev_sot_token_id = vocabulary.no_timestamps - 2
+    known.prev_sot_token_id = tokenizer.no_timestamps - 2
     if multilingual:
-        tokens = vocabulary.language_tokens
+        tokens = tokenizer.language_tokens
         known.lang_to_id = {f"<|{code}|>": number for code, number in tokens.items()}
         first_task = max(tokens.values()) + 1
         known.task_to_id = {"translate": first_task, "transcribe": first_task + 1}
@@ -136,10 +138,10 @@ def whisper_cpp(model: str) -> Transcriber:
 
 
 def _samples(path: Path) -> np.ndarray:
-    """By name some would want the ffmpeg program."""
+    """Return (n_samples,) float32; given a path, some systems would need the ffmpeg program."""
     with wave.open(str(path)) as file:
         data = np.frombuffer(file.readframes(file.getnframes()), np.int16)
-    return data.astype(np.float32) / 32768
+    return to_float32(data)
 
 
 SYSTEMS: dict[str, Callable[[str], Transcriber]] = {

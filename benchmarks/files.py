@@ -1,8 +1,8 @@
-"""Full context beside other systems: speed, errors, memory, start-up, times of words.
+"""Full context compared with other systems: speed, errors, memory, start-up and word times.
 
-``python -m benchmarks.files DATA`` with a folder as :mod:`benchmarks.clips` describes:
-its long recordings, and its core set joined into files of some minutes. Each system
-runs alone in a process of its own, with two threads and the same weights.
+``python -m benchmarks.files DATA`` with a folder as :mod:`benchmarks.clips` describes: its long
+recordings, and its core set joined into files of several minutes. Each system runs alone in a
+process of its own, with two threads and the same weights.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.models import resolve
-from asr_core.transcript import normalised
+from asr_core.transcript import comparison_key
 from benchmarks.clips import (
     core_clips,
     english_clips,
-    percent_wrong,
     percentiles,
     print_table,
+    wer_percent,
     write_wav,
 )
 from benchmarks.environments import python_of
@@ -46,12 +46,12 @@ REQUIREMENTS = {
     "whisper.cpp": ["pywhispercpp==1.5.1", "numpy"],
 }
 
-FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggml)}
+PEER_FORMATS = {"openai-whisper": (".pt", to_openai), "whisper.cpp": (".ggml", to_ggml)}
 
 
 @dataclass
-class Recording:
-    """A file to transcribe, with its words and, where known, its utterances' times."""
+class LongRecording:
+    """File to transcribe, with its reference and, if known, the times of its utterances."""
 
     name: str
     samples: NDArray[np.float32]
@@ -60,17 +60,18 @@ class Recording:
 
     @property
     def seconds(self) -> float:
+        """Duration, seconds."""
         return len(self.samples) / SAMPLE_RATE_HZ
 
 
-def recordings(data: Path) -> list[Recording]:
-    """The long recordings and the joined core set."""
+def recordings(data: Path) -> list[LongRecording]:
+    """Return the long recordings and the joined core set."""
     result = []
     for clip in english_clips(data, "long"):
         times = data / f"{clip['path']}.segments.json"
         utterances = json.loads(times.read_text()) if times.exists() else []
         result.append(
-            Recording(
+            LongRecording(
                 clip["id"],
                 decode(data / clip["path"]),
                 clip["reference"],
@@ -80,8 +81,8 @@ def recordings(data: Path) -> list[Recording]:
     return result + list(_joined(data))
 
 
-def _joined(data: Path) -> Iterator[Recording]:
-    """Without times: the clips have silence of unknown length at both ends."""
+def _joined(data: Path) -> Iterator[LongRecording]:
+    """Yield the core set joined; without times, since the clips begin and end with silence."""
     gap = np.zeros(int(GAP_S * SAMPLE_RATE_HZ), np.float32)
     parts: list[NDArray[np.float32]] = []
     references: list[str] = []
@@ -91,20 +92,20 @@ def _joined(data: Path) -> Iterator[Recording]:
         parts += [decode(data / clip["path"]), gap]
         references.append(clip["reference"])
         if sum(map(len, parts)) > JOINED_S * SAMPLE_RATE_HZ or clip is clips[-1]:
-            yield Recording(f"core-{number}", np.concatenate(parts), " ".join(references))
+            yield LongRecording(f"core-{number}", np.concatenate(parts), " ".join(references))
             parts, references, number = [], [], number + 1
 
 
-def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[float]:
-    """Of each utterance whose first or last word was found, how far its time is off."""
-    said: list[str] = []
+def edge_errors(recording: LongRecording, words: Sequence[Sequence[Any]]) -> list[float]:
+    """Return the time errors at the first and last words of utterances, where recognised, in seconds."""
+    reference: list[str] = []
     edges: dict[int, tuple[int, float]] = {}  # word → column of its time, and the time
     for text, start, end in recording.utterances:
-        edges[len(said)] = (1, start)
-        said += [t for t in map(normalised, text.split()) if t]
-        edges.setdefault(len(said) - 1, (2, end))
-    heard = [normalised(text) for text, _, _ in words]
-    matcher = difflib.SequenceMatcher(None, said, heard, autojunk=False)
+        edges[len(reference)] = (1, start)
+        reference += [t for t in map(comparison_key, text.split()) if t]
+        edges.setdefault(len(reference) - 1, (2, end))
+    hypothesis = [comparison_key(text) for text, _, _ in words]
+    matcher = difflib.SequenceMatcher(None, reference, hypothesis, autojunk=False)
     errors = []
     for a, b, n in matcher.get_matching_blocks():
         for i in edges.keys() & set(range(a, a + n)):
@@ -113,8 +114,8 @@ def edge_errors(recording: Recording, words: Sequence[Sequence[Any]]) -> list[fl
     return errors
 
 
-def row(system: str, model: str, known: Sequence[Recording], folder: Path) -> dict[str, Any]:
-    """One line of the table."""
+def row(system: str, model: str, known: Sequence[LongRecording], folder: Path) -> dict[str, Any]:
+    """Return one line of the table."""
     out = folder / "out.json"
     name = system.split(",", maxsplit=1)[0]
     python = python_of(name.replace(" ", "-"), REQUIREMENTS.get(name, []))
@@ -138,17 +139,17 @@ def row(system: str, model: str, known: Sequence[Recording], folder: Path) -> di
 
 
 def _weights(name: str, directory: Path, folder: Path) -> Path:
-    """The model in the format of the system called ``name``."""
-    if name not in FORMATS:
+    """Return the model in the format of the system called ``name``."""
+    if name not in PEER_FORMATS:
         return directory
-    target = folder / f"{directory.name}{FORMATS[name][0]}"
+    target = folder / f"{directory.name}{PEER_FORMATS[name][0]}"
     if not target.exists():
-        FORMATS[name][1](directory, target)
+        PEER_FORMATS[name][1](directory, target)
     return target
 
 
-def _wer(some: Sequence[Recording], files: dict[str, Any]) -> float:
-    return percent_wrong([r.reference for r in some], [files[r.name]["text"] for r in some])
+def _wer(some: Sequence[LongRecording], files: dict[str, Any]) -> float:
+    return wer_percent([r.reference for r in some], [files[r.name]["text"] for r in some])
 
 
 def main() -> None:

@@ -1,26 +1,24 @@
-"""How good and how quick the live session is, beside full context on the same weights.
+"""Quality and latency of the live session, compared with full context on the same weights.
 
-``python -m benchmarks.live DATA`` with a folder as :mod:`benchmarks.clips` describes.
-Every clip is spoken to a fresh session, twice:
+``python -m benchmarks.live DATA`` with a folder as :mod:`benchmarks.clips` describes. Every clip is
+played to a fresh session, twice:
 
-- on a simulated clock the audio waits for the model: a latency is how much audio
-  had to be heard before a word was there;
-- on the machine's clock every call of the model takes as long as it takes, and the
-  audio goes on meanwhile, as at the page: what a speaker would have seen.
+- on a simulated clock the audio waits for the model: a latency is the amount of audio that had to
+  arrive before a word appeared;
+- on the machine's clock every call of the model takes its real time while the audio goes on, as on
+  the page: what a speaker would have seen.
 
-Word errors are those of the second run. They depend on chance: a clip that begins some
-milliseconds later gives other words, in full context as well, which moves the errors of
-124 clips by half a point up or down. ``--starts-ms 0 2.3 5`` takes each clip that often,
-so much later, and all together. ``--minutes N`` measures instead how cost
-and memory grow while somebody speaks for N minutes, ``--without-model`` those of all but
-the model, quick enough for a day (1440).
+Word errors are those of the second run. They vary by chance: a clip that begins a few milliseconds
+later gives other words, in full context as well, which moves the errors of 124 clips by half a point
+up or down. ``--starts-ms 0 2.3 5`` plays each clip with each of these delays and pools the results.
+``--minutes N`` measures instead how cost and memory grow while somebody speaks for N minutes,
+``--without-model`` those of everything but the model, fast enough for a day (1440).
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,30 +33,27 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
-from asr_core.fullcontext import FileOptions, transcribe
-from asr_core.live import LiveOptions, LiveSession, Scheduler, Snapshot
-from asr_core.live.replay import FRAME_S
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
-from asr_core.transcript import Word, normalised
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot
+from asr_core.streaming.replay import FRAME_S, LIVE_FRAME_SAMPLES
+from asr_core.transcript import Word, comparison_key
 from benchmarks.clips import (
-    changes,
+    count_changes,
     english_clips,
-    percent_wrong,
     percentiles,
     print_table,
     silent_clips,
-    write_wav,
+    wer_percent,
 )
 from benchmarks.memory import held_mb
 
 Samples = NDArray[np.float32]
 
-FRAME = int(FRAME_S * SAMPLE_RATE_HZ)
-
 
 @dataclass
 class Reading:
-    """What a reader of the page saw: latencies in seconds, counts of words."""
+    """Observations of a reader of the page: latencies in seconds, counts of words."""
 
     shown: list[float] = field(default_factory=list)
     committed: list[float] = field(default_factory=list)
@@ -69,26 +64,27 @@ class Reading:
     _before: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """A new clip."""
+        """Start a new clip."""
         self._n_shown = self._n_committed = 0
         self._before = []
 
     def see(self, now: float, snapshot: Snapshot) -> None:
-        """Look at the page at ``now``."""
+        """Record the page at ``now``."""
         final = snapshot.committed_words
         self.committed += [now - word.end for word in final[self._n_committed :]]
         self._n_committed = max(self._n_committed, len(final))
         visible = (*final, *snapshot.tentative)
         self.shown += [now - word.end for word in visible[self._n_shown :]]
         self._n_shown = max(self._n_shown, len(visible))
-        texts = [normalised(word.text) for word in visible]
+        texts = [comparison_key(word.text) for word in visible]
         if texts != self._before:
-            n_changed, n_written = changes(self._before, texts)
+            n_changed, n_written = count_changes(self._before, texts)
             self.n_changed += n_changed
             self.n_written += n_written
             self._before = texts
 
     def figures(self, name: str) -> dict[str, str]:
+        """Return the latency columns of the table."""
         return {
             f"shown_{name}_p50_p95_s": percentiles(self.shown),
             f"final_{name}_p50_p95_s": percentiles(self.committed),
@@ -98,7 +94,7 @@ class Reading:
 def speak(
     frames: Iterable[Samples], session: LiveSession, engine: Engine, *, simulated: bool
 ) -> Iterator[tuple[float, Snapshot]]:
-    """Each change of the page with its time; see the module's text."""
+    """Yield each change of the page with its time, on the clock chosen (see the module)."""
     scheduler = Scheduler(engine, start=False)
     scheduler.add(session)
     now = 0.0
@@ -108,10 +104,10 @@ def speak(
         spoken_s += len(frame) / SAMPLE_RATE_HZ
         now = max(now, spoken_s)
         while now <= spoken_s:
-            took_s = _step(scheduler, now)
-            if took_s is None:
+            step_s = _step(scheduler, now)
+            if step_s is None:
                 break
-            now += 0.0 if simulated else took_s
+            now += 0.0 if simulated else step_s
             yield now, session.snapshot
     session.finish()
     while not session.is_done:
@@ -120,8 +116,10 @@ def speak(
 
 
 def _frames(samples: Samples) -> Iterator[Samples]:
-    """As a microphone gives them."""
-    return (samples[at : at + FRAME] for at in range(0, len(samples), FRAME))
+    """Split samples into frames as a microphone delivers them."""
+    return (
+        samples[at : at + LIVE_FRAME_SAMPLES] for at in range(0, len(samples), LIVE_FRAME_SAMPLES)
+    )
 
 
 def _step(scheduler: Scheduler, now: float) -> float | None:
@@ -137,10 +135,10 @@ def measure(
     every: int = 1,
     starts_ms: Sequence[float] = (0,),
 ) -> dict[str, Any]:
-    """One row of the table, from each ``every``-th clip."""
+    """Return one row of the table, from every ``every``-th clip."""
     engine = load_engine(resolve(model), "onnx")
     on_clock, simulated = Reading(), Reading()
-    said, streamed, full = [], [], []
+    references, streamed, full = [], [], []
     audio_s = core_s = 0.0
     clips = english_clips(data, kind)[::every]
     for start_ms, clip in itertools.product(starts_ms, clips):
@@ -150,32 +148,30 @@ def measure(
         streamed.append(_read(on_clock, samples, engine, language, simulated=False))
         core_s += time.process_time() - started
         audio_s += len(samples) / SAMPLE_RATE_HZ
-        said.append(clip["reference"])
-        full.append(_in_full(samples, engine, language))
+        references.append(clip["reference"])
+        full.append(_full_context(samples, engine, language))
     return {
         "model": model,
-        "clips": len(said),
+        "clips": len(references),
         "audio_s": round(audio_s),
-        "wer_streaming": percent_wrong(said, streamed),
-        "wer_full_context": percent_wrong(said, full),
+        "wer_streaming": wer_percent(references, streamed),
+        "wer_full_context": wer_percent(references, full),
         **on_clock.figures("machine"),
         **simulated.figures("simulated"),
         "changed_percent": round(100 * on_clock.n_changed / max(1, on_clock.n_written), 1),
         "core_s_per_audio_s": round(core_s / audio_s, 2),
-        "invented_words": _invented(data, engine, language),
+        "hallucinated_words": _hallucinated(data, engine, language),
         "peak_mb": round(_peak_mb()),
     }
 
 
 def _later(samples: Samples, start_ms: float) -> Samples:
-    """With so much silence before them."""
+    """Return ``samples`` after ``start_ms`` of silence."""
     return np.pad(samples, (round(start_ms * SAMPLE_RATE_HZ / 1000), 0))
 
 
-def _in_full(samples: Samples, engine: Engine, language: str | None) -> str:
-    with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        write_wav(Path(file.name), samples)
-        return transcribe(file.name, engine, FileOptions(language)).text
+def _full_context(samples: Samples, engine: Engine, language: str | None) -> str:
+    return transcribe(samples, engine, FileOptions(language)).text
 
 
 def _read(
@@ -188,8 +184,8 @@ def _read(
     return session.snapshot.transcript().text
 
 
-def _invented(data: Path, engine: Engine, language: str | None) -> int:
-    """Words on clips in which nobody speaks."""
+def _hallucinated(data: Path, engine: Engine, language: str | None) -> int:
+    """Count the words written for clips without speech."""
     n_words = 0
     for clip in silent_clips(data):
         text = _read(Reading(), decode(data / clip["path"]), engine, language, simulated=True)
@@ -204,8 +200,11 @@ def _peak_mb() -> float:
 
 
 def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[dict[str, Any]]:
-    """Cost of each minute, and memory after it (in use, and the pages that hold it) and in
-    its mean (looks come and go), while somebody reads on and on; of a day, of each hour."""
+    """Return cost and memory of each minute of endless speech; beyond two hours, of each hour.
+
+    Memory is what is in use and the pages that hold it at the end of the minute, and the mean of the
+    resident size within it.
+    """
     session = LiveSession(LiveOptions(language="en"))
     each_s = 3600 if minutes > 120 else 60
     rows: list[dict[str, Any]] = []
@@ -226,40 +225,43 @@ def measure_length(data: Path, engine: Engine, name: str, minutes: int) -> list[
                     "mean_mb": round(np.mean(memory)),
                     "in_use_mb": round(in_use),
                     "pages_mb": round(pages),
-                    # Line by line: words are unpacked when asked for.
+                    # Line by line, since words are unpacked on access.
                     "words": sum(len(s.words) for s in session.snapshot.transcript().segments),
                 }
             )
             memory.clear()
-            started = time.process_time()  # after what was only to measure
+            started = time.process_time()  # after the measuring itself
     return rows
 
 
 def _endless(data: Path, minutes: int) -> Iterator[Samples]:
-    """The long recordings, one after the other, as often as it takes."""
+    """Yield frames of the long recordings, repeated for ``minutes``."""
     clips = english_clips(data, "long") or english_clips(data, "clean")
     once = list(_frames(np.concatenate([decode(data / clip["path"]) for clip in clips])))
-    # A second more, so that the last minute is a whole one.
+    # One second more, so that the last minute is complete.
     return itertools.islice(itertools.cycle(once), round((60 * minutes + 1) / FRAME_S))
 
 
 class Scribe:
-    """Stands in for the model where a day of speech would take the model hours: a word for
-    every half second, at once. All else is real: detector, windows, policy, lines."""
+    """Stand-in for the model, for a day of speech: a word for every half second, at once.
+
+    Everything else is real: detector, windows, policy, lines.
+    """
 
     n_parallel = batch_size = 1
 
     def transcribe(self, windows: Sequence[Window]) -> list[Hypothesis]:
-        return [self._hypothesis(window.samples) for window in windows]
+        return [self._hypothesis(window.samples, len(window.prefix)) for window in windows]
 
-    def _hypothesis(self, samples: Samples) -> Hypothesis:
-        # The sound says which word it is, so that another look at it finds the same.
-        heard = samples[: len(samples) // 8000 * 8000 : 8000]
+    def _hypothesis(self, samples: Samples, n_known: int) -> Hypothesis:
+        # The samples determine the word, so that another pass over them finds the same.
+        picked = samples[: len(samples) // 8000 * 8000 : 8000]
         texts = [
-            f" w{abs(round(float(x) * 1e4))}" + "." * (i % 8 == 7) for i, x in enumerate(heard)
+            f" w{abs(round(float(x) * 1e4))}" + "." * (i % 8 == 7) for i, x in enumerate(picked)
         ]
-        words = tuple(Word(text, i / 2, i / 2 + 0.45, 0.9) for i, text in enumerate(texts))
-        return Hypothesis(words, (), (), (), "en", 1.0, 0.0, -0.1, 1.0)
+        words = [Word(text, i / 2, i / 2 + 0.45, 0.9) for i, text in enumerate(texts)]
+        new = tuple(words[n_known:])  # a token a word
+        return Hypothesis(new, ((1,),) * len(new), "en", 1.0, 0.0, -0.1, 1.0)
 
 
 def main() -> None:
@@ -268,7 +270,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--kind", default="clean")
     parser.add_argument("--language", default="en", help="or 'detect' (default: en)")
-    parser.add_argument("--every", type=int, default=1, help="take each n-th clip (default: all)")
+    parser.add_argument("--every", type=int, default=1, help="use every n-th clip (default: all)")
     parser.add_argument("--starts-ms", nargs="+", type=float, default=[0], help="see above")
     parser.add_argument("--minutes", type=int, help="measure growth over so many minutes instead")
     parser.add_argument("--without-model", action="store_true", help="with --minutes: all but it")

@@ -1,11 +1,10 @@
-"""How many speak at once before the words fall behind.
+"""Number of simultaneous speakers at which the words fall behind.
 
-``python -m benchmarks.load DATA`` with a folder as :mod:`benchmarks.clips` describes.
-One, two, four … speakers read the long recordings in real time, each from another
-place, through one scheduler; more and more of them, until 95 % of the lag is above
-two seconds. The lag is what the page calls "behind": audio that has come in and is
-not dealt with. ``--beside-file`` measures instead one speaker alone, and one while a file
-is transcribed over and over.
+``python -m benchmarks.load DATA`` with a folder as :mod:`benchmarks.clips` describes. One, two, four …
+speakers read the long recordings in real time, each from another position, through one scheduler,
+until the 95th percentile of the lag exceeds two seconds. The lag is what the page calls "behind":
+audio that has arrived and is not processed. ``--beside-file`` measures instead one speaker alone, and
+one while files are transcribed.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import decode
 from asr_core.engines import Engine, EngineName, load_engine
 from asr_core.errors import Cancelled
-from asr_core.fullcontext import FileOptions, transcribe
-from asr_core.live import LiveOptions, LiveSession, Scheduler
-from asr_core.live.replay import FRAME_S
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler
+from asr_core.streaming.replay import FRAME_S
 from benchmarks.clips import english_clips, print_table
 
 EngineChoice = EngineName | Literal["auto"]
@@ -40,7 +39,7 @@ WARM_UP_S = 5.0
 
 
 def speak(session: LiveSession, samples: NDArray[np.float32], started: float) -> None:
-    """Append ``samples`` as a microphone would, in real time."""
+    """Append ``samples`` in real time, as a microphone would."""
     size = int(FRAME_S * SAMPLE_RATE_HZ)
     for at in range(0, len(samples), size):
         ahead_s = at / SAMPLE_RATE_HZ - (time.monotonic() - started)
@@ -50,7 +49,7 @@ def speak(session: LiveSession, samples: NDArray[np.float32], started: float) ->
 
 
 def lags(engine: Engine, speech: NDArray[np.float32], n_speakers: int) -> list[float]:
-    """Of all speakers, sampled ten times a second."""
+    """Return the lag of all speakers, sampled ten times a second."""
     scheduler = Scheduler(engine)
     sessions = [LiveSession(LiveOptions(language="en")) for _ in range(n_speakers)]
     n_samples = int(SECONDS * SAMPLE_RATE_HZ)
@@ -75,7 +74,7 @@ def lags(engine: Engine, speech: NDArray[np.float32], n_speakers: int) -> list[f
 
 
 def measure(data: Path, model: str, engine_name: EngineChoice) -> Iterator[dict[str, Any]]:
-    """A row per number of speakers, until they are too many."""
+    """Yield a row for each number of speakers, until the lag is too large."""
     engine = load_engine(resolve(model), engine_name, live=True)
     clips = [decode(data / clip["path"]) for clip in english_clips(data, "long")]
     speech = np.concatenate(clips)
@@ -100,7 +99,7 @@ def measure(data: Path, model: str, engine_name: EngineChoice) -> Iterator[dict[
 def measure_beside_file(
     data: Path, model: str, engine_name: EngineChoice
 ) -> Iterator[dict[str, Any]]:
-    """One speaker alone, and beside a file."""
+    """Yield a row for one speaker alone, and one for a speaker while files are transcribed."""
     engine = load_engine(resolve(model), engine_name, live=True)
     paths = [data / clip["path"] for clip in english_clips(data, "long")]
     speech = np.concatenate([decode(path) for path in paths])

@@ -1,4 +1,4 @@
-"""What a process holds, apart from what it has freed and from files it has mapped."""
+"""Memory that a process holds, without what it has freed and without mapped files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from asr_core.memory import give_back
+from asr_core.ops.malloc import trim_heap
 
 __all__ = ["held_mb"]
 
 
 def held_mb() -> NDArray[np.float64]:
-    """In use by the C library's heap, and pages of the process's own, in megabytes, once what
-    is gone is given back, as the app has it done every ten seconds of speech. Needs Linux."""
+    """Return heap in use and private pages, in MB, after freed memory was returned to the system.
+
+    The app does the same every ten seconds of speech. Needs Linux.
+    """
     gc.collect()
-    give_back()
+    trim_heap()
     heap, pages = psutil.heap_info(), psutil.Process().memory_info()
     return np.array([heap.heap_used + heap.mmap_used, pages.rss - pages.shared]) / 1e6

@@ -1,4 +1,4 @@
-"""Speech as a browser would send it."""
+"""Opus packets as a browser sends them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ OPUS_RATE_HZ = 48_000
 
 
 def opus_packets(samples: NDArray[np.int16]) -> list[bytes]:
-    """Return a recording at 16 kHz as Opus packets of 20 ms; encoded once, so that those who
-    speak take little from the machine that is measured."""
+    """Return (n_samples,) int16 at 16 kHz as Opus packets of 20 ms.
+
+    Encoding once in advance keeps the senders' load off the machine under test.
+    """
     codec = av.CodecContext.create("libopus", "w")
     assert isinstance(codec, av.AudioCodecContext)
     codec.format, codec.layout, codec.sample_rate = av.AudioFormat("s16"), "mono", SAMPLE_RATE_HZ

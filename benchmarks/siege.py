@@ -1,11 +1,11 @@
-"""How late are the words of those who speak while one stranger tries everything?
+"""Lag of honest speakers while a stranger tries everything.
 
-``python -m benchmarks.siege --seconds 300 --seed 1`` serves the app with tiny.en, lets two
-honest speakers talk over WebRTC, first alone and then while every case of
-:mod:`tests.raw.fuzz` is tried from outside, and reads twice a second how far their words are behind: by the server's figure
-(``asr_live_lag_seconds``), by what the page says (from two seconds on it does), and by how
-far the take's clock on the page is behind the sound that was sent. It ends with 1 if 95 %
-of any are not within two seconds, a speaker was cut off, or the fuzzer found something.
+``python -m benchmarks.siege --seconds 300 --seed 1`` serves the app with tiny.en and lets two speakers
+talk over WebRTC, first alone and then while every case of :mod:`tests.raw.fuzz` is tried from outside.
+Twice a second it reads how late their words are: by the server's figure
+(``asr_live_lag_seconds``), by what the page says (it does from two seconds on), and by how far the
+recording's clock on the page is behind the audio sent. The exit status is 1 if 95 % of any are not
+within two seconds, a speaker was cut off, or the fuzzer found something.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LAG = 'asr_live_lag_seconds{quantile="0.95"}'
 
 @dataclass
 class Lags:
-    """What was read while it was quiet, or while the stranger was there; seconds."""
+    """Readings of one phase, seconds."""
 
     server_s: list[float] = field(default_factory=list)
     page_s: list[float] = field(default_factory=list)
@@ -55,20 +55,22 @@ class Lags:
         }  # fmt: skip
 
     def late(self) -> bool:
-        """Return whether 95 % were not in time, by any of the three."""
+        """Return whether the 95th percentile of any of the three is too late."""
         series = (self.server_s, self.page_s, self.clock_s)
         return any(np.nanquantile(values or [np.inf], 0.95) > LATE_S for values in series)
 
 
 class Listener:
-    """One honest speaker, and when he began by this machine's clock."""
+    """Honest speaker, with the offset of the page's clock."""
 
     def __init__(self, speaker: Speaker) -> None:
         self.speaker, self._ahead_s = speaker, float("inf")
 
     def clock_behind_s(self) -> float:
-        """Return by how much the take's clock on the page is behind the sound that was sent,
-        beyond what it was at best; NaN before there is a clock."""
+        """Return how far the page's clock is behind the audio sent, beyond its best value.
+
+        NaN before there is a clock.
+        """
         clocks = [
             view["head"]["clock"]
             for view in self.speaker.client.page.component("transcript_view")
@@ -83,7 +85,7 @@ class Listener:
 
 
 async def read(server: Server, listeners: Sequence[Listener], lags: Lags, seconds: float) -> None:
-    """Read twice a second for some seconds.
+    """Take readings twice a second for ``seconds``.
 
     Raises:
         NoPage: a speaker was cut off.
@@ -94,9 +96,9 @@ async def read(server: Server, listeners: Sequence[Listener], lags: Lags, second
         try:
             lags.server_s.append(await asyncio.to_thread(server.figure, _LAG))
         except OSError:
-            lags.server_s.append(time.monotonic() - began)  # nobody answered for so long
+            lags.server_s.append(time.monotonic() - began)  # no answer for so long
         for listener in listeners:
-            if not listener.speaker.is_taken:
+            if not listener.speaker.is_recording:
                 raise NoPage(f"cut off: {listener.speaker.client.page.texts('alert')}")
             lags.page_s.append(listener.speaker.lag_s())
             lags.clock_s.append(listener.clock_behind_s())
@@ -106,7 +108,7 @@ async def read(server: Server, listeners: Sequence[Listener], lags: Lags, second
 async def siege(server: Server, where: Where, seed: int, seconds: float, quiet_s: float) -> int:
     """Measure in quiet, then under siege; print the table and return the exit status."""
     quiet, besieged, faults = Lags(), Lags(), []
-    # In a process of its own: what it takes must not keep the speakers from speaking.
+    # In a process of its own, so that its load does not delay the speakers.
     command = [
         "-m", "tests.raw.fuzz", f"--url={server.address}", f"--pid={server.process.pid}",
         f"--seconds={seconds}", f"--seed={seed}", f"--query={where.query}",

@@ -1,12 +1,11 @@
-"""Many visits, cut connections and takes: does the app hold as much afterwards as before?
+"""Leaks: thousands of visits, cut connections and recordings, with resources before and after.
 
-``python -m benchmarks.visits --visits 2000 --cuts 500 --takes 100 --browser-visits 200``
-serves the app with one place to speak, visits every page with a raw client and with
-Chromium, cuts connections in every state (:mod:`tests.raw.cuts`) and makes takes. After
-each kind it waits until what was visited is given up, and tells descriptors, threads and
-memory. It ends with 1 if descriptors or threads grew by more than the app's own pools do,
-memory by more than ``--memory-mb``, or visits failed. What users made is kept for a while
-by design: ``--set ASR_KEEP_MINUTES=0.2`` shortens that.
+``python -m benchmarks.visits --visits 2000 --cuts 500 --recordings 100 --browser-visits 200``
+serves the app with one place to speak, visits every page with a raw client and with Chromium, cuts
+connections in every state (:mod:`tests.raw.cuts`) and makes recordings. After each kind it waits until
+the app has dropped its sessions, and prints descriptors, threads and memory. The exit status is 1 if descriptors
+or threads grew by more than the app's own pools do, memory by more than ``--memory-mb``, or visits
+failed. What users made is kept for a while by design: ``--set ASR_KEEP_MINUTES=0.2`` shortens that.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from playwright.async_api import Browser, async_playwright
 from benchmarks.clips import print_table
 from tests.fetch import fetch_speech
 from tests.raw.client import NoPage
-from tests.raw.cuts import CUTS, PATHS, Where, take, transcribed, visit
+from tests.raw.cuts import CUTS, PATHS, Where, record, transcribed, visit
 from tests.raw.serving import Held, Server, serving
 
-SLACK = 8  # descriptors, threads: pools of Streamlit's and asyncio's own, which stay
-GIVEN_UP_S = 75.0  # a visit in which nothing was made is given up within a minute
-_BOUND_S = 120.0  # for one visit, cut or take
+SLACK = 8  # descriptors, threads: persistent pools of Streamlit and asyncio
+GIVEN_UP_S = 75.0  # a session without content is dropped within a minute
+_BOUND_S = 120.0  # for one visit, cut or recording
 
 Step = Callable[[int], Awaitable[object]]
 
 
 @dataclass
 class Report:
-    """What was done, what was held after each kind of it, and what failed."""
+    """Resources held after each kind of visit, and failures."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
@@ -48,6 +47,7 @@ class Report:
     last: Held | None = None
 
     def note(self, what: str, times: int, seconds: float, held: Held) -> None:
+        """Add a row for ``what``."""
         self.first, self.last = self.first or held, held
         self.rows.append({
             "after": what, "times": times, "s": round(seconds), "descriptors": held.descriptors,
@@ -56,7 +56,7 @@ class Report:
         })  # fmt: skip
 
     def faults(self, memory_mb: float) -> list[str]:
-        """Return what grew too much or failed, in sentences."""
+        """Return excessive growth and failures as sentences."""
         assert self.first is not None and self.last is not None
         first, last = self.first, self.last
         grew = [
@@ -74,7 +74,7 @@ class Report:
 async def repeat(
     report: Report, what: str, times: int, step: Step, at_once: int, seconds: float
 ) -> None:
-    """Do a step ``times``, some at once, for at most ``seconds``; failures are counted."""
+    """Run a step ``times``, ``at_once`` in parallel, for at most ``seconds``; count failures."""
     numbers, deadline = iter(range(times)), time.monotonic() + seconds
 
     async def work() -> None:
@@ -91,7 +91,7 @@ async def repeat(
 
 
 async def browser_visit(browser: Browser, where: Where, number: int) -> None:
-    """Look at a page with a real browser until it is drawn, and close the tab."""
+    """Open a page in a real browser until it is drawn, and close the tab."""
     path = PATHS[number % len(PATHS)]
     headings = {"/": "Speak and read", "/upload": "Upload and read", "/testbench": "Test bench"}
     context = await browser.new_context()
@@ -106,7 +106,7 @@ async def browser_visit(browser: Browser, where: Where, number: int) -> None:
 
 
 async def with_browser(executable: str, work: Callable[[Browser], Awaitable[None]]) -> None:
-    """Start Chromium for ``work``."""
+    """Run ``work`` with Chromium."""
     switches = ["--no-sandbox", "--use-fake-device-for-media-stream", "--disable-sync",
                 "--use-fake-ui-for-media-stream", "--disable-background-networking"]  # fmt: skip
     async with async_playwright() as playwright:
@@ -118,10 +118,10 @@ async def with_browser(executable: str, work: Callable[[Browser], Awaitable[None
 
 
 async def warm_up(where: Where) -> None:
-    """Have the app load what it keeps for good: models, pools, the test set's store."""
+    """Let the app load what it keeps for good: models, pools, the store."""
     for number in range(2 * len(PATHS)):
         await visit(where, number)
-    await take(where)
+    await record(where)
     async with where.visitor("/upload") as client:
         await transcribed(client, where.recording)
 
@@ -131,12 +131,17 @@ async def measure(
     settle_s: float = GIVEN_UP_S, kept_s: float = 0.0, executable: str = "",
     seconds: float = 3600.0, settle_between: bool = True,
 ) -> Report:  # fmt: skip
-    """Do ``counts`` of visits, browser visits, cuts and takes.
+    """Run visits, browser visits, cuts and recordings.
 
     Args:
-        settle_s: how long to wait at most for what was only visited to be given up.
-        kept_s: for how long the app keeps what users made.
-        seconds: the most that each kind may take.
+        server: under test.
+        where: its address and the recording to use.
+        counts: how many of each kind.
+        seed: of the random cuts.
+        settle_s: longest wait for sessions without content to be dropped, seconds.
+        kept_s: how long the app keeps what users made, seconds.
+        executable: of Chromium.
+        seconds: longest time for each kind.
         settle_between: wait after each kind, not only after the last.
     """
     report, rng, states = Report(), random.Random(seed), list(CUTS.items())
@@ -151,7 +156,7 @@ async def measure(
             began = time.monotonic()
             await work()
             before = report.first or Held(0, 0, 0.0)
-            is_to_settle = settle_between or what in ("warm-up", "takes")
+            is_to_settle = settle_between or what in ("warm-up", "recordings")
             held = await asyncio.to_thread(server.settled, before, wait_s if is_to_settle else 0.0)
             report.note(what, counts.get(what, 1), time.monotonic() - began, held)
 
@@ -165,13 +170,18 @@ async def measure(
     await done("visits", many("visits", lambda n: visit(where, n), 2), settle_s)
     await done("browser visits", lambda: with_browser(executable, browsing), settle_s)
     await done("cuts", many("cuts", cut), settle_s + kept_s)
-    await done("takes", many("takes", lambda _: take(where)), settle_s + kept_s)
+    await done("recordings", many("recordings", lambda _: record(where)), settle_s + kept_s)
     return report
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("visits", 2000), ("cuts", 500), ("takes", 100), ("browser-visits", 200)):
+    for name, count in (
+        ("visits", 2000),
+        ("cuts", 500),
+        ("recordings", 100),
+        ("browser-visits", 200),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=3600.0, help="at most, for each kind")
@@ -185,7 +195,7 @@ def main() -> int:
     fetch_speech()
     environment = {"ASR_MAX_SPEAKERS": "1", **dict(pair.split("=", 1) for pair in options.set)}
     invite = environment.get("ASR_INVITE") or os.environ.get("ASR_INVITE")
-    counts = {"visits": options.visits, "cuts": options.cuts, "takes": options.takes,
+    counts = {"visits": options.visits, "cuts": options.cuts, "recordings": options.recordings,
               "browser visits": options.browser_visits}  # fmt: skip
     kept_s = 60 * float(environment.get("ASR_KEEP_MINUTES", 20))
     with (

@@ -1,4 +1,4 @@
-"""Our weights in the formats of openai-whisper and whisper.cpp, to measure them fairly."""
+"""Conversion of our weights to the formats of openai-whisper and whisper.cpp, for fair comparisons."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from transformers import WhisperForConditionalGeneration
 
-from asr_core.engines.features import mel_filters
-from asr_core.models.convert import to_transformers
+from asr_core.engines.whisper.features import mel_filters
+from asr_core.models.ctranslate2_format import convert_to_transformers
 
 __all__ = ["to_ggml", "to_openai"]
 
-_RENAMED = (
+_RENAMED_ARRAYS = (
     (r"^model\.", ""),
     (r"\.layers\.", ".blocks."),
     (r"self_attn_layer_norm", "attn_ln"),
@@ -39,8 +39,8 @@ _RENAMED = (
 
 
 def to_openai(directory: Path, target: Path) -> None:
-    """A checkpoint as ``whisper.load_model`` reads it, in 32 bits."""
-    model = to_transformers(directory)
+    """Write a checkpoint that ``whisper.load_model`` reads, in 32 bits."""
+    model = convert_to_transformers(directory)
     torch.save({"dims": _dimensions(model), "model_state_dict": _openai_names(model)}, target)
 
 
@@ -48,7 +48,7 @@ def _openai_names(model: WhisperForConditionalGeneration) -> dict[str, torch.Ten
     named = {}
     for old, tensor in model.state_dict().items():
         name = old
-        for pattern, replacement in _RENAMED:
+        for pattern, replacement in _RENAMED_ARRAYS:
             name = re.sub(pattern, replacement, name)
         if name != "proj_out.weight":  # tied to the embedding
             named[name] = tensor
@@ -72,8 +72,8 @@ def _dimensions(model: WhisperForConditionalGeneration) -> dict[str, int]:
 
 
 def to_ggml(directory: Path, target: Path) -> None:
-    """A file as whisper.cpp reads it, matrices in 16 bits (the format's own usual)."""
-    model = to_transformers(directory)
+    """Write a file that whisper.cpp reads, with matrices in 16 bits (the format's default)."""
+    model = convert_to_transformers(directory)
     d = _dimensions(model)
     with target.open("wb") as file:
         file.write(struct.pack("<i", 0x67676D6C))
@@ -92,7 +92,7 @@ def to_ggml(directory: Path, target: Path) -> None:
 
 
 def _tokens(directory: Path) -> list[bytes]:
-    """The bytes of the text tokens, in the order of their numbers."""
+    """Return the bytes of the text tokens, ordered by id."""
     vocabulary = json.loads((directory / "tokenizer.json").read_text())["model"]["vocab"]
     byte_of = {character: byte for byte, character in _characters().items()}
     texts = [t for t, _ in sorted(vocabulary.items(), key=lambda item: item[1]) if "<|" not in t]
@@ -100,7 +100,7 @@ def _tokens(directory: Path) -> list[bytes]:
 
 
 def _characters() -> dict[int, str]:
-    """GPT-2's printable character for every byte."""
+    """Return GPT-2's printable character for every byte."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     others = [byte for byte in range(256) if byte not in printable]
     return {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}

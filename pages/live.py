@@ -1,111 +1,117 @@
-"""Live: speak, and read the words while you speak."""
+"""Live page: speak, and read the words while you speak."""
 
 import streamlit as st
 
-from asr_core.live import Take, Takes, scheduler_of
-from widgets.downloads import name_of, take_downloads
+from asr_core.settings import read_settings
+from asr_core.streaming import Recording, RecordingController, scheduler_for
+from widgets.downloads import recording_downloads, recording_name
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
+from widgets.markdown import escape_markdown
 from widgets.microphone import (
-    connection_trouble,
-    hanging_note,
-    lost_note,
+    connection_problem,
+    loss_notice,
     microphone,
-    silence_note,
+    queue_notice,
+    silence_notice,
+    stall_notice,
     stop_microphone,
-    waiting_note,
 )
-from widgets.settings import current_settings, limits, prepared_engine
-from widgets.texts import as_written
+from widgets.settings import current_settings, load_chosen_engine
 from widgets.transcript_view import finished_view, live_view
-from widgets.workspace import current_workspace, kept_caption
+from widgets.workspace import current_workspace, retention_caption
 
-_NOTHING_HEARD = "No speech was heard in this take."
+_NO_SPEECH = "No speech was recognised in this recording."
+_START_SPEAKING = "Start speaking. Your words appear here."
 
 
-def current_take(takes: Takes) -> Take | None:
-    """The take that runs or is still being finished."""
-    last = takes.all[-1] if takes.all else None
+def current_recording(controller: RecordingController) -> Recording | None:
+    """Return the recording that is running or being finished."""
+    last = controller.all[-1] if controller.all else None
     return last if last is not None and not last.session.is_done else None
 
 
-def state_of(takes: Takes) -> tuple[int | None, bool, bool]:
-    """The number of the current take, whether its connection is lost, and whether this one
-    waits to speak."""
-    take = current_take(takes)
-    return take.number if take else None, takes.is_interrupted, takes.place is not None
+def state_of(controller: RecordingController) -> tuple[int | None, bool, bool]:
+    """Return the current recording's number, and if it is interrupted or its speaker queues."""
+    recording = current_recording(controller)
+    number = recording.number if recording else None
+    return number, controller.is_interrupted, controller.queue_position is not None
 
 
-def draw_current(takes: Takes, is_open: bool, shown: tuple[int | None, bool, bool]) -> None:
-    """The part that is drawn again several times a second."""
-    take = current_take(takes)
-    if state_of(takes) != shown:
-        if shown[1] and not takes.is_interrupted and takes.running is None:
+def draw_current(
+    controller: RecordingController, is_open: bool, shown: tuple[int | None, bool, bool]
+) -> None:
+    """Draw the current recording; rerun several times a second."""
+    recording = current_recording(controller)
+    if state_of(controller) != shown:
+        if shown[1] and not controller.is_interrupted and controller.running is None:
             stop_microphone()  # the connection did not come back in time
-        st.rerun()  # a take began or ended: the whole page changes
-    trouble = connection_trouble(takes)
-    if trouble:
-        st.error(trouble, icon=":material/wifi_off:")
-        st.page_link("pages/upload.py", label="Record without a connection", icon=":material/mic:")
-    if take is None:
-        if waiting_note(takes):
+        st.rerun()  # a recording began or ended: the whole page changes
+    problem = connection_problem(controller)
+    if problem:
+        st.error(problem, icon=":material/wifi_off:")
+        st.page_link("pages/upload.py", label="Record a file instead", icon=":material/mic:")
+    if recording is None:
+        if queue_notice(controller):
             return
-        if is_open and not trouble:
-            st.info("Connecting to the microphone …", icon=":material/mic:")
+        if is_open and not problem:
+            st.info("Connecting to the microphone…", icon=":material/mic:")
         return
-    snapshot = take.session.snapshot
-    empty = "Speak now: the words appear here."
-    live_view(name_of(take), snapshot, empty, take.remaining_s)
+    snapshot = recording.session.snapshot
+    live_view(recording_name(recording), snapshot, _START_SPEAKING, recording.remaining_s)
     if snapshot.error:
-        st.warning(as_written(snapshot.error), icon=":material/warning:")
-    lost_note(take)
-    if hanging_note(takes, take) and not is_open:
-        take_downloads(take)
-    if is_open or takes.is_interrupted:
-        silence_note(takes, snapshot.silent_s)
-    if is_open and take.is_over_limit and not st.session_state.get("stopping"):
+        st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
+    loss_notice(recording)
+    if stall_notice(controller, recording) and not is_open:
+        recording_downloads(recording)
+    if is_open or controller.is_interrupted:
+        silence_notice(controller, snapshot.silent_s)
+    if is_open and recording.is_over_limit and not st.session_state.get("stopping"):
         stop_microphone()
 
 
-def draw_finished(take: Take) -> None:
-    snapshot = take.session.snapshot
-    st.subheader(f"Take {take.number} · {take.started:%H:%M}", anchor=False)
-    finished_view(name_of(take), snapshot.utterances, _NOTHING_HEARD)
+def draw_finished(recording: Recording) -> None:
+    """Draw a finished recording with its downloads."""
+    snapshot = recording.session.snapshot
+    title = f"Recording {recording.number}"
+    st.subheader(f"{title} · {recording.started:%H:%M}", anchor=False)
+    finished_view(recording_name(recording), snapshot.segments, _NO_SPEECH)
     if snapshot.error:
-        st.warning(as_written(snapshot.error), icon=":material/warning:")
-    lost_note(take)
-    from widgets.flagging import flag_take  # not before: it brings the database along
+        st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
+    loss_notice(recording)
+    from widgets.flagging import flag_recording  # imports the database
 
-    flag_take(take_downloads(take), f"Take {take.number}", take.session, current_settings().model)
+    file_name = recording_downloads(recording)
+    flag_recording(file_name, title, recording.session, current_settings().model)
 
 
 st.title("Speak and read", anchor=False)
-takes = current_workspace().takes
-allowed = limits()
-options, limit_s = live_options(allowed)
-engine = prepared_engine(current_settings())
+controller = current_workspace().recordings
+options, limit_s = live_options()
+engine = load_chosen_engine(current_settings())
 if engine is not None:
-    takes.prepare(scheduler_of(engine, allowed), options, limit_s)
-    st.caption("Press START, allow the microphone, and speak. STOP ends the take.")
-    # Read once: what changes while the page is drawn must differ from it, to be drawn again.
-    state = state_of(takes)
-    _, is_lost, waits = state
-    is_open = microphone(takes, start=is_lost, stop=st.session_state.get("stopping", False))
-    take = current_take(takes)
-    if not is_open and take is None and st.session_state.pop("stopping", False):
+    controller.prepare(scheduler_for(engine, read_settings().max_speakers), options, limit_s)
+    st.caption("Press START, allow the microphone and speak. Press STOP to end the recording.")
+    # Read once: a change while the page is drawn must differ from it to trigger a redraw.
+    state = state_of(controller)
+    _, is_lost, is_queued = state
+    is_open = microphone(controller, start=is_lost, stop=st.session_state.get("stopping", False))
+    recording = current_recording(controller)
+    if not is_open and recording is None and st.session_state.pop("stopping", False):
         st.rerun()  # the buttons come back
-    for finished in takes.all:
-        if finished is not take:
+    for finished in controller.all:
+        if finished is not recording:
             draw_finished(finished)
-    if take is not None:
-        st.subheader(f"Take {take.number}", anchor=False)
-    # Who waits sees a number that seldom changes; drawing it takes from those who speak.
-    every_s = 1.0 if waits else 0.3
-    refresh = st.fragment(run_every=every_s if is_open or take else None)(draw_current)
-    refresh(takes, is_open, state)
-    kept_words(name_of(take) for take in takes.all)
-    if takes.all:
-        kept_caption()
-    if takes.all and st.button("Clear", icon=":material/delete:", help="Forget the finished takes"):
-        takes.clear()
+    if recording is not None:
+        st.subheader(f"Recording {recording.number}", anchor=False)
+    # A queue position seldom changes, and redrawing it costs the speakers processing time.
+    every_s = 1.0 if is_queued else 0.3
+    refresh = st.fragment(run_every=every_s if is_open or recording else None)(draw_current)
+    refresh(controller, is_open, state)
+    kept_words(recording_name(each) for each in controller.all)
+    if controller.all:
+        retention_caption()
+    clear_help = "Delete the finished recordings"
+    if controller.all and st.button("Clear", icon=":material/delete:", help=clear_help):
+        controller.clear()
         st.rerun()

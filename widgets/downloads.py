@@ -1,4 +1,4 @@
-"""Buttons to save a transcript and its recording."""
+"""Buttons that download a transcript and its audio."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from asr_core.audio.encode import to_flac
-from asr_core.formats import FORMATS, as_bytes
-from asr_core.live import LiveSession, Take
+from asr_core.output.formats import FORMATS, to_bytes
+from asr_core.streaming import LiveSession, Recording
 from asr_core.transcript import Transcript
 
-__all__ = ["download_buttons", "name_of", "take_downloads"]
+__all__ = ["download_buttons", "recording_downloads", "recording_name"]
 
 _MIME = {
     "txt": "text/plain",
@@ -32,28 +32,29 @@ def download_buttons(
     *,
     row: str | None = None,
 ) -> None:
-    """A row of buttons; the files are made when one is pressed.
+    """Draw a row of buttons; a file is made when its button is pressed.
 
     Args:
-        name: of the files, without extension.
-        transcript: as it is at that moment.
-        session: whose recording can be saved, if it was kept.
+        name: file name without extension.
+        key: prefix of the buttons' keys.
+        transcript: returns the transcript of that moment.
+        session: session whose audio can be downloaded, if it was kept.
         row: key of the container.
     """
     with st.container(horizontal=True, gap="small", key=row):
         for extension in FORMATS:
             st.download_button(
                 extension.upper(),
-                functools.partial(_made, transcript, extension),
+                functools.partial(_encode, transcript, extension),
                 file_name=f"{name}.{extension}",
                 mime=_MIME[extension],
                 key=f"save-{key}-{extension}",
                 on_click="ignore",
             )
-        if session is not None and session.options.keep_recording:
+        if session is not None and session.options.keep_audio:
             st.download_button(
-                "Recording",
-                lambda: to_flac(session.recording()),
+                "Audio",
+                lambda: to_flac(session.kept_audio()),
                 file_name=f"{name}.flac",
                 mime="audio/flac",
                 key=f"save-{key}-flac",
@@ -62,21 +63,21 @@ def download_buttons(
             )
 
 
-def name_of(take: Take) -> str:
-    """Return what a take is called in keys and files."""
-    return f"take-{take.number}"
+def recording_name(recording: Recording) -> str:
+    """Return a recording's name in keys and file names."""
+    return f"recording-{recording.number}"
 
 
-def take_downloads(take: Take) -> str:
-    """Draw the downloads of what is final of a take by the press; return what the files are called."""
-    name = f"{name_of(take)}-{take.started:%Y%m%d-%H%M}"
+def recording_downloads(recording: Recording) -> str:
+    """Draw the downloads of the final words so far; return the file name without extension."""
+    name = f"{recording_name(recording)}-{recording.started:%Y%m%d-%H%M}"
 
     def transcript() -> Transcript:
-        return take.session.snapshot.transcript()
+        return recording.session.snapshot.transcript()
 
-    download_buttons(name, name, transcript, take.session)
+    download_buttons(name, name, transcript, recording.session)
     return name
 
 
-def _made(transcript: Callable[[], Transcript], extension: str) -> bytes:
-    return as_bytes(transcript(), extension)
+def _encode(transcript: Callable[[], Transcript], extension: str) -> bytes:
+    return to_bytes(transcript(), extension)

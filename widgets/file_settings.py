@@ -1,61 +1,67 @@
-"""The sidebar of the upload page: what is wanted of the files."""
+"""Sidebar settings of the upload page."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from asr_core.errors import AudioError
-from asr_core.formats import parse_clock
-from asr_core.fullcontext import FileOptions, Stretch
-from asr_core.limits import Limits
-from widgets.settings import Settings, limits
-from widgets.typed import KEPT, typed
+from asr_core.full_context import FileOptions, TimeRange
+from asr_core.output.formats import parse_timestamp
+from asr_core.settings import read_settings
+from widgets.settings import RecognitionSettings
+from widgets.text_fields import PERSIST, field_key
 
 __all__ = ["file_options"]
 
 
-def file_options(settings: Settings) -> FileOptions:
-    """Draw the pickers; what they say holds for files added from now on."""
+def file_options(settings: RecognitionSettings) -> FileOptions:
+    """Draw the settings and return the options for files added from now on."""
     with st.sidebar:
         st.header("Upload")
         prompt = st.text_input(
-            "Names and terms", key=typed("prompt"), persist_state=KEPT,
+            "Names and terms", key=field_key("prompt"), persist_state=PERSIST,
             placeholder="Nagg, Nell, Endgame",
-            help="Words that may come up and are easily misheard.",
+            help="Words that may occur and are easily misrecognised.",
         )  # fmt: skip
         is_mixed = st.toggle(
-            "Several languages in a file", key="mixed", persist_state=KEPT,
+            "Several languages per file", key="mixed", persist_state=PERSIST,
             disabled=settings.language is not None,
-            help="Detects the language of each passage, not once for the file.",
+            help="Detects the language of each passage instead of once per file.",
         )  # fmt: skip
         split_channels = st.toggle(
-            "Channels are speakers", key="channels", persist_state=KEPT,
-            help="For calls with a speaker on each channel: each is heard by itself, and every "
-            "line has its speaker.",
+            "One speaker per channel", key="channels", persist_state=PERSIST,
+            help="For recorded calls: each channel is transcribed separately, and every line names "
+            "its speaker.",
         )  # fmt: skip
         columns = st.columns(2)
         start = columns[0].text_input(
-            "From", key=typed("from"), placeholder="0:00", persist_state=KEPT
+            "From", key=field_key("from"), placeholder="0:00", persist_state=PERSIST
         )
         end = columns[1].text_input(
-            "To", key=typed("to"), placeholder="the end", persist_state=KEPT
+            "To", key=field_key("to"), placeholder="end", persist_state=PERSIST
         )
-        stretch = _chosen_stretch(start, end)
-        st.caption("For files added, or transcribed again, from now on.")
-        most_s = limits().file_s
-        if most_s is not None and most_s != Limits.file_s:
-            st.caption(f"At most {most_s / 60:g} minutes of a file are heard here.")
+        time_range = _choose_time_range(start, end)
+        st.caption("Applies to files added or transcribed again from now on.")
+        allowed = read_settings()
+        if "max_file_minutes" in allowed.model_fields_set:
+            st.caption(
+                f"The first {allowed.max_file_minutes:g} minutes of a file are transcribed on this "
+                "server."
+            )
     return FileOptions(
-        settings.language, is_mixed, settings.task, prompt, stretch,
-        most_s=most_s, split_channels=split_channels,
+        settings.language, is_mixed, settings.task, prompt, time_range,
+        max_s=60 * allowed.max_file_minutes, split_channels=split_channels,
     )  # fmt: skip
 
 
-def _chosen_stretch(start: str, end: str) -> Stretch:
+def _choose_time_range(start: str, end: str) -> TimeRange:
     try:
-        return Stretch(
-            parse_clock(start) if start.strip() else 0.0, parse_clock(end) if end.strip() else None
+        return TimeRange(
+            parse_timestamp(start) if start.strip() else 0.0,
+            parse_timestamp(end) if end.strip() else None,
         )
     except (ValueError, AudioError) as error:
-        st.error(f"{error}. Until then whole files are transcribed.".replace("..", "."))
-        return Stretch()
+        st.error(
+            f"{error}. Whole files are transcribed until this is corrected.".replace("..", ".")
+        )
+        return TimeRange()

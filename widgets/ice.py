@@ -1,7 +1,6 @@
-"""How browser and server find each other: ICE servers from the secrets.
+"""STUN and TURN servers for the audio connection, from the settings.
 
-On one machine none are needed, and none are asked: with no setting, no request
-leaves the machine.
+On one machine none are needed; without a setting no request leaves the machine.
 """
 
 from __future__ import annotations
@@ -10,67 +9,64 @@ import base64
 import hmac
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 from streamlit_webrtc.credentials import get_cloudflare_ice_servers, get_twilio_ice_servers
 
-from widgets.secrets import setting
+from widgets.secrets import app_settings
 
 __all__ = ["ice_servers"]
 
 logger = logging.getLogger(__name__)
 
+# A relayed connection renews its allocation with the same credentials as long as it lasts.
 _VALID_S = 12 * 3600
-"""A relayed connection asks again with the same name as long as it lasts."""
 
 
 def ice_servers(visitor: str) -> list[Any]:
-    """STUN and TURN servers for one connection.
+    """Return the STUN and TURN servers for one connection.
 
     Args:
-        visitor: whose connection it is; coturn counts what each one takes.
+        visitor: id of the visitor; coturn has a quota for each.
 
-    From, in this order: ``ICE_SERVERS`` (a list of tables with ``urls``,
-    ``username``, ``credential``), ``TURN_URLS`` and ``TURN_SECRET`` (coturn's
-    ``static-auth-secret``), ``CLOUDFLARE_TURN_KEY_ID`` and
-    ``CLOUDFLARE_TURN_KEY_API_TOKEN``, ``TWILIO_ACCOUNT_SID`` and
-    ``TWILIO_AUTH_TOKEN``; each a secret of Streamlit or, but for the first, an
-    environment variable. All but the first give credentials that expire, so this is
-    to be called for each connection.
+    Taken from the first that is set: ``ICE_SERVERS``, ``TURN_URLS`` with ``TURN_SECRET``,
+    Cloudflare's, Twilio's. All but the first give credentials that expire, so call it for each
+    connection.
     """
-    static = setting("ICE_SERVERS")
-    if static:
-        return [dict(server) for server in static]
-    urls, shared = setting("TURN_URLS"), setting("TURN_SECRET")
-    if urls and shared:
-        return [_with_fresh_credentials(urls, shared, visitor)]
+    given = app_settings()
+    if given.ice_servers:
+        return list(given.ice_servers)
+    if given.turn_urls and given.turn_secret:
+        return [_with_fresh_credentials(given.turn_urls, given.turn_secret, visitor)]
     try:
-        key, token = setting("CLOUDFLARE_TURN_KEY_ID"), setting("CLOUDFLARE_TURN_KEY_API_TOKEN")
+        key, token = given.cloudflare_turn_key_id, given.cloudflare_turn_key_api_token
         if key and token:
             return list(get_cloudflare_ice_servers(key, token))
-        sid, secret = setting("TWILIO_ACCOUNT_SID"), setting("TWILIO_AUTH_TOKEN")
+        sid, secret = given.twilio_account_sid, given.twilio_auth_token
         if sid and secret:
             return list(get_twilio_ice_servers(sid, secret))
-    except Exception as error:  # three services, each with errors of its own
+    except Exception as error:  # each service raises its own errors
         logger.warning("The TURN service gave no credentials: %r", error)
         st.warning(
-            "The TURN service gave no credentials, so the connection may fail from other networks. "
-            "Whoever runs this app finds the reason in its log.",
+            "The TURN service gave no credentials, so connections from other networks may fail. "
+            "The reason is in the server's log.",
             icon=":material/warning:",
         )
     return []
 
 
-def _with_fresh_credentials(urls: str | list[str], secret: str, visitor: str) -> dict[str, Any]:
-    """Return a name that says until when and for whom, signed with the secret that the TURN
-    server knows too (draft-uberti-behave-turn-rest-00)."""
+def _with_fresh_credentials(urls: Sequence[str], secret: str, visitor: str) -> dict[str, Any]:
+    """Return expiring credentials for a TURN server that shares the secret.
+
+    See draft-uberti-behave-turn-rest-00.
+    """
     who = hmac.digest(secret.encode(), b"visitor " + visitor.encode(), "sha256").hex()[:16]
     name = f"{int(time.time()) + _VALID_S}:{who}"
     signed = hmac.digest(secret.encode(), name.encode(), "sha1")
-    listed = urls.split(",") if isinstance(urls, str) else urls
     return {
-        "urls": [url.strip() for url in listed],
+        "urls": list(urls),
         "username": name,
         "credential": base64.b64encode(signed).decode(),
     }

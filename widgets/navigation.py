@@ -1,30 +1,38 @@
-"""Which pages there are, and for whom."""
+"""Navigation between the pages that a visitor's role allows."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.roles import Role
-from widgets.between_runs import keep_between_runs
-from widgets.entrance import admitted, current_actor
-from widgets.operator import closing_note, end_without_losses, start_monitoring
+from asr_core.errors import SettingsError
+from asr_core.evaluation.roles import Role
+from widgets.access import current_actor, require_access
+from widgets.lifecycle import install_graceful_shutdown, shutdown_notice, start_monitoring
+from widgets.markdown import escape_markdown
+from widgets.secrets import app_settings
 from widgets.settings import choose_settings
 from widgets.site import is_gated
-from widgets.streamlit_guard import stay_offline
-from widgets.streamlit_parts import end_sessions_that_are_left
-from widgets.workspace import current_workspace, freed_note
+from widgets.workarounds.streamlit_hardening import harden_streamlit
+from widgets.workarounds.streamlit_reruns import install_rerun_fixes
+from widgets.workarounds.streamlit_storage import install_session_storage
+from widgets.workspace import current_workspace, expiry_notice
 
 __all__ = ["navigate"]
 
 
 def navigate() -> None:
-    """Draw the page that was asked for, if the visitor may see it."""
+    """Draw the requested page, if the visitor may see it."""
+    try:
+        app_settings()
+    except SettingsError as error:  # without a gate nobody has read them before
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        st.stop()
     if not is_gated():
         start_monitoring()
-        end_without_losses()
-        end_sessions_that_are_left()
-        keep_between_runs()
-        stay_offline()
+        install_graceful_shutdown()
+        install_session_storage()
+        install_rerun_fixes()
+        harden_streamlit()
     pages = [
         st.Page("pages/live.py", title="Live", icon=":material/mic:", default=True),
         st.Page("pages/upload.py", title="Upload", icon=":material/upload_file:"),
@@ -32,16 +40,18 @@ def navigate() -> None:
         st.Page("pages/operator.py", title="Operator", icon=":material/monitoring:"),
     ]
     needed = (Role.GUEST, Role.GUEST, Role.TESTER, Role.OPERATOR)
-    may_enter = admitted()
-    role = current_actor().role if may_enter else Role.OPERATOR  # who is outside sees none anyway
+    has_access = require_access()
+    role = (
+        current_actor().role if has_access else Role.OPERATOR
+    )  # without access no page is drawn anyway
     page = st.navigation(
         [page for page, least in zip(pages, needed, strict=True) if role >= least],
-        position="sidebar" if may_enter else "hidden",
+        position="sidebar" if has_access else "hidden",
     )
-    if may_enter:
-        current_workspace()  # from now on the gate knows whose this session is
+    if has_access:
+        current_workspace()  # tells the gate whose session this is
         with st.sidebar:
             choose_settings()
-        closing_note()
-        freed_note()
+        shutdown_notice()
+        expiry_notice()
         page.run()

@@ -1,19 +1,34 @@
-"""What whoever runs the app has set: Streamlit's secrets, else the environment."""
+"""Settings and tables of the operator from Streamlit's secrets."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitSecretNotFoundError
 
-__all__ = ["setting"]
+from asr_core.settings import Settings, read_settings, use_secrets
+
+__all__ = ["app_settings", "secret_table"]
 
 
-def setting(name: str) -> Any:
-    """The secret or environment variable ``name``; None if it is neither."""
+def app_settings() -> Settings:
+    """Return the settings; from now on, ``read_settings`` finds the secrets in all threads, too.
+
+    Raises:
+        SettingsError: a value is not valid.
+    """
+    use_secrets(_secrets)
+    return read_settings()
+
+
+def secret_table(name: str) -> dict[str, Any]:
+    """Return a table of the secrets, such as ``[auth]``; empty if there is none."""
+    return dict(_secrets().get(name) or {})
+
+
+def _secrets() -> dict[str, Any]:
     try:
-        return st.secrets.get(name) or os.environ.get(name)
+        return st.secrets.to_dict()
     except StreamlitSecretNotFoundError:
-        return os.environ.get(name)
+        return {}

@@ -1,4 +1,4 @@
-"""The sidebar: which model, language and task; and the engine that they need."""
+"""Sidebar with model, language and task, and the engine for them."""
 
 from __future__ import annotations
 
@@ -7,99 +7,85 @@ from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
-from streamlit.runtime.pages_manager import PagesManager
 
 from asr_core.engines import Engine, Task, load_engine
 from asr_core.errors import AsrError
 from asr_core.languages import LANGUAGES
-from asr_core.limits import Limits
 from asr_core.models import (
     CATALOGUE,
     DEFAULT_MODEL,
-    Offer,
+    ModelAllowlist,
     Progress,
-    abilities,
+    capabilities,
     check_request,
+    enforce_allowlist,
     find_local,
-    offer,
+    read_allowlist,
     resolve,
-    serve_visitors,
 )
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from widgets.markdown import escape_markdown
+from widgets.text_fields import PERSIST, field_key
+from widgets.workarounds.streamlit_runtime import use_page_navigation
 
 __all__ = [
-    "Settings",
+    "RecognitionSettings",
     "choose_settings",
     "current_settings",
-    "limits",
-    "offered",
-    "prepared_engine",
+    "load_chosen_engine",
+    "offered_models",
 ]
 
 logger = logging.getLogger(__name__)
 
 _OTHER = "Other…"
 _TASKS: dict[Task, str] = {
-    "transcribe": "Transcribe, in the language spoken",
+    "transcribe": "Transcribe in the spoken language",
     "translate": "Translate into English",
 }
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the sidebar says."""
+class RecognitionSettings:
+    """Model, language and task chosen in the sidebar; no language means detection."""
 
     model: str
     language: str | None
     task: Task
 
 
-def current_settings() -> Settings:
-    """The settings of this browser session."""
+def current_settings() -> RecognitionSettings:
+    """Return the settings of this browser session."""
     if "settings" not in st.session_state:
-        # A server that nobody has visited yet takes files in pages/ for apps of their
-        # own if one of them is opened first; from here on it runs streamlit_app.py.
-        PagesManager.uses_pages_directory = False
+        use_page_navigation()
         st.rerun()
-    settings: Settings = st.session_state["settings"]
+    settings: RecognitionSettings = st.session_state["settings"]
     return settings
 
 
-def limits() -> Limits:
-    """What the operator allows one user; without limits, and a sentence, if that is unreadable."""
+def offered_models() -> ModelAllowlist:
+    """Return the models a visitor may choose; draw an error and return the default if unreadable."""
     try:
-        return Limits.read()
+        return read_allowlist()
     except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
-        return Limits()
+        st.error(escape_markdown(str(error)), icon=":material/error:")
+        return ModelAllowlist((DEFAULT_MODEL,))
 
 
-def offered() -> Offer:
-    """The models that a visitor may choose; those of the default, and a sentence, if a setting
-    is unreadable."""
-    try:
-        return offer()
-    except AsrError as error:
-        st.error(as_written(str(error)), icon=":material/error:")
-        return Offer((DEFAULT_MODEL,))
-
-
-def _chosen_model(models: Offer) -> str:
-    """Draw the picker; empty while nothing is named."""
+def _chosen_model(models: ModelAllowlist) -> str:
+    """Draw the model picker; return an empty string while no model is named."""
     names = [*models.names, *([_OTHER] if models.is_open else [])]
     model = st.selectbox(
         "Model",
         names,
         index=names.index(DEFAULT_MODEL) if DEFAULT_MODEL in names else 0,
         key="model",
-        help="Larger models hear better and take longer. They are fetched once.",
+        help="Larger models are more accurate and slower. Each is downloaded once.",
     )
     if models.is_open and model == _OTHER:
         return st.text_input(
-            "Hub id or directory",
-            key=typed("other_model"),
-            persist_state=KEPT,
+            "Hub ID or directory",
+            key=field_key("other_model"),
+            persist_state=PERSIST,
             placeholder="owner/name or /path/to/model",
             help="A Whisper model in CTranslate2 or transformers format.",
         ).strip()
@@ -109,11 +95,11 @@ def _chosen_model(models: Offer) -> str:
 
 
 def choose_settings() -> None:
-    """Draw the pickers; ``current_settings`` has what was chosen."""
-    serve_visitors()  # from here on, whatever page or thread asks for a model
+    """Draw the pickers, whose values ``current_settings`` returns."""
+    enforce_allowlist()  # from here on, whatever page or thread asks for a model
     st.header("Recognition")
-    model = _chosen_model(offered())
-    known = abilities(model)
+    model = _chosen_model(offered_models())
+    known = capabilities(model)
     english_only = known is not None and not known.is_multilingual
     only_transcribes = known is not None and not known.can_translate
     language = st.selectbox(
@@ -122,61 +108,67 @@ def choose_settings() -> None:
         format_func=lambda code: "Detect" if code is None else LANGUAGES[code],
         key="language",
         disabled=english_only,
-        help="Detection listens to the first seconds of speech.",
+        help="Detection uses the first seconds of speech.",
     )
     task = st.radio(
         "Task", list(_TASKS), format_func=_TASKS.__getitem__, key="task", disabled=only_transcribes
     )
     if english_only:
-        st.caption("This model knows English only.")
+        st.caption("This model supports English only.")
         language = "en"
     elif only_transcribes:
         st.caption("This model was not trained to translate.")
     if only_transcribes:
         task = "transcribe"
-    st.session_state["settings"] = Settings(model, language, task)
+    st.session_state["settings"] = RecognitionSettings(model, language, task)
 
 
-def prepared_engine(settings: Settings) -> Engine | None:
-    """The engine for ``settings``, fetched and loaded; None with a message if it cannot be."""
+def load_chosen_engine(settings: RecognitionSettings) -> Engine | None:
+    """Return the loaded engine for ``settings``; draw a message and return None if it fails."""
     if not settings.model:
-        st.info("Name a model in the sidebar: a hub id (owner/name) or a directory.")
+        st.info("Enter a model in the sidebar: a hub ID (owner/name) or a directory.")
         return None
-    place = st.empty()
-    models = offered()
+    slot = st.empty()
+    models = offered_models()
     try:
         directory = find_local(settings.model)
         if directory is None:
-            directory = resolve(settings.model, lambda progress: _show(place, settings, progress))
+            directory = resolve(
+                settings.model, lambda progress: _show_progress(slot, settings, progress)
+            )
         check_request(settings.model, settings.language, translate=settings.task == "translate")
-        with place, st.spinner(f"Loading the model {as_written(settings.model)} …"):
+        with slot, st.spinner(f"Loading the model {escape_markdown(settings.model)}…"):
             engine = load_engine(directory, live=True)
     except AsrError as error:
-        place.error(as_written(_said(error, models, settings.model)), icon=":material/error:")
+        slot.error(
+            escape_markdown(_error_text(error, models, settings.model)), icon=":material/error:"
+        )
         return None
-    place.empty()
+    slot.empty()
     if settings.language is not None and settings.language not in engine.languages:
         st.error(
-            f"The model {as_written(settings.model)} does not know {LANGUAGES[settings.language]}; "
-            "choose another language or a multilingual model.",
+            f"The model {escape_markdown(settings.model)} does not support "
+            f"{LANGUAGES[settings.language]}. Choose another language or a multilingual model.",
             icon=":material/error:",
         )
         return None
     return engine
 
 
-def _said(error: AsrError, models: Offer, model: str) -> str:
-    """The error; of a directory of the operator's a visitor learns no more than its name."""
-    if model not in models.places:
+def _error_text(error: AsrError, models: ModelAllowlist, model: str) -> str:
+    """Return the error's text, without details if the model is a directory of the operator's."""
+    if model not in models.directories:
         return str(error)
-    logger.error("The model %s cannot be used: %s", models.places[model], error)
-    return f"The model {model} cannot be used just now; the server's log says why."
+    logger.error("The model %s cannot be used: %s", models.directories[model], error)
+    return f"The model {model} is unavailable at the moment; see the server's log."
 
 
-def _show(place: DeltaGenerator, settings: Settings, progress: Progress) -> None:
+def _show_progress(
+    place: DeltaGenerator, settings: RecognitionSettings, progress: Progress
+) -> None:
     share = progress.done_mb / progress.total_mb if progress.total_mb else 0.0
     total = f" of {progress.total_mb:.0f}" if progress.total_mb else ""
     place.progress(
         min(share, 1.0),
-        f"Fetching {as_written(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
+        f"Downloading {escape_markdown(settings.model)} from {progress.source}: {progress.done_mb:.0f}{total} MB",
     )

@@ -1,55 +1,47 @@
-"""The workspace of the page that is being drawn, and its files."""
+"""Workspace of the page being drawn, and its uploaded files."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import streamlit as st
-from streamlit.runtime.runtime import Runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from asr_core.fullcontext import Job
+from asr_core.full_context import Job
+from asr_core.full_context.stored_files import StoredFile, stored_files
 from asr_core.server.gate import ADDRESS_HEADER, VISITOR_HEADER
-from asr_core.stored_files import StoredFile, stored_files
-from asr_core.workspaces import Workspace, kept_s
+from asr_core.server.workspaces import Workspace, retention_s
 from widgets.site import is_gated, workspaces
+from widgets.workarounds.streamlit_runtime import current_session_id, uploaded_files
 
 __all__ = [
     "current_workspace",
-    "forget_upload",
-    "freed_note",
-    "kept_caption",
-    "player_source",
+    "expiry_notice",
+    "player_url",
+    "release_upload",
+    "retention_caption",
     "stored_upload",
 ]
 
 
 def current_workspace() -> Workspace:
-    """Return what the user of this page has made; a page loaded anew finds it again."""
+    """Return the visitor's workspace, which a reloaded page finds again."""
     may_move = "microphone_opened" not in st.session_state
-    session_id, visitor = _session_id(), visitor_id()
+    session_id, visitor = current_session_id(), visitor_id()
     address = st.context.headers.get(ADDRESS_HEADER.decode()) if is_gated() else None
-    return workspaces().of(session_id, visitor, address=address, may_move=may_move)
-
-
-def _session_id() -> str:
-    context = get_script_run_ctx()
-    assert context is not None, "to be called while a page is drawn"
-    return context.session_id
+    return workspaces().claim(session_id, visitor, address=address, may_move=may_move)
 
 
 def visitor_id() -> str:
-    """Return whose page this is; without the gate nobody vouches for more than the session."""
-    session_id = _session_id()
+    """Return the id of the page's visitor; without a gate, that of the session."""
+    session_id = current_session_id()
     if not is_gated():
         return f"session {session_id}"
-    # While a page is drawn whose connection has just been cut, nobody tells: it is still theirs.
-    told = st.context.headers.get(VISITOR_HEADER.decode()) or workspaces().owner_of(session_id)
-    if told is None:
+    # A page whose connection was just cut has no header, but it still has its owner.
+    visitor = st.context.headers.get(VISITOR_HEADER.decode()) or workspaces().owner_of(session_id)
+    if visitor is None:
         st.stop()
-    return told
+    return visitor
 
 
 def stored_upload(file: UploadedFile) -> StoredFile:
@@ -58,9 +50,8 @@ def stored_upload(file: UploadedFile) -> StoredFile:
     Raises:
         LimitError: there is no room for it.
     """
-    manager: Any = Runtime.instance().uploaded_file_mgr
     if is_gated():
-        found: StoredFile | None = manager.stored(_session_id(), file.file_id)
+        found: StoredFile | None = uploaded_files().stored(current_session_id(), file.file_id)
         if found is not None:
             return found
     file.seek(0)
@@ -68,45 +59,50 @@ def stored_upload(file: UploadedFile) -> StoredFile:
     return stored_files().keep(file.name, file, hold)
 
 
-def forget_upload(file: UploadedFile) -> None:
-    """Have the uploader let go of a file, so that its room is free once nobody else needs it."""
-    Runtime.instance().uploaded_file_mgr.remove_file(_session_id(), file.file_id)
+def release_upload(file: UploadedFile) -> None:
+    """Remove a file from the uploader, so that its space is freed once nothing else uses it."""
+    uploaded_files().remove_file(current_session_id(), file.file_id)
 
 
-def player_source(job: Job) -> str:
-    """Return what ``st.audio`` and ``st.video`` play, the file or its copy: an address of ours,
-    so that nothing of it is held in memory; without the gate the path, which they read."""
+def player_url(job: Job) -> str:
+    """Return the source for ``st.audio`` and ``st.video``: the file or its playback copy.
+
+    Behind the gate it is an address of this server, so that the file is not held in memory;
+    otherwise it is the path.
+    """
     if not is_gated():
-        return str((job.player or job.file).path)
+        return str((job.playback_copy or job.file).path)
     page = urlsplit(st.context.url or "")
     base = str(st.get_option("server.baseUrlPath")).strip("/")
     root = f"{page.scheme}://{page.netloc}" + (f"/{base}" if base else "")
     address = f"{root}/files/{current_workspace().id}/{quote(job.key)}"
-    return f"{address}?copy" if job.player else address  # other sound has another address
+    return (
+        f"{address}?copy" if job.playback_copy else address
+    )  # different audio needs a different address
 
 
-def kept_caption() -> None:
-    """Say how long things are kept."""
-    minutes = f"{kept_s() / 60:g} minutes"
+def retention_caption() -> None:
+    """Draw how long the visitor's work is kept."""
+    minutes = f"{retention_s() / 60:g} minutes"
     if is_gated():
         st.caption(
-            f"What you make here is kept until you clear it, and for {minutes} after this page was "
-            "closed or lost its connection: load it again in this browser, and everything is there."
+            f"Your work is kept until you clear it, and for {minutes} after this page is closed or "
+            "loses its connection. Reopen it in this browser to find everything again."
         )
     else:
         st.caption(
-            f"What you make here is kept until you clear it, and for {minutes} after this page lost "
-            "its connection. Save it before you close or reload the page."
+            f"Your work is kept until you clear it, and for {minutes} after this page loses its "
+            "connection. Save it before you close or reload the page."
         )
 
 
-def freed_note() -> None:
-    """Say once that something was freed."""
-    freed_s = workspaces().freed_for(visitor_id())
-    if freed_s is not None:
+def expiry_notice() -> None:
+    """Draw, once, that the visitor's earlier work has expired."""
+    expired_ago_s = workspaces().pop_expired_ago_s(visitor_id())
+    if expired_ago_s is not None:
         st.info(
-            "Your earlier takes and transcripts were deleted "
-            f"{max(1, round(freed_s / 60))} min ago: they are kept for {kept_s() / 60:g} minutes "
-            "after your last page was closed.",
+            "Your earlier recordings and transcripts were deleted "
+            f"{max(1, round(expired_ago_s / 60))} min ago. They are kept for {retention_s() / 60:g} minutes "
+            "after your last page is closed.",
             icon=":material/auto_delete:",
         )

@@ -1,9 +1,9 @@
-"""Audio in: files, WebRTC frames, the live buffer and voice activity.
+"""Audio input: files, WebRTC frames, the live buffer and voice activity detection.
 
-Inside, all audio is mono float32 at 16 kHz, full scale ±1.
+All audio inside is mono float32 at 16 kHz, full scale ±1.
 """
 
 SAMPLE_RATE_HZ = 16_000
-"""Whisper and Silero both take 16 kHz."""
+"""The sample rate of Whisper's and Silero's input."""
 
 __all__ = ["SAMPLE_RATE_HZ"]

@@ -1,134 +1,120 @@
-"""Any file that FFmpeg reads → mono 16 kHz float32, a piece at a time."""
+"""Decoding of any file that FFmpeg reads to mono 16 kHz float32, block by block."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import av
-import av.error
 import numpy as np
-from av.container import InputContainer
 from av.stream import Disposition
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.announced import announced_end_s, format_of, guessed_end_s, header_end_s
-from asr_core.audio.damage import Damage
-from asr_core.audio.parts import Part, parts_of
+from asr_core.audio.concatenation import MAX_SECTIONS, find_sections
+from asr_core.audio.containers import file_extension
+from asr_core.audio.file_messages import (
+    damaged_note,
+    display_name,
+    full_name,
+    no_such_track_error,
+    sample_rate_error,
+    too_long_error,
+    track_choice_note,
+    unreadable_error,
+)
+from asr_core.audio.header_duration import declared_audio_end_s, estimate_duration_s
 from asr_core.audio.resample import RATES_HZ, ChannelResampler, Resampler
-from asr_core.audio.sources import Reader, extension_of, open_container
-from asr_core.audio.timeline import Stamped, placed
-from asr_core.audio.tracks import Track, spoken_track, tracks_of
+from asr_core.audio.section_reader import READ_ERRORS, SectionReader
+from asr_core.audio.sections import BoundedReader, FileSection
+from asr_core.audio.timeline import TimedFrame, place_frames
+from asr_core.audio.tracks import AudioTrack, find_spoken_track, list_tracks
 from asr_core.errors import AudioError
-from asr_core.plain_text import shortened
 
-__all__ = ["AudioFile", "called_in_messages", "decode", "too_long"]
+__all__ = ["BLOCK_S", "AudioFile", "decode"]
 
 Samples = NDArray[np.float32]
 
-_LONGEST_NAME = 200  # characters, in messages
+BLOCK_S = 10.0
+"""Duration of the blocks that are yielded: short beside a batch, long beside a frame."""
 
-PIECE_S = 10.0
-"""Length of the pieces handed out: small beside a batch, large beside a frame."""
+_MAX_CHANNELS = 16
+"""Channels that may be read separately: each takes as much memory as a mono file."""
 
-_MOST_CHANNELS = 16
-"""Of those that are heard one by one: each takes the memory of a file."""
-
-_AS_STAMPED = frozenset({"mov", "matroska", "ogg"})
-"""Browsers play these, and call 0 what their stamps call so. Others begin with their sound or
-picture."""
-
-_STAMPED = frozenset({
+_TIME_STAMPED_FORMATS = frozenset({
     "asf", "dhav", "flac", "flv", "gxf", "live_flv", "matroska", "mov", "mpeg", "mpegts", "mxf",
     "nut", "nuv", "ogg", "rm", "wtv",
 })  # fmt: skip
-"""Formats that keep time stamps. In others sound follows on sound, and FFmpeg reckons stamps
-from samples or bit rates."""
-
-_CANNOT_READ = (av.error.FFmpegError, OSError, ValueError, MemoryError)
-
-
-def called_in_messages(source: str | Path | BinaryIO, name: str | None) -> str:
-    """Return what to call a file in a message: its name, made short and printable."""
-    return shortened(_name_of(source, name), _LONGEST_NAME)
-
-
-def too_long(what: str, most_s: float) -> AudioError:
-    """Return what is raised of sound of more than ``most_s``."""
-    return AudioError(
-        f"{what} is longer than {most_s:.0f} s, which is the most that is taken here; cut it into "
-        "parts."
-    )
-
-
-def _name_of(source: str | Path | BinaryIO, name: str | None) -> str:
-    return name or (Path(source).name if isinstance(source, str | Path) else "the file")
+"""Formats that store time stamps. In others the audio has no gaps, and FFmpeg computes stamps from
+sample counts or bit rates."""
 
 
 class AudioFile:
-    """One file's sound, decoded while it is read: memory does not grow with it.
+    """Audio of one file, decoded while it is read: memory does not grow with its length.
 
-    Iterating yields (n_samples,) float32 pieces of about ten seconds and may
-    be done once, in one thread. The first sample is at 0 of the clock that a player
-    shows; where the file has no sound, there is silence. Damage inside the file is stepped
-    over; what was lost stands in ``notes`` afterwards.
+    Iterating yields (n_samples,) float32 blocks of about ten seconds; once only, in one
+    thread. The first sample is at 0 of a player's clock; gaps in the file become silence.
+    Damage is skipped, and described in ``notes`` afterwards.
 
     Args:
         source: a path, or an open binary file that can seek.
-        name: what to call the file in messages; the path's name by default.
-        most_s: how many seconds of sound are taken; a longer file is refused while it is
-            read, whatever its header says. None for any length.
-        track: which of its sound tracks, from 1; None for the one that the file prefers or,
-            if nobody speaks in that, one in which somebody does.
-        by_channel: yield (n_channels, n_samples) instead, each channel by itself.
-        between: called several times a second while the file is opened and read; what it
-            raises ends both.
+        name: the file's name in messages; the path's name by default.
+        max_duration_s: the longest audio accepted; more is refused while it is read, whatever
+            the header declares. None for any duration.
+        track: number of the audio track, from 1; None for the default track or, if nobody
+            speaks in it, one in which somebody does.
+        split_channels: yield (n_channels, n_samples) blocks, every channel separately.
+        check_cancelled: called several times a second while the file is opened and read; what
+            it raises is passed on.
 
     Attributes:
-        tracks: all its sound tracks.
-        channels: FFmpeg's names of the places of the channels that are heard one by one.
+        notes: sentences for the user about tracks and damage.
+        tracks: all audio tracks of the file.
+        channels: FFmpeg's names of the separate channels; empty unless they are split.
+        duration_s: an estimate until the file has been read.
 
     Raises:
-        AudioError: the file cannot be opened, is no audio, has no sound or too much of it.
+        AudioError: the file cannot be opened, is not audio, has no audio or too much of it.
     """
 
     def __init__(
         self,
         source: str | Path | BinaryIO,
         name: str | None = None,
-        most_s: float | None = None,
+        max_duration_s: float | None = None,
         *,
         track: int | None = None,
-        by_channel: bool = False,
-        between: Callable[[], None] = lambda: None,
+        split_channels: bool = False,
+        check_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
-        self.name = called_in_messages(source, name)
+        self.name = display_name(source, name)
         self.notes: list[str] = []
-        self._most_s, self._track, self._between = most_s, track, between
-        self._extension = extension_of(_name_of(source, name))
-        self._n_out = 0  # samples that were yielded
-        self._n_cut = 0  # of the next ones, those that overlap them
-        self.tracks: tuple[Track, ...] = ()
+        self._max_duration_s, self._track_number = max_duration_s, track
+        self._check_cancelled = check_cancelled
+        self._extension = file_extension(full_name(source, name))
+        self._n_yielded = 0  # samples
+        self._n_overlapping = 0  # samples to cut from the next ones
+        self.tracks: tuple[AudioTrack, ...] = ()
         self.channels: tuple[str, ...] = ()
-        self._is_ours = isinstance(source, str | Path)
-        self._file = self._opened(source) if isinstance(source, str | Path) else source
+        self._owns_file = isinstance(source, str | Path)
+        self._file = self._open_path(source) if isinstance(source, str | Path) else source
         try:
-            self._parts = parts_of(self._file, between)
-            self._open_part(self._parts[0])
-            self._choose_track()
-            if by_channel:
-                self._hear_channels()
+            self._sections = find_sections(self._file, check_cancelled)
+            self._open_section(self._sections[0])
+            self._choose_spoken_track()
+            if split_channels:
+                self._read_channel_names()
         except BaseException as error:
-            self._close()
-            if isinstance(error, _CANNOT_READ):
-                raise AudioError(self._unreadable()) from None
+            self._close_file()
+            if isinstance(error, READ_ERRORS):
+                raise unreadable_error(self.name) from None
             raise
         self._resampler = self._new_resampler()
-        self.duration_s = self._guessed_s()
+        self.duration_s = self._estimate_duration_s()
 
-    def _opened(self, path: str | Path) -> BinaryIO:
+    def _open_path(self, path: str | Path) -> BinaryIO:
         try:
             return Path(path).open("rb")
         except FileNotFoundError:
@@ -138,303 +124,263 @@ class AudioFile:
         except PermissionError:
             raise AudioError(f"{self.name} may not be read; check its permissions.") from None
         except (OSError, ValueError):
-            raise AudioError(self._unreadable()) from None
+            raise unreadable_error(self.name) from None
 
-    def _guessed_s(self) -> float | None:
-        """Return about how long the file is, from its first part."""
-        guess_s = guessed_end_s(self._container, self._stream)
-        first, last = self._parts[0], self._parts[-1]
-        return guess_s * last.end / first.end if guess_s and first.end and last.end else guess_s
+    def _estimate_duration_s(self) -> float | None:
+        """Return the duration of the first section, scaled by size to all of them."""
+        estimate_s = estimate_duration_s(self._reader.container, self._reader.stream)
+        first, last = self._sections[0], self._sections[-1]
+        if estimate_s and first.end and last.end:
+            return estimate_s * last.end / first.end
+        return estimate_s
 
-    def _close(self) -> None:
-        if self._is_ours:
+    def _close_file(self) -> None:
+        if self._owns_file:
             self._file.close()
 
-    def _open_part(self, part: Part) -> None:
-        self._reader = Reader(self._file, self._extension, self._between, part.start, part.end)
-        options = {"ignore_length": "1"} if part.is_sound_to_the_end else {}
-        self._container = open_container(self._reader, options)
+    # --- tracks and channels -----------------------------------------------------------
+
+    def _open_section(self, section: FileSection) -> None:
+        self._reader = SectionReader(self._file, self._extension, section, self._check_cancelled)
         try:
-            self._stream = self._chosen(self._container)
+            self._reader.stream = self._select_stream()
         except AudioError:
-            self._container.close()
+            self._reader.close()
             raise
 
-    def _chosen(self, container: InputContainer) -> av.AudioStream:
-        """Return the sound track that is wanted."""
-        tracks = tracks_of(container)
+    def _select_stream(self) -> av.AudioStream:
+        """Return the stream of the track asked for, or of the file's default track."""
+        container = self._reader.container
+        tracks = list_tracks(container)
         if not tracks:
             raise AudioError(f"{self.name} has no sound track; give a file with sound.")
         self.tracks = self.tracks or tracks
-        number = self._track or next(track.number for track in tracks if track.is_preferred)
+        number = self._track_number or next(t.number for t in tracks if t.is_default)
         if not 1 <= number <= len(tracks):
-            raise AudioError(self._no_such_track(len(tracks)))
+            raise no_such_track_error(self.name, len(tracks))
         return container.streams.audio[number - 1]
 
-    def _no_such_track(self, n_tracks: int) -> str:
-        if n_tracks == 1:
-            return f"{self.name} has one sound track only; choose track 1."
-        return f"{self.name} has {n_tracks} sound tracks; choose one from 1 to {n_tracks}."
-
-    def _choose_track(self) -> None:
-        """Of several tracks take one in which somebody speaks, and say which one that is."""
-        if self._track is not None or len(self.tracks) == 1 or not self._file.seekable():
+    def _choose_spoken_track(self) -> None:
+        """Switch to a track with speech if there are several and none was asked for."""
+        if self._track_number is not None or len(self.tracks) == 1 or not self._file.seekable():
             return
-        self._track = spoken_track(self._container) + 1
-        if self._reader.stopped is not None:
-            raise self._reader.stopped
-        self._container.close()
-        self._open_part(self._parts[0])
-        self.notes.append(
-            f"{self.name} has {len(self.tracks)} sound tracks: "
-            f"{self.tracks[self._track - 1].name} was transcribed; another one can be chosen "
-            "(--audio-track)."
-        )
+        self._track_number = find_spoken_track(self._reader.container) + 1
+        self._reader.raise_if_stopped()
+        self._reader.close()
+        self._open_section(self._sections[0])
+        self.notes.append(track_choice_note(self.name, self.tracks, self._track_number))
 
-    def _hear_channels(self) -> None:
-        if not self._stream.codec_context:  # of a kind that FFmpeg does not know
-            raise AudioError(self._unreadable())
-        self.channels = tuple(channel.name for channel in self._stream.layout.channels)
-        if len(self.channels) > _MOST_CHANNELS:
+    def _read_channel_names(self) -> None:
+        stream = self._reader.stream
+        if not stream.codec_context:  # FFmpeg has no decoder
+            raise unreadable_error(self.name)
+        self.channels = tuple(channel.name for channel in stream.layout.channels)
+        if len(self.channels) > _MAX_CHANNELS:
             raise AudioError(
-                f"{self.name} has {len(self.channels)} channels; at most {_MOST_CHANNELS} can be "
+                f"{self.name} has {len(self.channels)} channels; at most {_MAX_CHANNELS} can be "
                 "told apart. Transcribe them together."
             )
 
-    def _new_resampler(self) -> Resampler | ChannelResampler:
-        return ChannelResampler(len(self.channels)) if self.channels else Resampler()
-
     @property
-    def kind(self) -> tuple[str, str]:
-        """FFmpeg's first name of the format, and its name of the codec."""
-        context = self._stream.codec_context  # None where there is no decoder
-        return format_of(self._container), context.codec.canonical_name if context else ""
+    def format_and_codec(self) -> tuple[str, str]:
+        """FFmpeg's first name for the container format, and its name for the codec."""
+        context = self._reader.stream.codec_context  # None without a decoder
+        return self._reader.format_name, context.codec.canonical_name if context else ""
 
     @property
     def track(self) -> int:
-        """Which of its sound tracks is read, from 1."""
-        return self._container.streams.audio.index(self._stream) + 1
+        """Number of the audio track that is read, from 1."""
+        return self._reader.container.streams.audio.index(self._reader.stream) + 1
 
     @property
-    def is_plain(self) -> bool:
-        """Whether it is one recording, of the length that its header gives."""
-        return len(self._parts) == 1 and not self._parts[0].is_sound_to_the_end
+    def is_single_recording(self) -> bool:
+        """True for one recording whose header tells its length, as players expect; may read all."""
+        first = self._sections[0]
+        if first.following and self._file.seekable():
+            position = self._file.tell()
+            reader = BoundedReader(self._file, self._check_cancelled)
+            following = reader.find(first.following, first.start + 1)
+            self._file.seek(position)
+            return following is None
+        return len(self._sections) == 1 and not first.ignores_length
 
     @property
-    def has_picture(self) -> bool:
-        """Whether there are pictures beside the sound, not counting that of a cover."""
-        pictures = self._container.streams.video
-        return any(not one.disposition & Disposition.attached_pic for one in pictures)
+    def has_pauses(self) -> bool:
+        """True if the file interrupts its audio; FFmpeg, and so Chromium, plays other audio there."""
+        return bool(self._reader.pauses)
+
+    @property
+    def has_video(self) -> bool:
+        """True if there is video; cover art does not count."""
+        videos = self._reader.container.streams.video
+        return any(not video.disposition & Disposition.attached_pic for video in videos)
+
+    # --- reading -----------------------------------------------------------------------
 
     def packets(self) -> Iterator[av.Packet[av.AudioStream]]:
-        """Yield what the sound lies in, not decoded; nothing else can be read afterwards."""
+        """Yield the undecoded audio packets; afterwards nothing else can be read."""
         try:
-            for packet in self._container.demux(self._stream):
-                self._stop_if_told()
-                yield packet
-        except IndexError:  # PyAV, at the end, where other streams began late
-            return
+            yield from self._reader.packets()
         finally:
-            self._container.close()
-            self._close()
+            self._reader.close()
+            self._close_file()
 
     def __iter__(self) -> Iterator[Samples]:
-        """Yield the pieces; raises AudioError if not one sample came out."""
+        """Yield the blocks.
+
+        Raises:
+            AudioError: not one sample could be decoded, or there are too many.
+        """
         pending: list[Samples] = []
         n_pending = n_total = 0
         try:
-            for piece in self._pieces():
-                pending.append(piece)
-                n_pending += piece.shape[-1]
-                self._check_most(n_total + n_pending)
-                if n_pending >= PIECE_S * SAMPLE_RATE_HZ:
+            for samples in self._decoded():
+                pending.append(samples)
+                n_pending += samples.shape[-1]
+                self._check_duration(n_total + n_pending)
+                if n_pending >= BLOCK_S * SAMPLE_RATE_HZ:
                     n_total += n_pending
                     yield np.concatenate(pending, axis=-1)
                     pending, n_pending = [], 0
         finally:
-            self._container.close()
-            self._close()
+            self._reader.close()
+            self._close_file()
         if n_pending:
             n_total += n_pending
             yield np.concatenate(pending, axis=-1)
         if not n_total:
-            raise AudioError(self._unreadable())
+            raise unreadable_error(self.name)
         self.duration_s = n_total / SAMPLE_RATE_HZ
 
-    def _pieces(self) -> Iterator[Samples]:
-        n_notes = len(self.notes)
-        for part in self._parts:
-            if part.start:
-                self._container.close()
-                try:
-                    self._open_part(part)
-                except (*_CANNOT_READ, AudioError):
-                    self.notes.append(self._damaged())
-                    return
-            damage = Damage(format_of(self._container))
-            for frame, at_s in placed(
-                self._stamped(part, damage),
-                at_s=self._n_out / SAMPLE_RATE_HZ,
-                ends_s=self._latest_s(part),
-            ):
-                if at_s is not None:
-                    yield from self._moved_to(at_s)
-                yield self._counted(self._heard(frame))
-            yield self._counted(self._rest())
-            self._note(part, damage)
-            if len(self.notes) > n_notes:
-                return
-
-    def _stamped(self, part: Part, damage: Damage) -> Iterator[Stamped[av.AudioFrame]]:
-        """Yield the frames of a part with their times on the file's clock."""
-        name = format_of(self._container)
-        has_stamps = name in _STAMPED
-        origin_s = None if part.start else self._origin_s()
-        for frame in self._frames(damage):
-            start_s = None
-            if name == "flac" and frame.sample_rate != self._stream.rate:
-                has_stamps = False  # these count samples, of the first rate
-            if has_stamps and frame.pts is not None and frame.time_base:
-                start_s = float(frame.pts * frame.time_base)
-                if origin_s is None:  # a later part goes on where the one before ended
-                    origin_s = start_s - self._n_out / SAMPLE_RATE_HZ
-                start_s -= origin_s
-            yield Stamped(frame, start_s, frame.samples / frame.sample_rate)
-
-    def _origin_s(self) -> float:
-        """Return what the stamps say at 0 of a player's clock."""
-        if format_of(self._container) in _AS_STAMPED:
-            return 0.0
-        return (self._container.start_time or 0) / 1e6
-
-    def _latest_s(self, part: Part) -> float | None:
-        return None if part.start else header_end_s(self._container, self._origin_s())
-
-    def _frames(self, damage: Damage) -> Iterator[av.AudioFrame]:
-        for packet in self._packets(damage):
-            try:
-                frames = packet.decode()
-            except av.error.EOFError:
-                return
-            except av.error.FFmpegError:  # each decoder has errors of its own
-                if damage.lost(packet):
-                    continue
-                return
-            except _CANNOT_READ:
-                damage.ended()
-                return
-            for frame in frames:
-                if isinstance(frame, av.AudioFrame) and frame.samples and frame.sample_rate:
-                    self._check_rate(frame.sample_rate)
-                    damage.read()
-                    yield frame
-
-    def _packets(self, damage: Damage) -> Iterator[av.Packet[av.AudioStream]]:
-        """Yield the packets of the track, those behind damage too."""
-        while True:
-            try:
-                for packet in self._container.demux(self._stream):
-                    self._stop_if_told()
-                    yield packet
-                self._stop_if_told()
-                return
-            except IndexError:  # as in packets
+    def _decoded(self) -> Iterator[Samples]:
+        """Yield the samples of every section."""
+        sections, n = deque(self._sections), 0
+        while sections:
+            section, n = sections.popleft(), n + 1
+            if n > 1 and not self._reopen(section):
                 continue
-            except (av.error.InvalidDataError, av.error.BlockingIOError):  # none yet, of TS
-                if not damage.lost():
-                    return
-            except _CANNOT_READ:
-                damage.ended()
-                return
+            starts_s = self._n_yielded / SAMPLE_RATE_HZ
+            yield from self._section_samples(starts_s)
+            if self._reader.following is not None and n < MAX_SECTIONS:
+                sections.append(self._reader.following)
+            self._note_losses(starts_s, is_last=not sections)
 
-    def _stop_if_told(self) -> None:
-        if self._reader.stopped is not None:
-            raise self._reader.stopped
-        self._between()
+    def _reopen(self, section: FileSection) -> bool:
+        """Open a later section and return True if it can be read."""
+        self._reader.close()
+        try:
+            self._open_section(section)
+        except (*READ_ERRORS, AudioError):
+            self._add_note(damaged_note(self.name))
+            return False
+        return True
 
-    def _heard(self, frame: av.AudioFrame) -> Samples:
-        """Return the samples that a frame brings."""
+    def _section_samples(self, starts_s: float) -> Iterator[Samples]:
+        """Yield the samples of the open section, which starts at ``starts_s``."""
+        for frame, at_s in place_frames(
+            self._timed_frames(), at_s=starts_s, ends_s=self._reader.declared_end_s
+        ):
+            if at_s is not None:
+                yield from self._move_to(at_s)
+            yield self._cut_overlap(self._resample(frame))
+        yield self._cut_overlap(self._flush_resampler())
+
+    def _timed_frames(self) -> Iterator[TimedFrame[av.AudioFrame]]:
+        """Yield the frames of the open section with their times on the file's clock."""
+        reader = self._reader
+        is_stamped = reader.format_name in _TIME_STAMPED_FORMATS
+        origin_s = None if reader.section.start else reader.origin_s
+        for frame in reader.frames():
+            if frame.sample_rate not in RATES_HZ:
+                # The header of a small file may claim hours, or more memory than there is.
+                raise sample_rate_error(self.name, frame.sample_rate)
+            start_s = None
+            if reader.format_name == "flac" and frame.sample_rate != reader.stream.rate:
+                is_stamped = False  # its stamps count samples of the first rate
+            if is_stamped and frame.pts is not None and frame.time_base:
+                start_s = float(frame.pts * frame.time_base)
+                if any(pause.contains(start_s) for pause in reader.pauses):
+                    continue
+                if origin_s is None:  # a later section starts where the one before ended
+                    origin_s = start_s - self._n_yielded / SAMPLE_RATE_HZ
+                start_s -= origin_s
+            yield TimedFrame(frame, start_s, frame.samples / frame.sample_rate)
+
+    def _new_resampler(self) -> Resampler | ChannelResampler:
+        return ChannelResampler(len(self.channels)) if self.channels else Resampler()
+
+    def _resample(self, frame: av.AudioFrame) -> Samples:
         try:
             return self._resampler.push(frame)
-        except ValueError:  # such as samples of 64 bits
-            raise AudioError(self._unreadable()) from None
+        except ValueError:  # such as 64-bit samples
+            raise unreadable_error(self.name) from None
 
-    def _rest(self) -> Samples:
-        """Return the samples of the last frame that are still to come; the next begins anew."""
+    def _flush_resampler(self) -> Samples:
+        """Return the end of the filter's output, and start a new one."""
         rest = self._resampler.flush()
         self._resampler = self._new_resampler()
         return rest
 
-    def _moved_to(self, at_s: float) -> Iterator[Samples]:
-        """Yield silence up to a time; what comes next is cut if that has passed."""
-        yield self._counted(self._rest())
-        n_missing = round(at_s * SAMPLE_RATE_HZ) - self._n_out
-        self._n_cut = max(0, -n_missing)
+    def _move_to(self, at_s: float) -> Iterator[Samples]:
+        """Yield silence up to ``at_s``, or cut the next samples if that time has passed."""
+        yield self._cut_overlap(self._flush_resampler())
+        n_missing = round(at_s * SAMPLE_RATE_HZ) - self._n_yielded
+        self._n_overlapping = max(0, -n_missing)
         while n_missing > 0:
-            self._between()
-            n_now = min(n_missing, int(PIECE_S * SAMPLE_RATE_HZ))
+            self._check_cancelled()
+            n_now = min(n_missing, int(BLOCK_S * SAMPLE_RATE_HZ))
             n_missing -= n_now
             shape = (len(self.channels), n_now) if self.channels else (n_now,)
-            yield self._counted(np.zeros(shape, np.float32))
+            yield self._cut_overlap(np.zeros(shape, np.float32))
 
-    def _counted(self, samples: Samples) -> Samples:
-        n_cut = min(self._n_cut, samples.shape[-1])
-        self._n_cut -= n_cut
-        self._n_out += samples.shape[-1] - n_cut
+    def _cut_overlap(self, samples: Samples) -> Samples:
+        """Return ``samples`` without those that overlap what was yielded, and count them."""
+        n_cut = min(self._n_overlapping, samples.shape[-1])
+        self._n_overlapping -= n_cut
+        self._n_yielded += samples.shape[-1] - n_cut
         return samples[..., n_cut:]
 
-    def _check_rate(self, rate_hz: int) -> None:
-        """A header that lies about the rate turns a small file into hours, or into more
-        memory than there is."""
-        if rate_hz not in RATES_HZ:
-            raise AudioError(
-                f"{self.name} says that it has {rate_hz} samples a second, which no recording "
-                "has; its header is damaged. Convert the original again."
-            )
+    def _check_duration(self, n_samples: int) -> None:
+        """Raise AudioError if there are too many samples: a small file can hold hours of silence."""
+        if self._max_duration_s is not None and n_samples > self._max_duration_s * SAMPLE_RATE_HZ:
+            raise too_long_error(self.name, self._max_duration_s)
 
-    def _check_most(self, n_samples: int) -> None:
-        """A small file can hold hours: silence packs to nothing."""
-        if self._most_s is not None and n_samples > self._most_s * SAMPLE_RATE_HZ:
-            raise too_long(self.name, self._most_s)
-
-    def _note(self, part: Part, damage: Damage) -> None:
-        """Say what of a part that was read is missing."""
-        seconds = self._n_out / SAMPLE_RATE_HZ
-        announced_s = announced_end_s(self._container, self._stream, part, self._file, seconds)
-        if damage.is_inside:
-            self.notes.append(self._damaged())
-        elif announced_s and seconds < 0.99 * announced_s - 1:
-            self.notes.append(
-                f"{self.name} breaks off: {seconds:.0f} s of the announced {announced_s:.0f} s "
-                "could be read and were transcribed."
-            )
-        elif part.is_cut:
-            self.notes.append(
-                f"{self.name} breaks off after {seconds:.0f} s; what could be read was transcribed."
-            )
-        elif damage.is_at_end:
-            self.notes.append(self._damaged())
-
-    def _damaged(self) -> str:
-        return (
-            f"{self.name} is damaged: what could be read of it was transcribed, the rest is lost."
+    def _note_losses(self, starts_s: float, *, is_last: bool) -> None:
+        """Add a note if some of the open section, which starts at ``starts_s``, is missing."""
+        reader = self._reader
+        end_s = self._n_yielded / SAMPLE_RATE_HZ
+        decoded_s = end_s - starts_s
+        declared_s = declared_audio_end_s(
+            reader.container, reader.stream, reader.section, self._file, decoded_s
         )
+        is_short = declared_s is not None and decoded_s < 0.99 * declared_s - 1
+        is_cut = is_short or reader.section.is_truncated
+        if reader.errors.is_inside or (is_cut and not is_last):
+            self._add_note(damaged_note(self.name))
+        elif declared_s is not None and is_short:
+            self._add_note(
+                f"{self.name} breaks off: {end_s:.0f} s of the announced "
+                f"{starts_s + declared_s:.0f} s could be read and were transcribed."
+            )
+        elif is_cut:
+            self._add_note(
+                f"{self.name} breaks off after {end_s:.0f} s; what could be read was transcribed."
+            )
+        elif reader.errors.is_at_end:
+            self._add_note(damaged_note(self.name))
 
-    def _unreadable(self) -> str:
-        return (
-            f"{self.name} holds no sound that can be read: it is empty, damaged or no audio "
-            "file; try converting it to WAV or MP3."
-        )
+    def _add_note(self, note: str) -> None:
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 def decode(
-    source: str | Path | BinaryIO, name: str | None = None, most_s: float | None = None
+    source: str | Path | BinaryIO, name: str | None = None, max_duration_s: float | None = None
 ) -> Samples:
-    """All of a file's sound at once: (n_samples,) float32, for short recordings.
-
-    Never holds more than ``most_s`` and a piece, if that is given.
+    """Return all audio of a short recording at once: (n_samples,) float32, mono 16 kHz.
 
     Raises:
-        AudioError: see :class:`AudioFile`.
+        AudioError: as for :class:`AudioFile`; too long before more than ``max_duration_s``
+            and a block are in memory.
     """
-    return np.concatenate(list(AudioFile(source, name, most_s)))
+    return np.concatenate(list(AudioFile(source, name, max_duration_s)))

@@ -1,4 +1,4 @@
-"""Whisper on CTranslate2 (https://opennmt.net/CTranslate2), for GPUs without torch."""
+"""Whisper on CTranslate2 (https://opennmt.net/CTranslate2): the engine for GPUs without torch."""
 
 from __future__ import annotations
 
@@ -10,29 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.engines.base import EngineName
-from asr_core.engines.instructions import use_widest_instructions
-from asr_core.engines.support import beside_the_best
-from asr_core.engines.tokens import Vocabulary
-from asr_core.engines.turns import workers
-from asr_core.engines.whisper import Aligned, Decoded, Request, WhisperEngine
+from asr_core.engines.cpu_features import use_widest_instructions
+from asr_core.engines.whisper.confidence import relative_likelihoods
+from asr_core.engines.whisper.engine import WhisperEngine
+from asr_core.engines.whisper.hypotheses import DecodingResult, TokenTimings
+from asr_core.engines.whisper.requests import DecodingRequest
+from asr_core.engines.whisper.tokenizer import WhisperTokenizer
+from asr_core.engines.worker_pool import split_threads
 from asr_core.errors import ModelError
-from asr_core.models.convert import array_places
+from asr_core.models.ctranslate2_format import locate_arrays
 
 __all__ = ["CTranslate2Engine"]
 
-_MEDIAN_WIDTH = 7
+_MEDIAN_FILTER_WIDTH = 7
 
 _CUDA_BATCH = 8
 
 
 class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
-    """See :class:`~asr_core.engines.whisper.WhisperEngine`.
+    """Whisper in CTranslate2.
+
+    Implements :class:`~asr_core.engines.whisper.engine.WhisperEngine`.
 
     Args:
         directory: a model in CTranslate2 format.
-        compute_type: of the weights; by default int8 on a CPU, 16-bit on CUDA.
-        n_threads: cores for all calls together; all there are by default.
-        batch_size: windows of a file that are decoded together.
+        compute_type: of the weights; None for int8 on a CPU, 16-bit on CUDA.
+        n_threads: cores for all calls together; None for all.
+        batch_size: windows of a file to decode together; None for the default.
 
     Raises:
         ModelError: ``directory`` holds no Whisper model that can be loaded.
@@ -48,19 +52,19 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     ) -> None:
         self._on_cuda = ctranslate2.get_cuda_device_count() > 0
         self._compute_type = compute_type or ("float16" if self._on_cuda else "int8")
-        n_workers, n_each = (1, 1) if self._on_cuda else workers(n_threads)
-        array_places(directory / "model.bin")  # tells what is damaged before it is loaded
+        n_workers, n_each = (1, 1) if self._on_cuda else split_threads(n_threads)
+        locate_arrays(directory / "model.bin")  # raises if the file is damaged
         self._model = self._load(directory, n_workers, n_each)
-        vocabulary = Vocabulary(directory, multilingual=self._model.is_multilingual)
+        tokenizer = WhisperTokenizer(directory, multilingual=self._model.is_multilingual)
         usual_batch = _CUDA_BATCH if self._on_cuda else 1
         super().__init__(
-            vocabulary,
+            tokenizer,
             self._model.n_mels,
             n_parallel=n_workers,
             batch_size=usual_batch,
-            patient_batch_size=batch_size or usual_batch,
-            encodes_batches=self._on_cuda,
-            has_beams=True,
+            background_batch_size=batch_size or usual_batch,
+            batches_encoder=self._on_cuda,
+            supports_beam_search=True,
         )
 
     def _load(self, directory: Path, n_workers: int, n_threads: int) -> ctranslate2.models.Whisper:
@@ -94,7 +98,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
     def _on_cpu(self, encoded: ctranslate2.StorageView) -> NDArray[np.float32]:
         return np.asarray(encoded.to_device(ctranslate2.Device.cpu) if self._on_cuda else encoded)
 
-    def _take(
+    def _select(
         self, encoded: ctranslate2.StorageView, indices: list[int]
     ) -> ctranslate2.StorageView:
         if indices == list(range(encoded.shape[0])):
@@ -102,7 +106,7 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         rows = np.ascontiguousarray(self._on_cpu(encoded)[indices])
         return ctranslate2.StorageView.from_array(rows)
 
-    def _join(self, encoded: list[ctranslate2.StorageView]) -> ctranslate2.StorageView:
+    def _concatenate(self, encoded: list[ctranslate2.StorageView]) -> ctranslate2.StorageView:
         rows = np.concatenate([self._on_cpu(part) for part in encoded])
         return ctranslate2.StorageView.from_array(rows)
 
@@ -110,53 +114,58 @@ class CTranslate2Engine(WhisperEngine[ctranslate2.StorageView]):
         rankings = self._model.detect_language(encoded)
         return [{token[2:-2]: p for token, p in ranking} for ranking in rankings]
 
-    def _decode(self, encoded: ctranslate2.StorageView, requests: list[Request]) -> list[Decoded]:
-        n_prompt = len(requests[0].prompt)
+    def _decode(
+        self, encoded: ctranslate2.StorageView, requests: list[DecodingRequest]
+    ) -> list[DecodingResult]:
+        n_given = len(requests[0].decoder_input)
         n_new = max(request.max_new_tokens for request in requests)
         results = self._model.generate(
             encoded,
-            [request.prompt for request in requests],
+            [request.decoder_input for request in requests],
             beam_size=requests[0].beam_size,
             num_hypotheses=requests[0].beam_size,
             # CTranslate2 allows min(max_length / 2, max_length - prompt) new tokens.
-            max_length=max(2 * n_new, n_new + n_prompt),
+            max_length=max(2 * n_new, n_new + n_given),
             return_no_speech_prob=True,
             return_scores=True,
             repetition_penalty=requests[0].repetition_penalty,
+            # At the first token it also forbids the end, where a prefix may be the whole text.
+            suppress_blank=not requests[0].prefix,
         )
         decoded = []
         for result in results:
-            best, *others = map(self.vocabulary.text_only, result.sequences_ids)
-            # The scores are means over the tokens and the end.
+            # With the prefix, as far as there is one.
+            best, *alternatives = map(self.tokenizer.text_only, result.sequences_ids)
+            # Scores are means over the tokens and the end token.
             lengths = [len(tokens) + 1 for tokens in result.sequences_ids]
             totals = [n * score for n, score in zip(lengths, result.scores, strict=True)]
-            weights = beside_the_best(totals)
-            decoded.append(Decoded(best, result.no_speech_prob, others, weights))
+            likelihoods = relative_likelihoods(totals)
+            decoded.append(DecodingResult(best, result.no_speech_prob, alternatives, likelihoods))
         return decoded
 
     def _align(
         self,
         encoded: ctranslate2.StorageView,
-        requests: list[Request],
+        requests: list[DecodingRequest],
         texts: list[list[int]],
-    ) -> list[Aligned]:
-        # On a CPU one after the other: together each takes half as long again.
+    ) -> list[TokenTimings]:
+        # One by one on a CPU: in a batch each takes half as long again.
         size = len(texts) if self._on_cuda else 1
         results = []
         for at in range(0, len(texts), size):
             rows = list(range(at, at + size))
             results += self._model.align(
-                self._take(encoded, rows),
-                # CTranslate2 adds the last token itself: no time stamps.
+                self._select(encoded, rows),
+                # CTranslate2 adds <|notimestamps|> itself.
                 requests[0].previous + requests[0].start[:-1],
                 [texts[i] for i in rows],
                 [2 * requests[i].n_frames for i in rows],
-                median_filter_width=_MEDIAN_WIDTH,
+                median_filter_width=_MEDIAN_FILTER_WIDTH,
             )
         aligned = []
         for result, text in zip(results, texts, strict=True):
             path = np.array(result.alignments, np.int64)
             first = np.searchsorted(path[:, 0], np.arange(len(text) + 1))
             frames = np.append(path[:, 1], path[-1, 1] + 1)[first]
-            aligned.append(Aligned(cast(NDArray[np.int64], frames), result.text_token_probs))
+            aligned.append(TokenTimings(cast(NDArray[np.int64], frames), result.text_token_probs))
         return aligned

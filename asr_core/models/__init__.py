@@ -1,8 +1,8 @@
-"""Which models there are, where they come from, and getting them here."""
+"""Speech models: the catalogue, what each can do, and fetching them."""
 
-from asr_core.models.abilities import Abilities, abilities, check_request
-from asr_core.models.allowed import NOT_OFFERED, Offer, offer, serve_visitors
+from asr_core.models.allowlist import NOT_OFFERED, ModelAllowlist, enforce_allowlist, read_allowlist
 from asr_core.models.cache import cache_dir
+from asr_core.models.capabilities import Capabilities, capabilities, check_request
 from asr_core.models.catalogue import CATALOGUE, DEFAULT_MODEL, ModelCard
 from asr_core.models.fetch import Progress, find_local, resolve
 
@@ -10,15 +10,15 @@ __all__ = [
     "CATALOGUE",
     "DEFAULT_MODEL",
     "NOT_OFFERED",
-    "Abilities",
+    "Capabilities",
+    "ModelAllowlist",
     "ModelCard",
-    "Offer",
     "Progress",
-    "abilities",
     "cache_dir",
+    "capabilities",
     "check_request",
+    "enforce_allowlist",
     "find_local",
-    "offer",
+    "read_allowlist",
     "resolve",
-    "serve_visitors",
 ]

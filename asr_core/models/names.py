@@ -1,4 +1,4 @@
-"""What somebody means by the name of a model: one of the catalogue, a hub id, a directory."""
+"""Model names: a catalogue name, a hub id, or a directory."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from pathlib import Path
 from asr_core.errors import ModelError
 from asr_core.models.catalogue import CATALOGUE
 
-__all__ = ["is_path", "repo_of"]
+__all__ = ["hub_repo", "is_path"]
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-_MOST_SHOWN = 100  # characters of a name that is none
+_MAX_SHOWN_CHARS = 100  # of an unknown name
 
 
 def is_path(model: str) -> bool:
-    """Whether ``model`` is meant as a directory, there or not.
+    """Return True if ``model`` is the path of a directory, existing or not.
 
     Raises:
-        ModelError: it can be none: too long, or in the home of nobody.
+        ModelError: it is not a possible path: too long, or in an unknown home directory.
     """
     if model in CATALOGUE:
         return False
@@ -36,8 +36,8 @@ def is_path(model: str) -> bool:
         return False
 
 
-def repo_of(model: str) -> str:
-    """Return the hub id of a catalogue name, or ``model`` itself if it is one.
+def hub_repo(model: str) -> str:
+    """Return the hub id of a catalogue name, or ``model`` itself if it is a hub id.
 
     Raises:
         ModelError: it is neither.
@@ -46,7 +46,7 @@ def repo_of(model: str) -> str:
         return CATALOGUE[model].repo
     if _HUB_ID.fullmatch(model) and "--" not in model and ".." not in model:
         return model
-    shown = model[:_MOST_SHOWN]
+    shown = model[:_MAX_SHOWN_CHARS]
     close = get_close_matches(shown, CATALOGUE, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise ModelError(

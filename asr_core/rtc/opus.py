@@ -1,52 +1,52 @@
-"""How long an Opus packet sounds, read from its first bytes; RFC 6716, section 3."""
+"""Duration of an Opus packet, from its table-of-contents byte; RFC 6716, section 3."""
 
 from __future__ import annotations
 
-__all__ = ["LONGEST_PACKET_S", "opus_duration_s"]
+__all__ = ["MAX_PACKET_S", "opus_duration_s"]
 
-LONGEST_PACKET_S = 0.12
-"""What one packet may hold."""
+MAX_PACKET_S = 0.12
+"""Longest duration of a packet."""
 
 _FRAME_MS = (
     *((10, 20, 40, 60) * 3),  # SILK, for speech
     *((10, 20) * 2),  # hybrid
     *((2.5, 5, 10, 20) * 4),  # CELT, for music
 )
-"""By the first five bits."""
+"""Frame duration by configuration number, the first five bits."""
 
 _MAX_FRAME_BYTES = 1275
 
 
 def opus_duration_s(packet: bytes) -> float | None:
-    """Return the seconds that ``packet`` lasts when decoded; None if it is no Opus packet.
+    """Return the decoded duration in seconds; None if it is not a valid Opus packet.
 
-    The rules of section 3.4 are checked, so that a decoder takes what passes.
+    The rules of section 3.4 are checked, so a decoder accepts what passes.
     """
     if not packet:
         return None
     duration_s = _FRAME_MS[packet[0] >> 3] / 1000
-    body = packet[1:]
+    payload = packet[1:]
     code = packet[0] & 3
     if code == 0:
-        return duration_s if len(body) <= _MAX_FRAME_BYTES else None
+        return duration_s if len(payload) <= _MAX_FRAME_BYTES else None
     if code == 1:  # two frames of one size
-        whole = len(body) % 2 == 0 and len(body) <= 2 * _MAX_FRAME_BYTES
-        return 2 * duration_s if whole else None
+        is_valid = len(payload) % 2 == 0 and len(payload) <= 2 * _MAX_FRAME_BYTES
+        return 2 * duration_s if is_valid else None
     if code == 2:  # two frames of two sizes
-        return 2 * duration_s if _fit(body, n_sizes=1) else None
-    return _several(body, duration_s)
+        return 2 * duration_s if _has_valid_sizes(payload, n_sizes=1) else None
+    return _multi_frame_duration_s(payload, duration_s)
 
 
-def _several(body: bytes, duration_s: float) -> float | None:
-    """Of a packet that says how many frames it has."""
-    if not body:
+def _multi_frame_duration_s(payload: bytes, duration_s: float) -> float | None:
+    """Return the duration of a packet that states its number of frames."""
+    if not payload:
         return None
-    n_frames = body[0] & 0x3F
-    whole_s = n_frames * duration_s
-    if not n_frames or whole_s > LONGEST_PACKET_S + 1e-9:
+    n_frames = payload[0] & 0x3F
+    total_s = n_frames * duration_s
+    if not n_frames or total_s > MAX_PACKET_S + 1e-9:
         return None
-    has_sizes, has_padding = bool(body[0] & 0x80), bool(body[0] & 0x40)
-    rest = body[1:]
+    has_sizes, has_padding = bool(payload[0] & 0x80), bool(payload[0] & 0x40)
+    rest = payload[1:]
     if has_padding:
         n_padding = 0
         while rest and rest[0] == 255:
@@ -55,13 +55,13 @@ def _several(body: bytes, duration_s: float) -> float | None:
             return None
         rest = rest[1 : len(rest) - n_padding - rest[0]]
     if has_sizes:
-        return whole_s if _fit(rest, n_sizes=n_frames - 1) else None
-    size, left = divmod(len(rest), n_frames)
-    return whole_s if not left and size <= _MAX_FRAME_BYTES else None
+        return total_s if _has_valid_sizes(rest, n_sizes=n_frames - 1) else None
+    size, remainder = divmod(len(rest), n_frames)
+    return total_s if not remainder and size <= _MAX_FRAME_BYTES else None
 
 
-def _fit(data: bytes, n_sizes: int) -> bool:
-    """Whether ``data`` begins with so many sizes of frames and has these frames, and one more."""
+def _has_valid_sizes(data: bytes, n_sizes: int) -> bool:
+    """Return True if ``data`` is that many frame sizes, their frames and one more."""
     total = 0
     for _ in range(n_sizes):
         if not data:

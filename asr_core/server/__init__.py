@@ -1,1 +1,1 @@
-"""What stands before the pages: who may come in, and how much they may send."""
+"""Access control, limits, health and status of the server in front of the pages."""

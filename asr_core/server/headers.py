@@ -1,4 +1,4 @@
-"""Headers that tell browsers what a page of this app may do."""
+"""Security headers of every response."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ __all__ = ["PAGE_POLICY", "security_headers"]
 PAGE_POLICY = "; ".join(
     (
         "default-src 'self'",
-        # Streamlit's page has a script of its own in it, its components come as blobs and
-        # data, and its charts are compiled in the browser.
+        # Streamlit's page has an inline script, its components load as blobs and data URLs,
+        # and its charts are compiled in the browser.
         "script-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' blob: data:",
         "worker-src 'self' blob:",
         "style-src 'self' 'unsafe-inline'",
@@ -24,7 +24,7 @@ PAGE_POLICY = "; ".join(
     )
 )
 
-_ALWAYS = {
+_BASE_HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
@@ -36,7 +36,7 @@ _ALWAYS = {
 
 
 def security_headers(*, is_https: bool) -> dict[str, str]:
-    """Return those of every answer; over https browsers also stay with https for a year."""
+    """Return the security headers; over HTTPS they include HSTS for a year."""
     if not is_https:
-        return dict(_ALWAYS)
-    return {**_ALWAYS, "Strict-Transport-Security": "max-age=31536000"}
+        return dict(_BASE_HEADERS)
+    return {**_BASE_HEADERS, "Strict-Transport-Security": "max-age=31536000"}

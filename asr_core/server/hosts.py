@@ -1,7 +1,7 @@
-"""Under which names the app is served, and from which pages it may be reached.
+"""Host names and origins that the app accepts.
 
-A browser that was tricked into taking a foreign name for this server's address (DNS
-rebinding) sends that name as ``Host``; a foreign page sends its own address as ``Origin``.
+After DNS rebinding, a browser sends the attacker's host name as ``Host``; another site's page
+sends its own address as ``Origin``.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from urllib.parse import urlsplit
 
 __all__ = ["AllowedHosts"]
 
-_ALWAYS = ("localhost", "*.localhost", "*.local", "*.streamlit.app")
-"""Names that nobody can register for a server of theirs: the machine itself, the local
-network's (RFC 6762), and Community Cloud's."""
+_ALWAYS_ALLOWED = ("localhost", "*.localhost", "*.local", "*.streamlit.app")
+"""Names that an attacker cannot register: those of this machine, of the local network
+(RFC 6762) and of Community Cloud."""
 
 
 class AllowedHosts:
-    """Any thread may call.
+    """Allow list of host names. Any thread may call.
 
     Args:
-        names: as ``ASR_ALLOWED_HOSTS`` lists them: host names, ``*.example.org`` for all
-            below one, ``*`` for any. IP addresses, ``localhost``, this machine's own name,
+        names: host names as in ``ASR_ALLOWED_HOSTS``; ``*.example.org`` stands for all below
+            one, ``*`` for any. IP addresses, ``localhost``, this machine's own name,
             ``*.local`` and ``*.streamlit.app`` are always allowed.
     """
 
@@ -31,17 +31,17 @@ class AllowedHosts:
         listed = (name.strip().lower().rstrip(".") for name in names)
         self._configured = tuple(name for name in listed if name)
         own = socket.gethostname().lower()
-        self._names = (*_ALWAYS, own, *self._configured)
+        self._names = (*_ALWAYS_ALLOWED, own, *self._configured)
 
-    def has(self, host: str | None) -> bool:
-        """Whether ``host``, a ``Host`` header, is a name of this app."""
+    def allows_host(self, host: str | None) -> bool:
+        """Return whether a ``Host`` header names this app."""
         name = _host_name(host)
         if name is None:
             return False
-        return _is_address(name) or any(_fits(name, pattern) for pattern in self._names)
+        return _is_address(name) or any(_matches(name, pattern) for pattern in self._names)
 
     def allows_origin(self, origin: str | None, host: str | None) -> bool:
-        """Whether a page at ``origin`` may ask; None stands for no browser, or no page."""
+        """Return whether a page at ``origin`` may send requests; None is no page at all."""
         if origin is None:
             return True
         try:
@@ -52,20 +52,20 @@ class AllowedHosts:
             return False
         if host is not None and netloc == host.lower():
             return True
-        # Behind a proxy that changes the name: only what was configured.
+        # Behind a proxy that changes the name: only configured ones.
         name = _host_name(netloc)
         if name is None or urlsplit(origin).port not in (None, 80, 443):
             return False
-        return any(_fits(name, pattern) for pattern in self._configured if pattern != "*")
+        return any(_matches(name, pattern) for pattern in self._configured if pattern != "*")
 
 
 def _host_name(host: str | None) -> str | None:
-    """Without port; None for what is no host."""
+    """Return the name without the port; None if ``host`` is malformed."""
     if not host or any(char in host for char in "@/?#\\ "):
         return None
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises for one that is no number
+        _ = parts.port  # raises if it is not a number
     except ValueError:
         return None
     return parts.hostname.lower().rstrip(".") if parts.hostname else None
@@ -79,7 +79,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _fits(name: str, pattern: str) -> bool:
+def _matches(name: str, pattern: str) -> bool:
     if pattern.startswith("*."):
         return name.endswith(pattern[1:])
     return pattern in ("*", name)

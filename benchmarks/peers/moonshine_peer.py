@@ -1,14 +1,14 @@
-"""Moonshine with its own tiny English model, the one that its package carries."""
+"""Moonshine with the tiny English model that its package contains."""
 
 from moonshine_voice import ModelArch, Transcriber, TranscriptEventListener, get_model_path
-from player import Page, Samples, play
+from player import Display, Samples, play
 
 transcriber = Transcriber(get_model_path("tiny-en"), ModelArch.TINY)
 
 
-class Screen(TranscriptEventListener):
-    def __init__(self, page: Page) -> None:
-        self._page = page
+class DisplayListener(TranscriptEventListener):
+    def __init__(self, display: Display) -> None:
+        self._page = display
         self._lines: dict[int, tuple[str, bool]] = {}
 
     def _draw(self, event: object) -> None:
@@ -21,11 +21,11 @@ class Screen(TranscriptEventListener):
     on_line_started = on_line_updated = on_line_text_changed = on_line_completed = _draw
 
 
-def listen(samples: Samples, page: Page) -> None:
+def listen(samples: Samples, display: Display) -> None:
     stream = transcriber.create_stream()
-    stream.add_listener(Screen(page))
+    stream.add_listener(DisplayListener(display))
     stream.start()
-    page.speak(samples, lambda chunk: stream.add_audio(chunk.tolist()))
+    display.speak(samples, lambda chunk: stream.add_audio(chunk.tolist()))
     stream.stop()
     stream.close()
 

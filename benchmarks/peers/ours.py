@@ -1,39 +1,39 @@
-"""This project's live session, as the page runs it."""
+"""Our live session, as the page runs it."""
 
 import sys
 import threading
 import time
 from pathlib import Path
 
-from player import Page, Samples, play
+from player import Display, Samples, play
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from asr_core.engines.onnx import OnnxEngine
-from asr_core.live import LiveOptions, LiveSession, Scheduler
+from asr_core.engines.onnx.engine import OnnxEngine
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler
 
 engine = OnnxEngine(Path(sys.argv[2]), n_threads=2)
 engine.warm_up()
 scheduler = Scheduler(engine)
 
 
-def listen(samples: Samples, page: Page) -> None:
+def listen(samples: Samples, display: Display) -> None:
     session = LiveSession(LiveOptions(language="en"))
     scheduler.add(session)
-    speaker = threading.Thread(target=page.speak, args=(samples, session.append))
+    speaker = threading.Thread(target=display.speak, args=(samples, session.append))
     speaker.start()
     while not session.is_done:
-        _show(session, page)
+        _show(session, display)
         time.sleep(0.02)
         if not speaker.is_alive():
             session.finish()
-    _show(session, page)
+    _show(session, display)
 
 
-def _show(session: LiveSession, page: Page) -> None:
+def _show(session: LiveSession, display: Display) -> None:
     snapshot = session.snapshot
     final = "".join(word.text for word in snapshot.committed_words)
-    page.show(final, "".join(word.text for word in snapshot.tentative))
+    display.show(final, "".join(word.text for word in snapshot.tentative))
 
 
 play(listen)

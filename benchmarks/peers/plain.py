@@ -1,10 +1,10 @@
-"""The plain way to stream: all that was said is transcribed again every half second."""
+"""Naive streaming: everything so far is transcribed again every half second."""
 
 import threading
 
 import numpy as np
 from faster_whisper import WhisperModel
-from player import RATE_HZ, Page, Samples, model_directory, play
+from player import RATE_HZ, Display, Samples, model_directory, play
 
 STEP_S = 0.5
 
@@ -16,19 +16,19 @@ def transcribe(samples: Samples) -> str:
     return "".join(segment.text for segment in segments)
 
 
-def listen(samples: Samples, page: Page) -> None:
-    heard: list[Samples] = []
-    speaker = threading.Thread(target=page.speak, args=(samples, heard.append))
+def listen(samples: Samples, display: Display) -> None:
+    received: list[Samples] = []
+    speaker = threading.Thread(target=display.speak, args=(samples, received.append))
     speaker.start()
     n_done = 0
     while speaker.is_alive():
-        whole = np.concatenate(heard) if heard else np.zeros(0, np.float32)
+        whole = np.concatenate(received) if received else np.zeros(0, np.float32)
         if len(whole) - n_done < STEP_S * RATE_HZ:
             speaker.join(0.02)
             continue
         n_done = len(whole)
-        page.show("", transcribe(whole))
-    page.show(transcribe(samples), "")
+        display.show("", transcribe(whole))
+    display.show(transcribe(samples), "")
 
 
 play(listen)

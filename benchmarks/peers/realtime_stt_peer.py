@@ -3,19 +3,19 @@
 import threading
 
 import numpy as np
-from player import Page, Samples, as_int16, model_directory, play
+from player import Display, Samples, as_int16, model_directory, play
 from RealtimeSTT import AudioToTextRecorder
 
-TAIL_S = 1.5  # of silence after the clip: it needs a pause to end a sentence
+TAIL_S = 1.5  # silence after the clip, since a sentence ends with a pause
 
 
 def main() -> None:
-    shown: dict[str, Page] = {}
+    shown: dict[str, Display] = {}
     finals: list[str] = []
 
     def show(tentative: str) -> None:
-        if "page" in shown:
-            shown["page"].show(" ".join(finals), tentative)
+        if "display" in shown:
+            shown["display"].show(" ".join(finals), tentative)
 
     recorder = AudioToTextRecorder(
         model=model_directory(),
@@ -40,13 +40,13 @@ def main() -> None:
 
     threading.Thread(target=write, daemon=True).start()
 
-    def listen(samples: Samples, page: Page) -> None:
+    def listen(samples: Samples, display: Display) -> None:
         finals.clear()
-        shown["page"] = page
+        shown["display"] = display
         tail = np.zeros(int(TAIL_S * 16_000), np.float32)
         whole = np.concatenate([samples, tail])
-        page.speak(whole, lambda chunk: recorder.feed_audio(as_int16(chunk)))
-        page.wait_until_quiet()
+        display.speak(whole, lambda chunk: recorder.feed_audio(as_int16(chunk)))
+        display.wait_until_quiet()
 
     play(listen)
 

@@ -1,12 +1,12 @@
-"""Our live session beside others, on the same clips, weights, threads and clock.
+"""Our live session compared with others: same clips, weights, threads and clock.
 
-``python -m benchmarks.peers.run DATA`` with a folder as :mod:`benchmarks.clips`
-describes. Each peer runs in an environment of its own, made on first use, and hears
-the clips in real time; :mod:`player` notes what it shows, and when. whisper-streaming,
-WhisperLive and RealtimeSTT build on Debian's ``libasound2-dev`` and ``portaudio19-dev``.
+``python -m benchmarks.peers.run DATA`` with a folder as :mod:`benchmarks.clips` describes. Each
+peer runs in an environment of its own, installed on first use, and receives the clips in real time;
+:mod:`player` records what it shows, and when. whisper-streaming, WhisperLive and RealtimeSTT build
+on Debian's ``libasound2-dev`` and ``portaudio19-dev``.
 
-A word counts as shown, or final, when it first stands in the text; when it was said
-is taken from full context, since most peers tell no times of words.
+A word counts as shown, or final, when it first appears in the text. The times at which words were
+spoken come from full context, since most peers report none.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ import psutil
 
 from asr_core.audio.decode import decode
 from asr_core.engines import load_engine
-from asr_core.fullcontext import FileOptions, transcribe
+from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
-from asr_core.transcript import Word, normalised
-from benchmarks.clips import Clip, changes, english_clips, percent_wrong, percentiles, print_table
+from asr_core.transcript import Word, comparison_key
+from benchmarks.clips import (
+    Clip,
+    count_changes,
+    english_clips,
+    percentiles,
+    print_table,
+    wer_percent,
+)
 from benchmarks.environments import python_of
 
 HERE = Path(__file__).parent
@@ -45,21 +52,21 @@ PEERS: dict[str, list[str]] = {
     "realtime_stt_peer": ["realtimestt[faster-whisper,silero-vad]==1.1.2", "torch==2.13.0"],
     "moonshine_peer": ["moonshine-voice==0.1.0"],
 }
-"""Some need Debian's portaudio19-dev, libasound2-dev and g++ to be installed."""
+"""Requirements of each peer; some need Debian's portaudio19-dev, libasound2-dev and g++."""
 
 Update = tuple[float, str, str]
 
 
 @dataclass(frozen=True)
-class Said:
-    """A clip, its reference, and its words in full context."""
+class ReferenceClip:
+    """Clip with its words in full context."""
 
     clip: Clip
     words: tuple[Word, ...]
 
 
-def listened(peer: str, folder: Path, model: Path) -> tuple[dict[str, list[Update]], float, float]:
-    """What ``peer`` showed of each clip, its core-seconds and its memory in MB."""
+def run_peer(peer: str, folder: Path, model: Path) -> tuple[dict[str, list[Update]], float, float]:
+    """Return what ``peer`` showed for each clip, its core-seconds and its memory in MB."""
     out = folder / f"{peer}.json"
     with (folder / f"{peer}.log").open("w") as log:
         process = subprocess.Popen(
@@ -103,7 +110,7 @@ def _tree(pid: int) -> list[psutil.Process]:
 
 
 def _spent(pid: int) -> tuple[float, float]:
-    """Core-seconds up to now, and memory in MB, of a process and its children."""
+    """Return the core-seconds so far, and the memory in MB, of a process and its children."""
     tree = _tree(pid)
     times = [process.cpu_times() for process in tree]
     memory = sum(process.memory_info().rss for process in tree)
@@ -111,43 +118,43 @@ def _spent(pid: int) -> tuple[float, float]:
 
 
 def texts_of(text: str) -> list[str]:
-    return [word for word in map(normalised, text.split()) if word]
+    return [word for word in map(comparison_key, text.split()) if word]
 
 
-def latencies(said: Said, texts: Sequence[tuple[float, str]]) -> Iterator[float]:
-    """Of each word, how long after it was said it first stood in the text."""
-    wanted = [normalised(word.text) for word in said.words]
+def latencies(clip: ReferenceClip, texts: Sequence[tuple[float, str]]) -> Iterator[float]:
+    """Yield for each word the seconds from its end until it first appeared in the text."""
+    wanted = [comparison_key(word.text) for word in clip.words]
     waiting = set(range(len(wanted)))
     for seconds, text in texts:
         matcher = difflib.SequenceMatcher(None, wanted, texts_of(text), autojunk=False)
         for start, _, n in matcher.get_matching_blocks():
             for i in waiting & set(range(start, start + n)):
                 waiting.discard(i)
-                yield seconds - said.words[i].end
+                yield seconds - clip.words[i].end
 
 
-def changed(updates: Sequence[Update]) -> tuple[int, int]:
-    """How many shown words were changed later, and how many were written."""
+def count_updates(updates: Sequence[Update]) -> tuple[int, int]:
+    """Return how many shown words were changed later, and how many were written."""
     texts = [texts_of(f"{final} {tentative}") for _, final, tentative in updates]
-    steps = [changes(before, now) for before, now in itertools.pairwise([[], *texts])]
+    steps = [count_changes(before, now) for before, now in itertools.pairwise([[], *texts])]
     return sum(n for n, _ in steps), sum(n for _, n in steps)
 
 
-def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str, Any]:
-    """One line of the table."""
-    shown, core_s, memory_mb = listened(peer, folder, resolve(model))
-    heard, first, last, flicker = [], [], [], np.zeros(2)
-    for said in clips:
-        updates = shown[said.clip["id"]]
-        heard.append(" ".join(updates[-1][1:]) if updates else "")
-        first += latencies(said, [(t, f"{final} {open_}") for t, final, open_ in updates])
-        last += latencies(said, [(t, final) for t, final, _ in updates])
-        flicker += changed(updates)
-    audio_s = sum(said.clip["seconds"] for said in clips)
+def row(peer: str, model: str, clips: Sequence[ReferenceClip], folder: Path) -> dict[str, Any]:
+    """Return one line of the table."""
+    shown, core_s, memory_mb = run_peer(peer, folder, resolve(model))
+    hypotheses, first, last, flicker = [], [], [], np.zeros(2)
+    for each in clips:
+        updates = shown[each.clip["id"]]
+        hypotheses.append(" ".join(updates[-1][1:]) if updates else "")
+        first += latencies(each, [(t, f"{final} {open_}") for t, final, open_ in updates])
+        last += latencies(each, [(t, final) for t, final, _ in updates])
+        flicker += count_updates(updates)
+    audio_s = sum(each.clip["seconds"] for each in clips)
     return {
         "peer": peer.removesuffix("_peer"),
         "model": model if peer != "moonshine_peer" else "moonshine tiny-en",
-        "wer": percent_wrong([said.clip["reference"] for said in clips], heard),
+        "wer": wer_percent([each.clip["reference"] for each in clips], hypotheses),
         "shown_p50_p95_s": percentiles(first),
         "final_p50_p95_s": percentiles(last),
         "changed_percent": round(float(100 * flicker[0] / max(1, flicker[1])), 1),
@@ -156,18 +163,18 @@ def row(peer: str, model: str, clips: Sequence[Said], folder: Path) -> dict[str,
     }
 
 
-def prepared(data: Path, every: int, model: str, folder: Path) -> tuple[list[Said], float]:
-    """Every n-th clip as samples in ``folder``; the full-context error rate of all."""
+def prepare(data: Path, every: int, model: str, folder: Path) -> tuple[list[ReferenceClip], float]:
+    """Save every n-th clip as samples in ``folder``; return them and full context's error rate."""
     engine = load_engine(resolve(model), "onnx")
     clips = []
     for clip in english_clips(data, "clean")[::every]:
         np.save(folder / f"{clip['id']}.npy", decode(data / clip["path"]))
         transcript = transcribe(data / clip["path"], engine, FileOptions("en"))
         words = tuple(word for segment in transcript.segments for word in segment.words)
-        clips.append(Said(clip, words))
-    (folder / "clips.json").write_text(json.dumps([said.clip["id"] for said in clips]))
-    heard = ["".join(word.text for word in said.words) for said in clips]
-    return clips, percent_wrong([said.clip["reference"] for said in clips], heard)
+        clips.append(ReferenceClip(clip, words))
+    (folder / "clips.json").write_text(json.dumps([each.clip["id"] for each in clips]))
+    hypotheses = ["".join(word.text for word in each.words) for each in clips]
+    return clips, wer_percent([each.clip["reference"] for each in clips], hypotheses)
 
 
 def main() -> None:
@@ -175,12 +182,12 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--peers", nargs="+", default=list(PEERS), choices=list(PEERS))
-    parser.add_argument("--every", type=int, default=10, help="take each n-th clip (default: 10)")
+    parser.add_argument("--every", type=int, default=10, help="use every n-th clip (default: 10)")
     options = parser.parse_args()
     rows = []
     for model in options.models:
         with tempfile.TemporaryDirectory() as name:
-            clips, wer = prepared(options.data, options.every, model, Path(name))
+            clips, wer = prepare(options.data, options.every, model, Path(name))
             print(f"{model}: {len(clips)} clips, full context {wer} % wrong", file=sys.stderr)
             for peer in options.peers:
                 if peer == "moonshine_peer" and model != options.models[0]:

@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 
-from player import Page, Samples, model_directory, play
+from player import Display, Samples, model_directory, play
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from whisper_live.server import TranscriptionServer
@@ -34,7 +34,7 @@ def connected() -> ClientConnection:
     raise SystemExit("the server does not start")
 
 
-def listen(samples: Samples, page: Page) -> None:
+def listen(samples: Samples, display: Display) -> None:
     server = connected()
     options = {"uid": str(uuid.uuid4()), "language": "en", "task": "transcribe", "use_vad": True}
     server.send(json.dumps({**options, "model": model_directory(), "send_last_n_segments": 100}))
@@ -50,13 +50,13 @@ def listen(samples: Samples, page: Page) -> None:
                     if segment.get("completed"):
                         texts[segment["start"]] = segment["text"]
                 open_ones = [s["text"] for s in segments if not s.get("completed")]
-                page.show(" ".join(texts.values()), " ".join(open_ones))
+                display.show(" ".join(texts.values()), " ".join(open_ones))
         except ConnectionClosed:
             pass
 
     threading.Thread(target=read, daemon=True).start()
-    page.speak(samples, lambda chunk: server.send(chunk.tobytes()))
-    page.wait_until_quiet()
+    display.speak(samples, lambda chunk: server.send(chunk.tobytes()))
+    display.wait_until_quiet()
     server.close()
 
 

@@ -1,18 +1,18 @@
-"""WhisperLiveKit with faster-whisper and LocalAgreement, which these weights run on.
+"""WhisperLiveKit with faster-whisper and LocalAgreement.
 
-Its other policy, SimulStreaming, wants OpenAI's checkpoints.
+Its other policy, SimulStreaming, needs OpenAI's checkpoints.
 """
 
 import asyncio
 import logging
 
-from player import CHUNK_S, Page, Samples, as_int16, model_directory, play
+from player import CHUNK_S, Display, Samples, as_int16, model_directory, play
 from whisperlivekit.test_harness import TestHarness
 
 logging.disable(logging.INFO)
 
 
-async def hear(samples: Samples, page: Page) -> None:
+async def listen(samples: Samples, display: Display) -> None:
     async with TestHarness(
         model_path=model_directory(),
         lan="en",
@@ -20,11 +20,13 @@ async def hear(samples: Samples, page: Page) -> None:
         backend_policy="localagreement",
         pcm_input=True,
     ) as harness:
-        harness.on_update(lambda state: page.show(state.committed_text, state.buffer_transcription))
-        page.speak(samples[:0], lambda _: None)  # starts the clock
+        harness.on_update(
+            lambda state: display.show(state.committed_text, state.buffer_transcription)
+        )
+        display.speak(samples[:0], lambda _: None)  # starts the clock
         await harness.feed_pcm(as_int16(samples), speed=1.0, chunk_duration=CHUNK_S)
         final = await harness.finish()
-        page.show(final.text, "")
+        display.show(final.text, "")
 
 
-play(lambda samples, page: asyncio.run(hear(samples, page)))
+play(lambda samples, display: asyncio.run(listen(samples, display)))

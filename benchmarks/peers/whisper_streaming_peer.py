@@ -1,13 +1,13 @@
 """whisper-streaming: LocalAgreement-2, a new pass for each second of audio.
 
-Trimming by time, because its trimming by sentences is not finished in this release.
+It trims by time, since trimming by sentences is unfinished in this release.
 """
 
 import threading
 import time
 
 import numpy as np
-from player import RATE_HZ, Page, Samples, model_directory, play
+from player import RATE_HZ, Display, Samples, model_directory, play
 from whisper_streaming import (
     ASRProcessor,
     AudioReceiver,
@@ -22,25 +22,27 @@ from whisper_streaming.backend import (
     FasterWhisperTranscribeConfig,
 )
 
-CHUNK_S = 1.0
-PATIENCE_S = 2.0  # without audio, after which what is left counts as final
+MIN_CHUNK_S = 1.0
+AUDIO_TIMEOUT_S = 2.0  # without audio, after which the rest becomes final
 
 
-class Microphone(AudioReceiver):
-    def __init__(self, samples: Samples, page: Page) -> None:
+class ClipReceiver(AudioReceiver):
+    def __init__(self, samples: Samples, display: Display) -> None:
         super().__init__()
-        self._heard: list[Samples] = []
-        self._n_given = 0
-        self._speaker = threading.Thread(target=page.speak, args=(samples, self._heard.append))
+        self._received: list[Samples] = []
+        self._n_delivered = 0
+        self._speaker = threading.Thread(
+            target=display.speak, args=(samples, self._received.append)
+        )
         self._speaker.start()
 
     def _do_receive(self) -> Samples | None:
         while True:
             is_over = not self._speaker.is_alive()
-            whole = np.concatenate(self._heard) if self._heard else np.zeros(0, np.float32)
-            new = whole[self._n_given :]
-            if len(new) >= CHUNK_S * RATE_HZ or (is_over and len(new)):
-                self._n_given = len(whole)
+            whole = np.concatenate(self._received) if self._received else np.zeros(0, np.float32)
+            new = whole[self._n_delivered :]
+            if len(new) >= MIN_CHUNK_S * RATE_HZ or (is_over and len(new)):
+                self._n_delivered = len(whole)
                 return new
             if is_over:
                 return None
@@ -50,10 +52,10 @@ class Microphone(AudioReceiver):
         pass
 
 
-class Screen(OutputSender):
-    def __init__(self, page: Page) -> None:
+class DisplaySender(OutputSender):
+    def __init__(self, display: Display) -> None:
         super().__init__()
-        self._page, self._text = page, ""
+        self._page, self._text = display, ""
 
     def _do_output(self, data: Word) -> None:
         self._text += data.word
@@ -63,18 +65,18 @@ class Screen(OutputSender):
         pass
 
 
-def listen(samples: Samples, page: Page) -> None:
-    screen = Screen(page)
+def listen(samples: Samples, display: Display) -> None:
+    sender = DisplaySender(display)
     processor = ASRProcessor(
         ASRProcessor.ProcessorConfig(
             sampling_rate=RATE_HZ,
             prompt_size=200,
-            audio_receiver_timeout=PATIENCE_S,
+            audio_receiver_timeout=AUDIO_TIMEOUT_S,
             audio_trimming=TimeTrimming(15),
             language="en",
         ),
-        Microphone(samples, page),
-        screen,
+        ClipReceiver(samples, display),
+        sender,
         Backend.FASTER_WHISPER,
         FasterWhisperModelConfig(
             model_directory(), device="cpu", compute_type="int8", cpu_threads=2
@@ -83,7 +85,7 @@ def listen(samples: Samples, page: Page) -> None:
         FasterWhisperFeatureExtractorConfig(),
     )
     processor.run()
-    screen.join(5)
+    sender.join(5)
 
 
 play(listen)

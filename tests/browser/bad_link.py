@@ -1,4 +1,4 @@
-"""What lies between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT …``.
+"""A bad link between two networks: ``python -m tests.browser.bad_link PORT HOST:PORT PORT:PORT …``.
 
 Forwards TCP on the first port to the second address (the page), and of each further pair
 TCP and UDP on the first to the second port of this host (the relay). Datagrams are lost, delayed and
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 
 class Link:
-    """How good the way is just now."""
+    """The current quality of the link."""
 
     def __init__(self, seed: int) -> None:
         self.loss, self.jitter_s = 0.0, 0.0
@@ -36,7 +36,7 @@ class Link:
         await self._open.wait()
 
     def carry(self, deliver: Callable[[], None]) -> None:
-        """One datagram: at once, late (so that others overtake it), or never."""
+        """Deliver a datagram at once, late (so that others overtake it), or never."""
         if not self._open.is_set() or self._random.random() < self.loss:
             return
         delay_s = self._random.random() * self.jitter_s
@@ -44,7 +44,7 @@ class Link:
 
 
 class _Back(asyncio.DatagramProtocol):
-    """Answers to one client."""
+    """Forwards answers to one client."""
 
     def __init__(self, link: Link, answer: Callable[[bytes], None]) -> None:
         self._link, self._answer = link, answer
@@ -54,7 +54,7 @@ class _Back(asyncio.DatagramProtocol):
 
 
 class _Front(asyncio.DatagramProtocol):
-    """What clients send."""
+    """Forwards what clients send."""
 
     def __init__(self, link: Link, target: tuple[str, int]) -> None:
         self._link, self._target = link, target

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ _SWITCHES = [
 
 
 def free_port() -> int:
-    """One that nobody listens on just now."""
+    """Return a port that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -48,10 +49,10 @@ def free_port() -> int:
 def served(
     *command: str, inside: Sequence[str] = (), host: str = "localhost", port: int = 0
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """Serve the app with ``python command``; its address and its process.
+    """Serve the app with ``python command``; yield its address and its process.
 
     Args:
-        inside: what to put before the command to run it in another network.
+        inside: prefix of the command that runs it in another network.
     """
     port = port or free_port()
     switches = ["--server.headless=true", f"--server.port={port}", f"--server.address={host}"]
@@ -71,7 +72,7 @@ def served(
 def server(
     base: Path, tiny_en: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, psutil.Process]]:
-    """The app as its own process, and its address."""
+    """Address and process of the running app."""
     file = tmp_path_factory.mktemp("app") / "threads"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("THREADS_FILE", str(file))
@@ -81,20 +82,20 @@ def server(
 
 @pytest.fixture
 def slow_app(base: Path, tiny_en: Path) -> Iterator[str]:
-    """The address of an app whose engine is slower than speech."""
+    """Address of an app whose engine is slower than speech."""
     with served("-m", "tests.browser.slow_app") as (address, _):
         yield address
 
 
 @pytest.fixture(scope="session")
 def app(server: tuple[str, psutil.Process]) -> str:
-    """The address of the running app."""
+    """Address of the running app."""
     return server[0]
 
 
 @pytest.fixture(scope="session")
 def threads_of_app(server: tuple[str, psutil.Process]) -> Callable[[], list[str]]:
-    """The names of the running app's threads, as of now."""
+    """A function that returns the names of the running app's threads."""
     process = server[1]
     file = Path(process.environ()["THREADS_FILE"])
 
@@ -111,14 +112,26 @@ def threads_of_app(server: tuple[str, psutil.Process]) -> Callable[[], list[str]
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes], inside: Sequence[str]) -> None:
-    ask = f"import urllib.request as r; r.urlopen('{address}/_stcore/health', timeout=1)"
-    for _ in range(300):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         assert server.poll() is None, "the app ended at once"
-        asked = [*inside, sys.executable, "-c", ask]
-        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+        if _answers(f"{address}/_stcore/health", inside):
             return
         time.sleep(0.1)
     pytest.fail("the app did not start in a minute")
+
+
+def _answers(url: str, inside: Sequence[str]) -> bool:
+    """Whether the app answers; from another network another process has to ask."""
+    if inside:
+        ask = f"import urllib.request as r; r.urlopen('{url}', timeout=1)"
+        asked = [*inside, sys.executable, "-c", ask]
+        return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 def chromium(playwright: Playwright) -> str:
@@ -132,15 +145,30 @@ def chromium(playwright: Playwright) -> str:
     return found
 
 
+@pytest.fixture(scope="session")
+def silent_browser(playwright: Playwright) -> Iterator[Browser]:
+    """One browser for all tests that need no microphone; its contexts share nothing."""
+    switches = [*_SWITCHES, "--use-fake-ui-for-media-stream"]
+    browser = playwright.chromium.launch(executable_path=chromium(playwright), args=switches)
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
-def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
+def launch(
+    playwright: Playwright, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Browser]]:
     """Start a browser whose microphone plays a file, or that refuses it."""
     browsers: list[Browser] = []
+    shared: list[Browser] = []
 
     def start(
         microphone: Path | None, *, allow: bool = True, program: Path | None = None,
         switches: Sequence[str] = (),
     ) -> Browser:  # fmt: skip
+        if microphone is None and allow and program is None and not switches:
+            shared.append(request.getfixturevalue("silent_browser"))
+            return shared[-1]
         switches = [*_SWITCHES, *switches, *(["--use-fake-ui-for-media-stream"] if allow else [])]
         if microphone is not None:
             switches.append(f"--use-file-for-fake-audio-capture={microphone}%noloop")
@@ -152,6 +180,8 @@ def launch(playwright: Playwright) -> Iterator[Callable[..., Browser]]:
     yield start
     for browser in browsers:
         browser.close()
+    for context in [context for browser in shared[:1] for context in browser.contexts]:
+        context.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
-"""The app as it is, but Streamlit counts three runs for each, as it looks on a machine with
-much to do.
+"""The app with a Streamlit that counts three runs for each, as seen on a busy machine.
 
-A fake for the fault: there the count jumps only by chance, when it is written later than read.
+A fake for the fault: on a busy machine the count jumps only by chance, if it is written after
+it is read.
 """
 
 from __future__ import annotations

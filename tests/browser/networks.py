@@ -1,7 +1,7 @@
-"""Two networks that meet in a third host only: namespaces of the kernel, made by root.
+"""Two networks that meet only in a third host, as network namespaces created by root.
 
 Browser (10.77.1.2) ── host in the middle (10.77.1.1, 10.77.2.1) ── app (10.77.2.2).
-Nothing is routed between the two: the page comes through a proxy, sound through coturn.
+Nothing is routed between the two: the page comes through a proxy, audio through coturn.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def can_be_made() -> bool:
-    """Whether this user may make network namespaces here."""
+    """Return whether this user may create network namespaces here."""
     try:
         _ip("netns", "add", "asr-probe")
     except (OSError, subprocess.CalledProcessError):
@@ -33,7 +33,7 @@ def can_be_made() -> bool:
 
 
 def run_inside(network: str, *command: str) -> list[str]:
-    """``command`` as it runs inside ``network``."""
+    """Return the command that runs ``command`` inside ``network``."""
     return ["ip", "netns", "exec", network, *command]
 
 
@@ -43,7 +43,7 @@ def _ip(*arguments: str) -> None:
 
 @contextmanager
 def two_networks() -> Iterator[None]:
-    """The three hosts and the two wires between them."""
+    """Create the three hosts and the two wires between them."""
     with ExitStack() as undo:
         for network in (BROWSER, MIDDLE, APP):
             subprocess.run(["ip", "netns", "del", network], capture_output=True, check=False)
@@ -55,17 +55,17 @@ def two_networks() -> Iterator[None]:
             _ip("link", "add", wire[0], "netns", network, "type", "veth",
                 "peer", "name", wire[1], "netns", MIDDLE)  # fmt: skip
             for where, name, host in ((network, wire[0], 2), (MIDDLE, wire[1], 1)):
-                # An IPv6 address would come two seconds later: Chromium drops all that it loads then.
+                # A late IPv6 address would make Chromium drop everything it is loading.
                 _ip("-n", where, "link", "set", "dev", name, "addrgenmode", "none")
                 _ip("-n", where, "addr", "add", f"10.77.{number}.{host}/24", "dev", name)
                 _ip("-n", where, "link", "set", name, "up")
-        # The app may ask the relay under the address by which the browser knows it.
+        # The app reaches the relay by the address the browser uses.
         _ip("-n", APP, "route", "add", "10.77.1.1", "via", "10.77.2.1")
         yield
 
 
 class Middle:
-    """The host in the middle: a proxy for the page, coturn, and how good the way is."""
+    """The host in the middle: a proxy for the page, coturn, and the quality of the link."""
 
     page = f"http://10.77.1.1:{PAGE_PORT}"
     turn: ClassVar = {
@@ -78,21 +78,21 @@ class Middle:
         self._link, self.certificate = link, certificate
 
     def set(self, loss: float = 0.0, jitter_s: float = 0.0) -> None:
-        """Lose so many datagrams, delay the others by up to so much (which reorders them)."""
-        self._tell(f"{loss} {jitter_s}")
+        """Set the share of lost datagrams and the jitter, which reorders them."""
+        self._send(f"{loss} {jitter_s}")
 
     def cut(self) -> None:
-        """Nothing passes until ``set`` is called."""
-        self._tell("cut")
+        """Let nothing pass until ``set`` is called."""
+        self._send("cut")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         assert self._link.stdin is not None
         self._link.stdin.write(line + "\n")
         self._link.stdin.flush()
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """Of the host in the middle, signed by itself; and its key."""
+    """Write a self-signed certificate of the host in the middle, and its key."""
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
@@ -127,7 +127,7 @@ def middle_host(turnserver: str, folder: Path) -> Iterator[Middle]:
         try:
             assert way.stdout is not None
             assert way.stdout.readline() == "ready\n"
-            time.sleep(0.5)  # coturn says nothing when it listens
+            time.sleep(0.5)  # coturn does not report when it listens
             assert coturn.poll() is None, "coturn ended at once"
             yield Middle(way, certificate)
         finally:

@@ -1,4 +1,4 @@
-"""A machine whose every packet to the world is seen, and a visitor beside it.
+"""A machine whose every outgoing packet is seen, and a visitor beside it.
 
 Visitor (10.77.9.1) ── app (10.77.9.2) ── a wire to a host that takes no part. Whatever the
 app's machine would send to anybody but the visitor, looks up or tries to reach, goes out
@@ -23,7 +23,7 @@ __all__ = ["ALONE", "VISITOR", "Card", "app_alone", "watched_card"]
 
 ALONE, VISITOR, _NOBODY = "asr-alone", "asr-visitor", "asr-nobody"
 _CARD = "outside"
-_RESOLVER = "198.51.100.53"  # documentation's addresses: nobody has them
+_RESOLVER = "198.51.100.53"  # from the address blocks for documentation
 _ROOT = Path(__file__).parents[2]
 _ETH_P_ALL = 3
 
@@ -34,7 +34,7 @@ def _ip(*arguments: str) -> None:
 
 @contextmanager
 def app_alone() -> Iterator[None]:
-    """The two machines, the wire between them, and the one to nobody."""
+    """Create the two machines, the wire between them, and the one to nobody."""
     with ExitStack() as undo:
         for network in (ALONE, VISITOR, _NOBODY):
             subprocess.run(["ip", "netns", "del", network], capture_output=True, check=False)
@@ -51,14 +51,14 @@ def app_alone() -> Iterator[None]:
             "peer", "name", _CARD, "netns", _NOBODY)  # fmt: skip
         for network in (ALONE, _NOBODY):
             _ip("-n", network, "link", "set", "dev", _CARD, "addrgenmode", "none")
-            _ip("-n", network, "link", "set", "dev", _CARD, "arp", "off")  # nobody answers
+            _ip("-n", network, "link", "set", "dev", _CARD, "arp", "off")  # nobody would answer
         _ip("-n", _NOBODY, "link", "set", _CARD, "up")
         _ip("-n", ALONE, "addr", "add", "198.51.100.2/24", "dev", _CARD)
         _ip("-n", ALONE, "addr", "add", "2001:db8::2/64", "dev", _CARD, "nodad")
         _ip("-n", ALONE, "link", "set", _CARD, "up")
         _ip("-n", ALONE, "route", "add", "default", "dev", _CARD)
         _ip("-n", ALONE, "-6", "route", "add", "default", "dev", _CARD)
-        settings = Path("/etc/netns") / ALONE  # where ``ip netns exec`` takes them from
+        settings = Path("/etc/netns") / ALONE  # where ``ip netns exec`` looks for them
         settings.mkdir(parents=True, exist_ok=True)
         undo.callback(settings.rmdir)
         resolver = settings / "resolv.conf"
@@ -68,7 +68,7 @@ def app_alone() -> Iterator[None]:
 
 
 class Card:
-    """What went out so far."""
+    """The packets sent so far."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -91,8 +91,8 @@ def watched_card(folder: Path) -> Iterator[Card]:
             watcher.terminate()
 
 
-def _told(packet: bytes) -> str | None:
-    """Where an IP packet goes, and what it looks up; None for what the kernel says by itself."""
+def _describe(packet: bytes) -> str | None:
+    """Return where an IP packet goes and what it looks up; None for the kernel's own."""
     if packet[0] >> 4 == 4:
         protocol, header = packet[9], 4 * (packet[0] & 15)
         to = socket.inet_ntop(socket.AF_INET, packet[16:20])
@@ -118,12 +118,12 @@ def _name(query: bytes) -> str:
 
 
 def main() -> None:
-    # Without their Ethernet headers, packets begin alike whatever the card is.
+    # Without Ethernet headers packets look alike on every kind of card.
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL)) as card:
         card.bind((_CARD, _ETH_P_ALL))
         print("ready", flush=True)
         while True:
-            line = _told(card.recv(65_536))
+            line = _describe(card.recv(65_536))
             if line is not None:
                 print(line, flush=True)
 

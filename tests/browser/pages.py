@@ -1,4 +1,4 @@
-"""The pages as a user handles them."""
+"""The pages as a user operates them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.sync_api import Error, Locator, Page
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    """Pick ``option`` in the select box called ``label``."""
+    """Choose ``option`` in the select box labelled ``label``."""
     box = page.get_by_role("combobox", name=label)
     box.click()
     box.fill(option)
@@ -19,7 +19,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def wait_until(condition: Callable[[], object], page: Page, seconds: float) -> None:
-    """Wait until ``condition`` holds; lets the page live meanwhile."""
+    """Wait until ``condition`` holds, while the page's events are handled."""
     deadline = time.monotonic() + seconds
     while not condition():
         in_time = time.monotonic() < deadline
@@ -28,14 +28,16 @@ def wait_until(condition: Callable[[], object], page: Page, seconds: float) -> N
 
 
 def _shown(page: Page) -> list[str]:
-    """What a reader sees, in the components as well."""
+    """Return the visible text, also of components."""
     return [*page.locator("body").all_inner_texts(), *page.get_by_role("log").all_inner_texts()]
 
 
 def go_to(page: Page, address: str, heading: str) -> None:
-    """Open the page and wait for its heading; once more if it does not come, as a user would
-    who looks at an empty page: one load in some hundred stops halfway when two cores serve
-    everything."""
+    """Open the page and wait for its heading; reload once if it does not appear.
+
+    A user would do so too: one load in some hundred stops halfway when two cores serve
+    everything.
+    """
     page.goto(address)
     title = page.get_by_role("heading", name=heading)
     try:
@@ -57,13 +59,13 @@ class LivePage:
         self.button("START").wait_for(timeout=60_000)
 
     def reload(self) -> None:
-        """Load the page anew, and let all of it come."""
+        """Reload the page and wait until it is drawn."""
         self.page.reload()
         self.button("START").wait_for(timeout=60_000)
         self.page.wait_for_timeout(1_000)
 
     def kept_words(self) -> Locator:
-        """What the tab kept of takes before the page was loaded."""
+        """Return what the tab kept of earlier recordings."""
         return self.page.get_by_role("region", name="Kept words")
 
     def button(self, name: str) -> Locator:
@@ -87,10 +89,10 @@ class LivePage:
         return shown.first.inner_text() if shown.count() else ""
 
     def committed(self, number: int = -1) -> str:
-        """The final words of a take, as the page shows them."""
+        """Return the final words of a recording, as the page shows them."""
         if number == -1 and not self.views().count():
             return ""
-        # In one call of the page: a line that ends moves from the one to the other, and
+        # In one call of the page: a finished line moves from one element to the other, and
         # ``all_inner_texts`` finds elements in one step and reads them in the next.
         shown = self.view(number).evaluate(
             """view => [...view.querySelectorAll(".lines .line span, .committed")]
@@ -101,7 +103,7 @@ class LivePage:
     def tentative(self) -> str:
         return " ".join(self.view().locator(".tentative").all_inner_texts())
 
-    def wait_for_end_of_take(self, seconds: float = 60) -> None:
+    def wait_for_end_of_recording(self, seconds: float = 60) -> None:
         buttons = self.page.get_by_role("button", name="SRT")
         wait_until(
             lambda: buttons.count() > 0 and self.button("START").is_visible(), self.page, seconds
@@ -119,7 +121,7 @@ class UploadPage:
         self.page.locator('input[type="file"]').set_input_files(list(files))
 
     def wait_for_words(self, seconds: float = 60) -> None:
-        """The buttons come with the script's run, the words with the component's."""
+        """Wait for the buttons, drawn by the script, and the words, drawn by the component."""
         buttons = self.page.get_by_role("button", name="VTT")
         wait_until(lambda: buttons.count() and self.text(), self.page, seconds)
 
@@ -127,7 +129,7 @@ class UploadPage:
         return self.page.locator(".words span")
 
     def starts(self) -> list[str]:
-        """When the words are said, seconds."""
+        """Return the start of each word, in seconds."""
         return list(self.words().evaluate_all("all => all.map(span => span.dataset.start)"))
 
     def text(self) -> str:
@@ -138,18 +140,18 @@ class UploadPage:
         return self.page.locator('[class*="st-key-player"] :is(audio, video)').first
 
     def position(self) -> float:
-        """Where the player is, seconds."""
+        """Return the player's position, in seconds."""
         return float(self.player().evaluate("it => it.currentTime"))
 
     def saved(self, name: str) -> str:
-        """What the download called ``name`` brings."""
+        """Download the file labelled ``name`` and return its text."""
         with self.page.expect_download() as download:
             self.page.get_by_role("button", name=name, exact=True).first.click()
         return Path(download.value.path()).read_text(encoding="utf-8")
 
 
 def spoken_late(recording: Path, folder: Path) -> Path:
-    """The recording behind silence, in which a busy machine makes the connection."""
+    """Write the recording after silence, during which a busy machine connects."""
     late = folder / recording.name
     with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
         copy.setparams(source.getparams())

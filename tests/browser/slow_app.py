@@ -1,6 +1,6 @@
-"""The app as it is, but with an engine that is slower than speech.
+"""The app with an engine slower than speech.
 
-A fake for the fault: nobody knows how fast the machine is that runs the tests.
+A fake for the fault: the speed of the machine that runs the tests is unknown.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 
 from streamlit.web.cli import main
 
-from asr_core.engines import load
+from asr_core.engines import loading as load
 from asr_core.engines.base import Engine
-from tests.live.engines import Slow
+from tests.support.engines import SlowEngine
 
 FACTOR = 0.7
 
@@ -20,7 +20,7 @@ _real_load = load._load
 
 
 def slow_load(*arguments: Any) -> Engine:
-    return Slow(_real_load(*arguments), FACTOR)  # type: ignore[return-value]
+    return SlowEngine(_real_load(*arguments), FACTOR)  # type: ignore[return-value]
 
 
 load._load = slow_load

@@ -1,4 +1,4 @@
-"""Who may come in, with a real identity provider, and what they may do there."""
+"""Access and roles with a real identity provider."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ operators = ["root@lab.example"]
 def serve(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., str]]:
-    """Serve the app with these secrets; its address."""
+    """Serve the app with these secrets; return its address."""
 
     def start(secrets: str, port: int = 0) -> str:
         file = tmp_path / "secrets.toml"
@@ -46,7 +46,7 @@ def visitor(launch: Callable[..., Browser]) -> Callable[[], Page]:
 def _pages(page: Page) -> list[str]:
     expect(page.get_by_role("heading", name="Recognition")).to_be_visible(timeout=60_000)
     links = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
-    return [link.splitlines()[-1] for link in links]  # behind the name of the icon
+    return [link.splitlines()[-1] for link in links]  # after the name of the icon
 
 
 _PAGES = {
@@ -56,7 +56,7 @@ _PAGES = {
 }
 
 
-def test_who_signs_in_sees_what_their_role_allows(
+def test_a_signed_in_user_sees_what_their_role_allows(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     users = [User(sub=email, claims={"email": email, "email_verified": True}) for email in _PAGES]
@@ -83,13 +83,17 @@ def test_who_signs_in_sees_what_their_role_allows(
             page.locator('input[name="sub"]').fill(user, timeout=30_000)
             page.get_by_role("button", name="Authorize").click()
             assert _pages(page) == pages
+        # While the page is being drawn a click may meet a button that is replaced.
+        expect(page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
         page.get_by_role("button", name="Sign out").click()
         page.wait_for_url("**/end_session**")  # the provider's own page
         page.goto(address)
         expect(page.get_by_role("button", name="Sign in")).to_be_visible(timeout=30_000)
 
 
-def test_only_the_secret_link_lets_in(
+def test_only_the_secret_link_gives_access(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     address = serve('ASR_INVITE = "north-wind"')
@@ -106,7 +110,7 @@ def test_only_the_secret_link_lets_in(
     expect(page.get_by_role("heading", name="Upload and read")).to_be_visible(timeout=30_000)
 
 
-def test_the_invitation_leaves_the_address_and_holds_for_the_browser(
+def test_the_invitation_is_removed_from_the_address_and_lasts_for_the_browser(
     serve: Callable[..., str], visitor: Callable[[], Page]
 ) -> None:
     address = serve('ASR_INVITE = "north-wind"')

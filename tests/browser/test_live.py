@@ -1,4 +1,4 @@
-"""A person speaks, real Opus over real WebRTC, and reads their words."""
+"""A person speaks, with real Opus over real WebRTC, and reads their words."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from asr_core.live.takes import HELD_OPEN_S
+from asr_core.streaming.recording_controller import HELD_OPEN_S
 from tests.browser.conftest import served
 from tests.browser.pages import LivePage, choose, go_to, spoken_late, wait_until
-from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 Live = Callable[..., LivePage]
 
 
 _OF_THE_PROCESS = ("asr-keeper", "asr-watch")
-"""Threads that end with it."""
+"""Prefixes of threads that end with the recording."""
 
 
 def test_words_appear_while_speaking_and_stay(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(speech_files / "two_cities.wav")
-    page.page.get_by_text("Keep the recording").click()
+    page.page.get_by_text("Keep the audio").click()
     page.start()
     history: list[str] = []
     for _ in range(260):  # 52 s: the recording has 44
@@ -41,7 +41,7 @@ def test_words_appear_while_speaking_and_stay(
     for before, after in itertools.pairwise(history):
         assert after.startswith(before), "a committed word was rewritten"
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     final = page.committed(0)
     assert final.startswith(history[-1])
     assert word_error_rate(TWO_CITIES, final) < 0.10
@@ -51,29 +51,29 @@ def test_words_appear_while_speaking_and_stay(
     data = json.loads(Path(download.value.path()).read_text())
     assert data["text"].split() == final.split()
     with page.page.expect_download() as download:
-        page.page.get_by_role("button", name="Recording", exact=True).click()
+        page.page.get_by_role("button", name="Audio", exact=True).click()
     assert Path(download.value.path()).stat().st_size > 200_000
     assert download.value.suggested_filename.endswith(".flac")
 
 
-def test_a_second_take_goes_below_and_clear_forgets(
+def test_a_second_recording_goes_below_and_clear_deletes_all(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     for number in range(2):
 
-        def is_heard(n: int = number) -> bool:
+        def is_recognised(n: int = number) -> bool:
             return page.views().count() > n and "ever" in page.committed(n).lower()
 
         def is_kept(n: int = number) -> bool:
             return page.page.get_by_role("button", name="SRT").count() == n + 1
 
         page.start()
-        wait_until(is_heard, page.page, 30)
+        wait_until(is_recognised, page.page, 30)
         page.stop()
         wait_until(is_kept, page.page, 60)
-    expect(page.page.get_by_role("heading", name="Take 1")).to_be_visible()
-    expect(page.page.get_by_role("heading", name="Take 2")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 2")).to_be_visible()
     for number in range(2):
         assert "ever" in page.committed(number).lower()
     assert page.views().count() == 2
@@ -87,44 +87,44 @@ def test_a_second_take_goes_below_and_clear_forgets(
     expect(page.kept_words()).to_be_hidden()
 
 
-def test_a_page_loaded_anew_shows_the_takes_before(
+def test_a_reloaded_page_shows_earlier_recordings(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     page.start()
     wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     page.reload()
-    expect(page.page.get_by_role("heading", name="Take 1")).to_be_visible()
+    expect(page.page.get_by_role("heading", name="Recording 1")).to_be_visible()
     assert "ever" in page.committed().lower()
     expect(page.page.get_by_role("button", name="SRT")).to_be_visible()
     expect(page.kept_words()).to_be_hidden()
 
 
-def test_the_tab_keeps_the_words_of_takes_until_told_to_forget(
+def test_the_tab_keeps_the_words_of_recordings_until_told_to_delete_them(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     page = live(spoken_late(speech_files / "beckett.wav", tmp_path), "tiny.en")
     kept = page.kept_words()
-    for number in range(2):  # one before and one after the page is loaded anew
+    for number in range(2):  # one before and one after a reload
         page.start()
         wait_until(lambda: "ever" in page.committed().lower(), page.page, 30)
         page.stop()
-        page.wait_for_end_of_take()
-        page.page.context.clear_cookies()  # as if the server had been started anew
+        page.wait_for_end_of_recording()
+        page.page.context.clear_cookies()  # as if the server had been restarted
         page.reload()
         expect(kept.locator("time")).to_have_count(number + 1)
         assert "ever" in kept.locator("p").nth(number + 1).inner_text().lower()
     with page.page.expect_download() as download:
         kept.get_by_role("button", name="Save").click()
     assert Path(download.value.path()).read_text().lower().count("ever") >= 2
-    kept.get_by_role("button", name="Forget").click()
+    kept.get_by_role("button", name="Discard").click()
     page.reload()
     expect(kept).to_be_hidden()
 
 
-def test_two_browsers_read_only_their_own_words(
+def test_two_browsers_show_only_their_own_words(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
     dickens = live(spoken_late(speech_files / "two_cities.wav", tmp_path), "tiny.en")
@@ -135,7 +135,7 @@ def test_two_browsers_read_only_their_own_words(
     wait_until(lambda: "better" in other.committed().lower(), other.page, 40)
     for page in (dickens, other):
         page.stop()
-        page.wait_for_end_of_take()
+        page.wait_for_end_of_recording()
     assert "fail" not in dickens.committed(0).lower()
     assert "times" not in other.committed(0).lower()
     assert word_error_rate(BECKETT, other.committed(0)) < 0.4
@@ -150,18 +150,18 @@ def test_a_time_limit_counts_down_and_stops(live: Live, speech_files: Path) -> N
     page.page.wait_for_timeout(1_500)
     page.start()
     wait_until(lambda: "stops in" in page.status(), page.page, 30)
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     assert "best of times" in page.committed(0)
     assert "foolishness" not in page.committed(0)
 
 
-def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
+def test_a_visitor_waits_in_the_queue_or_before_it_if_it_is_full(
     launch: Callable[..., Browser],
     speech_files: Path,
     tiny_en: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All come in turn without pressing anything but START."""
+    """All are admitted in turn without pressing anything but START."""
     monkeypatch.setenv("ASR_MAX_SPEAKERS", "1")
     with served("-m", "streamlit", "run", "streamlit_app.py") as (address, _):
         browser = launch(speech_files / "two_cities.wav")
@@ -172,23 +172,23 @@ def test_who_finds_the_place_taken_waits_in_line_and_if_that_is_full_before_it(
             page.open("tiny.en")
             page.start()
             wait_until(page.button("STOP").is_visible, page.page, 40)
-        told = second.page.get_by_text("you are number 1 in line")
-        expect(told).to_be_visible()
-        expect(third.page.get_by_text("you are number 2 in line")).to_be_visible()
+        notice = second.page.get_by_text("You are number 1 in the queue")
+        expect(notice).to_be_visible()
+        expect(third.page.get_by_text("You are number 2 in the queue")).to_be_visible()
         go_to(fourth.page, address, "Speak and read")
         choose(fourth.page, "Model", "tiny.en")
-        turned_away = fourth.page.get_by_text("many people wait already")
+        turned_away = fourth.page.get_by_text("the queue is full")
         expect(turned_away).to_be_visible()
         wait_until(first.committed, first.page, 40)
         second.page.wait_for_timeout(3_000)
-        expect(told).to_be_visible()
+        expect(notice).to_be_visible()
         assert not second.committed()
         first.stop()
         wait_until(second.committed, second.page, 30)
-        expect(told).to_be_hidden()
+        expect(notice).to_be_hidden()
         fourth.button("START").wait_for(timeout=30_000)
         expect(turned_away).to_be_hidden()
-        first.wait_for_end_of_take()
+        first.wait_for_end_of_recording()
         assert first.committed(0)
 
 
@@ -203,7 +203,7 @@ def test_leaving_the_page_frees_the_microphone(
     page.page.wait_for_timeout(3_000)
     page.page.get_by_role("link", name="Live").click()
     page.button("START").wait_for(timeout=30_000)
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     assert "best of times" in page.committed(0)
 
 
@@ -216,11 +216,11 @@ def test_a_refused_microphone_is_explained(live: Live, speech_files: Path) -> No
         {"permission": {"name": "microphone"}, "setting": "denied", "origin": page.address},
     )
     page.start()
-    expect(page.page.get_by_text("refuses the microphone")).to_be_visible(timeout=20_000)
+    expect(page.page.get_by_text("blocking the microphone")).to_be_visible(timeout=20_000)
 
 
 def test_a_missing_microphone_is_explained(app: str, launch: Callable[..., Browser]) -> None:
-    """A fake for the fault: the browser is told that the machine has no devices."""
+    """A fake for the fault: the browser finds no devices."""
     page = launch(None).new_context().new_page()
     page.add_init_script("navigator.mediaDevices.enumerateDevices = async () => []")
     page.goto(app)
@@ -239,7 +239,7 @@ def test_a_connection_that_cannot_be_made_is_explained(live: Live, speech_files:
     expect(page.page.get_by_text("set up a TURN server")).to_be_visible(timeout=40_000)
 
 
-def test_a_server_that_ends_lets_speakers_finish_and_save(
+def test_a_server_shutting_down_lets_speakers_finish_and_save(
     launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
 ) -> None:
     with served("-m", "streamlit", "run", "streamlit_app.py") as (address, process):
@@ -257,11 +257,11 @@ def test_a_server_that_ends_lets_speakers_finish_and_save(
         with page.page.expect_download() as download:
             page.page.get_by_role("button", name="TXT", exact=True).click()
         assert "worst of times" in Path(download.value.path()).read_text()
-        process.terminate()  # asked again: at once
+        process.terminate()  # a second signal ends it at once
         process.wait(15)
 
 
-def test_a_slow_machine_tells_the_lag_and_loses_nothing(
+def test_a_slow_machine_shows_its_lag_and_loses_nothing(
     slow_app: str, launch: Callable[..., Browser], speech_files: Path
 ) -> None:
     browser = launch(speech_files / "beckett.wav")
@@ -269,14 +269,14 @@ def test_a_slow_machine_tells_the_lag_and_loses_nothing(
     page.open("tiny.en")
     page.start()
     wait_until(lambda: "behind by" in page.status(), page.page, 60)
-    page.page.wait_for_timeout(11_000)  # until all ten seconds of it are spoken
+    page.page.wait_for_timeout(11_000)  # until all ten seconds of it are played
     page.stop()
-    page.wait_for_end_of_take(120)
+    page.wait_for_end_of_recording(120)
     assert word_error_rate(BECKETT, page.committed(0)) < 0.4
     assert "better" in page.committed(0).lower()
 
 
-def test_a_connection_stands_however_late_streamlit_counts(
+def test_a_connection_lasts_however_late_streamlit_counts_runs(
     launch: Callable[..., Browser], speech_files: Path, base: Path, tiny_en: Path
 ) -> None:
     with served("-m", "tests.browser.late_counts_app") as (address, _):
@@ -302,14 +302,14 @@ def test_a_closed_browser_leaves_nothing_running(
         browser = page.page.context.browser
         assert browser is not None
         browser.close()
-    # The take is held open for a while, in case that the network comes back.
+    # The recording is held open for a while, in case the network comes back.
     deadline = time.monotonic() + 2 * HELD_OPEN_S
     while threads_of_speakers() and time.monotonic() < deadline:
         time.sleep(0.5)
     assert not threads_of_speakers()
 
 
-def test_a_visit_without_a_take_needs_no_thread(
+def test_a_visit_without_a_recording_needs_no_thread(
     app: str, launch: Callable[..., Browser], threads_of_app: Callable[[], list[str]]
 ) -> None:
     browser = launch(None)

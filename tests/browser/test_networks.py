@@ -1,4 +1,4 @@
-"""Speech from one network to another that it cannot reach, on good and on bad days."""
+"""Speech through a relay between two separate networks, over good and bad links."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from playwright.sync_api import Browser, Playwright
 from rapidfuzz.distance import Levenshtein
 
 from asr_core.engines import load_engine
-from asr_core.fullcontext import FileOptions, transcribe
+from asr_core.full_context import FileOptions, transcribe
 from tests.browser import networks
 from tests.browser.conftest import chromium, served
 from tests.browser.pages import LivePage, wait_until
-from tests.texts import words_of
+from tests.support.texts import words_of
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def open_page(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[str], LivePage]]:
-    """The live page in a browser of the one network, of an app in the other."""
+    """Open the live page in a browser of one network; the app runs in the other."""
     browser = tmp_path / "browser"
     inside = " ".join(networks.run_inside(networks.BROWSER, chromium(playwright)))
     browser.write_text(f'#!/bin/sh\nexec {inside} "$@"\n')
     browser.chmod(0o755)
-    # The page has no https and the relay's certificate is its own; the app trusts that one.
+    # The page has no https and the relay a self-signed certificate that the app trusts.
     allowed = [
         f"--unsafely-treat-insecure-origin-as-secure={middle.page}",
         "--ignore-certificate-errors",
@@ -74,7 +74,7 @@ def open_page(
 
 
 def start_speaking(page: LivePage) -> None:
-    """START, until words come; once more where no connection was made, as the page advises."""
+    """Press START until words appear; again if there is no connection, as the page advises."""
     page.start()
     try:
         wait_until(page.committed, page.page, 35)
@@ -87,65 +87,64 @@ def start_speaking(page: LivePage) -> None:
 
 
 def _stop(page: LivePage) -> None:
-    """STOP, if there is a connection; without one the take ends by itself."""
+    """Press STOP if there is a connection; without one the recording ends by itself."""
     page.page.wait_for_timeout(2_000)
     if page.button("STOP").is_visible():
         page.stop()
 
 
-def _heard(page: LivePage) -> str:
-    """What is heard of some twenty seconds of the recording, from when the connection
-    stands on."""
+def _transcript(page: LivePage) -> str:
+    """Return the transcript of about twenty seconds from when the connection is made."""
     start_speaking(page)
     page.page.wait_for_timeout(18_000)
     page.stop()
-    page.wait_for_end_of_take()
+    page.wait_for_end_of_recording()
     return page.committed(0)
 
 
-def _errors_beside(clean: str, heard: str) -> float:
-    """The word error rate of what was heard of some part of the same recording."""
-    said, words = words_of(clean), words_of(heard)
+def _errors_beside(clean: str, hypothesis: str) -> float:
+    """Return the word error rate of a transcript of some part of the same recording."""
+    reference, words = words_of(clean), words_of(hypothesis)
     assert len(words) > 25
-    parts = ((a, b) for a in range(len(said)) for b in range(a + 20, len(said) + 1))
-    return min(Levenshtein.distance(said[a:b], words) / (b - a) for a, b in parts)
+    parts = ((a, b) for a in range(len(reference)) for b in range(a + 20, len(reference) + 1))
+    return min(Levenshtein.distance(reference[a:b], words) / (b - a) for a, b in parts)
 
 
 def _long_loss(page: LivePage) -> tuple[float, int] | None:
-    """Length and begin, in seconds, of a loss of sound of nearly ten seconds or more."""
-    note = page.page.get_by_text("The network lost sound")
-    said = note.inner_text() if note.count() else ""
+    """Return length and start, in seconds, of a loss of audio of about ten seconds or more."""
+    note = page.page.get_by_text("Audio was lost in the network")
+    reference = note.inner_text() if note.count() else ""
     losses = [
         (float(lost), 60 * int(minutes) + int(seconds))
-        for lost, minutes, seconds in re.findall(r"([0-9.]+) s at (\d+):(\d+)", said)
+        for lost, minutes, seconds in re.findall(r"([0-9.]+) s at (\d+):(\d+)", reference)
     ]
     return max((loss for loss in losses if loss[0] > 9.5), default=None)
 
 
 @pytest.fixture(scope="module")
 def clean(tiny_en: Path, speech_files: Path) -> str:
-    """What is heard without any network."""
+    """The transcript without any network."""
     engine = load_engine(tiny_en, "onnx")
     return transcribe(speech_files / "two_cities.wav", engine, FileOptions("en")).text
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
-def test_speech_arrives_where_udp_is_blocked(
+def test_speech_is_transcribed_where_udp_is_blocked(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str, transport: str
 ) -> None:
     middle.set(loss=1.0)
-    assert _errors_beside(clean, _heard(open_page(transport))) < 0.1
+    assert _errors_beside(clean, _transcript(open_page(transport))) < 0.1
 
 
-def test_speech_arrives_through_a_lossy_network(
+def test_speech_is_transcribed_through_a_lossy_network(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str
 ) -> None:
     page = open_page("udp")
     middle.set(loss=0.05, jitter_s=0.06)
-    assert _errors_beside(clean, _heard(page)) < 0.2
+    assert _errors_beside(clean, _transcript(page)) < 0.2
 
 
-def test_a_take_goes_on_after_ten_seconds_without_a_network(
+def test_a_recording_continues_after_ten_seconds_without_a_network(
     middle: networks.Middle, open_page: Callable[[str], LivePage], clean: str
 ) -> None:
     page = open_page("udp")
@@ -155,18 +154,18 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     middle.cut()
     page.page.wait_for_timeout(10_000)
     middle.set()
-    # The microphone's recording begins anew with the new connection. Some of the words of
+    # The microphone's file restarts with the new connection. Some of the words from
     # before the cut become final only now.
     wait_until(lambda: _long_loss(page), page.page, 60)
     n_words = len(page.committed().split())
     wait_until(lambda: len(page.committed().split()) > n_words + 40, page.page, 60)
-    assert page.page.get_by_role("heading", name="Take 1").count() == 1
-    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    assert page.page.get_by_role("heading", name="Recording 1").count() == 1
+    assert page.page.get_by_role("heading", name="Recording 2").count() == 0
     assert page.committed(0).startswith(before)
     loss = _long_loss(page)
     assert loss
     lost_s, at_s = loss
-    # Times stay on the clock: the words after the gap begin after it.
+    # Times stay on the clock: the words after the gap start after it.
     begins = page.view(0).locator("time").all_inner_texts()
     times = [
         60 * int(minutes) + int(seconds) for minutes, seconds in (b.split(":") for b in begins if b)
@@ -175,8 +174,8 @@ def test_a_take_goes_on_after_ten_seconds_without_a_network(
     assert max(times) > at_s + lost_s - 1
 
     page.stop()
-    page.wait_for_end_of_take()
-    assert page.page.get_by_role("heading", name="Take 2").count() == 0
+    page.wait_for_end_of_recording()
+    assert page.page.get_by_role("heading", name="Recording 2").count() == 0
     assert page.committed(0).startswith(before)
     with page.page.expect_download() as download:
         page.page.get_by_role("button", name="JSON", exact=True).click()

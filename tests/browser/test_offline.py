@@ -1,4 +1,4 @@
-"""With its model here, nothing leaves the machine: not a packet, not a look-up."""
+"""With the model fetched, nothing leaves the machine: no packet, no look-up."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
+from asr_core.evaluation.cases import Case, NewCase
+from asr_core.evaluation.conditions import CLEAN, Condition
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import open_store
+from asr_core.evaluation.trial import SystemConfig, Trial, TrialResult
 from asr_core.models import cache_dir
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import Case, NewCase
-from asr_core.testbench.conditions import CLEAN, Condition
-from asr_core.testbench.store import open_store
-from asr_core.testbench.trial import Heard, Setup, Trial
 from asr_core.transcript import Word
 from tests.browser import networks, outside
 from tests.browser.conftest import ROOT, chromium, served
 from tests.browser.pages import LivePage, UploadPage, go_to, wait_until
-from tests.texts import BECKETT
+from tests.support.texts import BECKETT
 
 PORT = 8501
 ADDRESS = f"http://10.77.9.2:{PORT}"
 
 TELEMETRY_S = 16.0
-"""ONNX Runtime 1.32 looked up its maker's host ten seconds after a model was loaded."""
+"""ONNX Runtime 1.32 looked up its vendor's host ten seconds after a model was loaded."""
 
 SERVED = ("-m", "streamlit", "run", "streamlit_app.py")
 OPERATOR = "root@lab.example"
@@ -62,7 +62,7 @@ def card(tmp_path_factory: pytest.TempPathFactory) -> Iterator[outside.Card]:
 
 
 def inside(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``command`` on the machine that is alone, as whoever just installed it."""
+    """Run ``command`` on the isolated machine, as after a fresh installation."""
     return subprocess.run(
         networks.run_inside(outside.ALONE, *command),
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
@@ -70,7 +70,7 @@ def inside(*command: str, **environment: str) -> subprocess.CompletedProcess[str
     )  # fmt: skip
 
 
-def test_the_card_sees_what_would_leave(card: outside.Card) -> None:
+def test_the_network_card_sees_outgoing_packets(card: outside.Card) -> None:
     code = "import socket; socket.getaddrinfo('example.org', 443)"
     inside(sys.executable, "-c", code)
     code = "import socket; s = socket.socket(); s.settimeout(0.1); s.connect(('192.0.2.1', 443))"
@@ -87,8 +87,8 @@ def test_the_command_line_sends_nothing(
     talk = shutil.copy(speech_files / "beckett.wav", tmp_path / "talk.wav")
     row = {"file_name": "talk.wav", "transcription": "Ever tried. Ever failed."}
     (tmp_path / "metadata.jsonl").write_text(json.dumps(row))
-    lingering = (  # a command that takes as long as a real one on a long file
-        "import sys, time; from asr_core.cli import main\n"
+    lingering = (  # a command that runs as long as one on a long file
+        "import sys, time; from asr_core.cli.main import main\n"
         f"code = main(sys.argv[1:]); time.sleep({TELEMETRY_S}); sys.exit(code)"
     )
     commands = [
@@ -118,7 +118,7 @@ def visitor(
     card: outside.Card, launch: Callable[..., Browser], playwright: Playwright,
     speech_files: Path, tmp_path: Path,
 ) -> Page:  # fmt: skip
-    """A browser on the machine beside the app's."""
+    """A page in a browser on the visitor's machine."""
     program = tmp_path / "browser"
     command = " ".join(networks.run_inside(outside.VISITOR, chromium(playwright)))
     program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
@@ -130,7 +130,7 @@ def visitor(
 
 
 def foreign_page_connects() -> None:
-    """As a page of another origin would: a WebSocket to the app."""
+    """Open a WebSocket to the app, as a page of another origin would."""
     code = (
         "import socket; s = socket.create_connection(('10.77.9.2', 8501)); s.settimeout(30)\n"
         "s.sendall(b'GET /_stcore/stream HTTP/1.1\\r\\nHost: 10.77.9.2:8501\\r\\n'\n"
@@ -145,31 +145,31 @@ def foreign_page_connects() -> None:
 
 @pytest.fixture
 def bench(speech_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One case and a finished run of two models, one of which misheard a noisy word."""
+    """One case and a finished run of two models, one of which got a noisy word wrong."""
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "bench"))
     opened = open_store()
     store = opened.acting(Actor("", Role.REVIEWER))
     recording = to_int16(decode(speech_files / "beckett.wav"))
     case = store.add_case(NewCase("talk", BECKETT, recording, "en", {"accent": "Irish"}))
     conditions = (CLEAN, Condition("white", 20), Condition("white", 0))
-    setups = (Setup("tiny.en"), Setup("base"))
-    run = store.add_run("seeded", [case.id], conditions, setups)
+    systems = (SystemConfig("tiny.en"), SystemConfig("base"))
+    run = store.add_run("seeded", [case.id], conditions, systems)
     for condition in conditions:
-        for setup in setups:
-            is_wrong = condition == conditions[-1] and setup.model == "base"
+        for system in systems:
+            is_wrong = condition == conditions[-1] and system.model == "base"
             text = BECKETT.replace("matter", "butter") if is_wrong else BECKETT
-            store.add_trial(run, _heard(case, text, condition, setup))
+            store.add_trial(run, _trial(case, text, condition, system))
     opened.close()
 
 
-def _heard(case: Case, text: str, condition: Condition, setup: Setup) -> Trial:
+def _trial(case: Case, text: str, condition: Condition, system: SystemConfig) -> Trial:
     words = tuple(Word(f" {word}", i, i + 1, 0.9) for i, word in enumerate(text.split()))
-    heard = Heard(words, "en", audio_s=10.0, took_s=1.0)
-    return Trial(case.id, case.name, case.said, "en", condition, setup, heard, case.tags)
+    result = TrialResult(words, "en", audio_s=10.0, processing_s=1.0)
+    return Trial(case.id, case.name, case.reference, "en", condition, system, result, case.tags)
 
 
 def look_at_the_bench(page: Page) -> None:
-    """Open every section, and all that the run of ``bench`` has to show."""
+    """Open every section, and all results of the run of ``bench``."""
     for section in ("Cases", "Runs", "Flags"):
         go_to(page, f"{ADDRESS}/testbench?section={section}", "Test bench")
         page.wait_for_timeout(500)
@@ -196,7 +196,7 @@ def test_the_app_sends_nothing(
     visitor.on("request", lambda request: asked.append(request.url))
     alone = networks.run_inside(outside.ALONE)
     monkeypatch.setenv("ASR_MODELS", "tiny.en,base")
-    # Listening everywhere and without a screen: so Streamlit would ask for its address.
+    # Listening everywhere and headless, Streamlit would ask for its public address.
     with served(*SERVED, inside=alone, host="0.0.0.0", port=PORT):
         foreign_page_connects()
         live = LivePage(visitor, ADDRESS)
@@ -205,7 +205,7 @@ def test_the_app_sends_nothing(
         live.start()
         wait_until(live.committed, visitor, 60)
         live.stop()
-        live.wait_for_end_of_take()
+        live.wait_for_end_of_recording()
         upload = UploadPage(visitor, ADDRESS)
         upload.open()
         upload.drop(speech_files / "beckett.wav")
@@ -219,17 +219,17 @@ def test_the_app_sends_nothing(
 
 
 def abroad(urls: list[str]) -> list[str]:
-    """Those of ``urls`` that lie outside the app."""
+    """Return those of ``urls`` that are outside the app."""
     return [url for url in urls if not url.startswith((ADDRESS, "data:", "blob:"))]
 
 
 def signed_in(email: str) -> str:
-    """Return the cookie of who has signed in, as Streamlit writes it."""
+    """Return the cookie of a signed-in user, as Streamlit writes it."""
     claims = {"origin": ADDRESS, "is_logged_in": True, "email": email, "email_verified": True}
     return create_signed_value(SECRET, USER_COOKIE_NAME, json.dumps(claims)).decode()
 
 
-def test_pages_for_those_who_signed_in_send_nothing(
+def test_pages_for_signed_in_users_send_nothing(
     card: outside.Card,
     visitor: Page,
     base: Path,
@@ -237,7 +237,7 @@ def test_pages_for_those_who_signed_in_send_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not even to the identity provider, who is asked by nobody but those who sign in now."""
+    """Not even to the identity provider, which is needed only while signing in."""
     before = len(card.seen())
     asked: list[str] = []
     visitor.on("request", lambda request: asked.append(request.url))
@@ -251,9 +251,9 @@ def test_pages_for_those_who_signed_in_send_nothing(
         cookie = {"name": USER_COOKIE_NAME, "value": signed_in(OPERATOR), "url": ADDRESS}
         visitor.context.add_cookies([cookie])
         go_to(visitor, f"{ADDRESS}/operator", "Operator")
-        expect(visitor.get_by_text("Served in time")).to_be_visible()
+        expect(visitor.get_by_text("Capacity")).to_be_visible()
         expect(visitor.get_by_text(OPERATOR)).to_be_visible()
-        visitor.wait_for_timeout(3_000)  # it is redrawn every other second
+        visitor.wait_for_timeout(3_000)  # it is redrawn every two seconds
         look_at_the_bench(visitor)
     assert card.seen()[before:] == []
     assert abroad(asked) == []

@@ -1,4 +1,4 @@
-"""Our clock of a file is that of the player in the page: the same sound at the same second."""
+"""Our clock of a file is that of the page's player: the same audio at the same time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from asr_core.audio.decode import decode
-from tests.audio.recordings import bursts, heard_at, recorded
+from tests.support.recordings import bursts, onset_times, recorded
 
 _SOUND = bursts(2)
 _AT_3, _AT_10 = [(3.0, _SOUND)], [(10.0, _SOUND)]
@@ -60,14 +60,14 @@ _PLAYED_AT = """async ([kind, base64, from]) => {
 }"""
 
 
-def test_a_sound_is_at_the_second_at_which_the_player_plays_it(
+def test_audio_lies_at_the_time_at_which_the_player_plays_it(
     launch: Callable[..., Browser],
 ) -> None:
-    """Half a second before where we have the last sound: it comes half a second later."""
+    """Played from half a second before our last burst, it is heard half a second later."""
     page = launch(None, switches=["--autoplay-policy=no-user-gesture-required"]).new_page()
     ours, played = {}, {}
     for kind, (media, data) in RECORDINGS.items():
-        ours[kind] = heard_at(decode(io.BytesIO(data)))[-1]
+        ours[kind] = onset_times(decode(io.BytesIO(data)))[-1]
         arguments = [media, base64.b64encode(data).decode(), ours[kind] - 0.5]
         played[kind] = page.evaluate(_PLAYED_AT, arguments)
     assert played == pytest.approx(ours, abs=0.1)

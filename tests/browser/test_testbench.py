@@ -1,4 +1,4 @@
-"""A testing team at work: from nothing to where a model fails."""
+"""A testing team at work, from an empty test set to a model's errors."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from asr_core.audio.encode import to_flac, to_int16
-from asr_core.roles import Actor, Role
-from asr_core.testbench.cases import NewCase
-from asr_core.testbench.store import Store
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
+from asr_core.evaluation.cases import NewCase
+from asr_core.evaluation.roles import Actor, Role
+from asr_core.evaluation.store import Store
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
 from tests.conftest import Samples
-from tests.texts import BECKETT
+from tests.support.texts import BECKETT
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def bench(app: str, launch: Callable[..., Browser]) -> Callable[..., Page]:
 
 @pytest.fixture
 def packed(tmp_path: Path, beckett: Samples) -> Path:
-    """A set of two speakers as a ZIP."""
+    """Pack a set of two speakers as a ZIP."""
     half = len(beckett) // 2
     cases = [
         NewCase("all", BECKETT, to_int16(beckett), "en", {"accent": "Irish"}),
@@ -54,14 +55,14 @@ def pack(path: Path, cases: list[NewCase]) -> Path:
         rows = []
         for case in cases:
             archive.writestr(f"set/{case.name}.flac", to_flac(case.samples))
-            rows.append({"file_name": f"{case.name}.flac", "text": case.said, **case.tags})
+            rows.append({"file_name": f"{case.name}.flac", "text": case.reference, **case.tags})
         archive.writestr("set/metadata.jsonl", "\n".join(map(json.dumps, rows)))
     path.write_bytes(file.getvalue())
     return path
 
 
 def choose_set(page: Page, packed: Path) -> Locator:
-    """The button that stores it."""
+    """Choose the ZIP and return the button that imports it."""
     add = page.get_by_text("Add recordings")
     add.wait_for(timeout=60_000)
     page.wait_for_timeout(500)
@@ -80,7 +81,7 @@ def go(page: Page, section: str) -> None:
     page.wait_for_timeout(1_000)
 
 
-def test_from_nothing_to_where_a_model_fails(
+def test_a_team_goes_from_an_empty_bench_to_the_errors_of_a_model(
     bench: Callable[..., Page], packed: Path, app: str
 ) -> None:
     page = bench()
@@ -90,7 +91,7 @@ def test_from_nothing_to_where_a_model_fails(
     choose(page, "Model", "tiny.en")
     page.wait_for_timeout(1_500)
     go(page, "Runs")
-    others = page.get_by_role("textbox", name="Others")
+    others = page.get_by_role("textbox", name="Other conditions")
     others.fill("white:-10, hum:3")
     others.press("Enter")
     expect(page.get_by_text("hum")).to_be_visible()
@@ -100,12 +101,12 @@ def test_from_nothing_to_where_a_model_fails(
     expect(page.get_by_text("Done · 4 of 4 trials")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Results", exact=True).click()
 
-    expect(page.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="Worst results")).to_be_visible(timeout=30_000)
     expect(page.locator('[data-testid="stVegaLiteChart"]').first).to_be_visible()
     expect(page.get_by_text("White noise, -10 dB").first).to_be_visible()
     wait_until(lambda: "section=Results" in page.url and "run=" in page.url, page, 10)
     again = bench("?" + page.url.split("?")[1])
-    expect(again.get_by_role("heading", name="The worst first")).to_be_visible(timeout=30_000)
+    expect(again.get_by_role("heading", name="Worst results")).to_be_visible(timeout=30_000)
     with again.expect_download() as download:
         again.get_by_role("button", name="Report").click()
     assert "<svg" in Path(download.value.path()).read_text()
@@ -144,7 +145,7 @@ def test_words_typed_beside_a_file_stay_with_it(bench: Callable[..., Page], tmp_
             page.get_by_text("Add recordings").click()
         tab.click()
 
-    def said_in(file: Path) -> Locator:
+    def text_of(file: Path) -> Locator:
         return page.get_by_role("textbox", name=file.name)
 
     def dropped(*some: Path) -> None:
@@ -152,13 +153,13 @@ def test_words_typed_beside_a_file_stay_with_it(bench: Callable[..., Page], tmp_
 
     upload()
     dropped(files[0], files[1])
-    said_in(files[0]).fill("The first words.")
-    said_in(files[0]).press("Enter")
-    said_in(files[1]).fill("The second, being typed")
+    text_of(files[0]).fill("The first words.")
+    text_of(files[0]).press("Enter")
+    text_of(files[1]).fill("The second, being typed")
     dropped(files[2])
-    expect(said_in(files[2])).to_be_visible()
-    expect(said_in(files[0])).to_have_value("The first words.")
-    expect(said_in(files[1])).to_have_value("The second, being typed")
+    expect(text_of(files[2])).to_be_visible()
+    expect(text_of(files[0])).to_have_value("The first words.")
+    expect(text_of(files[1])).to_have_value("The second, being typed")
 
     go(page, "Runs")
     go(page, "Cases")
@@ -167,13 +168,13 @@ def test_words_typed_beside_a_file_stay_with_it(bench: Callable[..., Page], tmp_
     page.get_by_role("link", name="Test bench").click()
     upload()
     page.get_by_role("button", name="Remove").first.click()
-    expect(said_in(files[0])).to_have_count(0)
-    expect(said_in(files[1])).to_have_value("The second, being typed")
+    expect(text_of(files[0])).to_have_count(0)
+    expect(text_of(files[1])).to_have_value("The second, being typed")
     dropped(files[0])
-    expect(said_in(files[0])).to_have_value("")
+    expect(text_of(files[0])).to_have_value("")
     page.get_by_role("button", name=f"Remove {files[0].name}").last.click()
-    expect(said_in(files[0])).to_have_count(0)
-    said_in(files[2]).fill("The third, typed last")
+    expect(text_of(files[0])).to_have_count(0)
+    text_of(files[2]).fill("The third, typed last")
     page.get_by_role("button", name="Store these in the test set").click()
     expect(page.get_by_text("The second, being typed", exact=True)).to_be_visible()
     expect(page.get_by_text("The third, typed last", exact=True)).to_be_visible()
@@ -190,9 +191,9 @@ def test_a_wrong_line_is_flagged_and_accepted_into_the_test_set(
     upload.wait_for_words()
     upload.page.get_by_role("button", name="Flag or add to test set").click()
     upload.page.get_by_role("radio", name="accent", exact=True).click()
-    said = upload.page.get_by_role("textbox", name="What was said")
-    said.fill("Ever tried <b>once</b>.")
-    said.press("Control+Enter")
+    text = upload.page.get_by_role("textbox", name="What was said")
+    text.fill("Ever tried <b>once</b>.")
+    text.press("Control+Enter")
     upload.page.get_by_role("button", name="Store the flag").click()
     expect(upload.page.get_by_text("Flag stored.")).to_be_visible(timeout=15_000)
 
@@ -225,13 +226,13 @@ _N_IN_SET = 60
 _N_STORED = re.compile(rf"(\d+) of {_N_IN_SET}\b")
 
 
-def test_what_the_page_has_confirmed_outlives_the_app(
+def test_confirmed_changes_survive_a_killed_app(
     database_url: str,
     launch: Callable[..., Browser],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Two browsers import sets while the app is killed, ``$N_KILLS`` times."""
+    """Two browsers import sets while the app is killed ``$N_KILLS`` times."""
     monkeypatch.setenv("ASR_TESTBENCH_URL", database_url)
     monkeypatch.setenv("ASR_TESTBENCH_DIR", str(tmp_path / "bench"))
     pages = [launch(None).new_context().new_page() for _ in range(2)]
@@ -243,8 +244,8 @@ def test_what_the_page_has_confirmed_outlives_the_app(
             buttons = []
             for page, texts in zip(pages, sets, strict=True):
                 cases = [
-                    NewCase(f"{i}", said, rng.integers(-99, 99, 8_000, np.int16), "en", {})
-                    for i, said in enumerate(texts)
+                    NewCase(f"{i}", text, rng.integers(-99, 99, 8_000, np.int16), "en", {})
+                    for i, text in enumerate(texts)
                 ]
                 page.goto(f"{address}/testbench")
                 buttons.append(choose_set(page, pack(tmp_path / "set.zip", cases)))
@@ -255,11 +256,11 @@ def test_what_the_page_has_confirmed_outlives_the_app(
         shown = [_N_STORED.findall(page.inner_text("body")) for page in pages]
         n_shown = [max(map(int, found), default=0) for found in shown]
         print(f"kill {kill}: the pages had confirmed {n_shown} of {_N_IN_SET}")
-        confirmed += [said for n, texts in zip(n_shown, sets, strict=True) for said in texts[:n]]
+        confirmed += [text for n, texts in zip(n_shown, sets, strict=True) for text in texts[:n]]
 
     store = Store(database_url, tmp_path / "bench" / "audio").acting(Actor("", Role.REVIEWER))
     kept = store.cases()
     print(f"{len(confirmed)} confirmed, {len(kept)} kept")
-    assert set(confirmed) <= {case.said for case in kept}
+    assert set(confirmed) <= {case.reference for case in kept}
     assert all(len(store.samples(case.id)) == 8_000 for case in kept)
     store.close()

@@ -1,4 +1,4 @@
-"""A person drops files and reads what is said in them."""
+"""A person drops files and reads their transcripts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from asr_core.audio.encode import to_flac
-from tests.audio.recordings import with_tracks
+from asr_core.audio.pcm import clip_to_int16
 from tests.browser.conftest import served
 from tests.browser.pages import UploadPage, choose, wait_until
-from tests.texts import BECKETT, TWO_CITIES, word_error_rate
+from tests.support.recordings import with_tracks
+from tests.support.texts import BECKETT, TWO_CITIES, word_error_rate
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def test_a_bad_file_among_good_ones_fails_alone(
     expect(page.page.get_by_role("log", name="Transcript")).to_have_count(0)
 
 
-def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
+def test_cancelling_keeps_the_words_so_far_and_the_next_file_follows(
     upload: Callable[..., UploadPage], speech_files: Path, two_cities: np.ndarray, tmp_path: Path
 ) -> None:
     page = upload()
     choose(page.page, "Model", "tiny.en")
     page.page.wait_for_timeout(2_000)
     long = tmp_path / "long.flac"
-    long.write_bytes(to_flac((np.tile(two_cities, 40) * 32767).astype(np.int16)))
+    long.write_bytes(to_flac(clip_to_int16(np.tile(two_cities, 40))))
     page.drop(long, speech_files / "beckett.wav", speech_files / "two_cities.wav")
     names = page.page.get_by_role("heading", level=3)
     expect(names).to_have_text(["long.flac", "beckett.wav", "two_cities.wav"], timeout=60_000)
@@ -74,7 +75,7 @@ def test_cancel_keeps_what_was_heard_and_the_next_file_follows(
     page.page.get_by_role("button", name="Cancel").last.click()
     expect(page.page.get_by_text("two_cities.wav was cancelled before its turn")).to_be_visible()
     page.page.get_by_role("button", name="Cancel").first.click()
-    expect(page.page.get_by_text("Below is what was heard up to")).to_be_visible()
+    expect(page.page.get_by_text("The transcript up to")).to_be_visible()
     wait_until(lambda: page.page.get_by_role("button", name="SRT").count() == 2, page.page, 60)
     assert "best of times" in page.saved("TXT").lower()
 
@@ -111,13 +112,13 @@ def done(upload: Callable[..., UploadPage], speech_files: Path) -> UploadPage:
     return page
 
 
-def test_a_click_on_a_word_plays_from_there_and_the_word_spoken_is_marked(
+def test_a_click_on_a_word_plays_from_there_and_the_current_word_is_marked(
     done: UploadPage,
 ) -> None:
     word = done.words().filter(has_text="wisdom").first
     word.click()
-    said_at = float(word.get_attribute("data-start"))
-    wait_until(lambda: done.position() > said_at + 1, done.page, 20)
+    word_start_s = float(word.get_attribute("data-start"))
+    wait_until(lambda: done.position() > word_start_s + 1, done.page, 20)
     marked = done.page.locator(".words span.now")
     expect(marked).to_have_count(1)
     starts = [float(start) for start in done.starts()]
@@ -127,26 +128,26 @@ def test_a_click_on_a_word_plays_from_there_and_the_word_spoken_is_marked(
     assert all(start <= at or start > position - 1 for start in starts)
 
 
-def test_a_corrected_line_is_in_the_subtitles_and_can_be_taken_back(done: UploadPage) -> None:
+def test_a_corrected_line_is_in_the_subtitles_and_can_be_reverted(done: UploadPage) -> None:
     line = done.page.locator(".line").first
-    heard = line.locator(".words").inner_text()
+    recognised = line.locator(".words").inner_text()
     done.page.get_by_role("button", name="Correct").click()
     line.locator(".words").fill("Corrected by hand <b>&")
     line.locator(".words").press("Enter")
     second = done.page.locator(".line").nth(1).locator(".words")
     second.fill("And the second one.")
     done.page.get_by_role("button", name="Done").click()
-    expect(done.page.get_by_role("button", name="Back to what")).to_have_count(2)
-    saved = done.saved("SRT").replace("\N{WORD JOINER}", "")  # so that it is no tag
+    expect(done.page.get_by_role("button", name="Restore")).to_have_count(2)
+    saved = done.saved("SRT").replace("\N{WORD JOINER}", "")  # which keeps it from being a tag
     assert "Corrected by hand <b>&\n" in saved
     assert "And the second one.\n" in saved
-    line.get_by_role("button", name="Back to what").click()
-    expect(line.locator(".words")).to_have_text(heard)
+    line.get_by_role("button", name="Restore").click()
+    expect(line.locator(".words")).to_have_text(recognised)
     assert "by hand" not in done.saved("TXT")
 
 
 def type_over(page: UploadPage, text: str) -> None:
-    """Type in the first line of the file that was added first, and stay in it."""
+    """Type into the first line of the file added first, and keep the focus there."""
     line = page.page.get_by_role("log", name="Transcript").last.locator(".words").first
     line.click()
     line.evaluate("line => getSelection().selectAllChildren(line)")
@@ -154,7 +155,7 @@ def type_over(page: UploadPage, text: str) -> None:
 
 
 def press(page: UploadPage, name: str, ms: int) -> None:
-    """Press the button with this name for so long, as a mouse does."""
+    """Press the button with this name for ``ms``, as a mouse does."""
     button = page.page.get_by_role("button", name=name, exact=True).first
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
@@ -165,20 +166,20 @@ def press(page: UploadPage, name: str, ms: int) -> None:
     page.page.mouse.up()
 
 
-def test_a_correction_that_is_being_typed_is_in_the_download_pressed_next(
+def test_a_correction_being_typed_is_in_the_next_download(
     done: UploadPage,
 ) -> None:
     done.page.get_by_role("button", name="Correct").click()
     for ms in (0, 60, 100):
         for name in ("TXT", "SRT"):
-            type_over(done, said := f"Typed before {name} for {ms} ms")
+            type_over(done, typed := f"Typed before {name} for {ms} ms")
             with done.page.expect_download() as download:
                 press(done, name, ms)
-            assert said in Path(download.value.path()).read_text()
+            assert typed in Path(download.value.path()).read_text()
 
 
 class Network:
-    """What a page sends, which may stand still; the page is loaded anew through it."""
+    """A page's outgoing messages, which can be held; the page is reloaded through it."""
 
     def __init__(self, page: Page) -> None:
         self.stands_still = False
@@ -198,7 +199,7 @@ class Network:
         from_page.on_message(send)
 
     def flow(self) -> None:
-        """Let all of it through."""
+        """Let all messages through."""
         self.stands_still = False
         while self._held:
             self._held.pop(0)()
@@ -217,7 +218,7 @@ def test_a_download_waits_for_the_correction_on_a_slow_network(done: UploadPage)
     assert "Typed where the network is slow" in Path(download.value.path()).read_text()
 
 
-def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
+def test_text_being_typed_survives_another_page_another_file_and_a_reload(
     done: UploadPage, speech_files: Path
 ) -> None:
     done.page.get_by_role("button", name="Correct").click()
@@ -248,24 +249,24 @@ def test_what_is_being_typed_outlives_another_page_another_file_and_a_reload(
     assert "Typed before a reload" in Path(download.value.path()).read_text()
 
 
-def test_words_are_found(done: UploadPage) -> None:
+def test_words_can_be_searched(done: UploadPage) -> None:
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("It was the")
-    n_said = done.text().lower().count("it was the")
-    expect(done.page.get_by_text(f"1 of {n_said}")).to_be_visible()
+    n_matches = done.text().lower().count("it was the")
+    expect(done.page.get_by_text(f"1 of {n_matches}")).to_be_visible()
     done.page.get_by_role("button", name="Next match").click()
-    expect(done.page.get_by_text(f"2 of {n_said}")).to_be_visible()
+    expect(done.page.get_by_text(f"2 of {n_matches}")).to_be_visible()
     assert done.page.locator(".hit.here").all_inner_texts()
     done.page.get_by_role("searchbox", name="Find in the transcript").fill("no such words")
-    expect(done.page.get_by_text("None", exact=True)).to_be_visible()
+    expect(done.page.get_by_text("No matches", exact=True)).to_be_visible()
 
 
 def test_a_range_is_transcribed_again_and_the_first_transcript_stays(done: UploadPage) -> None:
     done.page.get_by_role("textbox", name="From").fill("later")
     done.page.get_by_role("textbox", name="From").press("Enter")
-    expect(done.page.get_by_text("'later' is no time")).to_be_visible()
+    expect(done.page.get_by_text("'later' is not a time")).to_be_visible()
     done.page.get_by_role("textbox", name="From").fill("0:10")
     done.page.get_by_role("textbox", name="From").press("Enter")
-    expect(done.page.get_by_text("is no time")).to_have_count(0)
+    expect(done.page.get_by_text("is not a time")).to_have_count(0)
     done.page.get_by_role("button", name="Again").click()
     logs = done.page.get_by_role("log", name="Transcript")
     wait_until(lambda: done.page.get_by_role("button", name="VTT").count() == 2, done.page, 60)
@@ -278,7 +279,7 @@ def test_transcripts_and_corrections_survive_another_page(done: UploadPage) -> N
     done.page.get_by_role("button", name="Correct").click()
     done.page.locator(".line .words").first.fill("Corrected by hand.")
     done.page.get_by_role("button", name="Done").click()
-    expect(done.page.get_by_role("button", name="Back to what")).to_be_visible()
+    expect(done.page.get_by_role("button", name="Restore")).to_be_visible()
     done.page.get_by_role("link", name="Live").click()
     expect(done.page.get_by_role("heading", name="Speak and read")).to_be_visible()
     done.page.get_by_role("link", name="Upload").click()
@@ -293,7 +294,7 @@ def test_speakers_are_named_and_another_track_can_be_chosen(
     page = upload()
     choose(page.page, "Model", "tiny.en")
     page.page.wait_for_timeout(2_000)
-    page.page.get_by_text("Channels are speakers").click()
+    page.page.get_by_text("One speaker per channel").click()
     call = np.zeros((2, len(beckett) + 16_000 * 8), np.float32)
     call[0, : len(beckett)], call[1, len(beckett) :] = beckett, two_cities[: 16_000 * 8]
     file = tmp_path / "call.mkv"

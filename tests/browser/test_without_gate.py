@@ -1,4 +1,4 @@
-"""Where a host runs the script itself, the app works; the script asks who may come in."""
+"""The app works where a host runs the script itself; then the script checks access."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.browser.conftest import served
 from tests.browser.pages import LivePage, wait_until
 
 
-def test_an_invited_guest_speaks_and_uploads(
+def test_an_invited_guest_records_and_uploads(
     launch: Callable[..., Browser],
     speech_files: Path,
     base: Path,
@@ -34,7 +34,7 @@ def test_an_invited_guest_speaks_and_uploads(
         live.start()
         wait_until(live.committed, page, 60)
         live.stop()
-        live.wait_for_end_of_take()
+        live.wait_for_end_of_recording()
         page.get_by_role("link", name="Upload").click()
         page.locator('input[type="file"]').set_input_files(speech_files / "beckett.wav")
         expect(page.get_by_role("button", name="SRT")).to_be_visible(timeout=60_000)

@@ -1,4 +1,4 @@
-"""The app as a host serves it that runs the script and knows nothing of ``st.App``."""
+"""The app as served by a host that runs the script and does not know ``st.App``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCRIPT = Path("streamlit_app.py").resolve()
 @click.option("--server.port", "port", type=int)
 @click.option("--server.address", "address")
 def main(headless: bool, port: int, address: str) -> None:
-    """Serve it with the options that tests give."""
+    """Serve the app with the options of the tests."""
     options = {"server_headless": headless, "server_port": port, "server_address": address}
     bootstrap.load_config_options(flag_options=options)
     bootstrap.run(str(SCRIPT), False, [], options)

@@ -1,7 +1,7 @@
-"""The app as it is; on SIGUSR1 it writes the names of its threads into ``$THREADS_FILE``.
+"""The unchanged app; on SIGUSR1 it writes the names of its threads into ``$THREADS_FILE``.
 
 From outside a process shows how many threads it has, but not whose they are: Streamlit's
-own pools grow and shrink as they like. A take whose connection is lost is held open for
+own pools grow and shrink as they like. A recording whose connection is lost is held open for
 ten seconds instead of forty, so that nobody waits for it.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamlit.web.cli import main
 
-from asr_core.live import takes
+from asr_core.streaming import recording_controller
 
 
 def _write(*_: object) -> None:
@@ -23,7 +23,7 @@ def _write(*_: object) -> None:
     Path(os.environ["THREADS_FILE"]).write_text(f"{names}\n.\n")
 
 
-takes.HELD_OPEN_S = 10.0
+recording_controller.HELD_OPEN_S = 10.0
 signal.signal(signal.SIGUSR1, _write)
 sys.argv[1:1] = ["run", "streamlit_app.py"]
 main()

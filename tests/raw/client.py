@@ -1,4 +1,4 @@
-"""A raw Streamlit client: cookies, a WebSocket and protobuf; a browser's side of the protocol."""
+"""A raw Streamlit client: a browser's side of the protocol, with cookies and a WebSocket."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _TICK_S = 0.02
 
 
 class NoPage(Exception):
-    """The server gave no page, or not in time."""
+    """The server sent no page, or not in time."""
 
 
 class Client:
     """One visitor with one tab. Everything runs in one event loop.
 
     Attributes:
-        cookies: what the browser would keep; give another client the same ones to be the
-            same visitor in another tab, or after a reload.
-        states: of the widgets that were touched, by id; sent along with every rerun.
-        watch: called with each message and each answer as bytes, before it is understood.
+        cookies: as kept by the browser; share them with another client to be the same
+            visitor in another tab, or after a reload.
+        states: of the widgets changed so far, by id; sent with every rerun.
+        watch: called with each message and each answer as bytes, before it is parsed.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class Client:
         return self
 
     async def connect(self, session_id: str = "", *, redraws: bool = True, **how: Any) -> None:
-        """Connect the WebSocket and begin to read.
+        """Connect the WebSocket and start to read.
 
         Args:
             session_id: of the session to go on with.
-            redraws: ask for the fragments as often as they wish, as a browser does.
+            redraws: rerun the fragments as often as they ask, as a browser does.
 
         Raises:
             NoPage: the server refuses.
@@ -150,7 +150,7 @@ class Client:
         """Ask for a run of the script, or of a fragment, and do not wait.
 
         Args:
-            page_name: path of the page to go to; the one that is shown if empty.
+            page_name: path of the page to go to; the current one if empty.
             trigger: fields of a :class:`WidgetState` that is sent this once, such as
                 ``id=…, trigger_value=True``.
         """
@@ -184,7 +184,7 @@ class Client:
         """Wait until ``condition`` holds.
 
         Raises:
-            NoPage: it does not come to hold in time, or the connection is closed.
+            NoPage: it does not hold in time, or the connection is closed.
         """
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -195,7 +195,7 @@ class Client:
             await asyncio.sleep(_TICK_S)
 
     def set(self, widget: Element | str, **fields: Any) -> None:
-        """Note the state of a widget: fields of :class:`WidgetState`; sent with the next run."""
+        """Set the state of a widget, as fields of :class:`WidgetState` for the next run."""
         name = widget if isinstance(widget, str) else widget.id
         self.states[name] = WidgetState(id=name, **fields)
 
@@ -238,7 +238,7 @@ class Client:
         await self._end()
 
     async def cut(self) -> None:
-        """Break the connection without a word, as a network does."""
+        """Break the connection without closing it, as a network failure does."""
         if self._socket is not None:
             self._socket.transport.abort()
         await self._end()
@@ -250,7 +250,7 @@ class Client:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reconnect(self) -> None:
-        """Connect again and go on with the session, as a browser's tab does by itself."""
+        """Reconnect and continue the session, as a browser's tab does by itself."""
         session_id = self.page.session_id
         self.page = Page(session_id=session_id, script_hash=self.page.script_hash,
                          pages=self.page.pages)  # fmt: skip

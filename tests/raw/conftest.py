@@ -1,4 +1,4 @@
-"""The app served for raw clients, and a loop for them beside that of the browser tests."""
+"""The app served for raw clients, and an event loop beside that of the browser tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests import loops
 from tests.raw.cuts import Where
 from tests.raw.serving import Server, serving
+from tests.support import loops
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def run() -> Callable[[Coroutine[Any, Any, T]], T]:
 def server(
     base: Path, tiny_en: Path, speech_files: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """The app as its own process, with one place to speak."""
+    """The app as a process of its own, with one place to speak."""
     environment = {"ASR_MAX_SPEAKERS": "1"}
     with serving(tmp_path_factory.mktemp("app"), environment) as running:
         yield running

@@ -1,6 +1,6 @@
-"""Connections that are cut, one function a state in which it happens; and takes.
+"""Cut connections, a function for each state of the page, and complete recordings.
 
-Each opens what it needs, cuts, and leaves nothing open on this side.
+Each function opens what it needs, cuts, and leaves nothing open on this side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.raw.files import upload
 from tests.raw.http import multipart, request_head
 from tests.raw.speaker import Speaker, Speech, packets_of
 
-__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "take", "transcribed", "visit"]
+__all__ = ["CUTS", "MODEL", "UPLOADER", "Where", "record", "transcribed", "visit"]
 
 MODEL = "tiny.en"
 UPLOADER = "Or drop audio and video files"
@@ -27,11 +27,11 @@ PATHS = ("/", "/upload", "/testbench")
 
 @dataclass(frozen=True)
 class Where:
-    """The app that is visited, and what is said there.
+    """The app under test, and the recording to speak or upload there.
 
     Attributes:
         query: of the first address, such as ``invite=…``; without the question mark.
-        recording: WAV.
+        recording: a WAV file.
     """
 
     address: str
@@ -39,7 +39,7 @@ class Where:
     recording: Path = speech_dir() / "beckett.wav"
 
     async def opened(self, path: str = "/", *, model: str = MODEL) -> Client:
-        """Return a new visitor with this page before him, and the model chosen."""
+        """Return a new visitor with this page open and the model chosen."""
         client = Client(self.address)
         try:
             await client.open(path, query=self.query)
@@ -61,7 +61,7 @@ class Where:
 
     @contextlib.asynccontextmanager
     async def speaker(self) -> AsyncIterator[Speaker]:
-        """Open the live page and begin a take; afterwards the sound stops and the tab closes."""
+        """Open the live page and start a recording; afterwards disconnect and close the tab."""
         async with self.visitor() as client:
             speaker = Speaker(client)
             try:
@@ -72,12 +72,12 @@ class Where:
 
 
 async def visit(where: Where, number: int) -> None:
-    """Look at one of the pages and close the tab; nothing is made."""
+    """Open one of the pages and close the tab, without recording or uploading."""
     async with where.visitor(PATHS[number % len(PATHS)], model=""):
         pass
 
 
-async def take(where: Where, seconds: float = 2.0) -> str:
+async def record(where: Where, seconds: float = 2.0) -> str:
     """Speak, press STOP, and return the words."""
     async with where.speaker() as speaker:
         await speaker.listening()
@@ -86,7 +86,7 @@ async def take(where: Where, seconds: float = 2.0) -> str:
 
 
 async def transcribed(client: Client, recording: Path, name: str = "speech.wav") -> str:
-    """Upload a recording on the upload page and return its words when it is done."""
+    """Upload a recording on the upload page; return its words when it is done."""
     answer = await upload(client, UPLOADER, name, recording.read_bytes())
     assert answer.status in (200, 204), answer.status
     await client.until(lambda: client.page.has("download_button", "SRT"), 90)
@@ -132,7 +132,7 @@ async def _transcribing(where: Where, rng: random.Random) -> None:
     await client.cut()
 
 
-async def _taking(where: Where, rng: random.Random) -> None:
+async def _while_recording(where: Where, rng: random.Random) -> None:
     speaker = Speaker(await where.opened())
     try:
         await speaker.start(Speech(packets_of(where.recording)))
@@ -143,14 +143,14 @@ async def _taking(where: Where, rng: random.Random) -> None:
 
 
 async def _waiting(where: Where, rng: random.Random) -> None:
-    """While somebody else has the only place."""
+    """Cut a visitor who waits while another has the only place."""
     async with where.speaker() as other:
         await other.listening()
         waiting = Speaker(await where.opened())
         try:
             await waiting.start(Speech(packets_of(where.recording)))
             page = waiting.client.page
-            await waiting.client.until(lambda: "in line" in " ".join(page.texts("alert")), 20)
+            await waiting.client.until(lambda: "in the queue" in " ".join(page.texts("alert")), 20)
         finally:
             await waiting.client.cut()
             await waiting.vanish()
@@ -176,7 +176,7 @@ CUTS: dict[str, Callable[[Where, random.Random], Awaitable[None]]] = {
     "script running": _script_running,
     "upload half-way": _upload_halfway,
     "transcribing": _transcribing,
-    "taking": _taking,
-    "waiting in line": _waiting,
+    "recording": _while_recording,
+    "waiting in the queue": _waiting,
     "downloading": _downloading,
 }

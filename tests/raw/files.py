@@ -1,4 +1,4 @@
-"""Files that go to the app and come from it, as a browser sends and fetches them."""
+"""Uploads and downloads, as a browser makes them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["download", "put", "upload"]
 
 
 async def upload(client: Client, label: str, name: str, data: bytes) -> Response:
-    """Put a file into the uploader with this label, beside those that are there.
+    """Add a file to the uploader with this label.
 
     Returns:
-        The server's answer to the upload; the page is run if that says yes.
+        The server's answer to the upload; the page is rerun if it succeeded.
     """
     uploader = client.page.one("file_uploader", label)
     message = BackMsg()
@@ -53,7 +53,7 @@ async def put(
 
 
 async def download(client: Client, label: str) -> bytes:
-    """Fetch what the download button with this label gives.
+    """Download the file of the button with this label.
 
     Raises:
         NoPage: the server does not give it.

@@ -1,8 +1,8 @@
-"""One stranger who tries everything, from a seed, beside an honest visitor.
+"""Hostile input from a seed, beside an honest visitor.
 
-``python -m tests.raw.fuzz --seconds 3600 --seed 1`` serves the app itself, or takes one
-that runs already with ``--url`` (memory is then watched with ``--pid``). It ends with 1
-if a traceback or a path of the server reached the visitor, the server died, answered the
+``python -m tests.raw.fuzz --seconds 3600 --seed 1`` serves the app itself, or attacks a
+running one with ``--url`` (and observes its memory with ``--pid``). The exit status is 1 if
+a traceback or a path of the server reached the visitor, or if the server died, answered the
 honest visitor too late, or took too much memory. Each case draws from the seed and its
 number: ``--only 17`` repeats it.
 """
@@ -34,12 +34,12 @@ from tests.raw.serving import serving
 CASES = {
     **hostile_messages.CASES, **hostile_http.CASES, **hostile_sound.CASES, **hostile_imports.CASES
 }  # fmt: skip
-MEMORY_MB = 700.0  # more than before: two jobs, two takes and the largest upload at once
+MEMORY_MB = 700.0  # more than at first: two jobs, two recordings and the largest upload at once
 LATE_S = 2.0  # 95 % of the honest visitor's answers come sooner
-STANDS_STILL_S = 10.0  # and none later
+STANDS_STILL_S = 10.0  # and all within this
 _CASE_S = 45.0
 
-# What only somebody who sees the server's own files and code may read.
+# Content that only somebody with access to the server may read.
 LEAKS = tuple(
     text.encode()
     for text in (
@@ -54,10 +54,10 @@ LEAKS = tuple(
 
 @dataclass
 class Findings:
-    """What went wrong, and how long the honest visitor waited for what.
+    """What went wrong, and the honest visitor's waiting times.
 
     Attributes:
-        case: what is being done now, for what is found meanwhile.
+        case: the current case, to which findings are attributed.
     """
 
     seed: int
@@ -67,8 +67,8 @@ class Findings:
     refused: Counter[str] = field(default_factory=Counter)
     most_mb: float = 0.0
 
-    def look(self, case: str, data: bytes) -> None:
-        """Search what came back for what must not."""
+    def search(self, case: str, data: bytes) -> None:
+        """Search an answer for content that must not leak."""
         for leak in LEAKS:
             at = data.find(leak)
             if at >= 0:
@@ -81,15 +81,15 @@ class Findings:
 
     def verdict(self) -> list[str]:
         """Return what is wrong, in sentences."""
-        said = [f"{n} × {what}" for what, n in self.wrong.most_common()]
+        sentences = [f"{n} × {what}" for what, n in self.wrong.most_common()]
         for what, waits in self.waits_s.items():
             late, longest = float(np.quantile(waits, 0.95)), max(waits)
             if late > LATE_S or longest > STANDS_STILL_S:
-                said.append(f"{what}: 95 % within {late:.1f} s, at most {longest:.1f} s")
-        return said
+                sentences.append(f"{what}: 95 % within {late:.1f} s, at most {longest:.1f} s")
+        return sentences
 
     def table(self) -> list[dict[str, object]]:
-        """Return how the honest visitor fared."""
+        """Return the honest visitor's waiting times as a table."""
         return [
             {"honest": what, "times": len(waits)}
             | {f"{name}_s": f"{np.quantile(waits, share):.2f}"
@@ -99,8 +99,10 @@ class Findings:
 
 
 async def honest(where: Where, findings: Findings, stop: threading.Event) -> None:
-    """Ask for health, and click on a page, once a second, until ``stop``; in a thread and a
-    loop of his own, so that only the server can keep him waiting."""
+    """Request health and click on a page once a second until ``stop``.
+
+    It runs in a thread and loop of its own, so that only the server can delay it.
+    """
     client: Client | None = None
     while not stop.is_set():
         try:
@@ -122,7 +124,9 @@ async def honest(where: Where, findings: Findings, stop: threading.Event) -> Non
 
 
 async def watch(process: psutil.Process, findings: Findings, most_mb: float) -> None:
-    """Note when the server died, or takes more than ``most_mb`` beyond what it had."""
+    """Note if the server dies or takes more than ``most_mb`` beyond its memory with a page open."""
+    while "a click" not in findings.waits_s:
+        await asyncio.sleep(0.1)
     before_mb = process.memory_info().rss / 1e6
     while True:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
@@ -136,10 +140,10 @@ async def watch(process: psutil.Process, findings: Findings, most_mb: float) -> 
 
 
 async def attempt(where: Where, findings: Findings, number: int, names: Sequence[str]) -> None:
-    """Do the case of this number; that the server refuses it is well."""
+    """Run the case of this number; the server may refuse it."""
     name = names[number % len(names)]
     label = f"case {number}, {name}"
-    attack = Attack(where, None, lambda data: findings.look(label, data))  # type: ignore[arg-type]
+    attack = Attack(where, None, lambda data: findings.search(label, data))  # type: ignore[arg-type]
     findings.n_cases[name] += 1
     try:
         async with asyncio.timeout(_CASE_S):
@@ -155,12 +159,12 @@ async def fuzz(
     names: Sequence[str] = tuple(CASES), only: int | None = None, memory_mb: float = MEMORY_MB,
     at_once: int = 1, most: int = 1 << 31,
 ) -> Findings:  # fmt: skip
-    """Try cases for some seconds; return what was found.
+    """Run cases for some seconds; return the findings.
 
     Args:
-        only: the number of the one case that is done.
-        at_once: how many are done side by side.
-        most: cases that are done.
+        only: number of the single case to run.
+        at_once: cases in parallel.
+        most: largest number of cases.
     """
     findings, stop = Findings(seed), threading.Event()
     beside = threading.Thread(target=lambda: asyncio.run(honest(where, findings, stop)))
@@ -188,7 +192,7 @@ async def fuzz(
 
 
 def report(findings: Findings) -> int:
-    """Print what was found; return the exit status."""
+    """Print the findings; return the exit status."""
     print(f"seed {findings.seed}, {findings.n_cases.total()} cases: {dict(findings.n_cases)}")
     print(f"refused: {dict(findings.refused.most_common(40))}")
     for row in findings.table():

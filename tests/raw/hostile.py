@@ -1,4 +1,4 @@
-"""What one stranger knows who tries everything, and how bytes are damaged."""
+"""Tools for hostile cases: an attack's random source, odd texts and damaged bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.damage import damage
 from tests.raw.client import Client
 from tests.raw.cuts import Where
+from tests.support.damage import damage
 
 __all__ = ["NUMBERS", "TEXTS", "Attack", "Case", "damaged", "odd_json"]
 
@@ -25,7 +25,7 @@ NUMBERS = (0, 1, -1, 7, 255, 2**31 - 1, -(2**31), 2**53, 2**62, -(2**62))
 
 @dataclass(frozen=True)
 class Attack:
-    """One case: where it goes, what it draws from, and who reads the answers.
+    """One case: its target, its random source, and an observer of the answers.
 
     Attributes:
         watch: called with everything that comes back, as bytes.
@@ -37,7 +37,7 @@ class Attack:
 
     @contextlib.asynccontextmanager
     async def visitor(self, path: str = "/", *, model: str = "") -> AsyncIterator[Client]:
-        """Open a page as a visitor whose every message is watched."""
+        """Open a page as a visitor whose messages are all observed."""
         client = Client(self.where.address, watch=self.watch)
         try:
             await client.open(path, query=self.where.query)
@@ -65,7 +65,7 @@ Case = Callable[[Attack], Awaitable[None]]
 
 
 def damaged(data: bytes, rng: random.Random) -> bytes:
-    """Return the bytes with some changed, cut out or doubled."""
+    """Return the bytes with some of them changed, cut out or doubled."""
     mutable = bytearray(data)
     for _ in range(rng.choice((1, 2, 8, 32))):
         at = rng.randrange(max(1, len(mutable)))
@@ -74,7 +74,7 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
 
 
 def odd_json(rng: random.Random, depth: int = 3) -> Any:
-    """Return a value as JSON knows it, of any shape."""
+    """Return a JSON value of any shape."""
     kind = rng.randrange(8 if depth else 5)
     if kind == 0:
         return rng.choice(TEXTS)[:2000]

@@ -55,7 +55,7 @@ _NAMES = ("a.wav", "", "../../x.wav", "/etc/passwd", "\x00.wav", 'a".wav', "a\r\
 
 
 async def _bare(attack: Attack, data: bytes, seconds: float = 4.0) -> None:
-    """Send bytes and watch what comes back for some seconds."""
+    """Send bytes and observe what comes back for some seconds."""
     host, port = attack.where.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -69,7 +69,7 @@ async def _bare(attack: Attack, data: bytes, seconds: float = 4.0) -> None:
 
 
 async def odd_requests(attack: Attack) -> None:
-    """Paths, methods and headers mixed at will."""
+    """Send random combinations of paths, methods and headers."""
     rng = attack.rng
     host = attack.where.address.removeprefix("http://")
     for _ in range(20):
@@ -86,7 +86,7 @@ async def odd_requests(attack: Attack) -> None:
 
 
 async def slow_requests(attack: Attack) -> None:
-    """Connections that send a header a second and never end."""
+    """Open connections that send a header a second and never end."""
 
     async def slow() -> None:
         host, port = attack.where.address.removeprefix("http://").split(":")
@@ -103,7 +103,7 @@ async def slow_requests(attack: Attack) -> None:
 
 
 async def odd_uploads(attack: Attack) -> None:
-    """Wrong tokens, other people's sessions, odd names, and forms that are none."""
+    """Upload with wrong tokens, others' sessions, odd names and invalid forms."""
     rng = attack.rng
     async with attack.visitor("/upload") as client, attack.visitor("/upload") as other:
         for _ in range(8):
@@ -133,7 +133,7 @@ async def odd_uploads(attack: Attack) -> None:
 
 
 async def endless_upload(attack: Attack) -> None:
-    """A chunked body without an end, and one of a huge declared length that comes slowly."""
+    """Send a chunked body without an end, and one of a huge declared length, slowly."""
     rng = attack.rng
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -160,7 +160,7 @@ async def endless_upload(attack: Attack) -> None:
 
 
 async def large_uploads(attack: Attack) -> None:
-    """Files that no page asked for, one after the other."""
+    """Upload large files that no page asked for, one after the other."""
     async with attack.visitor("/upload") as client:
         for _ in range(3):
             path = f"/_stcore/upload_file/{client.page.session_id}/{uuid.uuid4().hex}"

@@ -1,4 +1,4 @@
-"""Sets of recordings, and recordings, that nobody made with good intent."""
+"""Hostile sets of recordings, and hostile recordings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.raw.hostile import TEXTS, Attack, Case, damaged, odd_json
 
 __all__ = ["CASES"]
 
-_ZIP_UPLOADER = "Or the same as a ZIP"
+_ZIP_UPLOADER = "Or a ZIP of such a folder"
 _CENTRAL, _LOCAL = b"PK\x01\x02", b"PK\x03\x04"
 
 
@@ -69,7 +69,7 @@ def _row(**fields: object) -> str:
 
 
 def odd_set(rng: random.Random) -> bytes:
-    """Return a ZIP, or what claims to be one."""
+    """Return a ZIP, or a file that claims to be one."""
     wav = ("a.wav", _recording("wav", "pcm_s16le", 1))
     good = _packed(("metadata.jsonl", _row()), wav)
     odd_rows = "".join(_row(**{rng.choice(("file_name", "transcription", "language", "t", "text")):
@@ -79,7 +79,7 @@ def odd_set(rng: random.Random) -> bytes:
         lambda: damaged(good, rng),
         lambda: _patched(good, 8, 6, 1),  # encrypted
         lambda: _patched(good, 10, 8, rng.choice((9, 14, 93, 99))),  # method
-        lambda: _patched(good, 16, 14, 0xBEEF),  # check sum
+        lambda: _patched(good, 16, 14, 0xBEEF),  # checksum
         lambda: _packed(("metadata.jsonl", odd_rows), wav),
         lambda: _packed(("metadata.jsonl", deep), wav),
         lambda: _packed(("metadata.jsonl", '{"file_name": "\\ud800.wav", "text": "\\udfff"}\n'), wav),
@@ -98,7 +98,7 @@ def odd_set(rng: random.Random) -> bytes:
 
 
 async def odd_imports(attack: Attack) -> None:
-    """Import an odd set at the test bench; what is stored stays in the app's folder."""
+    """Import an odd set into the test bench, in the app's folder."""
     async with attack.visitor("/testbench") as client:
         data = await asyncio.to_thread(odd_set, attack.rng)
         answer = await upload(client, _ZIP_UPLOADER, "set.zip", data)
@@ -109,7 +109,7 @@ async def odd_imports(attack: Attack) -> None:
 
 
 async def odd_files(attack: Attack) -> None:
-    """Have damaged recordings transcribed."""
+    """Upload damaged recordings for transcription."""
     rng = attack.rng
     kinds = (("wav", "pcm_s16le"), ("flac", "flac"), ("ogg", "libopus"), ("mp4", "aac"))
     container, codec = rng.choice(kinds)

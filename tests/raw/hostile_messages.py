@@ -47,7 +47,7 @@ def odd_state(attack: Attack, name: str) -> WidgetState:
 
 
 def odd_rerun(attack: Attack, client: Client) -> BackMsg:
-    """Return a request to run the script in which anything may be odd."""
+    """Return a request to run the script with any odd field."""
     rng, message = attack.rng, BackMsg()
     asked = message.rerun_script
     hashes = [*client.page.pages.values(), client.page.script_hash]
@@ -71,7 +71,7 @@ def odd_rerun(attack: Attack, client: Client) -> BackMsg:
 
 
 def other_message(attack: Attack, client: Client) -> BackMsg:
-    """Return one of the messages that are no request to run the script."""
+    """Return a message that is not a request to run the script."""
     rng, message = attack.rng, BackMsg()
     flags = ("clear_cache", "set_run_on_save", "stop_script", "load_git_info", "app_heartbeat",
              "debug_disconnect_websocket", "debug_shutdown_runtime")  # fmt: skip
@@ -101,7 +101,7 @@ def other_message(attack: Attack, client: Client) -> BackMsg:
 async def _send_odd(
     attack: Attack, make: Callable[[Client], BackMsg | bytes | str], times: int
 ) -> None:
-    """Open a page, send odd things, and see whether the page still comes."""
+    """Open a page, send odd messages, and check that the page still runs."""
     rng = attack.rng
     async with attack.visitor(rng.choice(PATHS)) as client:
         for _ in range(times):
@@ -148,7 +148,7 @@ async def huge_message(attack: Attack) -> None:
 
 
 async def many_reruns(attack: Attack) -> None:
-    """Thousands of requests without waiting for an answer."""
+    """Send thousands of requests without waiting for an answer."""
     async with attack.visitor(attack.rng.choice(PATHS)) as client:
         for _ in range(3000):
             if client.closed:
@@ -158,7 +158,7 @@ async def many_reruns(attack: Attack) -> None:
 
 
 async def many_sockets(attack: Attack) -> None:
-    """Connections that say nothing, of one visitor."""
+    """Open silent connections of one visitor."""
     client = Client(attack.where.address, watch=attack.watch)
     await client.fetch("/")
     others = [Client(attack.where.address, cookies=client.cookies) for _ in range(50)]
@@ -171,7 +171,7 @@ async def many_sockets(attack: Attack) -> None:
 
 
 async def odd_handshakes(attack: Attack) -> None:
-    """Origins, sub-protocols and session ids that no browser sends."""
+    """Connect with origins, sub-protocols and session ids that no browser sends."""
     rng: random.Random = attack.rng
     client = Client(attack.where.address, watch=attack.watch)
     await client.fetch("/")

@@ -1,4 +1,4 @@
-"""Offers, candidates and sound that no browser sends."""
+"""Offers, candidates and audio that no browser sends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SPEAKS_S = 4.0
 
 
 async def _offer(*, video: bool = False, data: bool = False, audio: bool = True) -> str:
-    """Return the offer of a browser that would send these."""
+    """Return the offer of a browser with these tracks."""
     connection = RTCPeerConnection()
     if audio:
         connection.addTrack(Speech([b"\xf8\xff\xfe"]))
@@ -38,7 +38,7 @@ async def _offer(*, video: bool = False, data: bool = False, audio: bool = True)
 
 
 def _mangled(sdp: str, rng: random.Random) -> str:
-    """Return an offer with lines removed, doubled, exchanged, or with odd values."""
+    """Return an offer with lines removed, doubled, exchanged or changed."""
     lines = sdp.split("\r\n")
     for _ in range(rng.choice((1, 2, 5, 20))):
         at = rng.randrange(len(lines))
@@ -65,7 +65,7 @@ def _many_lines(sdp: str, n: int) -> str:
 
 
 def _candidates(n: int, rng: random.Random) -> list[str]:
-    """Return ``n`` candidates; all lead back to this machine, or nowhere."""
+    """Return ``n`` candidates that lead back to this machine or nowhere."""
     places = ("127.0.0.1", "0.0.0.0", "::1", "192.0.2.1", "nowhere.invalid", "x" * 200, "-1")
     return [
         f"candidate:{i} {rng.choice((1, 1, 9))} {rng.choice(('udp', 'tcp', 'x'))} "
@@ -76,7 +76,7 @@ def _candidates(n: int, rng: random.Random) -> list[str]:
 
 
 async def _present(attack: Attack, value: Any, *, raw: bool = False) -> None:
-    """Press START with this value of the microphone's component, and watch for a while."""
+    """Press START with this value of the microphone's component, and observe for a while."""
     async with attack.visitor(model=MODEL) as client:
         text = value if raw else json.dumps(value)
         client.set(Speaker(client).control(), json_value=text)
@@ -125,7 +125,7 @@ async def many_candidates(attack: Attack) -> None:
 
 
 async def _speak(attack: Attack, **how: Any) -> None:
-    """Speak for some seconds, and leave in some way."""
+    """Record for some seconds, and leave in a random way."""
     async with attack.visitor(model=MODEL) as client:
         speaker = Speaker(client)
         try:
@@ -164,7 +164,7 @@ async def too_fast(attack: Attack) -> None:
 
 
 async def silent(attack: Attack) -> None:
-    """Half a second of sound, and then nothing, with the connection open."""
+    """Send half a second of audio, then nothing, with the connection open."""
     await _speak(attack, n_packets=attack.rng.choice((0, 1, 25)))
 
 

@@ -1,4 +1,4 @@
-"""HTTP over a bare socket, so that anything can be sent and the connection cut anywhere."""
+"""HTTP over a raw socket, to send anything and cut the connection anywhere."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from urllib.parse import urljoin, urlsplit
 
 __all__ = ["Response", "fetch", "multipart", "read_response", "request_head"]
 
-MOST_BYTES = 64 << 20  # of an answer that are read; the app's own files are smaller
+MOST_BYTES = 64 << 20  # read of an answer; the app's own files are smaller
 
 
 @dataclass(frozen=True)
 class Response:
-    """An answer as it came.
+    """An answer as received.
 
     Attributes:
         status: 0 if the server closed the connection without an answer.
-        headers: lower-case names; those that come twice keep all values.
-        body: after the transfer encoding.
+        headers: lower-case names; repeated ones keep all values.
+        body: with the transfer encoding removed.
     """
 
     status: int
@@ -35,7 +35,7 @@ class Response:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The cookies that it sets; an empty value means that one is deleted."""
+        """Return the cookies that it sets; an empty value deletes one."""
         jar: dict[str, str] = {}
         for name, value in self.headers:
             if name == "set-cookie":
@@ -44,7 +44,7 @@ class Response:
 
 
 def request_head(method: str, path: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """Return request line and headers as bytes, nothing of them checked."""
+    """Return request line and headers as bytes, unchecked."""
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
 
@@ -62,7 +62,7 @@ def multipart(data: bytes, name: str, content_type: str = "audio/wav") -> tuple[
 
 
 async def read_response(reader: asyncio.StreamReader) -> Response:
-    """Read one answer, as far as it comes; status 0 if none does."""
+    """Read one answer as far as it arrives; status 0 if there is none."""
     raw = b""
     with contextlib.suppress(ConnectionError):
         while len(raw) < MOST_BYTES and (piece := await reader.read(1 << 16)):
@@ -84,7 +84,7 @@ async def read_response(reader: asyncio.StreamReader) -> Response:
 
 
 def _is_whole(raw: bytes) -> bool:
-    """Tell whether nothing more is to come of an answer with a declared length."""
+    """Return whether an answer with a declared length is complete."""
     head, gap, body = raw.partition(b"\r\n\r\n")
     for line in head.lower().split(b"\r\n") if gap else ():
         if line.startswith(b"content-length:"):
@@ -115,8 +115,8 @@ async def fetch(
     Args:
         address: ``http://host:port``.
         cookies: sent, and changed by what the answer sets.
-        body: bytes, or pieces that come as they come (their length is then not declared).
-        follow: how many redirects are followed.
+        body: bytes, or pieces sent as they come, without a declared length.
+        follow: largest number of redirects.
 
     Raises:
         OSError: nobody listens there.
@@ -135,7 +135,7 @@ async def fetch(
         reader, writer = await asyncio.open_connection(url.hostname, url.port or 80)
         try:
             writer.write(request_head(method, path, sent.items()))
-            with contextlib.suppress(ConnectionError):  # refused early: its answer is read
+            with contextlib.suppress(ConnectionError):  # refused early: read the answer
                 await _write(writer, body)
             answer = await read_response(reader)
         finally:

@@ -1,4 +1,4 @@
-"""A page of the app as the messages of Streamlit's server draw it; no network."""
+"""A page of the app as drawn by the messages of Streamlit's server; no network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXT_FIELDS = ("body", "message", "label", "text")
 
 @dataclass(frozen=True)
 class Element:
-    """What stands at one place of the page.
+    """An element at one place of the page.
 
     Attributes:
         kind: the field of ``Element`` or, with ``block:`` before it, of ``Block``.
@@ -32,7 +32,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What is to be read there; empty for widgets without a label and components."""
+        """Return its text; empty for components and widgets without a label."""
         found = (getattr(self.proto, name, "") for name in _TEXT_FIELDS)
         return next((text for text in found if isinstance(text, str) and text), "")
 
@@ -55,10 +55,10 @@ class Page:
     """The state of one browser tab.
 
     Attributes:
-        finished: runs of the whole script that ended, not counting those cut short.
-        fragment_runs: runs of fragments that ended.
+        finished: completed runs of the whole script.
+        fragment_runs: completed runs of fragments.
         fragments: seconds between the runs of each fragment that asks for them.
-        failures: every exception shown so far, also those that are gone again.
+        failures: every exception shown so far.
     """
 
     session_id: str = ""
@@ -69,10 +69,10 @@ class Page:
     elements: dict[tuple[int, ...], Element] = field(default_factory=dict)
     fragments: dict[str, float] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
-    run: str = ""  # the id of the run that draws now; only its first and last message tell it
+    run: str = ""  # id of the run that draws; only its first and last message contain it
 
     def apply(self, message: ForwardMsg) -> None:
-        """Change the page as a browser would."""
+        """Apply a message to the page as a browser would."""
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._begin(message)
@@ -128,7 +128,7 @@ class Page:
             self.finished += 1
 
     def find(self, kind: str = "", label: str | None = None) -> Iterator[Element]:
-        """Yield what is of a kind and has a label, in the order of the page."""
+        """Yield the elements of a kind with a label, in the order of the page."""
         for _, element in sorted(self.elements.items()):
             if (not kind or element.kind == kind) and (label is None or element.text == label):
                 yield element
@@ -137,7 +137,7 @@ class Page:
         """Return the first such element.
 
         Raises:
-            LookupError: there is none; names what is there.
+            LookupError: there is none; lists the existing ones.
         """
         found = next(self.find(kind, label), None)
         if found is None:
@@ -149,7 +149,7 @@ class Page:
         return next(self.find(kind, label), None) is not None
 
     def texts(self, *kinds: str) -> list[str]:
-        """Return what is to be read, of these kinds or of all."""
+        """Return the texts of elements of these kinds, or of all."""
         return [e.text for e in self.find() if e.text and (not kinds or e.kind in kinds)]
 
     def component(self, name: str) -> Iterator[dict[str, Any]]:
@@ -161,12 +161,12 @@ class Page:
                 yield json.loads(text or "{}")
 
     def words(self) -> str:
-        """Return the final words of all transcripts on the page, of takes and of files."""
-        said: list[str] = []
+        """Return the final words of all transcripts on the page, of recordings and files."""
+        parts: list[str] = []
         for view in self.component("transcript_view"):
-            said += [line["text"] for line in view.get("lines", ())]
-            said += [view.get("committed") or ""]
+            parts += [line["text"] for line in view.get("lines", ())]
+            parts += [view.get("committed") or ""]
         for editor in self.component("transcript_editor"):
             for line in editor.get("lines", ()):
-                said += ["".join(word for word, *_ in line["words"])]
-        return " ".join(" ".join(said).split())
+                parts += ["".join(word for word, *_ in line["words"])]
+        return " ".join(" ".join(parts).split())

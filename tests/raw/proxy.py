@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback whose connections can be cut, or stand still."""
+"""A TCP proxy on loopback whose connections can be cut or stalled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Proxy", "proxy_to"]
 
 
 class Proxy:
-    """What stands between visitors and the app; everything runs in one event loop."""
+    """A proxy between visitors and the app; everything runs in one event loop."""
 
     def __init__(self, target: str) -> None:
         url = urlsplit(target)
@@ -23,7 +23,7 @@ class Proxy:
         self.address = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Join one visitor's connection to the app's."""
+        """Connect one visitor to the app."""
         try:
             app_reader, app_writer = await asyncio.open_connection(*self._target)
         except OSError:
@@ -41,7 +41,7 @@ class Proxy:
                 await self._flows.wait()
                 writer.write(data)
                 await writer.drain()
-        await self._flows.wait()  # nor does the other side learn that this one has gone
+        await self._flows.wait()  # the other side does not learn that this one is gone
         writer.close()
 
     def cut(self) -> int:
@@ -52,7 +52,7 @@ class Proxy:
         return n_cut
 
     def stall(self) -> None:
-        """Let nothing more through, with all connections open, as a sleeping laptop."""
+        """Let nothing through, with all connections open, like a sleeping laptop."""
         self._flows.clear()
 
     def flow(self) -> None:
@@ -60,7 +60,7 @@ class Proxy:
         self._flows.set()
 
     async def close(self) -> None:
-        """Break all connections, and wait until nothing of them is left."""
+        """Break all connections, and wait until all are gone."""
         self.cut()
         self.flow()
         while self._writers:
@@ -69,7 +69,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def proxy_to(target: str) -> AsyncIterator[Proxy]:
-    """Open a proxy before the app at ``target`` (``http://host:port``)."""
+    """Open a proxy in front of the app at ``target`` (``http://host:port``)."""
     proxy = Proxy(target)
     server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The app served for raw clients, and what its process holds."""
+"""The app served for raw clients, and the resources of its process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from tests.browser.conftest import free_port, served
 
 __all__ = ["Held", "Server", "serving"]
 
+_FETCH_EVERY_S = 3.0
+
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: file descriptors, threads, and its resident memory in MB."""
+    """Resources of a process: file descriptors, threads, and resident memory in MB."""
 
     descriptors: int
     threads: int
@@ -40,26 +42,37 @@ class Server:
     log: Path | None = None
 
     def held(self) -> Held:
-        """Return what it holds now."""
+        """Return the resources it holds now."""
         process = self.process
         with process.oneshot():
             memory_mb = process.memory_info().rss / 1e6
             return Held(process.num_fds(), process.num_threads(), round(memory_mb, 1))
 
     def settled(self, before: Held, seconds: float) -> Held:
-        """Wait until no more descriptors and threads are held than before, at most ``seconds``;
-        return what is held then."""
-        deadline = time.monotonic() + seconds
+        """Wait at most ``seconds`` for descriptors and threads to return to ``before``.
+
+        A file of the page is fetched every few seconds: AnyIO's pool ends a thread that has
+        been idle for 10 s only when its next work arrives.
+
+        Returns:
+            The resources held then.
+        """
+        began = fetched = time.monotonic()
         while True:
-            now = self.held()
-            is_over = now.descriptors <= before.descriptors and now.threads <= before.threads
-            if is_over or time.monotonic() > deadline:
-                return now
+            held, now = self.held(), time.monotonic()
+            is_over = held.descriptors <= before.descriptors and held.threads <= before.threads
+            if is_over or now > began + seconds:
+                return held
+            if now > fetched + _FETCH_EVERY_S:
+                fetched = now
+                urllib.request.urlopen(self.address, timeout=20).close()
             time.sleep(0.5)
 
     def figure(self, name: str) -> float:
-        """Return one of the figures of ``/metrics``, such as
-        ``asr_live_lag_seconds{quantile="0.95"}``; NaN if it is not there."""
+        """Return a value of ``/metrics``, such as ``asr_live_lag_seconds{quantile="0.95"}``.
+
+        NaN if it is absent.
+        """
         with urllib.request.urlopen(f"{self.metrics}/metrics", timeout=20) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"{name} "):
@@ -74,8 +87,8 @@ def serving(
     """Serve the app as ``streamlit run`` does.
 
     Args:
-        folder: for its test set; nothing is kept elsewhere.
-        environment: what is set besides, such as ``ASR_KEEP_MINUTES``.
+        folder: for its test set; nothing is stored elsewhere.
+        environment: further settings, such as ``ASR_KEEP_MINUTES``.
         descriptors: the most file descriptors that it may hold (``ulimit -n``).
     """
     port = free_port()
@@ -92,7 +105,7 @@ def serving(
         command = ("-m", "streamlit", "run", "streamlit_app.py")
         address, process = stack.enter_context(
             served(*command, inside=inside, host="127.0.0.1")
-        )  # prlimit becomes the server: the process is the same
+        )  # prlimit becomes the server, in the same process
         yield Server(address, process, f"http://127.0.0.1:{port}")
 
 

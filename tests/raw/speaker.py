@@ -20,7 +20,7 @@ from aiortc import (
 )
 
 from asr_core.audio.decode import decode
-from asr_core.audio.encode import to_int16
+from asr_core.audio.pcm import to_int16
 from benchmarks.opus import OPUS_RATE_HZ, PACKET_S, opus_packets
 from tests.raw.client import Client, NoPage
 from tests.raw.page import Element
@@ -35,12 +35,12 @@ def packets_of(recording: Path) -> tuple[bytes, ...]:
 
 
 class Speech(MediaStreamTrack):
-    """Packets over and over, as a microphone gives them; or as none would.
+    """A track that repeats packets as a microphone sends them, or as none would.
 
     Args:
-        pace: how many times real time they come.
+        pace: multiple of real time.
         n_packets: after so many it is silent, with the connection open; None for no end.
-        payload: what goes out in place of packet ``n``.
+        payload: what is sent instead of packet ``n``.
         time_stamp: of packet ``n``, in samples at 48 kHz.
     """
 
@@ -69,7 +69,7 @@ class Speech(MediaStreamTrack):
 
 
 class Speaker:
-    """A tab with the live page, and its connection for the sound."""
+    """A tab with the live page, and its audio connection."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -87,7 +87,7 @@ class Speaker:
         raise LookupError(f"no microphone, but {self.client.page.texts()}")
 
     def answer(self) -> dict[str, Any] | None:
-        """Return the answer to the offer, as the page has it."""
+        """Return the answer to the offer from the page."""
         text = json.loads(self.control().proto.json_args).get("sdp_answer_json")
         return json.loads(text) if text else None
 
@@ -98,7 +98,7 @@ class Speaker:
         """Press START and send the track.
 
         Args:
-            mangle: what becomes of the offer on its way.
+            mangle: changes the offer before it is sent.
 
         Raises:
             NoPage: no answer comes.
@@ -124,29 +124,28 @@ class Speaker:
         await self.client.run()
 
     async def stop(self, timeout_s: float = 60.0) -> str:
-        """Press STOP; return the final words of all takes once this one is finished."""
+        """Press STOP; return the final words of all recordings once this one is finished."""
         await self.signal({"playing": False})
         await self.vanish()
-        await self.client.until(lambda: not self.is_taken and self._is_saved(), timeout_s)
+        await self.client.until(lambda: not self.is_recording and self._is_saved(), timeout_s)
         return self.client.page.words()
 
     def _is_saved(self) -> bool:
         return self.client.page.has("download_button", "SRT")
 
     @property
-    def is_taken(self) -> bool:
-        """Whether the page shows a take that runs or is being finished."""
+    def is_recording(self) -> bool:
+        """Return whether the page shows a recording that runs or is being finished."""
         views = self.client.page.component("transcript_view")
         return any("Finishing" in (view.get("head") or {}).get("status", "")
                    or "Listening" in (view.get("head") or {}).get("status", "") for view in views)  # fmt: skip
 
     async def listening(self, timeout_s: float = 30.0) -> None:
-        """Wait until the page says that it listens."""
-        await self.client.until(lambda: self.is_taken, timeout_s)
+        """Wait until the page shows that it listens."""
+        await self.client.until(lambda: self.is_recording, timeout_s)
 
     def lag_s(self) -> float:
-        """Return by how much the page says that words are behind; 0 below two seconds, from
-        which on it says so."""
+        """Return the lag that the page shows, in seconds; 0 while it shows none (below two)."""
         for view in self.client.page.component("transcript_view"):
             _, is_behind, rest = (view.get("head") or {}).get("status", "").partition("behind by ")
             if is_behind:
@@ -154,7 +153,7 @@ class Speaker:
         return 0.0
 
     async def vanish(self) -> None:
-        """Close the connection for the sound without a word to the page."""
+        """Close the audio connection without telling the page."""
         if self.connection is not None:
             await self.connection.close()
             self.connection = None

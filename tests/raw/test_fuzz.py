@@ -1,4 +1,4 @@
-"""A few of the cases of :mod:`tests.raw.fuzz`, which runs for hours by hand."""
+"""A few cases of :mod:`tests.raw.fuzz`, which can run for hours by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEED = 1
 
 
 @pytest.mark.timeout(400)
-def test_whatever_a_stranger_sends_he_reads_no_traceback_and_the_app_goes_on(
+def test_hostile_input_shows_no_traceback_and_the_app_goes_on(
     tmp_path: Path, run: Callable[..., Any], base: Path, tiny_en: Path, speech_files: Path
 ) -> None:
     with serving(tmp_path) as server:

@@ -1,1 +1,1 @@
-"""The sections of the test bench."""
+"""Sections of the test bench page."""

@@ -1,10 +1,10 @@
-"""Who changed and deleted what at the test bench, for operators."""
+"""Audit log of the test bench, for operators."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from widgets.testbench.opened import opened_store, saying_errors
+from widgets.testbench.store_access import show_errors, visitor_store
 
 __all__ = ["audit_list"]
 
@@ -12,12 +12,12 @@ _N_LINES = 100
 
 
 def audit_list() -> None:
-    """Draw the latest changes, newest first."""
-    st.subheader("Changes at the test bench", anchor=False)
-    store = opened_store()
+    """Draw the latest changes, the newest first."""
+    st.subheader("Test bench changes", anchor=False)
+    store = visitor_store()
     if store is None:
         return
-    with saying_errors():
+    with show_errors():
         lines = store.audit(_N_LINES)
         if not lines:
             st.caption("None.")
@@ -26,10 +26,10 @@ def audit_list() -> None:
             [
                 {
                     "when": line.at.astimezone(),
-                    "who": line.who or "nobody signed in",
+                    "who": line.who or "not signed in",
                     "role": line.role,
                     "what": line.what,
-                    "how many": line.n,
+                    "count": line.n,
                 }
                 for line in lines
             ],

@@ -1,4 +1,4 @@
-"""Two results beside each other: is the second better?"""
+"""Compare section: is one result significantly better than another?"""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from asr_core.audio.encode import to_flac, to_int16
-from asr_core.testbench.conditions import Condition
-from asr_core.testbench.report import percent
-from asr_core.testbench.results import Change, changes, compared
-from asr_core.testbench.runner import plan_of
-from asr_core.testbench.scores import Difference
-from asr_core.testbench.store import Run, Store
-from asr_core.testbench.trial import Setup, Trial
-from asr_core.testbench.trials import Plan
-from widgets.testbench.opened import saying_errors
-from widgets.testbench.pickers import chosen_in_url
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
+from asr_core.evaluation.conditions import Condition
+from asr_core.evaluation.experiment import Plan
+from asr_core.evaluation.metrics import Difference
+from asr_core.evaluation.report import percent
+from asr_core.evaluation.results import TrialPair, compare, pair_trials
+from asr_core.evaluation.runner import build_plan
+from asr_core.evaluation.store import Run, Store
+from asr_core.evaluation.trial import SystemConfig, Trial
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import select_in_url
 from widgets.testbench.results_section import run_label
+from widgets.testbench.store_access import show_errors
 from widgets.testbench.word_diff import word_diff
-from widgets.texts import as_written
 
 __all__ = ["comparison_section"]
 
@@ -27,55 +28,53 @@ _N_SHOWN = 10
 
 
 def comparison_section(store: Store) -> None:
-    """Draw the two pickers and what differs."""
+    """Draw the two pickers and the differences."""
     sides = {
-        f"{setup.title} · {run_label(run)}": (run, setup)
+        f"{system.title} · {run_label(run)}": (run, system)
         for run in store.runs()
         if run.n_done
-        for setup in run.setups
+        for system in run.systems
     }
     if len(sides) < 2:
-        st.info("Comparing needs two results: a run with two models, or two runs.")
+        st.info("A comparison needs two results: a run with two models, or two runs.")
         return
     labels = list(sides)
-    first = chosen_in_url("From", labels, "compare-from", 1)
-    second = chosen_in_url("To", labels, "compare-to", 0)
+    first = select_in_url("From", labels, "compare-from", 1)
+    second = select_in_url("To", labels, "compare-to", 0)
     if first == second:
-        st.info("Choose two different ones.")
+        st.info("Choose two different results.")
         return
-    with saying_errors():
-        pairs = changes(_trials(store, *sides[first]), _trials(store, *sides[second]))
+    with show_errors():
+        pairs = pair_trials(_trials(store, *sides[first]), _trials(store, *sides[second]))
         if not pairs:
-            st.info("These two have no recording and condition in common.")
+            st.info("These two results have no recording and condition in common.")
             return
-        _verdicts(compared(pairs))
-        _changed(pairs, plan_of(sides[second][0], store))
+        _draw_verdicts(compare(pairs))
+        _draw_changes(pairs, build_plan(sides[second][0], store))
 
 
-def _trials(store: Store, run: Run, setup: Setup) -> list[Trial]:
-    return [trial for trial in store.trials(run) if trial.setup == setup]
+def _trials(store: Store, run: Run, system: SystemConfig) -> list[Trial]:
+    return [trial for trial in store.trials(run) if trial.system == system]
 
 
-def _verdicts(found: dict[Condition | None, Difference]) -> None:
+def _draw_verdicts(found: dict[Condition | None, Difference]) -> None:
     overall = found.get(None)
     if overall is None:
-        st.info("Nothing was said in what they have in common.")
+        st.info("The recordings they have in common contain no speech.")
         return
     sentence = {
-        "better": ("It is better", st.success),
-        "worse": ("It is worse", st.error),
-        "same": ("No difference that this test set can show", st.info),
+        "better": ("Better", st.success),
+        "worse": ("Worse", st.error),
+        "same": ("No significant difference", st.info),
     }
     text, draw = sentence[overall.verdict]
-    draw(
-        f"{text}: {_points(overall.points)} word errors ({_between(overall)} with 95 % certainty)."
-    )
+    draw(f"{text}: {_points(overall.points)} word error rate (95 % interval {_interval(overall)}).")
     st.dataframe(
         [
             {
                 "Condition": "All" if condition is None else condition.title,
                 "Difference": _points(each.points),
-                "95 % interval": _between(each),
+                "95 % interval": _interval(each),
                 "Verdict": each.verdict,
             }
             for condition, each in found.items()
@@ -84,7 +83,7 @@ def _verdicts(found: dict[Condition | None, Difference]) -> None:
     )
     st.caption(
         "Paired bootstrap over the recordings. Below zero the second makes fewer errors; "
-        "*same* where the interval holds zero."
+        "*same* means that the interval contains zero."
     )
 
 
@@ -92,29 +91,29 @@ def _points(rate: float) -> str:
     return f"{100 * rate:+.1f} points"
 
 
-def _between(each: Difference) -> str:
+def _interval(each: Difference) -> str:
     return f"{100 * each.low:+.1f} to {100 * each.high:+.1f}"
 
 
-def _changed(pairs: Sequence[Change], plan: Plan) -> None:
+def _draw_changes(pairs: Sequence[TrialPair], plan: Plan) -> None:
     worse = [pair for pair in pairs if pair.errors > 0]
     better = [pair for pair in reversed(pairs) if pair.errors < 0]
     n_same = len(pairs) - len(worse) - len(better)
-    st.caption(f"{len(better)} better, {len(worse)} worse, {n_same} with as many errors.")
+    st.caption(f"{len(better)} better, {len(worse)} worse, {n_same} unchanged.")
     for title, some in (("Became worse", worse), ("Became better", better)):
         if some:
             with st.expander(f"{title} ({len(some)})"):
                 for pair in some[:_N_SHOWN]:
-                    _change(pair, plan)
+                    _draw_change(pair, plan)
 
 
-def _change(pair: Change, plan: Plan) -> None:
+def _draw_change(pair: TrialPair, plan: Plan) -> None:
     first, second = pair.first.score.words.rate, pair.second.score.words.rate
-    about = as_written(f"{pair.first.name} · {pair.first.condition.title}")
+    about = escape_markdown(f"{pair.first.name} · {pair.first.condition.title}")
     st.markdown(f"**{about}**: {percent(first)} → {percent(second)}")
     for trial in (pair.first, pair.second):
-        st.caption(as_written(trial.setup.title))
+        st.caption(escape_markdown(trial.system.title))
         word_diff(trial)
     case = next(case for case in plan.cases if case.id == pair.second.case_id)
-    with saying_errors():
+    with show_errors():
         st.audio(to_flac(to_int16(plan.audio(case, pair.second.condition))), format="audio/flac")

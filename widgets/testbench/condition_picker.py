@@ -1,68 +1,76 @@
-"""Conditions: chosen, heard and looked at."""
+"""Conditions: picker, preview, and the user's noises."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from asr_core.audio.encode import to_flac, to_int16
-from asr_core.plain_text import shortened
-from asr_core.testbench.cases import Case
-from asr_core.testbench.conditions import CLEAN, KINDS, Condition
-from asr_core.testbench.spectrogram import spectrogram_png
-from asr_core.testbench.store import MAX_NOISE_S, Store
-from asr_core.testbench.trials import Plan
-from widgets.testbench.opened import samples_of_upload, saying_errors
-from widgets.testbench.pickers import page_of
-from widgets.texts import as_written
-from widgets.typed import KEPT, typed
+from asr_core.audio.encode import to_flac
+from asr_core.audio.pcm import to_int16
+from asr_core.evaluation.cases import Case
+from asr_core.evaluation.conditions import CLEAN, CONDITION_TYPES, Condition
+from asr_core.evaluation.experiment import Plan
+from asr_core.evaluation.spectrogram import spectrogram_png
+from asr_core.evaluation.store import MAX_NOISE_S, Store
+from asr_core.text.plain_text import shorten
+from widgets.markdown import escape_markdown
+from widgets.testbench.pickers import paginate
+from widgets.testbench.store_access import decode_upload, show_errors
+from widgets.text_fields import PERSIST, field_key
 
-__all__ = ["chosen_conditions", "own_noises", "preview"]
+__all__ = ["choose_conditions", "noise_library", "preview"]
 
-_PER_PAGE = 5  # each with its sound, two minutes at most
+_NOISES_PER_PAGE = 5  # each with its audio, two minutes at most
 
 
-def _usual(store: Store) -> list[Condition]:
+def _default_conditions(store: Store) -> list[Condition]:
     usual = [
         Condition(name, value)
-        for name, kind in KINDS.items()
+        for name, kind in CONDITION_TYPES.items()
         if name != "noise"
         for value in (kind.usual or (0.0,))
     ]
-    own = [Condition("noise", v, n.name) for n in store.noises() for v in KINDS["noise"].usual]
+    own = [
+        Condition("noise", v, n.name)
+        for n in store.noises()
+        for v in CONDITION_TYPES["noise"].usual
+    ]
     return usual + own
 
 
-def chosen_conditions(store: Store) -> list[Condition]:
-    """Draw the picker; a condition that is none is said, and left out."""
+def choose_conditions(store: Store) -> list[Condition]:
+    """Draw the picker and return the conditions; an invalid one is reported and left out."""
     chosen = st.multiselect(
-        "Conditions", _usual(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
-        persist_state=KEPT,
+        "Conditions", _default_conditions(store), [CLEAN], format_func=lambda c: c.title, key="conditions",
+        persist_state=PERSIST,
     )  # fmt: skip
     others = st.text_input(
-        "Others", key=typed("other-conditions"), persist_state=KEPT,
+        "Other conditions", key=field_key("other-conditions"), persist_state=PERSIST,
         placeholder="white:7, pitch:-8, room:0.4",
-        help="Kind and how much: " + ", ".join(
+        help="Type and amount: " + ", ".join(
             f"{name} ({kind.low:g} to {kind.high:g} {kind.unit})"
-            for name, kind in KINDS.items() if kind.has_value
+            for name, kind in CONDITION_TYPES.items() if kind.has_value
         ),
     )  # fmt: skip
     for text in filter(None, (part.strip() for part in others.split(","))):
-        with saying_errors():
+        with show_errors():
             chosen.append(Condition.parse(text))
     return list(dict.fromkeys(chosen))
 
 
 def preview(store: Store, cases: list[Case]) -> None:
-    """A case under a condition, to hear and to see."""
+    """Draw a case under a condition: player and spectrogram."""
     case = st.selectbox(
-        "Recording", cases, format_func=lambda c: shortened(c.said or c.name), key="preview-case"
+        "Recording", cases, format_func=lambda c: shorten(c.reference or c.name), key="preview-case"
     )
     condition = st.selectbox(
-        "Condition", _usual(store), format_func=lambda c: c.title, key="preview-condition"
+        "Condition",
+        _default_conditions(store),
+        format_func=lambda c: c.title,
+        key="preview-condition",
     )
     if case is None or condition is None:
         return
-    with saying_errors():
+    with show_errors():
         noises = {n.name: store.samples(n.id) for n in store.noises() if n.name == condition.noise}
         plan = Plan(cases, [condition], [], lambda c: store.samples(c.id), noises)
         samples = plan.audio(case, condition)
@@ -75,23 +83,27 @@ def preview(store: Store, cases: list[Case]) -> None:
         )
 
 
-def own_noises(store: Store) -> None:
-    """Noises of the user's own: added, heard, deleted."""
-    for noise in page_of(store.noises(), _PER_PAGE, "noise-page"):
-        with saying_errors():
-            st.markdown(f"**{as_written(noise.name)}** · {noise.seconds:.0f} s")
+def noise_library(store: Store) -> None:
+    """Draw the user's noises: play, add, delete."""
+    for noise in paginate(store.noises(), _NOISES_PER_PAGE, "noise-page"):
+        with show_errors():
+            st.markdown(f"**{escape_markdown(noise.name)}** · {noise.seconds:.0f} s")
             st.audio(store.flac(noise.id), format="audio/flac")
             if store.actor.may_delete(noise.owner) and st.button(
                 "Delete", key=f"noise-{noise.id}", icon=":material/delete:"
             ):
                 store.delete_noise(noise.id)
                 st.rerun()
-    file = st.file_uploader("A recording of a noise", key="noise-file")
+    file = st.file_uploader("Noise recording", key="noise-file")
     name = st.text_input(
-        "Its name", key=typed("noise-name"), placeholder="street", max_chars=40, persist_state=KEPT
+        "Name of the noise",
+        key=field_key("noise-name"),
+        placeholder="street",
+        max_chars=40,
+        persist_state=PERSIST,
     )
     if st.button("Store the noise", disabled=not (file and name), icon=":material/save:"):
-        with saying_errors():
+        with show_errors():
             assert file is not None
-            store.add_noise(name.strip(), samples_of_upload(file, file.name, MAX_NOISE_S))
+            store.add_noise(name.strip(), decode_upload(file, file.name, MAX_NOISE_S))
             st.rerun()

@@ -1,33 +1,35 @@
-"""Ways into the test set: read a sentence aloud, upload, import."""
+"""Forms that add to the test set: read aloud, upload, import."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from asr_core.evaluation.archives import open_zip
+from asr_core.evaluation.cases import MAX_CASE_S, MAX_REFERENCE, NewCase
+from asr_core.evaluation.imports import import_set
+from asr_core.evaluation.prompts import PROMPT_LISTS
+from asr_core.evaluation.set_files import Files
+from asr_core.evaluation.store import Store
 from asr_core.languages import LANGUAGES
-from asr_core.plain_text import plain
-from asr_core.testbench.archives import opened_zip
-from asr_core.testbench.cases import MAX_CASE_S, MAX_SAID, NewCase
-from asr_core.testbench.imports import import_set
-from asr_core.testbench.prompts import PROMPT_LISTS
-from asr_core.testbench.set_files import Files
-from asr_core.testbench.store import Store
-from widgets.testbench.opened import samples_of_upload, saying_errors, tag_fields
-from widgets.texts import as_written
-from widgets.typed import KEPT, forget_typed, typed
-from widgets.workspace import forget_upload, stored_upload
+from asr_core.text.plain_text import sanitise
+from widgets.markdown import escape_markdown
+from widgets.testbench.store_access import decode_upload, show_errors, tag_fields
+from widgets.text_fields import PERSIST, field_key, forget_field
+from widgets.workspace import release_upload, stored_upload
 
 __all__ = ["new_cases"]
 
-_FREE = "Words of your own"
-_FILES, _EARLIER, _CHOSEN = "case-files", "case-files-earlier", "case-files-chosen"
+_FREE = "Your own text"
+_FILES_KEY, _EARLIER_KEY, _CHOSEN_KEY = "case-files", "case-files-earlier", "case-files-chosen"
 
 
 def new_cases(store: Store) -> None:
-    """Draw the three ways."""
+    """Draw the three forms."""
     record, upload, import_ = st.tabs(["Read aloud", "Upload", "Import a set"])
     with record:
         _record(store)
@@ -41,11 +43,11 @@ def _language(key: str) -> str:
     codes = list(LANGUAGES)
     return st.selectbox(
         "Language", codes, codes.index("en"), LANGUAGES.__getitem__, key=f"{key}-language",
-        persist_state=KEPT,
+        persist_state=PERSIST,
     )  # fmt: skip
 
 
-def _stored(n: int) -> None:
+def _toast_stored(n: int) -> None:
     st.toast(
         f"{n} recording{'s' if n != 1 else ''} stored in the test set.", icon=":material/check:"
     )
@@ -53,33 +55,33 @@ def _stored(n: int) -> None:
 
 def _record(store: Store) -> None:
     sentences = st.selectbox(
-        "Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list", persist_state=KEPT
+        "Sentences", [*PROMPT_LISTS, _FREE], key="prompt-list", persist_state=PERSIST
     )
     n_read = st.session_state.setdefault("n-read", 0)
     if sentences == _FREE:
-        said = st.text_area(
-            "What you are going to say", max_chars=MAX_SAID, key=typed(f"free-{n_read}"),
-            persist_state=KEPT,
+        reference = st.text_area(
+            "Text to read", max_chars=MAX_REFERENCE, key=field_key(f"free-{n_read}"),
+            persist_state=PERSIST,
         ).strip()  # fmt: skip
         language = _language("record")
     else:
         chosen = PROMPT_LISTS[sentences]
-        said, language = chosen[n_read % len(chosen)], "en"
+        reference, language = chosen[n_read % len(chosen)], "en"
         st.caption(f"Sentence {n_read % len(chosen) + 1} of {len(chosen)}: read it aloud.")
-        st.markdown(f"### {as_written(said)}")
-    sound = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
-    with saying_errors():
+        st.markdown(f"### {escape_markdown(reference)}")
+    recorded = st.audio_input("Record", key=f"record-{n_read}", label_visibility="collapsed")
+    with show_errors():
         tags = tag_fields("record")
         buttons = st.container(horizontal=True)
-        ready = sound is not None and bool(said)
+        ready = recorded is not None and bool(reference)
         if buttons.button(
             "Store in the test set", type="primary", disabled=not ready, icon=":material/save:"
         ):
-            assert sound is not None
-            samples = samples_of_upload(sound, "the recording", MAX_CASE_S)
-            store.add_case(NewCase(said[:60], said, samples, language, tags))
-            _stored(1)
-            forget_typed(f"free-{n_read}")
+            assert recorded is not None
+            samples = decode_upload(recorded, "the recording", MAX_CASE_S)
+            store.add_case(NewCase(reference[:60], reference, samples, language, tags))
+            _toast_stored(1)
+            forget_field(f"free-{n_read}")
             st.session_state["n-read"] += 1
             st.rerun()
         if sentences != _FREE and buttons.button("Skip", icon=":material/skip_next:"):
@@ -88,100 +90,102 @@ def _record(store: Store) -> None:
 
 
 def _chosen_files() -> list[UploadedFile]:
-    """Draw the uploader; return what was dropped, also before another page was drawn.
+    """Draw the uploader and return its files, including those from before another page.
 
-    The uploader begins empty when it is drawn again. What it had then is listed below it.
+    The uploader is empty when it is drawn again; earlier files are listed below it.
     """
-    if _FILES not in st.session_state:
-        st.session_state[_EARLIER] = st.session_state.get(_CHOSEN, [])
+    if _FILES_KEY not in st.session_state:
+        st.session_state[_EARLIER_KEY] = st.session_state.get(_CHOSEN_KEY, [])
     dropped = st.file_uploader(
-        "Recordings whose words you know", accept_multiple_files=True, key=_FILES
+        "Recordings with known words", accept_multiple_files=True, key=_FILES_KEY
     )
-    chosen = st.session_state[_CHOSEN] = [*st.session_state[_EARLIER], *dropped]
+    chosen = st.session_state[_CHOSEN_KEY] = [*st.session_state[_EARLIER_KEY], *dropped]
     return chosen
 
 
-def _said_in(file: UploadedFile) -> str:
-    """Draw the field for the words of a file."""
-    st.caption(as_written(file.name))
+def _reference_field(file: UploadedFile) -> str:
+    """Draw the field for a file's reference and return it."""
+    st.caption(escape_markdown(file.name))
     row = st.container(horizontal=True, vertical_alignment="center")
-    said = row.text_input(
-        f"What is said in {plain(file.name)}", key=typed(f"upload-said-{file.file_id}"),
-        max_chars=MAX_SAID, placeholder="What is said", persist_state=KEPT,
+    reference = row.text_input(
+        f"What was said in {sanitise(file.name)}", key=field_key(f"upload-said-{file.file_id}"),
+        max_chars=MAX_REFERENCE, placeholder="What was said", persist_state=PERSIST,
         label_visibility="collapsed",
     )  # fmt: skip
-    earlier = st.session_state[_EARLIER]
+    earlier = st.session_state[_EARLIER_KEY]
     if file in earlier and row.button(
         "Remove", key=f"upload-remove-{file.file_id}", icon=":material/close:"
     ):
-        st.session_state[_EARLIER] = [other for other in earlier if other is not file]
-        forget_upload(file)
+        st.session_state[_EARLIER_KEY] = [other for other in earlier if other is not file]
+        release_upload(file)
         st.rerun()
-    return said.strip()
+    return reference.strip()
 
 
 def _upload(store: Store) -> None:
     files = _chosen_files()
     if not files:
         return
-    st.caption("Write what is said in each; leave it empty where nobody speaks.")
-    texts = [_said_in(file) for file in files]
+    st.caption("Enter what was said in each. Leave it empty if nobody speaks.")
+    texts = [_reference_field(file) for file in files]
     language = _language("upload")
-    with saying_errors():
+    with show_errors():
         tags = tag_fields("upload")
         if st.button("Store these in the test set", type="primary", icon=":material/save:"):
             n_stored = 0
-            for file, said in zip(files, texts, strict=True):
-                with saying_errors():
-                    samples = samples_of_upload(file, file.name, MAX_CASE_S)
+            for file, reference in zip(files, texts, strict=True):
+                with show_errors():
+                    samples = decode_upload(file, file.name, MAX_CASE_S)
                     store.add_case(
-                        NewCase(PurePosixPath(file.name).stem, said, samples, language, tags)
+                        NewCase(PurePosixPath(file.name).stem, reference, samples, language, tags)
                     )
                     n_stored += 1
-            _stored(n_stored)
+            _toast_stored(n_stored)
 
 
 def _import(store: Store) -> None:
     st.caption(
-        "A table (CSV, TSV or JSONL) with a column for the file and one for its words, and the "
-        "recordings beside it. Other columns become tags: *accent*, *speaker* … Sets of Common "
-        "Voice, LJ Speech, LibriSpeech and Kaldi are read as they are unpacked."
+        "A table (CSV, TSV or JSONL) with columns for the file and its words, next to the "
+        "recordings. Other columns become tags, such as *accent* or *speaker*. Common Voice, LJ "
+        "Speech, LibriSpeech and Kaldi sets can be used as unpacked."
     )
     folder = st.file_uploader(
-        "Folder, as Hugging Face's audiofolder or NeMo write it",
+        "Folder in the layout of Hugging Face's audiofolder or of NeMo",
         accept_multiple_files="directory", key="case-folder",
     )  # fmt: skip
-    packed = st.file_uploader("Or the same as a ZIP", type="zip", key="case-zip")
+    packed = st.file_uploader("Or a ZIP of such a folder", type="zip", key="case-zip")
     language = _language("import")
     if st.button(
         "Store them in the test set", type="primary", icon=":material/save:",
         disabled=not (folder or packed),
     ):  # fmt: skip
-        with saying_errors():
+        with show_errors():
             if packed is not None:
                 stored = stored_upload(packed)
-                with opened_zip(stored.path) as files:
-                    _imported(store, files, language)
+                with open_zip(stored.path) as files:
+                    _run_import(store, files, language)
             else:
-                _imported(
-                    store, {f.name: lambda f=f: stored_upload(f).open() for f in folder}, language
-                )
+                _run_import(store, {f.name: _opener(f) for f in folder}, language)
 
 
-def _imported(store: Store, files: Files, language: str) -> None:
-    """Store a set and say what became of it."""
-    bar = st.progress(0.0, "Reading …")
+def _opener(file: UploadedFile) -> Callable[[], BinaryIO]:
+    return lambda: stored_upload(file).open()
+
+
+def _run_import(store: Store, files: Files, language: str) -> None:
+    """Store a set and draw the outcome."""
+    bar = st.progress(0.0, "Reading…")
 
     def progress(i: int, n: int) -> None:
-        if i == n or i % max(1, n // 100) == 0:  # not a message to the browser for each line
+        if i == n or i % max(1, n // 100) == 0:  # not a message for every line
             bar.progress(i / n, f"{i} of {n}")
 
     found = import_set(store.add_case, files, language, progress)
     bar.empty()
-    _stored(found.n_stored)
+    _toast_stored(found.n_stored)
     st.success(f"{found.n_stored} of {found.n_lines} recordings are in the test set.")
     for note in found.notes:
-        st.info(as_written(note))
+        st.info(escape_markdown(note))
     if found.problems:
-        some = "\n".join(f"- {as_written(problem)}" for problem in found.problems)
+        some = "\n".join(f"- {escape_markdown(problem)}" for problem in found.problems)
         st.warning(f"{found.n_problems} could not be used:\n{some}")

@@ -1,0 +1,1 @@
+"""Evaluation: test cases, conditions, runs, scores and reports, and the store behind the test bench."""

@@ -1,0 +1,1 @@
+"""Text: sentences, segments, line breaks, numbers and repetition."""
