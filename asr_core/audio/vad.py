@@ -9,7 +9,9 @@ at once.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +32,7 @@ __all__ = [
     "SpeechSpan",
     "VadOptions",
     "count_bursts",
+    "mask_runs",
 ]
 
 Samples = NDArray[np.float32]
@@ -192,6 +195,15 @@ def count_bursts(speech_mask: bytes) -> int:
         speech_mask: for each frame 1 if there is speech, else 0.
     """
     return sum(1 in part for part in speech_mask.split(bytes(_BURST_PAUSE_FRAMES)))
+
+
+def mask_runs(speech_mask: bytes) -> Iterator[tuple[bool, int, int]]:
+    """Yield the runs of speech and of silence: whether it is speech, first frame, frame after it."""
+    begin = 0
+    for is_speech, run in groupby(speech_mask):
+        end = begin + len(list(run))
+        yield bool(is_speech), begin, end
+        begin = end
 
 
 class SpeechSegmenter:

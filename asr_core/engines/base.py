@@ -121,15 +121,12 @@ def without_first_words(hypothesis: Hypothesis, n: int) -> Hypothesis:
     """Return the hypothesis as if its first ``n`` words were its prefix."""
     if not n:
         return hypothesis
-    words, tokens = hypothesis.words[n:], hypothesis.word_tokens[n:]
-    n_tokens = sum(map(len, tokens))
+    rest = without_words(hypothesis, range(n))
+    n_tokens = len(rest.tokens)
     return replace(
-        hypothesis,
-        words=words,
-        word_tokens=tokens,
+        rest,
         known=(*hypothesis.known, *(word.text for word in hypothesis.words[:n])),
-        word_logprobs=hypothesis.word_logprobs[n:],
-        avg_logprob=sum(hypothesis.word_logprobs[n:]) / n_tokens if n_tokens else 0.0,
+        avg_logprob=sum(rest.word_logprobs) / n_tokens if n_tokens else 0.0,
     )
 
 

@@ -7,13 +7,12 @@ out what follows or writes what came before again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.vad import FRAME_SAMPLES
+from asr_core.audio.vad import FRAME_SAMPLES, mask_runs
 from asr_core.full_context.chunks import SpeechChunk
 from asr_core.transcript import Word
 
@@ -47,15 +46,14 @@ def shorten_pauses(chunk: SpeechChunk, max_pause_s: float) -> ShortenedAudio:
     longest = round(max_pause_s * SAMPLE_RATE_HZ)
     kept: list[NDArray[np.float32]] = []
     cuts: list[tuple[float, float]] = []
-    n_kept = n_read = begin = 0
-    for is_speech, run in groupby(chunk.speech_mask):
-        end = begin + len(list(run)) * FRAME_SAMPLES
-        n_cut = end - begin - longest
+    n_kept = n_read = 0
+    for is_speech, first, after in mask_runs(chunk.speech_mask):
+        begin = first * FRAME_SAMPLES
+        n_cut = (after - first) * FRAME_SAMPLES - longest
         if not is_speech and n_cut > 0 and begin > 0:
             middle = begin + longest // 2
             kept.append(chunk.samples[n_read:middle])
             n_kept += len(kept[-1])
             n_read = middle + n_cut
             cuts.append((n_kept / SAMPLE_RATE_HZ, n_cut / SAMPLE_RATE_HZ))
-        begin = end
     return ShortenedAudio(np.concatenate([*kept, chunk.samples[n_read:]]), tuple(cuts))

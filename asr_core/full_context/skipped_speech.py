@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 
 from asr_core.audio import SAMPLE_RATE_HZ
-from asr_core.audio.vad import FRAME_SAMPLES
+from asr_core.audio.vad import FRAME_SAMPLES, mask_runs
 from asr_core.full_context.chunks import SpeechChunk
 from asr_core.full_context.config import FULL_CONTEXT_DEFAULTS, FullContextConfig
 from asr_core.text.repetition import is_too_fast
@@ -65,13 +65,11 @@ def _range_ms(part: SpeechChunk) -> tuple[int, int]:
 def _split_at_pause(part: SpeechChunk, config: FullContextConfig) -> list[SpeechChunk]:
     """Return what lies before and after the longest pause, where each has enough speech."""
     frame_s = FRAME_SAMPLES / SAMPLE_RATE_HZ
-    best_s, cut_s, begin = config.min_split_pause_s, 0.0, 0
-    for is_speech, run in groupby(part.speech_mask):
-        end = begin + len(list(run))
+    best_s, cut_s = config.min_split_pause_s, 0.0
+    for is_speech, begin, end in mask_runs(part.speech_mask):
         is_inner = begin > 0 and end < len(part.speech_mask)
         if not is_speech and is_inner and (end - begin) * frame_s >= best_s:
             best_s, cut_s = (end - begin) * frame_s, (begin + end) / 2 * frame_s
-        begin = end
     halves = [part.part(0.0, cut_s), part.part(cut_s, part.duration_s)] if cut_s else []
     return [half for half in halves if half.speech_s >= config.min_split_speech_s]
 

@@ -82,7 +82,7 @@ class StreamingConfig:
     prompt_chars: int = 200
     """Characters of the same utterance in the prompt once its audio has left the window."""
     context_s: float = 5.0
-    """Seconds of earlier speech that a window begins with, its pauses shortened."""
+    """Seconds of earlier speech that a window begins with; the pause after it is cut out."""
     max_doubtful_probability: float = 0.5
     """Probability below which a word makes its context doubtful: it is decoded once more."""
     context_lead_s: float = 0.5

@@ -37,9 +37,7 @@ _CHARACTERS_PER_DIGIT = 4  # the length of most words for one
 
 _RUNAWAY_ITEMS, _RUNAWAY_REPEATS = 32, 12  # more than anybody says in one breath
 
-MAX_END_ERROR_S = (
-    0.15  # of the voice detector or the alignment at the end of speech (docs/tuning.md)
-)
+MAX_END_ERROR_S = 0.15  # of the detector or the alignment at the end of speech (docs/tuning.md)
 
 _N_FAST_WORDS = 5  # judged together: alignment gives single words too little or too much
 
