@@ -17,6 +17,7 @@ from widgets.microphone import (
     stall_notice,
     stop_microphone,
 )
+from widgets.refinement import refinement_progress, shown_transcript
 from widgets.settings import current_settings, load_chosen_engine
 from widgets.transcript_view import finished_view, live_view
 from widgets.workspace import current_workspace, retention_caption
@@ -75,14 +76,24 @@ def draw_finished(recording: Recording) -> None:
     snapshot = recording.session.snapshot
     title = f"Recording {recording.number}"
     st.subheader(f"{title} · {recording.started:%H:%M}", anchor=False)
-    finished_view(recording_name(recording), snapshot.segments, _NO_SPEECH)
+    if recording.is_refining:
+        refinement_progress(recording)
+    shown = shown_transcript(recording)
+    finished_view(
+        recording_name(recording),
+        shown.transcript.segments,
+        _NO_SPEECH,
+        shown.version,
+        shown.changed,
+    )
     if snapshot.error:
         st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
     loss_notice(recording)
     from widgets.flagging import flag_recording  # imports the database
 
-    file_name = recording_downloads(recording)
-    flag_recording(file_name, title, recording.session, current_settings().model)
+    file_name = recording_downloads(recording, shown.transcript)
+    model = current_settings().model
+    flag_recording(file_name, title, recording.session, shown.transcript, model)
 
 
 st.title("Speak and read", anchor=False)

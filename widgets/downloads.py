@@ -68,12 +68,17 @@ def recording_name(recording: Recording) -> str:
     return f"recording-{recording.number}"
 
 
-def recording_downloads(recording: Recording) -> str:
-    """Draw the downloads of the final words so far; return the file name without extension."""
+def recording_downloads(recording: Recording, refined: Transcript | None = None) -> str:
+    """Draw the downloads of a recording; return the file name without extension.
+
+    Args:
+        recording: whose final words so far are saved.
+        refined: transcript that is saved instead.
+    """
     name = f"{recording_name(recording)}-{recording.started:%Y%m%d-%H%M}"
 
     def transcript() -> Transcript:
-        return recording.session.snapshot.transcript()
+        return refined or recording.session.snapshot.transcript()
 
     download_buttons(name, name, transcript, recording.session)
     return name

@@ -45,7 +45,9 @@ def flag_transcript(job: Job, original: Transcript, corrected: Transcript) -> No
     _line_popover(job.key, _Source(job.name, job.model, original, corrected, audio))
 
 
-def flag_recording(key: str, name: str, session: LiveSession, model: str) -> None:
+def flag_recording(
+    key: str, name: str, session: LiveSession, transcript: Transcript, model: str
+) -> None:
     """Draw the popover of a finished recording, which has audio only if it was kept."""
 
     def audio(time_range: TimeRange) -> Samples:
@@ -55,9 +57,8 @@ def flag_recording(key: str, name: str, session: LiveSession, model: str) -> Non
         )
         return recording[round(time_range.start_s * SAMPLE_RATE_HZ) : end]
 
-    original = session.snapshot.transcript()
     has_audio = session.options.keep_audio
-    source = _Source(name, model, original, original, audio if has_audio else None)
+    source = _Source(name, model, transcript, transcript, audio if has_audio else None)
     _line_popover(key, source)
 
 

@@ -25,6 +25,11 @@ def live_options() -> tuple[LiveOptions, float | None]:
             "Keep the audio", key="keep", persist_state=PERSIST,
             help="Keeps the audio in memory, so that you can save it, until you clear it or close the tab.",
         )  # fmt: skip
+        refine = st.toggle(
+            "Refine after STOP", True, key="refine", persist_state=PERSIST,
+            help="Transcribes an ended recording once more as a whole, which mends words. Its audio "
+            "stays in memory until then.",
+        )  # fmt: skip
         minutes = None
         if st.toggle("Time limit", key="limited", persist_state=PERSIST):
             minutes = st.number_input(
@@ -33,6 +38,6 @@ def live_options() -> tuple[LiveOptions, float | None]:
         max_minutes = read_settings().max_recording_minutes
         if max_minutes is not None:
             st.caption(f"Recordings end after {max_minutes:g} minutes on this server.")
-    options = LiveOptions(settings.language, settings.task, period, keep)
+    options = LiveOptions(settings.language, settings.task, period, keep, refine)
     limits_s = [60 * limit for limit in (minutes, max_minutes) if limit is not None]
     return options, min(limits_s, default=None)

@@ -28,11 +28,35 @@ _REPORTED_LAG_S = 2.0
 _component = define_component("transcript_view")
 
 
-def finished_view(name: str, segments: Sequence[Segment], empty: str) -> None:
-    """Draw all lines of a recording, or ``empty`` if it has none."""
-    lines = _lines(segments)
+def finished_view(
+    name: str,
+    segments: Sequence[Segment],
+    empty: str,
+    version: str = "",
+    changed: Sequence[bool] = (),
+) -> None:
+    """Draw all lines of a recording, or ``empty`` if it has none.
+
+    Args:
+        name: of the recording.
+        segments: its lines.
+        empty: drawn if there are none.
+        version: of the transcript; the lines of another one are replaced.
+        changed: for each word if it is marked for a moment; none is without.
+    """
+    lines: list[dict[str, Any]] = [*_lines(segments)]
+    if any(changed):
+        marks = iter(changed)
+        for line, segment in zip(lines, segments, strict=True):
+            line["words"] = [[word.text, next(marks)] for word in segment.words]
     _component(
-        data={"id": name, "first": 0, "lines": lines, "empty": empty, "keep": storage_key(name)},
+        data={
+            "id": name + version,
+            "first": 0,
+            "lines": lines,
+            "empty": empty,
+            "keep": storage_key(name),
+        },
         key=f"view-{name}",
         on_resend_change=_ignore,
     )

@@ -17,6 +17,7 @@ from asr_core.cli.recognition import ModelChoice
 if TYPE_CHECKING:
     from asr_core.engines.base import EngineName
     from asr_core.streaming import Snapshot
+    from asr_core.transcript import Transcript
 
 __all__ = ["EventPrinter", "stream"]
 
@@ -45,19 +46,27 @@ def _parse_speed(text: str) -> float:
     metavar="X|max",
     help="1.0 is real time; max simulates the clock and runs as fast as the model.",
 )
+@click.option(
+    "--refine",
+    is_flag=True,
+    help="Transcribe all of it once more at the end, as the page does after STOP.",
+)
 def stream(
     file: Path,
     model: str,
     engine: EngineName | Literal["auto"],
     language: str | None,
     speed: float,
+    refine: bool,
 ) -> int:
     """Replay FILE, an audio or video file, through the live session that the page uses.
 
     Prints JSON lines: kind (partial, final when a line is finished, end), audio_time,
     wall_time, committed (final text so far), tentative, words (newly committed ones), lag.
-    Times are in seconds.
+    Times are in seconds. With --refine a last line follows, of kind refined, with the text and
+    the words of the refined transcript.
     """
+    from asr_core import streaming
     from asr_core.audio.decode import AudioFile
     from asr_core.streaming import LiveOptions, LiveSession
     from asr_core.streaming.replay import replay
@@ -65,11 +74,13 @@ def stream(
     choice = ModelChoice(model, engine, language).checked()
     audio = AudioFile(file)
     loaded, choice = choice.load()
-    session = LiveSession(LiveOptions(language=choice.language))
+    session = LiveSession(LiveOptions(language=choice.language, refine=refine))
     events = EventPrinter()
     for snapshot in replay(audio, session, loaded, None if math.isinf(speed) else speed):
         events.print_change(snapshot)
     events.print_end(session.snapshot)
+    if refine and session.snapshot.audio_s:
+        events.print_refined(streaming.refine(session, loaded))
     for note in audio.notes:
         say(note)
     if not session.snapshot.committed_words:
@@ -101,6 +112,19 @@ class EventPrinter:
     def print_end(self, snapshot: Snapshot) -> None:
         """Print the last line."""
         self._print("end", snapshot)
+
+    def print_refined(self, transcript: Transcript) -> None:
+        """Print the refined transcript."""
+        from asr_core.output.formats import word_to_dict
+
+        event = {
+            "kind": "refined",
+            "audio_time": round(transcript.duration, 3),
+            "wall_time": round(time.monotonic() - self._started_s, 3),
+            "committed": transcript.text,
+            "words": [word_to_dict(word) for word in transcript.words],
+        }
+        print_line(json.dumps(event, ensure_ascii=False))
 
     def _print(self, kind: str, snapshot: Snapshot) -> None:
         from asr_core.output.formats import word_to_dict

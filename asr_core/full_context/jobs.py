@@ -10,13 +10,12 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from asr_core.engines.base import Engine
-from asr_core.errors import AsrError, Cancelled, LimitError
+from asr_core.errors import AsrError, Cancelled
 from asr_core.full_context.playback import make_playback_copy
 from asr_core.full_context.stored_files import StoredFile
 from asr_core.full_context.transcribe import FileOptions, FileProgress, transcribe
@@ -29,8 +28,6 @@ from asr_core.transcript import Transcript
 __all__ = ["Job", "JobQueue", "JobState"]
 
 logger = logging.getLogger(__name__)
-
-_BUDGET_POLL_S = 0.2
 
 
 class JobState(Enum):
@@ -177,27 +174,16 @@ class JobQueue:
         return next((job for job in jobs if job.state is JobState.WAITING), None)
 
     def _run_in_turn(self, job: Job) -> None:
-        with self._reserved_slot(job) as is_reserved:
+        budget = self._budget or process_budget()
+        slot = budget.reserve_in_turn(Resource.JOBS, 1, self._owner, self._group, job.cancel)
+        if slot is None:
+            return
+        with slot:
             with self._lock:
-                if not is_reserved or job.state is not JobState.WAITING:
+                if job.state is not JobState.WAITING:
                     return
                 job.state, job.started_at = JobState.RUNNING, self._clock()
             self._run(job)
-
-    @contextmanager
-    def _reserved_slot(self, job: Job) -> Iterator[bool]:
-        """Wait until the budget allows one more file; yield False if ``job`` was cancelled."""
-        budget = self._budget or process_budget()
-        while not job.cancel.is_set():
-            try:
-                slot = budget.reserve(Resource.JOBS, 1, self._owner, self._group)
-            except LimitError:
-                job.cancel.wait(_BUDGET_POLL_S)
-                continue
-            with slot:
-                yield True
-            return
-        yield False
 
     def _run(self, job: Job) -> None:
         def report(progress: FileProgress) -> None:

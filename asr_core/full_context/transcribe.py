@@ -33,6 +33,8 @@ from asr_core.transcript import Segment, Transcript, Word
 
 __all__ = ["FileOptions", "FileProgress", "transcribe"]
 
+AudioSource = str | Path | BinaryIO | NDArray[np.float32] | NDArray[np.int16]
+
 Decode = Callable[[Sequence[Window]], list[Hypothesis]]
 
 
@@ -102,7 +104,7 @@ class FileOptions:
 
 
 def transcribe(
-    source: str | Path | BinaryIO | NDArray[np.float32],
+    source: AudioSource,
     engine: Engine,
     options: FileOptions | None = None,
     *,
@@ -113,8 +115,8 @@ def transcribe(
     """Return the transcript of one file; runs in the caller's thread, in bounded memory.
 
     Args:
-        source: a path, an open binary file, or (n_samples,) float32 samples at 16 kHz; these
-            are one track of one channel, whatever ``options`` asks for.
+        source: a path, an open binary file, or (n_samples,) float32 or int16 samples at 16 kHz;
+            these are one track of one channel, whatever ``options`` asks for.
         engine: recognises the speech.
         options: the user's choices.
         name: the file's name in messages.
@@ -237,7 +239,7 @@ def _start_of(segment: Segment) -> float:
 
 
 def _open(
-    source: str | Path | BinaryIO | NDArray[np.float32],
+    source: AudioSource,
     name: str | None,
     options: FileOptions,
     check_cancelled: Callable[[], None],

@@ -61,6 +61,10 @@ _GROUP_SHARE = 0.75
 """Share of a total that one group may use: a whole company may be behind one address."""
 
 
+_POLL_S = 0.2
+"""Seconds between two attempts of one who waits for room."""
+
+
 @dataclass(frozen=True)
 class ResourceUsage:
     """Amount of a resource in use, and the number of owners who use it."""
@@ -96,6 +100,13 @@ class Reservation:
             if self._finalizer.alive:
                 self._budget._add(self._resource, self._holder, more)
                 self._amount[0] += more
+
+    def shrink(self, less: float) -> None:
+        """Release ``less`` of it."""
+        with self._budget._lock:
+            if self._finalizer.alive:
+                self._budget._subtract(self._resource, self._holder, less)
+                self._amount[0] -= less
 
     def release(self) -> None:
         """Release all of it; further calls do nothing."""
@@ -147,6 +158,22 @@ class Budget:
         """
         self._add(resource, (owner, group), amount)
         return Reservation(self, resource, (owner, group), amount)
+
+    def reserve_in_turn(
+        self,
+        resource: Resource,
+        amount: float,
+        owner: Hashable,
+        group: Hashable,
+        cancel: threading.Event,
+    ) -> Reservation | None:
+        """Wait until there is room, and reserve it; return None once ``cancel`` is set."""
+        while not cancel.is_set():
+            try:
+                return self.reserve(resource, amount, owner, group)
+            except LimitError:
+                cancel.wait(_POLL_S)
+        return None
 
     def used(self, resource: Resource, owner: Hashable = None) -> float:
         """Return the amount that one owner has reserved."""

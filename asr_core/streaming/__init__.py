@@ -7,6 +7,7 @@ from asr_core.streaming.recording_controller import (
     end_all,
     is_closing,
 )
+from asr_core.streaming.refinement import Refinement, changed_words, refine
 from asr_core.streaming.scheduler import Scheduler, scheduler_for
 from asr_core.streaming.session import LiveOptions, LiveSession, Phase, Snapshot
 
@@ -16,10 +17,13 @@ __all__ = [
     "Phase",
     "Recording",
     "RecordingController",
+    "Refinement",
     "Scheduler",
     "Snapshot",
     "StreamingConfig",
+    "changed_words",
     "end_all",
     "is_closing",
+    "refine",
     "scheduler_for",
 ]

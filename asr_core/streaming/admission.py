@@ -20,6 +20,8 @@ __all__ = ["MAX_PAGES_PER_USER", "AdmissionQueue"]
 
 _CLIENT_TIMEOUT_S = 5.0  # without a request; frames come fifty times a second
 
+_CONNECTING_S = 15.0  # more for a client that has just joined: its connection is being made
+
 _INITIAL_STAY_S = 120.0  # assumed until somebody has left, for the estimate
 
 _STAY_EMA_WEIGHT = 0.2  # of the newest stay
@@ -99,7 +101,8 @@ class AdmissionQueue:
     def join(self, client: Hashable) -> bool:
         """Queue a client whose audio has not begun; return False if the queue is full.
 
-        Like every waiting client it is dropped unless it requests admission soon.
+        Like every waiting client it is dropped unless it requests admission soon, though it has
+        time to connect first.
         """
         now = self._clock()
         with self._lock:
@@ -108,7 +111,7 @@ class AdmissionQueue:
                 return True
             if self._is_full():
                 return False
-            self._waiting[client] = now
+            self._waiting[client] = now + _CONNECTING_S
             return True
 
     def is_at_limit(self, client: Hashable) -> bool:

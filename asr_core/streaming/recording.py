@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.audio.resample import Resampler
+from asr_core.engines.base import Engine
 from asr_core.rtc.concealment import REPEATED_S, conceal_loss
 from asr_core.rtc.gap_detector import GapDetector
+from asr_core.streaming.refinement import Refinement
 from asr_core.streaming.session import LiveSession
 
 __all__ = ["Recording"]
@@ -37,8 +39,11 @@ class Recording:
 
     number: int
     session: LiveSession
+    engine: Engine
     started: datetime
     ends_at: float | None = None  # on the clock of ``time.monotonic``
+    refinement: Refinement | None = None
+    """Once the recording has ended, if the user asked for it."""
     resampler: Resampler = field(default_factory=Resampler)
     gaps: GapDetector = field(default_factory=GapDetector)
     last_samples: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -80,6 +85,17 @@ class Recording:
             self.lost = _with_gap(self.lost, self.session.snapshot.audio_s, lost_s)
             n_lost = round(lost_s * SAMPLE_RATE_HZ)
             self.session.append(conceal_loss(self.last_samples, n_lost, SAMPLE_RATE_HZ))
+
+    @property
+    def is_refining(self) -> bool:
+        """True until the refined transcript is there, or will not come."""
+        return self.refinement is not None and not self.refinement.is_over
+
+    def discard(self) -> None:
+        """Free the kept audio and stop the refinement."""
+        if self.refinement is not None:
+            self.refinement.cancel()
+        self.session.discard_audio()
 
     @property
     def remaining_s(self) -> float | None:

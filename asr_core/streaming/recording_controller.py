@@ -29,6 +29,7 @@ from asr_core.ops.budget import Budget, Reservation, Resource, process_budget
 from asr_core.ops.metrics import count_recording
 from asr_core.streaming.admission import AdmissionQueue
 from asr_core.streaming.recording import Recording
+from asr_core.streaming.refinement import Refinement, RefinementQueue
 from asr_core.streaming.scheduler import Scheduler
 from asr_core.streaming.session import LiveOptions, LiveSession
 from asr_core.streaming.watchdog import Watchdog
@@ -122,6 +123,7 @@ class RecordingController:
     """
 
     def __init__(self, budget: Budget | None = None) -> None:
+        self._refinements = RefinementQueue(budget)
         self.owner: Hashable = object()
         self.notice: str | None = None
         self._budget = budget
@@ -204,7 +206,7 @@ class RecordingController:
             forgotten = [recording for recording in self._recordings if recording not in kept]
             self._recordings = kept
         for recording in forgotten:
-            recording.session.discard_audio()
+            recording.discard()
 
     def close(self) -> None:
         """End and free everything for good; later frames are ignored.
@@ -294,6 +296,7 @@ class RecordingController:
             self._leave_queue()
         if recording is not None:
             recording.finish()
+            self._refine(recording)
             snapshot = recording.session.snapshot
             lost_s = sum(duration_s for _, duration_s in recording.lost)
             logger.info(
@@ -301,6 +304,12 @@ class RecordingController:
                 extra={"seconds": snapshot.audio_s, "lag_s": snapshot.lag_s, "lost_s": lost_s},
             )
             count_recording(snapshot.audio_s, lost_s, recording.too_fast_s)
+
+    def _refine(self, recording: Recording) -> None:
+        if not recording.session.options.refine or self._is_closed or is_closing():
+            return
+        recording.refinement = Refinement(recording.session, recording.engine, self.owner)
+        self._refinements.add(recording.refinement)
 
     def check(self, now: float) -> bool:
         """End what has gone on for too long; return False if nothing is left to end.
@@ -380,7 +389,8 @@ class RecordingController:
         self.notice = None
         session = LiveSession(self._options, self._reserve_memory())
         ends_at = time.monotonic() + self._limit_s if self._limit_s is not None else None
-        recording = Recording(self._n_started, session, datetime.now().astimezone(), ends_at)
+        started = datetime.now().astimezone()
+        recording = Recording(self._n_started, session, scheduler.engine, started, ends_at)
         self._recordings.append(recording)
         self._running = recording
         scheduler.add(session)
@@ -390,7 +400,7 @@ class RecordingController:
 
     def _reserve_memory(self) -> Reservation | None:
         """Return an empty reservation for the kept audio; None if none is kept."""
-        if not self._options.keep_audio:
+        if not self._options.keeps_audio:
             return None
         budget = self._budget or process_budget()
         return budget.reserve(Resource.RECORDINGS, 0, self.owner)

@@ -62,12 +62,19 @@ class LiveOptions:
         task: translate writes English, whatever is spoken.
         update_period_s: desired seconds between two updates; under load they grow.
         keep_audio: keep the audio in memory, to save it afterwards.
+        refine: keep the audio in memory until the recording was transcribed again as a whole.
     """
 
     language: str | None = None
     task: Task = "transcribe"
     update_period_s: float = 0.4
     keep_audio: bool = False
+    refine: bool = False
+
+    @property
+    def keeps_audio(self) -> bool:
+        """True if the audio stays in memory while the session runs."""
+        return self.keep_audio or self.refine
 
 
 @dataclass(frozen=True)
@@ -167,7 +174,7 @@ class LiveSession:
     ) -> None:
         self.options = options or LiveOptions()
         self._config = config
-        self._kept = KeptAudio(is_wanted=self.options.keep_audio, reservation=reservation)
+        self._kept = KeptAudio(is_wanted=self.options.keeps_audio, reservation=reservation)
         self._meter = LevelMeter(config)
         self._buffer = AudioBuffer()
         self._vad = SileroVad()

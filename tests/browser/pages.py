@@ -58,6 +58,10 @@ class LivePage:
             choose(self.page, "Model", model)
         self.button("START").wait_for(timeout=60_000)
 
+    def leave_live_text(self) -> None:
+        """Turn refinement off."""
+        self.page.get_by_text("Refine after STOP").click()
+
     def reload(self) -> None:
         """Reload the page and wait until it is drawn."""
         self.page.reload()

@@ -67,6 +67,7 @@ def open_page(
         context = launch(microphone, program=browser, switches=allowed).new_context()
         page = LivePage(context.new_page(), middle.page)
         page.open("tiny.en")
+        page.leave_live_text()
         return page
 
     with ExitStack() as servers:

@@ -41,9 +41,16 @@ function lineElement(line) {
   const span = document.createElement("span");
   p.className = "line";
   time.textContent = line.time;
-  span.textContent = line.text;
+  span.append(...(line.words ? line.words.map(wordNode) : [line.text]));
   p.append(time, span);
   return p;
+}
+
+function wordNode([text, isChanged]) {
+  if (!isChanged) return document.createTextNode(text);
+  const mark = document.createElement("mark");
+  mark.textContent = text;
+  return mark;
 }
 
 function grow(element, text) {

@@ -329,6 +329,16 @@ def test_stream_prints_json_lines(
     assert all(after.startswith(before) for before, after in itertools.pairwise(committed))
 
 
+def test_stream_refines_at_the_end(talk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--speed", "max", "--model", "tiny.en", "--refine"]
+    assert main(["stream", str(talk), *arguments]) == 0
+    *_, end, refined = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (end["kind"], refined["kind"]) == ("end", "refined")
+    assert main(["transcribe", str(talk), "--model", "tiny.en"]) == 0
+    assert refined["committed"].split() == capsys.readouterr().out.split()
+    assert refined["words"][-1]["end"] <= refined["audio_time"] == end["audio_time"]
+
+
 def test_stream_in_real_time_takes_as_long_as_the_audio(
     talk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

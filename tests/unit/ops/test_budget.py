@@ -49,6 +49,26 @@ def test_a_refused_reservation_changes_nothing() -> None:
     assert budget.usage()[0].n_owners == 0
 
 
+def test_a_reservation_shrinks() -> None:
+    budget = budget_of(total=10, each=10)
+    held = budget.reserve(UPLOADS, 6, "one")
+    held.shrink(4)
+    assert budget.used(UPLOADS, "one") == held.amount == 2
+    held.release()
+    held.shrink(2)
+    assert budget.used(UPLOADS, "one") == 0
+
+
+def test_who_waits_in_turn_gets_room_or_gives_up() -> None:
+    budget, cancel = budget_of(total=1, each=1), threading.Event()
+    held = budget.reserve(UPLOADS, 1, "one")
+    threading.Timer(0.05, held.release).start()
+    turn = budget.reserve_in_turn(UPLOADS, 1, "other", None, cancel)
+    assert turn is not None
+    threading.Timer(0.05, cancel.set).start()
+    assert budget.reserve_in_turn(UPLOADS, 1, "third", None, cancel) is None
+
+
 def test_a_dropped_reservation_is_released() -> None:
     budget = budget_of(total=10, each=10)
     held = budget.reserve(UPLOADS, 10, "one")

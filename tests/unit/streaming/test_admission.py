@@ -99,6 +99,18 @@ def test_a_visitor_who_only_joins_is_not_admitted_and_soon_forgotten() -> None:
     assert (queue.n_admitted, queue.position("a")) == (0, 1)
     assert queue.enter("a")
     queue.join("b")
+    clock.now = 19
+    assert queue.position("b") == 1  # the connection may still be on its way
+    clock.now = 21
+    assert queue.position("b") is None
+
+
+def test_a_visitor_whose_audio_has_stopped_is_soon_forgotten() -> None:
+    clock = Clock()
+    queue = AdmissionQueue(lambda: 1, clock)
+    assert queue.enter("a")
+    queue.join("b")
+    assert not queue.enter("b")
     clock.now = 6
     assert queue.position("b") is None
 

@@ -45,13 +45,16 @@ def test_losses_of_a_recording_are_shown() -> None:
 
     from asr_core.ops.budget import Budget, Quota, Resource
     from asr_core.streaming import LiveOptions, LiveSession, Recording
+    from tests.support.engines import CountingEngine
 
     budget = Budget({Resource.RECORDINGS: Quota(9, 9, "No room: {what} too much sound.")})
     session = LiveSession(
         LiveOptions(keep_audio=True), budget.reserve(Resource.RECORDINGS, 0, "me")
     )
     session.append(np.zeros(16_000, np.float32))
-    recording = Recording(1, session, datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),))
+    recording = Recording(
+        1, session, CountingEngine(), datetime.now(UTC), too_fast_s=30.0, lost=((4.0, 0.5),)
+    )
     app = AppTest.from_function(notes)
     app.session_state["recording"] = recording
     warnings = " ".join(warning.value for warning in app.run().warning).replace("\\", "")
