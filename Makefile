@@ -17,7 +17,7 @@ run: $(VENV)/.run ## open the app with a working model
 
 test: $(VENV)/.dev ## run every test, with real weights, speech and a browser
 	$(BIN)/python -m tests.fetch
-	$(BIN)/python -m pytest --numprocesses=4 $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=3 $(ARGS)
 
 test-unit: $(VENV)/.dev ## run the tests that need no model, on all cores
 	$(BIN)/python -m pytest tests/unit --numprocesses=auto $(ARGS)

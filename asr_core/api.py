@@ -29,6 +29,7 @@ from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
 from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
+from asr_core.text.terms import MAX_TERMS
 from asr_core.transcript import Segment, Transcript, Word, join_words
 
 __all__ = [
@@ -100,6 +101,7 @@ class Model:
         language: str | None = None,
         task: Task = "transcribe",
         prompt: str = "",
+        terms: Sequence[str] = (),
         mixed_languages: bool = False,
         split_channels: bool = False,
         start_s: float = 0.0,
@@ -117,7 +119,8 @@ class Model:
                 samples (n_samples,), int16 or floating point with full scale at ±1.
             language: code such as ``"en"``; None detects it.
             task: ``"translate"`` writes English, whatever is spoken.
-            prompt: names and terms that may come up.
+            prompt: text that might have come before, for spelling and style.
+            terms: names and terms that become likelier, at most 300.
             mixed_languages: detect the language of each passage.
             split_channels: each channel of the file is a speaker.
             start_s: where to begin, in seconds.
@@ -131,6 +134,7 @@ class Model:
             ModelError: the model does not know the language or the task.
             EngineError: the model failed.
             Cancelled: ``is_cancelled`` returned True.
+            ValueError: there are too many terms.
         """
         self._check(language, task, mixed_languages=mixed_languages)
         options = FileOptions(
@@ -138,6 +142,7 @@ class Model:
             mixed_languages,
             task,
             prompt,
+            _checked(terms),
             TimeRange(start_s, end_s),
             split_channels=split_channels,
         )
@@ -157,6 +162,7 @@ class Model:
         *,
         language: str | None = None,
         task: Task = "transcribe",
+        terms: Sequence[str] = (),
         update_period_s: float = 0.4,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
         realtime: bool = True,
@@ -166,6 +172,7 @@ class Model:
         Args:
             language: code such as ``"en"``; None detects it.
             task: ``"translate"`` writes English, whatever is spoken.
+            terms: names and terms that become likelier, at most 300.
             update_period_s: desired time between two updates; under load it grows.
             sample_rate_hz: of the blocks.
             realtime: blocks arrive as they are spoken, and the model runs in threads of its
@@ -174,9 +181,12 @@ class Model:
 
         Raises:
             ModelError: the model does not know the language or the task.
+            ValueError: there are too many terms.
         """
         self._check(language, task)
-        options = LiveOptions(language=language, task=task, update_period_s=update_period_s)
+        options = LiveOptions(
+            language=language, task=task, update_period_s=update_period_s, terms=_checked(terms)
+        )
         return Stream(self.engine, options, sample_rate_hz, realtime=realtime)
 
     def _check(self, language: str | None, task: Task, *, mixed_languages: bool = False) -> None:
@@ -186,6 +196,12 @@ class Model:
                 "choose a multilingual model such as base."
             )
         check_request(self.name, language, translate=task == "translate", is_mixed=mixed_languages)
+
+
+def _checked(terms: Sequence[str]) -> tuple[str, ...]:
+    if len(terms) > MAX_TERMS:
+        raise ValueError(f"{len(terms)} terms are too many; give at most {MAX_TERMS}")
+    return tuple(terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,6 @@ def file_options(settings: RecognitionSettings) -> FileOptions:
     """Draw the settings and return the options for files added from now on."""
     with st.sidebar:
         st.header("Upload")
-        prompt = st.text_input(
-            "Names and terms", key=field_key("prompt"), persist_state=PERSIST,
-            placeholder="Nagg, Nell, Endgame",
-            help="Words that may occur and are easily misrecognised.",
-        )  # fmt: skip
         is_mixed = st.toggle(
             "Several languages per file", key="mixed", persist_state=PERSIST,
             disabled=settings.language is not None,
@@ -49,7 +44,7 @@ def file_options(settings: RecognitionSettings) -> FileOptions:
                 "server."
             )
     return FileOptions(
-        settings.language, is_mixed, settings.task, prompt, time_range,
+        settings.language, is_mixed, settings.task, terms=settings.terms, time_range=time_range,
         max_s=60 * allowed.max_file_minutes, split_channels=split_channels,
     )  # fmt: skip
 

@@ -38,6 +38,6 @@ def live_options() -> tuple[LiveOptions, float | None]:
         max_minutes = read_settings().max_recording_minutes
         if max_minutes is not None:
             st.caption(f"Recordings end after {max_minutes:g} minutes on this server.")
-    options = LiveOptions(settings.language, settings.task, period, keep, refine)
+    options = LiveOptions(settings.language, settings.task, period, keep, refine, settings.terms)
     limits_s = [60 * limit for limit in (minutes, max_minutes) if limit is not None]
     return options, min(limits_s, default=None)

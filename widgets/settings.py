@@ -23,6 +23,7 @@ from asr_core.models import (
     read_allowlist,
     resolve,
 )
+from asr_core.text.terms import MAX_TERMS, parse_terms
 from widgets.markdown import escape_markdown
 from widgets.text_fields import PERSIST, field_key
 from widgets.workarounds.streamlit_runtime import use_page_navigation
@@ -46,11 +47,12 @@ _TASKS: dict[Task, str] = {
 
 @dataclass(frozen=True)
 class RecognitionSettings:
-    """Model, language and task chosen in the sidebar; no language means detection."""
+    """Model, language, task and terms chosen in the sidebar; no language means detection."""
 
     model: str
     language: str | None
     task: Task
+    terms: tuple[str, ...] = ()
 
 
 def current_settings() -> RecognitionSettings:
@@ -120,7 +122,22 @@ def choose_settings() -> None:
         st.caption("This model was not trained to translate.")
     if only_transcribes:
         task = "transcribe"
-    st.session_state["settings"] = RecognitionSettings(model, language, task)
+    st.session_state["settings"] = RecognitionSettings(model, language, task, _chosen_terms())
+
+
+def _chosen_terms() -> tuple[str, ...]:
+    """Draw the field for names and terms; return as many as an engine takes."""
+    terms = parse_terms(
+        st.text_area(
+            "Names and terms", key=field_key("terms"), persist_state=PERSIST, height=68,
+            placeholder="Nagg, Nell, Endgame", max_chars=10_000,
+            help="Words that may occur and are easily misrecognised, separated by commas or line "
+            "breaks. They become likelier; none is written that does not fit the sound.",
+        )
+    )  # fmt: skip
+    if len(terms) > MAX_TERMS:
+        st.caption(f"Only the first {MAX_TERMS} of these {len(terms)} are used.")
+    return terms[:MAX_TERMS]
 
 
 def load_chosen_engine(settings: RecognitionSettings) -> Engine | None:

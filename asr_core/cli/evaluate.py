@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from asr_core.cli.console import print_line, say
-from asr_core.cli.options import ENGINES, LANGUAGE, ParsedText
+from asr_core.cli.options import ENGINES, LANGUAGE, ParsedText, terms_option
 from asr_core.errors import AsrError, ManifestError, ModelError
 from asr_core.text.plain_text import sanitise
 
@@ -52,6 +52,7 @@ class _EvaluateOptions:
     language: str
     detect_language: bool
     prompt: str
+    terms: tuple[str, ...]
     beam_size: int
     seed: str
     report: Path | None
@@ -96,7 +97,13 @@ _PATH = click.Path(path_type=Path)
     help="Language of recordings whose row names none, such as German, de or de-AT.",
 )
 @click.option("--detect-language", is_flag=True, help="Let the model detect the language.")
-@click.option("--prompt", default="", metavar="TEXT", help="Names and terms that may come up.")
+@click.option(
+    "--prompt",
+    default="",
+    metavar="TEXT",
+    help="Text that might have come before; full context only.",
+)
+@terms_option
 @click.option(
     "--beam-size",
     type=click.IntRange(1, 10),
@@ -228,7 +235,7 @@ def _make_plan(options: _EvaluateOptions, recordings: _TestSet) -> Plan:
     modes = {"full": MODES[:1], "streaming": MODES[1:], "both": MODES}[options.mode]
     systems = [
         SystemConfig(model, options.engine, mode, options.detect_language, options.prompt,
-              options.beam_size)
+              options.beam_size, ", ".join(options.terms))
         for model in options.model or ["base"]
         for mode in modes
     ]  # fmt: skip

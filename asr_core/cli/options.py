@@ -9,8 +9,16 @@ import click
 
 from asr_core.errors import LanguageError
 from asr_core.languages import language_code
+from asr_core.text.terms import MAX_TERMS, parse_terms
 
-__all__ = ["ENGINES", "EXIT_CODES", "LANGUAGE", "ParsedText", "recognition_options"]
+__all__ = [
+    "ENGINES",
+    "EXIT_CODES",
+    "LANGUAGE",
+    "ParsedText",
+    "recognition_options",
+    "terms_option",
+]
 
 EXIT_CODES = (
     "Exit codes: 0 success (also if a file has no speech: a message says so, and its result is "
@@ -47,6 +55,22 @@ class ParsedText(click.ParamType[Any]):
 
 
 LANGUAGE = ParsedText("language", language_code)
+
+
+def _parse_terms(text: str) -> tuple[str, ...]:
+    terms = parse_terms(text)
+    if len(terms) > MAX_TERMS:
+        raise ValueError(f"{len(terms)} terms are too many; give at most {MAX_TERMS}")
+    return terms
+
+
+terms_option = click.option(
+    "--terms",
+    type=ParsedText("terms", _parse_terms),
+    default=(),
+    metavar="LIST",
+    help="Names and terms that may come up, separated by commas; they become likelier.",
+)
 
 
 def recognition_options(command: _Command) -> _Command:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from asr_core.cli.console import print_line, say
-from asr_core.cli.options import ParsedText, recognition_options
+from asr_core.cli.options import ParsedText, recognition_options, terms_option
 from asr_core.cli.recognition import ModelChoice
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def _parse_speed(text: str) -> float:
     metavar="X|max",
     help="1.0 is real time; max simulates the clock and runs as fast as the model.",
 )
+@terms_option
 @click.option(
     "--refine",
     is_flag=True,
@@ -57,6 +58,7 @@ def stream(
     engine: EngineName | Literal["auto"],
     language: str | None,
     speed: float,
+    terms: tuple[str, ...],
     refine: bool,
 ) -> int:
     """Replay FILE, an audio or video file, through the live session that the page uses.
@@ -74,7 +76,7 @@ def stream(
     choice = ModelChoice(model, engine, language).checked()
     audio = AudioFile(file)
     loaded, choice = choice.load()
-    session = LiveSession(LiveOptions(language=choice.language, refine=refine))
+    session = LiveSession(LiveOptions(language=choice.language, refine=refine, terms=terms))
     events = EventPrinter()
     for snapshot in replay(audio, session, loaded, None if math.isinf(speed) else speed):
         events.print_change(snapshot)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_core.cli.console import display_path, print_bytes, progress_line, say
-from asr_core.cli.options import EXIT_CODES, ParsedText, recognition_options
+from asr_core.cli.options import EXIT_CODES, ParsedText, recognition_options, terms_option
 from asr_core.cli.recognition import ModelChoice
 from asr_core.errors import AsrError
 from asr_core.text.plain_text import shorten
@@ -92,8 +92,9 @@ class _ResultOptions:
     "--prompt",
     default="",
     metavar="TEXT",
-    help="Names and terms that may come up, as a sentence or a list.",
+    help="Text that might have come before, for spelling and style.",
 )
+@terms_option
 @click.option(
     "--mixed-languages",
     is_flag=True,
@@ -171,6 +172,7 @@ def _file_options(language: str | None, options: dict[str, Any]) -> FileOptions:
         options["mixed_languages"],
         options["task"],
         options["prompt"],
+        options["terms"],
         TimeRange(options["start"], options["end"]),
         track=options["audio_track"],
         split_channels=options["split_channels"],

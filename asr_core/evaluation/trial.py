@@ -22,6 +22,7 @@ from asr_core.evaluation.metrics import Score, score
 from asr_core.full_context import FileOptions, transcribe
 from asr_core.streaming import LiveOptions, LiveSession
 from asr_core.streaming.replay import replay
+from asr_core.text.terms import parse_terms
 from asr_core.transcript import Word, join_words
 
 __all__ = ["MODES", "Mode", "SystemConfig", "Trial", "TrialResult", "run_trial"]
@@ -41,8 +42,9 @@ class SystemConfig:
         engine: ``auto``, ``onnx``, ``ctranslate2`` or ``transformers``.
         mode: ``full context`` or ``streaming``.
         detects_language: detect the language instead of using that of the case.
-        prompt: names and terms; full context only.
+        prompt: text that might have come before; full context only.
         beam_size: of full context; 1 is greedy.
+        terms: names and terms that become likelier, as a list with commas.
 
     Raises:
         ConditionError: there is no such mode.
@@ -54,6 +56,7 @@ class SystemConfig:
     detects_language: bool = False
     prompt: str = ""
     beam_size: int = FINAL_BEAM_SIZE
+    terms: str = ""
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -66,7 +69,8 @@ class SystemConfig:
         parts += [self.engine] if self.engine != "auto" else []
         parts += ["streaming"] if self.mode == "streaming" else []
         parts += ["language detected"] if self.detects_language else []
-        parts += ["with terms"] if self.prompt else []
+        parts += ["with a prompt"] if self.prompt else []
+        parts += ["with terms"] if self.terms else []
         parts += [f"beam {self.beam_size}"] if self.beam_size != FINAL_BEAM_SIZE else []
         return " · ".join(parts)
 
@@ -147,7 +151,7 @@ def run_trial(samples: Samples, language: str, system: SystemConfig, engine: Eng
     audio_s = len(samples) / SAMPLE_RATE_HZ
     started = time.perf_counter()
     if system.mode == "streaming":
-        words, found, latencies = _run_streaming(samples, code, engine)
+        words, found, latencies = _run_streaming(samples, code, system, engine)
     else:
         words, found, latencies = *_run_full_context(samples, code, system, engine), ()
     return TrialResult(words, found, audio_s, time.perf_counter() - started, latencies)
@@ -156,17 +160,22 @@ def run_trial(samples: Samples, language: str, system: SystemConfig, engine: Eng
 def _run_full_context(
     samples: Samples, language: str | None, system: SystemConfig, engine: Engine
 ) -> tuple[tuple[Word, ...], str | None]:
-    options = FileOptions(language, prompt=system.prompt, beam_size=system.beam_size)
+    options = FileOptions(
+        language,
+        prompt=system.prompt,
+        terms=parse_terms(system.terms),
+        beam_size=system.beam_size,
+    )
     # Rounded to 16 bits, as a stored file would be.
     transcript = transcribe(to_float32(to_int16(samples)), engine, options)
     return transcript.words, transcript.language
 
 
 def _run_streaming(
-    samples: Samples, language: str | None, engine: Engine
+    samples: Samples, language: str | None, system: SystemConfig, engine: Engine
 ) -> tuple[tuple[Word, ...], str | None, tuple[float, ...]]:
     """Replay the samples on a simulated clock, so that every machine gets the same words."""
-    session = LiveSession(LiveOptions(language))
+    session = LiveSession(LiveOptions(language, terms=parse_terms(system.terms)))
     latencies: list[float] = []
     for snapshot in replay([samples], session, engine, speed=None):
         new = snapshot.committed_words[len(latencies) :]

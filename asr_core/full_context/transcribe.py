@@ -73,7 +73,8 @@ class FileOptions:
         is_mixed: the language changes within the file: unless one is given, the language of
             each passage is detected.
         task: translate writes English, whatever is spoken.
-        prompt: names and terms that may come up; the model leans towards them.
+        prompt: text that might have come before, for spelling and style.
+        terms: names and terms that become likelier.
         time_range: part of the file to transcribe; times stay those of the file.
         beam_size: number of hypotheses followed side by side; 1 is greedy and faster.
         max_s: longest duration transcribed, seconds; a note says if there was more.
@@ -87,6 +88,7 @@ class FileOptions:
     is_mixed: bool = False
     task: Task = "transcribe"
     prompt: str = ""
+    terms: tuple[str, ...] = ()
     time_range: TimeRange = WHOLE_FILE
     beam_size: int = FINAL_BEAM_SIZE
     max_s: float | None = None
@@ -100,7 +102,9 @@ class FileOptions:
         can_tell = chunk.speech_s >= FULL_CONTEXT_DEFAULTS.min_language_speech_s
         if self.language is None and self.is_mixed and can_tell:
             language = None
-        return Window(samples, language, self.task, self.prompt, beam_size=self.beam_size)
+        return Window(
+            samples, language, self.task, self.prompt, self.terms, beam_size=self.beam_size
+        )
 
 
 def transcribe(

@@ -20,7 +20,7 @@ __all__ = ["MAX_PAGES_PER_USER", "AdmissionQueue"]
 
 _CLIENT_TIMEOUT_S = 5.0  # without a request; frames come fifty times a second
 
-_CONNECTING_S = 15.0  # more for a client that has just joined: its connection is being made
+_CONNECTING_S = 5.0  # more for a client that has just joined: its connection is being made
 
 _INITIAL_STAY_S = 120.0  # assumed until somebody has left, for the estimate
 

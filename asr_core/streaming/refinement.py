@@ -46,7 +46,11 @@ def refine(
     return transcribe(
         session.kept_audio(),
         engine,
-        FileOptions(language=session.options.language, task=session.options.task),
+        FileOptions(
+            language=session.options.language,
+            task=session.options.task,
+            terms=session.options.terms,
+        ),
         on_progress=on_progress,
         is_cancelled=is_cancelled,
     )

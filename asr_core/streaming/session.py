@@ -63,6 +63,7 @@ class LiveOptions:
         update_period_s: desired seconds between two updates; under load they grow.
         keep_audio: keep the audio in memory, to save it afterwards.
         refine: keep the audio in memory until the recording was transcribed again as a whole.
+        terms: names and terms that become likelier.
     """
 
     language: str | None = None
@@ -70,6 +71,7 @@ class LiveOptions:
     update_period_s: float = 0.4
     keep_audio: bool = False
     refine: bool = False
+    terms: tuple[str, ...] = ()
 
     @property
     def keeps_audio(self) -> bool:
@@ -296,6 +298,7 @@ class LiveSession:
             language=self._snapshot.language,
             task=self.options.task,
             prompt=utterance.prompt,
+            terms=self.options.terms,
             prefix=utterance.prefix,
             beam_size=FINAL_BEAM_SIZE if pending.is_final else self._config.partial_beam_size,
             is_partial=not pending.is_final,

@@ -94,18 +94,17 @@ def _choose_systems() -> list[SystemConfig]:
             help="Full context only.",
             persist_state=PERSIST,
         )
-        prompt = st.text_input(
-            "Names and terms", key=field_key("run-prompt"), help="Full context only.", max_chars=1000,
-            persist_state=PERSIST,
-        )  # fmt: skip
+        terms = st.text_input(
+            "Names and terms", key=field_key("run-terms"), max_chars=5000, persist_state=PERSIST,
+            help="Separated by commas; they become likelier.",
+        ).strip()  # fmt: skip
     systems = []
     for model in models:
         for mode in modes:
             whole = mode == "full context"
-            terms = prompt.strip() if whole else ""
-            systems.append(SystemConfig(model, "auto", mode, detects, terms))
+            systems.append(SystemConfig(model, "auto", mode, detects, terms=terms))
             if greedy and whole:
-                systems.append(SystemConfig(model, "auto", mode, detects, terms, beam_size=1))
+                systems.append(SystemConfig(model, "auto", mode, detects, beam_size=1, terms=terms))
     return list(dict.fromkeys(systems))
 
 

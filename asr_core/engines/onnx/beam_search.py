@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_core.engines.whisper.terms import NO_TERM, TermState, TermTrie
 from asr_core.text.repetition import is_runaway
 
 if TYPE_CHECKING:
@@ -21,8 +22,12 @@ __all__ = ["BeamHypothesis", "BeamRequest", "BeamState", "beam_search"]
 
 _MIN_NORMAL_FP16 = np.finfo(np.float16).smallest_normal.astype(np.float32)
 
-NextTokens = tuple[NDArray[np.int64], NDArray[np.float32]]
-"""Candidates for each row's next token and their log-probabilities, each (n_rows, n_best)."""
+_N_TERM_TOKENS = 8
+"""Tokens of terms considered after each hypothesis, besides the likeliest of all."""
+
+NextTokens = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32] | None]
+"""Candidates for each row's next token and their log-probabilities, each (n_rows, n_best); and, if
+there are terms, the log-probabilities of all tokens, (n_rows, n_vocabulary)."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class BeamHypothesis:
         tokens: those of the prefix first; without the end token.
         logprobs: of each token after the prefix, and of the end token once it came.
         total_logprob: their sum.
+        bias: what was added for names and terms.
+        term: where it is in the trie of these.
         attention: of each decoded token after the prefix, (n_heads, 1, n_frames), in float16:
             for a long window it is tens of megabytes.
     """
@@ -40,22 +47,39 @@ class BeamHypothesis:
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     total_logprob: float
+    bias: float = 0.0
+    term: TermState = NO_TERM
     attention: tuple[NDArray[np.float16], ...] = ()
 
     @property
     def score(self) -> float:
-        """Mean log-probability of the tokens after the prefix."""
-        return self.total_logprob / max(1, len(self.logprobs))
+        """Mean log-probability of the tokens after the prefix, terms favoured."""
+        return self.biased_logprob / max(1, len(self.logprobs))
 
-    def extend(self, token: int, total_logprob: float) -> BeamHypothesis:
-        """Return the hypothesis with one more token."""
-        logprobs = (*self.logprobs, total_logprob - self.total_logprob)
-        return BeamHypothesis((*self.tokens, token), logprobs, total_logprob, self.attention)
+    @property
+    def biased_logprob(self) -> float:
+        """Total log-probability, terms favoured."""
+        return self.total_logprob + self.bias
 
-    def finish(self, total_logprob: float) -> BeamHypothesis:
+    def extend(self, token: int, logprob: float, bias: float, term: TermState) -> BeamHypothesis:
+        """Return the hypothesis with one more token; ``bias`` is its own."""
+        return BeamHypothesis(
+            (*self.tokens, token),
+            (*self.logprobs, logprob),
+            self.total_logprob + logprob,
+            self.bias + bias,
+            term,
+            self.attention,
+        )
+
+    def finish(self, logprob: float, bias: float) -> BeamHypothesis:
         """Return the hypothesis after its end token."""
-        logprobs = (*self.logprobs, total_logprob - self.total_logprob)
-        return replace(self, logprobs=logprobs, total_logprob=total_logprob)
+        return replace(
+            self,
+            logprobs=(*self.logprobs, logprob),
+            total_logprob=self.total_logprob + logprob,
+            bias=self.bias + bias,
+        )
 
     def with_attention(self, attention: NDArray[np.float32]) -> BeamHypothesis:
         """Return the hypothesis with the attention (n_heads, 1, n_frames) of its last token."""
@@ -77,6 +101,7 @@ class BeamRequest:
         max_tokens: of a hypothesis, prefix included.
         margin: log-probability by which a hypothesis may fall behind the best on the beam.
         repetition_penalty: above 1, tokens of the hypothesis become less likely.
+        terms: that become likelier; None without any.
     """
 
     previous: Sequence[int]
@@ -87,6 +112,7 @@ class BeamRequest:
     max_tokens: int
     margin: float = math.inf
     repetition_penalty: float = 1.0
+    terms: TermTrie | None = None
 
 
 @dataclass
@@ -107,37 +133,73 @@ class BeamState:
     active: list[BeamHypothesis]
     finished: list[BeamHypothesis] = field(default_factory=list)
 
-    def advance(self, tokens: NDArray[np.int64], logprobs: NDArray[np.float32]) -> list[int]:
+    def advance(
+        self,
+        tokens: NDArray[np.int64],
+        logprobs: NDArray[np.float32],
+        all_logprobs: NDArray[np.float32] | None,
+    ) -> list[int]:
         """Extend the active hypotheses by the likeliest of their next tokens.
 
         Args:
             tokens: (n_active, n_best) candidates.
             logprobs: theirs.
+            all_logprobs: (n_active, n_vocabulary); only needed for terms.
 
         Returns:
             For each hypothesis that is active now, the index of the one it extends; empty
             once the search is over.
         """
         beam_size = self.request.beam_size
-        totals = np.array([h.total_logprob for h in self.active])[:, None] + logprobs
+        if self.request.terms is not None and all_logprobs is not None:
+            tokens, logprobs = self._with_terms(self.request.terms, tokens, logprobs, all_logprobs)
+        terms = [
+            [self._advance_term(h, token) for token in row]
+            for h, row in zip(self.active, tokens.tolist(), strict=True)
+        ]
+        biases = np.array([[bias for _, bias in row] for row in terms])
+        totals = np.array([h.biased_logprob for h in self.active])[:, None] + logprobs + biases
         ranking = np.argsort(-totals, axis=None, kind="stable")[: 2 * beam_size]
         active: list[BeamHypothesis] = []
         parents: list[int] = []
         for rank, index in enumerate(ranking.tolist()):
             parent, column = divmod(index, tokens.shape[1])
-            token, total = int(tokens[parent, column]), float(totals[parent, column])
-            hypothesis = self.active[parent]
+            token, logprob = int(tokens[parent, column]), float(logprobs[parent, column])
+            total, hypothesis = float(totals[parent, column]), self.active[parent]
+            term, bias = terms[parent][column]
             if token == self.request.end:
                 if rank < beam_size:
-                    self.finished.append(hypothesis.finish(total))
+                    self.finished.append(hypothesis.finish(logprob, bias))
             elif len(active) < beam_size and self._is_within_margin(total, active):
-                active.append(hypothesis.extend(token, total))
+                active.append(hypothesis.extend(token, logprob, bias, term))
                 parents.append(parent)
         self.active = active
         return [] if self._is_over() else parents
 
+    def _with_terms(
+        self,
+        terms: TermTrie,
+        tokens: NDArray[np.int64],
+        logprobs: NDArray[np.float32],
+        all_logprobs: NDArray[np.float32],
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the candidates, and for each hypothesis the likeliest tokens of terms besides."""
+        more_tokens = np.zeros((len(tokens), _N_TERM_TOKENS), np.int64)
+        more_logprobs = np.full(more_tokens.shape, -np.inf, np.float32)
+        for row, hypothesis in enumerate(self.active):
+            others = np.setdiff1d(terms.candidates(hypothesis.term), tokens[row])
+            best = others[np.argsort(-all_logprobs[row, others], kind="stable")[:_N_TERM_TOKENS]]
+            more_tokens[row, : len(best)] = best
+            more_logprobs[row, : len(best)] = all_logprobs[row, best]
+        return np.hstack([tokens, more_tokens]), np.hstack([logprobs, more_logprobs])
+
+    def _advance_term(self, hypothesis: BeamHypothesis, token: int) -> tuple[TermState, float]:
+        if self.request.terms is None:
+            return NO_TERM, 0.0
+        return self.request.terms.advance(hypothesis.term, token)
+
     def _is_within_margin(self, total: float, likelier: Sequence[BeamHypothesis]) -> bool:
-        return not likelier or total >= likelier[0].total_logprob - self.request.margin
+        return not likelier or total >= likelier[0].biased_logprob - self.request.margin
 
     def _is_over(self) -> bool:
         """Return whether the best text is full or in a loop, or a finished one scores above it."""
@@ -180,12 +242,12 @@ def beam_search(
     """
     beams, output = _prefill(decoder, cache, requests)
     cache, penalty = output.cache, requests[0].repetition_penalty
-    tokens, logprobs = _next_tokens(decoder, output, 1, beams, penalty)
+    tokens, logprobs, all_logprobs = _next_tokens(decoder, output, 1, beams, penalty)
     if not requests[0].prefix:
         logprobs = np.where(np.isin(tokens, decoder.suppressed_at_first), -np.inf, logprobs)
     searching = list(beams)
     while True:
-        searching, parent_rows, cache = _advance(searching, (tokens, logprobs), cache)
+        searching, parent_rows, cache = _advance(searching, (tokens, logprobs, all_logprobs), cache)
         if not searching:
             return beams
         newest = [[hypothesis.tokens[-1]] for beam in searching for hypothesis in beam.active]
@@ -204,7 +266,7 @@ def beam_search(
                 for hypothesis, row in zip(beam.active, rows, strict=True)
             ]
         cache = output.cache
-        tokens, logprobs = _next_tokens(decoder, output, 0, searching, penalty)
+        tokens, logprobs, all_logprobs = _next_tokens(decoder, output, 0, searching, penalty)
 
 
 def _prefill(
@@ -219,10 +281,16 @@ def _prefill(
         tokens, cache, parent_rows=[0] * n, rows_per_window=[1] * n, positions=positions
     )
     beams = [
-        BeamState(request, output, row, [BeamHypothesis(tuple(request.prefix), (), 0.0)])
+        BeamState(request, output, row, [_first_hypothesis(request)])
         for row, request in enumerate(requests)
     ]
     return beams, output
+
+
+def _first_hypothesis(request: BeamRequest) -> BeamHypothesis:
+    prefix = tuple(request.prefix)
+    term = request.terms.state_after(prefix) if request.terms is not None else NO_TERM
+    return BeamHypothesis(prefix, (), 0.0, term=term)
 
 
 def _next_tokens(
@@ -233,10 +301,12 @@ def _next_tokens(
     penalty: float,
 ) -> NextTokens:
     """Return the candidates after each active hypothesis."""
+    has_terms = any(beam.request.terms is not None for beam in beams)
+    all_logprobs = output.logprobs.numpy()[:, position] if has_terms else None
     if penalty != 1:
         texts = [hypothesis.tokens for beam in beams for hypothesis in beam.active]
-        return decoder.penalize_repetition(output, position, texts, penalty)
-    return output.top_tokens[:, position], output.top_logprobs[:, position]
+        return *decoder.penalize_repetition(output, position, texts, penalty), all_logprobs
+    return output.top_tokens[:, position], output.top_logprobs[:, position], all_logprobs
 
 
 def _advance(
@@ -248,12 +318,14 @@ def _advance(
         The beams that are not over, for each of their hypotheses the row it continues, and
         the cache with their windows alone.
     """
-    tokens, logprobs = candidates
+    tokens, logprobs, all_logprobs = candidates
     advanced: list[tuple[BeamState, list[int]]] = []
     start = 0
     for beam in beams:
         rows = slice(start, start + len(beam.active))
-        parents = beam.advance(tokens[rows], logprobs[rows])
+        parents = beam.advance(
+            tokens[rows], logprobs[rows], None if all_logprobs is None else all_logprobs[rows]
+        )
         advanced.append((beam, [start + parent for parent in parents]))
         start = rows.stop
     for window in reversed(range(len(advanced))):

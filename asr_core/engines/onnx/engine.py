@@ -116,6 +116,7 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
                 max_tokens=len(request.prefix) + request.max_new_tokens,
                 margin=math.inf if request.is_partial else _BEAM_MARGIN,
                 repetition_penalty=request.repetition_penalty,
+                terms=request.terms,
             )
             for request in requests
         ]
@@ -137,7 +138,7 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             best,
             self._decoder.suppressed_probability(no_speech, beam.prefill, beam.row),
             alternatives,
-            relative_likelihoods([h.total_logprob for h in hypotheses]),
+            relative_likelihoods([h.biased_logprob for h in hypotheses]),
             timings,
         )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from asr_core.audio import SAMPLE_RATE_HZ
 from asr_core.engines.base import MAX_WINDOW_S, Window
 from asr_core.engines.whisper.features import HOP_SAMPLES
+from asr_core.engines.whisper.terms import TermTrie
 from asr_core.engines.whisper.tokenizer import MAX_POSITIONS, WhisperTokenizer
 
 __all__ = ["DecodingRequest", "build_request", "encoder_context_s", "group_compatible"]
@@ -35,6 +36,7 @@ class DecodingRequest:
         previous: tokens of the text before the window, from ``<|startofprev|>`` on; or none.
         start: start-of-transcript sequence: language, task, no time stamps.
         prefix: text tokens that the decoder continues.
+        terms: that become likelier; None without any.
         max_new_tokens: limit of the tokens after the prefix.
         repetition_penalty: 1.0 for none; see :class:`~asr_core.engines.base.Window`.
         beam_size: 1 for greedy search.
@@ -45,6 +47,7 @@ class DecodingRequest:
     previous: list[int]
     start: list[int]
     prefix: list[int]
+    terms: TermTrie | None
     max_new_tokens: int
     repetition_penalty: float
     beam_size: int
@@ -73,6 +76,7 @@ def build_request(
         previous=previous,
         start=start,
         prefix=prefix,
+        terms=tokenizer.term_trie(window.terms),
         max_new_tokens=min(max(limit, _MIN_TOKENS), n_free),
         repetition_penalty=window.repetition_penalty,
         beam_size=beam_size,

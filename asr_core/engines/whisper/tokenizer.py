@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_core.engines.base import Task
+from asr_core.engines.whisper.terms import TermTrie
 from asr_core.errors import ModelError
 from asr_core.models.safe_json import read_bounded
+from asr_core.text.terms import MAX_TERMS
 
 __all__ = ["MAX_POSITIONS", "WhisperTokenizer", "WordTokens"]
 
@@ -23,6 +25,10 @@ MAX_PROMPT_TOKENS = MAX_POSITIONS // 2 - 1
 _MAX_BYTES = 64_000_000  # Whisper's have up to 3 MB
 
 _CACHE_SIZE = 8192  # decoded texts of short runs of tokens
+
+_N_TRIES = 16  # lists of terms kept as tries
+
+_FIRST_CJK = "\u2e80"
 
 _SPLIT_BY_CHARACTER = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _REPLACEMENT = "\ufffd"  # decoded from an incomplete character
@@ -89,6 +95,7 @@ class WhisperTokenizer:
         self.multilingual = multilingual
         # A cache per tokenizer: a shared one would keep those of unloaded models alive.
         self._piece = functools.lru_cache(maxsize=_CACHE_SIZE)(self.decode)
+        self.term_trie = functools.lru_cache(maxsize=_N_TRIES)(self._term_trie)
         self.start = self._id("<|startoftranscript|>")
         self.end = self._id("<|endoftext|>")
         self.no_timestamps = self._id("<|notimestamps|>")
@@ -128,6 +135,16 @@ class WhisperTokenizer:
         if not prompt.strip() or n_text < 1:
             return []
         return [self._previous, *self.encode(" " + prompt.strip())[-n_text:]]
+
+    def _term_trie(self, terms: tuple[str, ...]) -> TermTrie | None:
+        """Return the trie of these terms; None without any. ``term_trie`` keeps the latest."""
+        spellings = [self.encode(" " + term.strip()) for term in terms[:MAX_TERMS] if term.strip()]
+        return TermTrie(spellings, self._continues_word) if spellings else None
+
+    def _continues_word(self, token: int) -> bool:
+        """Return True if the token goes on with the word before it, in scripts that have spaces."""
+        text = self._piece((token,))
+        return bool(text) and text[0].isalnum() and text[0] < _FIRST_CJK
 
     def encode(self, text: str) -> list[int]:
         """Return the text tokens of ``text``, leading spaces included."""

@@ -128,7 +128,7 @@ class Audit:
 # Limits of a run; every tester's page loads all runs.
 _MAX_CONDITIONS, _MAX_SYSTEMS = 200, 50
 _MAX_CONDITION = 200  # characters, as the column
-_MAX_MODEL, _MAX_PROMPT = 300, 1000
+_MAX_MODEL, _MAX_PROMPT = 300, 5000
 _MAX_NOTE = 1000
 
 
@@ -174,7 +174,8 @@ def validate_run(
         if len(condition) > _MAX_CONDITION:
             raise StoreError(f"The condition {shorten(condition)} is too long.")
     for system in systems:
-        if len(system.model) > _MAX_MODEL or len(system.prompt) > _MAX_PROMPT:
+        texts = (system.prompt, system.terms)
+        if len(system.model) > _MAX_MODEL or max(map(len, texts)) > _MAX_PROMPT:
             raise StoreError(
                 f"{shorten(system.model)}: a model's name has at most {_MAX_MODEL} characters, "
                 f"its terms {_MAX_PROMPT}."

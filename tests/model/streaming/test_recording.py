@@ -375,7 +375,7 @@ def test_a_connection_is_closed_when_the_queue_is_full(monkeypatch: pytest.Monke
     for controller, wire in crowd:
         controller.prepare(scheduler, LiveOptions())
         controller.on_connecting(wire)
-        clock.now += 6
+        clock.now += 11
     for controller, wire in crowd:
         clock.speak(controller, _silence(0.02), wire)
     assert sum(controller.running is not None for controller, _ in crowd) == 1
