@@ -25,6 +25,10 @@ _MIN_NORMAL_FP16 = np.finfo(np.float16).smallest_normal.astype(np.float32)
 _N_TERM_TOKENS = 8
 """Tokens of terms considered after each hypothesis, besides the likeliest of all."""
 
+_N_INSIDE_TERMS, _TERM_MARGIN = 3, 2.0
+"""Hypotheses followed beside the beam because they are inside a term, and the log-probability by
+which they may fall behind the best on the beam if the term becomes whole."""
+
 NextTokens = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32] | None]
 """Candidates for each row's next token and their log-probabilities, each (n_rows, n_best); and, if
 there are terms, the log-probabilities of all tokens, (n_rows, n_vocabulary)."""
@@ -53,15 +57,15 @@ class BeamHypothesis:
 
     @property
     def score(self) -> float:
-        """Mean log-probability of the tokens after the prefix, terms favoured."""
+        """Mean log-probability of the tokens after the prefix, whole terms favoured."""
         return self.biased_logprob / max(1, len(self.logprobs))
 
     @property
     def biased_logprob(self) -> float:
-        """Total log-probability, terms favoured."""
-        return self.total_logprob + self.bias
+        """Total log-probability, whole terms favoured."""
+        return self.total_logprob + self.bias - self.term.earned
 
-    def extend(self, token: int, logprob: float, bias: float, term: TermState) -> BeamHypothesis:
+    def extend(self, token: int, logprob: float, term: TermState, bias: float) -> BeamHypothesis:
         """Return the hypothesis with one more token; ``bias`` is its own."""
         return BeamHypothesis(
             (*self.tokens, token),
@@ -150,31 +154,39 @@ class BeamState:
             For each hypothesis that is active now, the index of the one it extends; empty
             once the search is over.
         """
-        beam_size = self.request.beam_size
-        if self.request.terms is not None and all_logprobs is not None:
-            tokens, logprobs = self._with_terms(self.request.terms, tokens, logprobs, all_logprobs)
-        terms = [
-            [self._advance_term(h, token) for token in row]
-            for h, row in zip(self.active, tokens.tolist(), strict=True)
+        terms, beam_size = self.request.terms, self.request.beam_size
+        if terms is not None and all_logprobs is not None:
+            tokens, logprobs = self._with_terms(terms, tokens, logprobs, all_logprobs)
+        steps = [
+            [self._advance_term(hypothesis, token) for token in row]
+            for hypothesis, row in zip(self.active, tokens.tolist(), strict=True)
         ]
-        biases = np.array([[bias for _, bias in row] for row in terms])
-        totals = np.array([h.biased_logprob for h in self.active])[:, None] + logprobs + biases
-        ranking = np.argsort(-totals, axis=None, kind="stable")[: 2 * beam_size]
-        active: list[BeamHypothesis] = []
-        parents: list[int] = []
-        for rank, index in enumerate(ranking.tolist()):
-            parent, column = divmod(index, tokens.shape[1])
-            token, logprob = int(tokens[parent, column]), float(logprobs[parent, column])
-            total, hypothesis = float(totals[parent, column]), self.active[parent]
-            term, bias = terms[parent][column]
-            if token == self.request.end:
+        earned = np.array([[state.earned for state, _ in row] for row in steps])
+        before = np.array([h.total_logprob + h.bias for h in self.active])[:, None]
+        hoped = before + logprobs + np.array([[bias for _, bias in row] for row in steps])
+        totals = hoped - earned  # only a whole term counts
+        chosen: list[tuple[int, int]] = []
+        for rank, index in enumerate(
+            np.argsort(-totals, axis=None, kind="stable")[: 2 * beam_size]
+        ):
+            parent, column = divmod(int(index), tokens.shape[1])
+            if tokens[parent, column] == self.request.end:
                 if rank < beam_size:
-                    self.finished.append(hypothesis.finish(logprob, bias))
-            elif len(active) < beam_size and self._is_within_margin(total, active):
-                active.append(hypothesis.extend(token, logprob, bias, term))
-                parents.append(parent)
-        self.active = active
-        return [] if self._is_over() else parents
+                    logprob, bias = float(logprobs[parent, column]), steps[parent][column][1]
+                    self.finished.append(self.active[parent].finish(logprob, bias))
+            elif len(chosen) < beam_size and (
+                not chosen or totals[parent, column] >= totals[chosen[0]] - self.request.margin
+            ):
+                chosen.append((parent, column))
+        if terms is not None:
+            chosen += _inside_terms(hoped, earned, chosen)
+        self.active = [
+            self.active[parent].extend(
+                int(tokens[parent, column]), float(logprobs[parent, column]), *steps[parent][column]
+            )
+            for parent, column in chosen
+        ]
+        return [] if self._is_over() else [parent for parent, _ in chosen]
 
     def _with_terms(
         self,
@@ -197,9 +209,6 @@ class BeamState:
         if self.request.terms is None:
             return NO_TERM, 0.0
         return self.request.terms.advance(hypothesis.term, token)
-
-    def _is_within_margin(self, total: float, likelier: Sequence[BeamHypothesis]) -> bool:
-        return not likelier or total >= likelier[0].biased_logprob - self.request.margin
 
     def _is_over(self) -> bool:
         """Return whether the best text is full or in a loop, or a finished one scores above it."""
@@ -224,6 +233,25 @@ class BeamState:
         parts: list[NDArray[np.floating]] = [prefilled]
         parts += hypothesis.attention
         return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+def _inside_terms(
+    hoped: NDArray[np.float64], earned: NDArray[np.float64], chosen: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Return the candidates inside a term that are followed beside the beam.
+
+    Args:
+        hoped: (n_active, n_candidates) log-probabilities if all terms become whole.
+        earned: the part of these that is for terms not yet whole.
+        chosen: the candidates on the beam.
+    """
+    inside = np.where(earned > 0, hoped, -np.inf)
+    for at in chosen:
+        inside[at] = -np.inf
+    least = hoped[chosen[0]] - earned[chosen[0]] - _TERM_MARGIN
+    best = np.argsort(-inside, axis=None, kind="stable")[:_N_INSIDE_TERMS]
+    places = [divmod(int(index), hoped.shape[1]) for index in best]
+    return [place for place in places if inside[place] >= least]
 
 
 def beam_search(

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 
 __all__ = ["NO_TERM", "TermState", "TermTrie"]
 
-FIRST_TOKEN_BONUS = 1.0
+FIRST_TOKEN_BONUS = 3.0
 """Added to the log-probability of a term's first token, which many other words begin with."""
 
-TOKEN_BONUS = 2.0
+TOKEN_BONUS = 4.0
 """Added to the log-probability of each further token of a term (docs/tuning.md)."""
+
+MAX_BONUS = 7.0
+"""Added to the log-probability of a term, however many tokens it has."""
 
 
 @dataclass(eq=False, slots=True)
@@ -74,7 +77,8 @@ class TermTrie:
         if node is not None and node.is_end and not self._continues_word(token):
             earned = 0.0  # the term is complete, whatever follows
         if node is not None and (child := node.children.get(token)) is not None:
-            return TermState(child, earned + TOKEN_BONUS), TOKEN_BONUS
+            bonus = min(TOKEN_BONUS, MAX_BONUS - earned)
+            return TermState(child, earned + bonus), bonus
         first = self._root.children.get(token)
         if first is None:
             return NO_TERM, -earned
