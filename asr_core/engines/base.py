@@ -55,7 +55,8 @@ class Window:
         language: code such as ``"en"``; None to detect it.
         task: ``"translate"`` writes English, whatever is spoken.
         prompt: text before the window, for names and style.
-        terms: names and terms that become likelier, where the engine can; at most `asr_core.text.terms.MAX_TERMS`.
+        terms: names and terms that become likelier, at most
+            :data:`asr_core.text.terms.MAX_TERMS`.
         prefix: text tokens that the beginning of the audio is known to say, given to the
             decoder as if it had written them, but for punctuation at their end; the hypothesis
             holds only what follows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -25,9 +25,15 @@ _MIN_NORMAL_FP16 = np.finfo(np.float16).smallest_normal.astype(np.float32)
 _N_TERM_TOKENS = 8
 """Tokens of terms considered after each hypothesis, besides the likeliest of all."""
 
-_N_INSIDE_TERMS, _TERM_MARGIN = 3, 2.0
-"""Hypotheses followed beside the beam because they are inside a term, and the log-probability by
-which they may fall behind the best on the beam if the term becomes whole."""
+_N_FAVOURED, _TERM_MARGIN = 3, 2.0
+"""Hypotheses followed beside the beam for their terms, and the log-probability by which these,
+terms favoured, may fall behind the best on the beam."""
+
+_Place = tuple[int, int]
+"""Row of an active hypothesis and column of a candidate for its next token."""
+
+_TermSteps = Sequence[Sequence[tuple[TermState, float]]]
+"""For each candidate the state after it, and what it adds for terms."""
 
 NextTokens = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32] | None]
 """Candidates for each row's next token and their log-probabilities, each (n_rows, n_best); and, if
@@ -161,25 +167,18 @@ class BeamState:
             [self._advance_term(hypothesis, token) for token in row]
             for hypothesis, row in zip(self.active, tokens.tolist(), strict=True)
         ]
-        earned = np.array([[state.earned for state, _ in row] for row in steps])
-        before = np.array([h.total_logprob + h.bias for h in self.active])[:, None]
-        hoped = before + logprobs + np.array([[bias for _, bias in row] for row in steps])
-        totals = hoped - earned  # only a whole term counts
-        chosen: list[tuple[int, int]] = []
-        for rank, index in enumerate(
-            np.argsort(-totals, axis=None, kind="stable")[: 2 * beam_size]
-        ):
-            parent, column = divmod(int(index), tokens.shape[1])
-            if tokens[parent, column] == self.request.end:
+        totals = np.array([h.total_logprob for h in self.active])[:, None] + logprobs
+        chosen: list[_Place] = []
+        for rank, place in enumerate(_ranked(totals, 2 * beam_size)):
+            if tokens[place] == self.request.end:
                 if rank < beam_size:
-                    logprob, bias = float(logprobs[parent, column]), steps[parent][column][1]
-                    self.finished.append(self.active[parent].finish(logprob, bias))
+                    self._finish(place, logprobs, steps)
             elif len(chosen) < beam_size and (
-                not chosen or totals[parent, column] >= totals[chosen[0]] - self.request.margin
+                not chosen or totals[place] >= totals[chosen[0]] - self.request.margin
             ):
-                chosen.append((parent, column))
+                chosen.append(place)
         if terms is not None:
-            chosen += _inside_terms(hoped, earned, chosen)
+            chosen += self._favoured(tokens, logprobs, totals, steps, chosen)
         self.active = [
             self.active[parent].extend(
                 int(tokens[parent, column]), float(logprobs[parent, column]), *steps[parent][column]
@@ -187,6 +186,38 @@ class BeamState:
             for parent, column in chosen
         ]
         return [] if self._is_over() else [parent for parent, _ in chosen]
+
+    def _finish(self, place: _Place, logprobs: NDArray[np.float32], steps: _TermSteps) -> None:
+        parent, column = place
+        _, bias = steps[parent][column]
+        self.finished.append(self.active[parent].finish(float(logprobs[place]), bias))
+
+    def _favoured(
+        self,
+        tokens: NDArray[np.int64],
+        logprobs: NDArray[np.float32],
+        totals: NDArray[np.floating],
+        steps: _TermSteps,
+        chosen: Sequence[_Place],
+    ) -> list[_Place]:
+        """Return the candidates that are followed beside the beam for their terms.
+
+        The beam itself is chosen without regard to terms: texts of one length have come to
+        different places, and whoever comes to a term first must not drive out the others.
+        """
+        biases = np.array([h.bias for h in self.active])[:, None]
+        biases = biases + np.array([[bias for _, bias in row] for row in steps])
+        least = totals[chosen[0]] - _TERM_MARGIN
+        favoured = np.where(biases > 0, totals + biases, -np.inf)
+        places: list[_Place] = []
+        for place in _ranked(favoured, 2 * self.request.beam_size):
+            if favoured[place] < least or len(places) == _N_FAVOURED:
+                break
+            if tokens[place] == self.request.end:
+                self._finish(place, logprobs, steps)
+            elif place not in chosen:
+                places.append(place)
+        return places
 
     def _with_terms(
         self,
@@ -215,7 +246,8 @@ class BeamState:
         tokens = self.active[0].tokens
         if len(tokens) >= self.request.max_tokens or is_runaway(tokens[len(self.request.prefix) :]):
             return True
-        return any(hypothesis.score >= self.active[0].score for hypothesis in self.finished)
+        best = max(hypothesis.score for hypothesis in self.active)
+        return any(hypothesis.score >= best for hypothesis in self.finished)
 
     def ranked(self) -> list[BeamHypothesis]:
         """Return the best hypotheses: finished ones by score, then, if few, active ones."""
@@ -235,23 +267,10 @@ class BeamState:
         return np.concatenate(parts, axis=1, dtype=np.float32)
 
 
-def _inside_terms(
-    hoped: NDArray[np.float64], earned: NDArray[np.float64], chosen: Sequence[tuple[int, int]]
-) -> list[tuple[int, int]]:
-    """Return the candidates inside a term that are followed beside the beam.
-
-    Args:
-        hoped: (n_active, n_candidates) log-probabilities if all terms become whole.
-        earned: the part of these that is for terms not yet whole.
-        chosen: the candidates on the beam.
-    """
-    inside = np.where(earned > 0, hoped, -np.inf)
-    for at in chosen:
-        inside[at] = -np.inf
-    least = hoped[chosen[0]] - earned[chosen[0]] - _TERM_MARGIN
-    best = np.argsort(-inside, axis=None, kind="stable")[:_N_INSIDE_TERMS]
-    places = [divmod(int(index), hoped.shape[1]) for index in best]
-    return [place for place in places if inside[place] >= least]
+def _ranked(scores: NDArray[np.floating], n: int) -> Iterator[_Place]:
+    """Yield the places of the ``n`` highest scores, highest first."""
+    for index in np.argsort(-scores, axis=None, kind="stable")[:n].tolist():
+        yield divmod(index, scores.shape[1])
 
 
 def beam_search(

@@ -76,6 +76,7 @@ class OnnxEngine(WhisperEngine[EncoderOutput]):
             n_parallel=n_workers,
             background_batch_size=batch_size or (1 if live else _WINDOWS_PER_BATCH),
             supports_beam_search=True,
+            supports_terms=True,
         )
 
     @property

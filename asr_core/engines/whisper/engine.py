@@ -61,6 +61,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
         background_batch_size: the same for a background call.
         batches_encoder: the encoder is faster on a batch than on one window after the other.
         supports_beam_search: ``_decode`` honours ``beam_size``.
+        supports_terms: ``_decode`` honours ``terms``; an engine that does not is prompted with
+            them.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         background_batch_size: int = 1,
         batches_encoder: bool = False,
         supports_beam_search: bool = False,
+        supports_terms: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
         self._n_mels = n_mels
@@ -80,6 +83,7 @@ class WhisperEngine(ABC, Generic[Encoded]):
         self._background_batch_size = background_batch_size
         self._batches_encoder = batches_encoder
         self._supports_beam_search = supports_beam_search
+        self._supports_terms = supports_terms
         self._pool = PriorityWorkerPool(n_parallel)
 
     @property
@@ -161,6 +165,8 @@ class WhisperEngine(ABC, Generic[Encoded]):
         """See :meth:`asr_core.engines.base.Engine.transcribe`."""
         for window in windows:
             self._validate(window)
+        if not self._supports_terms:
+            windows = list(map(_with_terms_as_prompt, windows))
         size = self._background_batch_size if background else self._batch_size
         hypotheses: list[Hypothesis] = []
         with _translate_errors():
@@ -302,6 +308,13 @@ class WhisperEngine(ABC, Generic[Encoded]):
             for i, each in zip(missing, aligned, strict=True):
                 timings[i] = each
         return list(zip(results, timings, strict=True))
+
+
+def _with_terms_as_prompt(window: Window) -> Window:
+    if not window.terms:
+        return window
+    prompt = f"{', '.join(window.terms)}. {window.prompt}".strip()
+    return replace(window, prompt=prompt, terms=())
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bias towards names and terms: their tokens score higher in the beam (shallow fusion).
+"""Bias towards names and terms: in the beam their tokens score higher (shallow fusion).
 
 A trie of the terms' tokens is followed beside each hypothesis. Each token that goes on with a term
 earns a bonus; a hypothesis that leaves the term before its end, or writes a longer word that only
@@ -20,7 +20,7 @@ TOKEN_BONUS = 4.0
 """Added to the log-probability of each further token of a term (docs/tuning.md)."""
 
 MAX_BONUS = 7.0
-"""Added to the log-probability of a term, however many tokens it has."""
+"""Most that is added to the log-probability of a term, however many tokens it has."""
 
 
 @dataclass(eq=False, slots=True)

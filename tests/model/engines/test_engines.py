@@ -117,6 +117,46 @@ def test_a_beam_finds_likelier_texts_and_writes_a_short_phrase_once(
         assert short.text.lower().count("ever tried") <= 1
 
 
+SURNAMES = (
+    "Abernathy Bergstrom Cholmondeley Dabrowski Eberhardt Featherstone Grabowski Hollingsworth "
+    "Ibrahimovic Jankowski Kowalczyk Llewellyn Mascarenhas Neuschwanstein Okonkwo Prendergast"
+)
+
+
+@pytest.mark.parametrize("is_partial", [False, True])
+def test_a_term_is_written_where_it_fits_the_sound_and_others_nowhere(
+    tiny_engine: Engine, two_cities: np.ndarray, is_partial: bool
+) -> None:
+    speech = two_cities[: 16 * 16_000]
+    plain, biased, unsaid = (
+        each.text
+        for each in tiny_engine.transcribe(
+            [
+                Window(speech, "en", beam_size=5, is_partial=is_partial, terms=terms)
+                for terms in ((), ("epock", *SURNAMES.split()), tuple(SURNAMES.split()))
+            ]
+        )
+    )
+    assert "epoch" in plain
+    assert comparison_key(biased) == comparison_key(plain.replace("epoch", "epock"))
+    assert unsaid == plain
+
+
+def test_an_engine_that_cannot_favour_terms_is_prompted_with_the_terms(
+    tiny_en: Path, two_cities: np.ndarray
+) -> None:
+    engine = CTranslate2Engine(tiny_en)
+    speech = Window(two_cities[: 8 * 16_000], "en")
+    prompted, biased = (
+        engine.transcribe([window])[0].text
+        for window in (
+            replace(speech, prompt="Epock, Nagg."),
+            replace(speech, terms=("Epock", "Nagg")),
+        )
+    )
+    assert biased == prompted
+
+
 @pytest.mark.parametrize(("start_s", "phrase"), [(1.0, "best of times"), (3.5, "age of wisdom")])
 def test_a_partial_pass_that_ends_with_a_phrase_writes_it_once(
     tiny_engine: Engine, two_cities: np.ndarray, start_s: float, phrase: str

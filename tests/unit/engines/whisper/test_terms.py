@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.engines.whisper.terms import FIRST_TOKEN_BONUS, NO_TERM, TOKEN_BONUS, TermTrie
+from asr_core.engines.whisper.terms import (
+    FIRST_TOKEN_BONUS,
+    MAX_BONUS,
+    NO_TERM,
+    TOKEN_BONUS,
+    TermTrie,
+)
 
 END = 0
 WHOLE = FIRST_TOKEN_BONUS + TOKEN_BONUS
@@ -29,7 +35,7 @@ def bonus(trie: TermTrie, *tokens: int) -> float:
     [
         ((7, 1, 2, 7), WHOLE),
         ((1, 2, END), WHOLE),
-        ((1, 2, 3, 5, 7), WHOLE + 2 * TOKEN_BONUS),
+        ((1, 2, 3, 5, 7), WHOLE + MAX_BONUS),
         ((1, 2, 3, 7), WHOLE),
         ((1, 2, 1, 2, 7), 2 * WHOLE),
         ((4, END), FIRST_TOKEN_BONUS),
@@ -42,7 +48,7 @@ def bonus(trie: TermTrie, *tokens: int) -> float:
     ],
     ids=str,
 )
-def test_whole_terms_earn_a_bonus_and_beginnings_of_other_words_none(
+def test_whole_terms_are_favoured_and_beginnings_of_other_words_are_not(
     trie: TermTrie, tokens: tuple[int, ...], expected: float
 ) -> None:
     assert bonus(trie, *tokens) == pytest.approx(expected)
