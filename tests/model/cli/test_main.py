@@ -356,6 +356,7 @@ def test_stream_in_real_time_takes_as_long_as_the_audio(
         ["transcribe", "x.wav", "--format", "pdf"],
         ["stream", "x.wav", "--speed", "-1"],
         ["stream", "x.wav", "--speed", "fast"],
+        ["stream", "x.wav", "--terms", ",".join(map(str, range(301)))],
         ["models"],
         ["models", "fetch"],
     ],

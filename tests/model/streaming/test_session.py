@@ -271,3 +271,17 @@ def test_a_repeated_sentence_is_written_again(two_cities: np.ndarray, tiny_engin
     session = LiveSession(LiveOptions(language="en"))
     list(replay([np.tile(two_cities[: 8 * 16_000], 2)], session, tiny_engine, speed=None))
     assert session.snapshot.transcript().text.lower().count("best of times") == 2
+
+
+def test_terms_are_favoured_while_somebody_speaks(
+    two_cities: np.ndarray, tiny_engine: Engine
+) -> None:
+    texts = []
+    for terms in ((), ("epock", "Featherstone")):
+        session = LiveSession(LiveOptions(language="en", terms=terms))
+        list(replay([two_cities[: 16 * 16_000]], session, tiny_engine, speed=None))
+        texts.append(session.snapshot.transcript().text)
+    plain, biased = texts
+    assert plain.count("epoch") == biased.count("epock") == 2
+    assert "epoch" not in biased
+    assert "Featherstone" not in biased
