@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import wave
 from collections.abc import Callable
@@ -154,11 +155,12 @@ class UploadPage:
         return Path(download.value.path()).read_text(encoding="utf-8")
 
 
-def spoken_late(recording: Path, folder: Path) -> Path:
-    """Write the recording after silence, during which a busy machine connects."""
+def spoken_late(recording: Path, folder: Path, seconds: float = math.inf) -> Path:
+    """Write the first seconds of a recording after silence, during which a busy machine connects."""
     late = folder / recording.name
     with wave.open(str(recording)) as source, wave.open(str(late), "wb") as copy:
         copy.setparams(source.getparams())
         copy.writeframes(bytes(6 * source.getframerate() * source.getsampwidth()))
-        copy.writeframes(source.readframes(source.getnframes()))
+        n_frames = min(source.getnframes(), seconds * source.getframerate())
+        copy.writeframes(source.readframes(int(n_frames)))
     return late

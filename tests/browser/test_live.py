@@ -26,17 +26,17 @@ _OF_THE_PROCESS = ("asr-keeper", "asr-watch")
 def test_words_appear_while_speaking_and_stay(
     live: Live, speech_files: Path, tmp_path: Path
 ) -> None:
-    page = live(speech_files / "two_cities.wav")
+    page = live(spoken_late(speech_files / "two_cities.wav", tmp_path, 20.0))
     page.page.get_by_text("Keep the audio").click()
     page.leave_live_text()
     page.start()
     history: list[str] = []
-    for _ in range(260):  # 52 s: the recording has 44
+    for _ in range(200):
         page.page.wait_for_timeout(200)
         text = page.committed()
         if text and (not history or text != history[-1]):
             history.append(text)
-        if "comparison only" in text:
+        if "light" in text.lower():
             break
     assert len(history) > 5, "the words came in one go"
     for before, after in itertools.pairwise(history):
@@ -45,7 +45,9 @@ def test_words_appear_while_speaking_and_stay(
     page.wait_for_end_of_recording()
     final = page.committed(0)
     assert final.startswith(history[-1])
-    assert word_error_rate(TWO_CITIES, final) < 0.10
+    spoken = " ".join(TWO_CITIES.split()[: len(final.split())])
+    assert len(spoken.split()) > 35
+    assert word_error_rate(spoken, final) < 0.10
 
     with page.page.expect_download() as download:
         page.page.get_by_role("button", name="JSON").click()
@@ -53,7 +55,7 @@ def test_words_appear_while_speaking_and_stay(
     assert data["text"].split() == final.split()
     with page.page.expect_download() as download:
         page.page.get_by_role("button", name="Audio", exact=True).click()
-    assert Path(download.value.path()).stat().st_size > 200_000
+    assert Path(download.value.path()).stat().st_size > 80_000
     assert download.value.suggested_filename.endswith(".flac")
 
 
