@@ -49,6 +49,8 @@ def faster_whisper(model: str, mode: str) -> Transcriber:
 
     def run(path: Path) -> tuple[str, Words]:
         options: dict[str, Any] = {"language": "en", "beam_size": 1 if mode == "beam1" else 5}
+        if mode == "vad":
+            options["vad_filter"] = True
         if mode == "batched":
             segments, _ = batched.transcribe(str(path), batch_size=8, **options)
         else:
@@ -148,6 +150,7 @@ SYSTEMS: dict[str, Callable[[str], Transcriber]] = {
     "ours": lambda model: ours(model, "onnx"),
     "ours, transformers engine": lambda model: ours(model, "transformers"),
     "faster-whisper, beam 5": lambda model: faster_whisper(model, "beam5"),
+    "faster-whisper, beam 5, VAD": lambda model: faster_whisper(model, "vad"),
     "faster-whisper, beam 5, word times": lambda model: faster_whisper(model, "words"),
     "faster-whisper, beam 1": lambda model: faster_whisper(model, "beam1"),
     "faster-whisper, batched by 8": lambda model: faster_whisper(model, "batched"),

@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.files DATA`` with a folder as :mod:`benchmarks.clips` describes: its long
 recordings, and its core set joined into files of several minutes. Each system runs alone in a
-process of its own, with two threads and the same weights.
+process of its own, with two threads and the same weights. ``--by-kind`` measures the errors in speech
+of many kinds (:mod:`benchmarks.kinds`) instead, with a row for each.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from benchmarks.clips import (
 )
 from benchmarks.environments import python_of
 from benchmarks.file_systems import SYSTEMS
+from benchmarks.kinds import count_errors, recordings_by_kind
 from benchmarks.weights import to_ggml, to_openai
 
 JOINED_S = 300.0
@@ -116,13 +118,7 @@ def edge_errors(recording: LongRecording, words: Sequence[Sequence[Any]]) -> lis
 
 def row(system: str, model: str, known: Sequence[LongRecording], folder: Path) -> dict[str, Any]:
     """Return one line of the table."""
-    out = folder / "out.json"
-    name = system.split(",", maxsplit=1)[0]
-    python = python_of(name.replace(" ", "-"), REQUIREMENTS.get(name, []))
-    weights = _weights(name, resolve(model), folder)
-    script = Path(__file__).with_name("file_systems.py")
-    subprocess.run([str(python), str(script), system, folder, weights, out], check=True)
-    answer = json.loads(out.read_text())
+    answer = _run(system, model, folder)
     files = answer["files"]
     spent_s = sum(file["seconds"] for file in files.values())
     errors = [e for r in known for e in edge_errors(r, files[r.name]["words"])]
@@ -136,6 +132,49 @@ def row(system: str, model: str, known: Sequence[LongRecording], folder: Path) -
         "peak_mb": round(answer["peak_mb"]),
         "edge_error_p50_p90_s": percentiles(errors, 90),
     }
+
+
+def kind_rows(
+    systems: Sequence[str], model: str, data: Path, folder: Path
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each kind of speech: wrong words in percent, with those left out and added.
+
+    The last number of each column counts the words that were written again beside themselves.
+    """
+    kinds = recordings_by_kind(data)
+    for number, recordings in enumerate(kinds.values()):
+        for i, each in enumerate(recordings):
+            write_wav(folder / f"{number}-{i}.wav", each.samples)
+    texts = {system: _texts(system, model, folder) for system in systems}
+    for number, (kind, recordings) in enumerate(kinds.items()):
+        references = [each.reference for each in recordings]
+        yield {
+            "model": model,
+            "kind": kind,
+            "recordings": len(recordings),
+            **{
+                system: str(
+                    count_errors(references, [of[f"{number}-{i}"] for i in range(len(references))])
+                )
+                for system, of in texts.items()
+            },
+        }
+
+
+def _texts(system: str, model: str, folder: Path) -> dict[str, str]:
+    return {name: file["text"] for name, file in _run(system, model, folder)["files"].items()}
+
+
+def _run(system: str, model: str, folder: Path) -> dict[str, Any]:
+    """Return what a system, in a process of its own, makes of the WAV files of a folder."""
+    out = folder / "out.json"
+    name = system.split(",", maxsplit=1)[0]
+    python = python_of(name.replace(" ", "-"), REQUIREMENTS.get(name, []))
+    weights = _weights(name, resolve(model), folder)
+    script = Path(__file__).with_name("file_systems.py")
+    subprocess.run([str(python), str(script), system, folder, weights, out], check=True)
+    answer: dict[str, Any] = json.loads(out.read_text())
+    return answer
 
 
 def _weights(name: str, directory: Path, folder: Path) -> Path:
@@ -157,7 +196,18 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with a manifest.jsonl")
     parser.add_argument("--models", nargs="+", default=["tiny.en", "base"])
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS), choices=list(SYSTEMS))
+    parser.add_argument("--by-kind", action="store_true", help="see above")
     options = parser.parse_args()
+    if options.by_kind:
+        with tempfile.TemporaryDirectory() as name:
+            print_table(
+                [
+                    row
+                    for model in options.models
+                    for row in kind_rows(options.systems, model, options.data, Path(name))
+                ]
+            )
+        return
     known = recordings(options.data)
     rows = []
     with tempfile.TemporaryDirectory() as name:

@@ -12,7 +12,9 @@ Word errors are those of the second run. They vary by chance: a clip that begins
 later gives other words, in full context as well, which moves the errors of 124 clips by half a point
 up or down. ``--starts-ms 0 2.3 5`` plays each clip with each of these delays and pools the results.
 ``--minutes N`` measures instead how cost and memory grow while somebody speaks for N minutes,
-``--without-model`` those of everything but the model, fast enough for a day (1440).
+``--without-model`` those of everything but the model, fast enough for a day (1440). ``--by-kind``
+measures the errors in speech of many kinds (:mod:`benchmarks.kinds`) on the simulated clock: of the live
+text, of the refined one, and of full context.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from asr_core.engines import Engine, load_engine
 from asr_core.engines.base import Hypothesis, Window
 from asr_core.full_context import FileOptions, transcribe
 from asr_core.models import resolve
-from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot
+from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, refine
 from asr_core.streaming.replay import FRAME_S, LIVE_FRAME_SAMPLES
 from asr_core.transcript import Word, comparison_key
 from benchmarks.clips import (
@@ -46,6 +48,7 @@ from benchmarks.clips import (
     silent_clips,
     wer_percent,
 )
+from benchmarks.kinds import count_errors, recordings_by_kind
 from benchmarks.memory import held_mb
 
 Samples = NDArray[np.float32]
@@ -242,6 +245,41 @@ def _endless(data: Path, minutes: int) -> Iterator[Samples]:
     return itertools.islice(itertools.cycle(once), round((60 * minutes + 1) / FRAME_S))
 
 
+def measure_kinds(
+    data: Path, model: str, language: str | None, only: Sequence[str], every: int
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for each kind of speech: wrong words in percent, with those left out and added.
+
+    The last number of each column counts the words that were written again beside themselves.
+    """
+    engine = load_engine(resolve(model), "onnx")
+    for kind, recordings in recordings_by_kind(data).items():
+        some = recordings[::every] if not only or kind in only else []
+        texts = [_three_texts(each.samples, engine, language) for each in some]
+        if texts:
+            counts = [
+                str(count_errors([each.reference for each in some], column))
+                for column in zip(*texts, strict=True)
+            ]
+            names = ("streaming", "refined", "full context")
+            yield {
+                "model": model,
+                "kind": kind,
+                "recordings": len(some),
+                "words": sum(len(each.reference.split()) for each in some),
+                **dict(zip(names, counts, strict=True)),
+            }
+
+
+def _three_texts(samples: Samples, engine: Engine, language: str | None) -> tuple[str, str, str]:
+    """Return the live text, the refined one, and that of full context."""
+    session = LiveSession(LiveOptions(language=language, refine=True))
+    for _ in speak(_frames(samples), session, engine, simulated=True):
+        pass
+    live, refined = session.snapshot.transcript().text, refine(session, engine).text
+    return live, refined, _full_context(samples, engine, language)
+
+
 class Scribe:
     """Stand-in for the model, for a day of speech: a word for every half second, at once.
 
@@ -274,6 +312,7 @@ def main() -> None:
     parser.add_argument("--starts-ms", nargs="+", type=float, default=[0], help="see above")
     parser.add_argument("--minutes", type=int, help="measure growth over so many minutes instead")
     parser.add_argument("--without-model", action="store_true", help="with --minutes: all but it")
+    parser.add_argument("--by-kind", nargs="*", metavar="KIND", help="all kinds, or these alone")
     options = parser.parse_args()
     language = None if options.language == "detect" else options.language
     if options.minutes:
@@ -287,6 +326,16 @@ def main() -> None:
                 row
                 for name, engine in engines
                 for row in measure_length(options.data, engine, name, options.minutes)
+            ]
+        )
+        return
+    if options.by_kind is not None:
+        arguments = (language, options.by_kind, options.every)
+        print_table(
+            [
+                row
+                for model in options.models
+                for row in measure_kinds(options.data, model, *arguments)
             ]
         )
         return
