@@ -9,7 +9,7 @@ a fault (some always do, since partial passes depend on timing).
 
 Raising, hanging and lack of memory are simulated in front of the real engine; the full disk, the
 locked database, the missing model files and the lost packets are real. What kills the process
-(SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and ``tests/unit/evaluation/store/test_store.py``.
+(SIGTERM, SIGKILL, coturn) is in ``tests/browser`` and ``tests/database/test_store.py``.
 """
 
 from __future__ import annotations
