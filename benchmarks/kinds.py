@@ -29,7 +29,7 @@ Samples = NDArray[np.float32]
 
 _N_REPEATED, _REPEATED_MAX_S, _REPEATED_GAP_S = 25, 8.0, 0.4
 _LONG_S, _LONG_PAUSES_S = 90.0, (1.5, 6.0)
-_NOISE_DB, _QUIET_DB = 5.0, -35.0
+_NOISE_DB, _QUIET_DBFS = 5.0, -60.0
 _FAMILIAR_ACCENTS = ("US", "Canadian/US")
 
 
@@ -60,9 +60,8 @@ def recordings_by_kind(data: Path) -> dict[str, list[Recording]]:
         f"pink noise, {_NOISE_DB:g} dB": [
             Recording(_noisy(each.samples, rng), each.reference) for each in _read(data, core[1::3])
         ],
-        f"quiet, {_QUIET_DB:g} dB": [
-            Recording(change_gain(each.samples, _QUIET_DB), each.reference)
-            for each in _read(data, core[2::3])
+        f"quiet, {_QUIET_DBFS:g} dBFS": [
+            Recording(_quiet(each.samples), each.reference) for each in _read(data, core[2::3])
         ],
         "nobody speaks": [
             Recording(decode(data / clip["path"]), "") for clip in silent_clips(data)
@@ -107,6 +106,11 @@ def _joined(data: Path, clips: Sequence[Clip], rng: np.random.Generator) -> Iter
 
 def _noisy(samples: Samples, rng: np.random.Generator) -> Samples:
     return add_noise(samples, pink_noise(len(samples), rng), _NOISE_DB)
+
+
+def _quiet(samples: Samples) -> Samples:
+    level_dbfs = 10 * float(np.log10(np.mean(np.square(samples, dtype=np.float64))))
+    return change_gain(samples, _QUIET_DBFS - level_dbfs)
 
 
 @dataclass(frozen=True)
