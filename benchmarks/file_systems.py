@@ -26,7 +26,6 @@ Transcriber = Callable[[Path], tuple[str, Words]]
 
 
 def ours(model: str, engine_name: str) -> Transcriber:
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines import load_engine
     from asr_core.full_context import FileOptions, transcribe
 
@@ -66,7 +65,6 @@ def transformers(model: str, mode: str) -> Transcriber:
     import torch
     import transformers
 
-    sys.path.insert(0, str(Path(__file__).parents[1]))
     from asr_core.engines.whisper.tokenizer import WhisperTokenizer
     from asr_core.models.ctranslate2_format import convert_to_transformers, read_config
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -172,7 +173,9 @@ def _run(system: str, model: str, folder: Path) -> dict[str, Any]:
     python = python_of(name.replace(" ", "-"), REQUIREMENTS.get(name, []))
     weights = _weights(name, resolve(model), folder)
     script = Path(__file__).with_name("file_systems.py")
-    subprocess.run([str(python), str(script), system, folder, weights, out], check=True)
+    command = [str(python), str(script), system, folder, weights, out]
+    root = str(Path(__file__).parents[1])  # of asr_core, which is not installed there
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": root})
     answer: dict[str, Any] = json.loads(out.read_text())
     return answer
 
