@@ -234,7 +234,7 @@ def stall_notice(controller: RecordingController, recording: Recording) -> bool:
 
 def loss_notice(recording: Recording) -> None:
     """Draw where words or kept audio may be missing, and why."""
-    if recording.session.keep_audio_error:
+    if recording.session.options.keep_audio and recording.session.keep_audio_error:
         st.warning(escape_markdown(recording.session.keep_audio_error), icon=":material/save:")
     if recording.too_fast_s > _MAX_CLOCK_DRIFT_S:
         st.warning(
