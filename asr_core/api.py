@@ -29,7 +29,7 @@ from asr_core.output.atomic_files import write_atomically
 from asr_core.output.formats import FORMATS, to_bytes
 from asr_core.streaming import LiveOptions, LiveSession, Scheduler, Snapshot, scheduler_for
 from asr_core.streaming.replay import LIVE_FRAME_SAMPLES
-from asr_core.text.terms import MAX_TERMS
+from asr_core.text.terms import check_number
 from asr_core.transcript import Segment, Transcript, Word, join_words
 
 __all__ = [
@@ -142,7 +142,7 @@ class Model:
             mixed_languages,
             task,
             prompt,
-            _checked(terms),
+            check_number(terms),
             TimeRange(start_s, end_s),
             split_channels=split_channels,
         )
@@ -185,7 +185,7 @@ class Model:
         """
         self._check(language, task)
         options = LiveOptions(
-            language=language, task=task, update_period_s=update_period_s, terms=_checked(terms)
+            language=language, task=task, update_period_s=update_period_s, terms=check_number(terms)
         )
         return Stream(self.engine, options, sample_rate_hz, realtime=realtime)
 
@@ -196,12 +196,6 @@ class Model:
                 "choose a multilingual model such as base."
             )
         check_request(self.name, language, translate=task == "translate", is_mixed=mixed_languages)
-
-
-def _checked(terms: Sequence[str]) -> tuple[str, ...]:
-    if len(terms) > MAX_TERMS:
-        raise ValueError(f"{len(terms)} terms are too many; give at most {MAX_TERMS}")
-    return tuple(terms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import streamlit as st
 from asr_core.settings import read_settings
 from asr_core.streaming import Recording, RecordingController, scheduler_for
 from widgets.downloads import recording_downloads, recording_name
+from widgets.finished_recording import draw_finished
 from widgets.kept_words import kept_words
 from widgets.live_settings import live_options
 from widgets.markdown import escape_markdown
@@ -17,12 +18,10 @@ from widgets.microphone import (
     stall_notice,
     stop_microphone,
 )
-from widgets.refinement import refinement_progress, shown_transcript
 from widgets.settings import current_settings, load_chosen_engine
-from widgets.transcript_view import finished_view, live_view
+from widgets.transcript_view import live_view
 from widgets.workspace import current_workspace, retention_caption
 
-_NO_SPEECH = "No speech was recognised in this recording."
 _START_SPEAKING = "Start speaking. Your words appear here."
 
 
@@ -69,31 +68,6 @@ def draw_current(
         silence_notice(controller, snapshot.silent_s)
     if is_open and recording.is_over_limit and not st.session_state.get("stopping"):
         stop_microphone()
-
-
-def draw_finished(recording: Recording) -> None:
-    """Draw a finished recording with its downloads."""
-    snapshot = recording.session.snapshot
-    title = f"Recording {recording.number}"
-    st.subheader(f"{title} · {recording.started:%H:%M}", anchor=False)
-    if recording.is_refining:
-        refinement_progress(recording)
-    shown = shown_transcript(recording)
-    finished_view(
-        recording_name(recording),
-        shown.transcript.segments,
-        _NO_SPEECH,
-        shown.version,
-        shown.changed,
-    )
-    if snapshot.error:
-        st.warning(escape_markdown(snapshot.error), icon=":material/warning:")
-    loss_notice(recording)
-    from widgets.flagging import flag_recording  # imports the database
-
-    file_name = recording_downloads(recording, shown.transcript)
-    model = current_settings().model
-    flag_recording(file_name, title, recording.session, shown.transcript, model)
 
 
 st.title("Speak and read", anchor=False)

@@ -9,7 +9,7 @@ import click
 
 from asr_core.errors import LanguageError
 from asr_core.languages import language_code
-from asr_core.text.terms import MAX_TERMS, parse_terms
+from asr_core.text.terms import check_number, parse_terms
 
 __all__ = [
     "ENGINES",
@@ -58,10 +58,7 @@ LANGUAGE = ParsedText("language", language_code)
 
 
 def _parse_terms(text: str) -> tuple[str, ...]:
-    terms = parse_terms(text)
-    if len(terms) > MAX_TERMS:
-        raise ValueError(f"{len(terms)} terms are too many; give at most {MAX_TERMS}")
-    return terms
+    return check_number(parse_terms(text))
 
 
 terms_option = click.option(

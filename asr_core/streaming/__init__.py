@@ -7,7 +7,7 @@ from asr_core.streaming.recording_controller import (
     end_all,
     is_closing,
 )
-from asr_core.streaming.refinement import Refinement, changed_words, refine
+from asr_core.streaming.refinement import Refinement, refine
 from asr_core.streaming.scheduler import Scheduler, scheduler_for
 from asr_core.streaming.session import LiveOptions, LiveSession, Phase, Snapshot
 
@@ -21,7 +21,6 @@ __all__ = [
     "Scheduler",
     "Snapshot",
     "StreamingConfig",
-    "changed_words",
     "end_all",
     "is_closing",
     "refine",

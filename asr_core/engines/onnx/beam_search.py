@@ -32,9 +32,6 @@ terms favoured, may fall behind the best on the beam."""
 _Place = tuple[int, int]
 """Row of an active hypothesis and column of a candidate for its next token."""
 
-_TermSteps = Sequence[Sequence[tuple[TermState, float]]]
-"""For each candidate the state after it, and what it adds for terms."""
-
 NextTokens = tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32] | None]
 """Candidates for each row's next token and their log-probabilities, each (n_rows, n_best); and, if
 there are terms, the log-probabilities of all tokens, (n_rows, n_vocabulary)."""
@@ -163,41 +160,40 @@ class BeamState:
         terms, beam_size = self.request.terms, self.request.beam_size
         if terms is not None and all_logprobs is not None:
             tokens, logprobs = self._with_terms(terms, tokens, logprobs, all_logprobs)
-        steps = [
-            [self._advance_term(hypothesis, token) for token in row]
-            for hypothesis, row in zip(self.active, tokens.tolist(), strict=True)
-        ]
         totals = np.array([h.total_logprob for h in self.active])[:, None] + logprobs
         chosen: list[_Place] = []
         for rank, place in enumerate(_ranked(totals, 2 * beam_size)):
             if tokens[place] == self.request.end:
                 if rank < beam_size:
-                    self._finish(place, logprobs, steps)
+                    self._finish(place, logprobs)
             elif len(chosen) < beam_size and (
                 not chosen or totals[place] >= totals[chosen[0]] - self.request.margin
             ):
                 chosen.append(place)
         if terms is not None:
-            chosen += self._favoured(tokens, logprobs, totals, steps, chosen)
-        self.active = [
-            self.active[parent].extend(
-                int(tokens[parent, column]), float(logprobs[parent, column]), *steps[parent][column]
-            )
-            for parent, column in chosen
-        ]
+            chosen += self._favoured(terms, tokens, logprobs, totals, chosen)
+        self.active = [self._extended(place, tokens, logprobs) for place in chosen]
         return [] if self._is_over() else [parent for parent, _ in chosen]
 
-    def _finish(self, place: _Place, logprobs: NDArray[np.float32], steps: _TermSteps) -> None:
-        parent, column = place
-        _, bias = steps[parent][column]
-        self.finished.append(self.active[parent].finish(float(logprobs[place]), bias))
+    def _extended(
+        self, place: _Place, tokens: NDArray[np.int64], logprobs: NDArray[np.float32]
+    ) -> BeamHypothesis:
+        hypothesis, token = self.active[place[0]], int(tokens[place])
+        return hypothesis.extend(
+            token, float(logprobs[place]), *self._advance_term(hypothesis, token)
+        )
+
+    def _finish(self, place: _Place, logprobs: NDArray[np.float32]) -> None:
+        hypothesis = self.active[place[0]]
+        _, bias = self._advance_term(hypothesis, self.request.end)
+        self.finished.append(hypothesis.finish(float(logprobs[place]), bias))
 
     def _favoured(
         self,
+        terms: TermTrie,
         tokens: NDArray[np.int64],
         logprobs: NDArray[np.float32],
         totals: NDArray[np.floating],
-        steps: _TermSteps,
         chosen: Sequence[_Place],
     ) -> list[_Place]:
         """Return the candidates that are followed beside the beam for their terms.
@@ -205,8 +201,12 @@ class BeamState:
         The beam itself is chosen without regard to terms: texts of one length have come to
         different places, and whoever comes to a term first must not drive out the others.
         """
-        biases = np.array([h.bias for h in self.active])[:, None]
-        biases = biases + np.array([[bias for _, bias in row] for row in steps])
+        biases = np.array(
+            [
+                [hypothesis.bias + terms.advance(hypothesis.term, token)[1] for token in row]
+                for hypothesis, row in zip(self.active, tokens.tolist(), strict=True)
+            ]
+        )
         least = totals[chosen[0]] - _TERM_MARGIN
         favoured = np.where(biases > 0, totals + biases, -np.inf)
         places: list[_Place] = []
@@ -214,7 +214,7 @@ class BeamState:
             if favoured[place] < least or len(places) == _N_FAVOURED:
                 break
             if tokens[place] == self.request.end:
-                self._finish(place, logprobs, steps)
+                self._finish(place, logprobs)
             elif place not in chosen:
                 places.append(place)
         return places

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_core.streaming import changed_words
+from asr_core.streaming.refinement import changed_words
 from asr_core.transcript import Word
 
 
